@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Every target does all it needs on a machine with Python 3.11+, a C compiler and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+SOURCES   := $(wildcard src_c/*.c src_c/*.h src_c/kernels/*.c src_c/kernels/*.h cbn/*.py cbn/*.pyx cbn/*.pxd \
+               cbn/cli/*.py cbn/datasets/*.py cbn/datasets/data/*)
+PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
+
+.PHONY: all run test test-c test-python fuzz bench results clean
+all: run
+
+# The recipes of the stamps below run whenever their inputs change.
+$(VENV)/created:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cbn needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/installed: $(VENV)/created $(SOURCES) $(PACKAGING)
+	rm -rf $(VENV)/wheel
+	$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .
+	$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/cbn-*.whl
+	$(PIP) install $(VENV)/wheel/cbn-*.whl
+	touch $@
+
+$(VENV)/test-extras: $(VENV)/installed
+	$(PIP) install "$$(echo $(VENV)/wheel/cbn-*.whl)[test]"
+	touch $@
+
+$(VENV)/bench-extras: $(VENV)/installed benchmarks/requirements.txt
+	$(PIP) install -r benchmarks/requirements.txt
+	touch $@
+
+run: $(VENV)/installed
+	$(BIN)/cbn-train --digit 2
+	$(BIN)/cbn-sample --n 64
+	@echo
+	@echo "The picture is $(CURDIR)/samples.png"
+
+test: test-c test-python
+
+# C unit tests: optimized, without OpenMP, and under the address and undefined-behaviour sanitizers.
+test-c:
+	$(MAKE) --no-print-directory -C tests/c
+
+test-python: $(VENV)/test-extras
+	$(BIN)/pytest
+
+# Longer fuzzing of every reader: make fuzz EXAMPLES=100000
+EXAMPLES ?= 20000
+fuzz: $(VENV)/test-extras
+	CBN_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/fuzz
+
+# Measures everything that benchmarks/RESULTS.md shows, and writes that page.
+bench: $(VENV)/bench-extras
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/page.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+	$(MAKE) --no-print-directory -C tests/c clean

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn: Bayesian networks for images. Train, score, explain, fill in and sample."""
+
+import importlib
+
+from . import datasets
+from .exceptions import CalibrationWarning, CbnError, DataError, MixingWarning, ModelFileError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CalibrationWarning",
+    "CbnError",
+    "ConvolutionalBayesianNetwork",
+    "ConvolutionalBayesianNetworkClassifier",
+    "DataError",
+    "MixingWarning",
+    "ModelFileError",
+    "datasets",
+    "load",
+]
+
+# The estimators inherit from scikit-learn, whose import costs most of a second: it is paid on first use, not on `import cbn`.
+_LAZY = {
+    "ConvolutionalBayesianNetwork": "network",
+    "ConvolutionalBayesianNetworkClassifier": "classifier",
+    "load": "modelfile",
+}
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'cbn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# cython: language_level=3
+"""What _engine.pyx uses of src_c/cbn.h."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+cdef extern from "cbn.h" nogil:
+    enum:
+        CBN_E_OVERFLOW
+        CBN_LOG_PROBABILITY
+        CBN_SURPRISE
+        CBN_VARIANCE
+        CBN_NORMALIZED
+        CBN_RANDOM_START
+    const double CBN_STD_FLOOR
+
+    ctypedef struct cbn_layer:
+        int32_t channels, height, width
+        const int64_t *relation_begin
+        const int32_t *parent_channel
+        const int32_t *dy
+        const int32_t *dx
+        const uint8_t *required
+
+    const char *cbn_strerror(int status)
+    const char *cbn_version()
+    const char *cbn_instruction_set()
+    int cbn_has_openmp()
+    int cbn_max_threads()
+    int cbn_layer_check(const cbn_layer *layer)
+    int cbn_layer_rows(const cbn_layer *layer, int64_t *rows)
+    int64_t cbn_plane_words(int64_t n_images)
+    int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes, int num_threads)
+    int cbn_unpack_planes(const uint64_t *planes, int64_t n_images, int64_t n_nodes, uint8_t *states, int num_threads)
+    int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads)
+    int cbn_counts_add(const int64_t *counts, int64_t size, int64_t *total)
+    int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_images)
+    int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic)
+    int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability, int num_threads)
+    int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out, double *values, int num_threads)
+    int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
+    int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
+    void cbn_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)
+    int cbn_uniform(uint64_t seed, uint32_t purpose, int64_t n_chains, uint64_t first_step, int64_t n_steps, double *out)
+    int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes)
+    int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Types of the engine's boundary; every array is C-contiguous. The meaning is in src_c/cbn.h."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .architecture import PixelLayer
+
+LOG_PROBABILITY: int
+SURPRISE: int
+VARIANCE: int
+NORMALIZED: int
+RANDOM_START: int
+STD_FLOOR: float
+
+class Layer:
+    n_nodes: int
+    n_rows: int
+    def __init__(self, layer: PixelLayer) -> None: ...
+
+def version() -> str: ...
+def instruction_set() -> str: ...
+def has_openmp() -> bool: ...
+def max_threads() -> int: ...
+def plane_words(n_images: int) -> int: ...
+def pack_planes(
+    images: NDArray[np.uint8], cutoff: int, planes: NDArray[np.uint64], num_threads: int = 1
+) -> None: ...
+def unpack_planes(planes: NDArray[np.uint64], states: NDArray[np.uint8], num_threads: int = 1) -> None: ...
+def count(
+    layer: Layer, planes: NDArray[np.uint64], n_images: int, counts: NDArray[np.int64], num_threads: int = 1
+) -> None: ...
+def counts_add(counts: NDArray[np.int64], total: NDArray[np.int64]) -> None: ...
+def counts_check(layer: Layer, counts: NDArray[np.int64], n_images: int) -> None: ...
+def bic(layer: Layer, counts: NDArray[np.int64]) -> tuple[float, int, float]: ...
+def probability_table(
+    layer: Layer,
+    counts: NDArray[np.int64],
+    pseudocount: float,
+    probability: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def value_table(
+    layer: Layer,
+    counts: NDArray[np.int64],
+    pseudocount: float,
+    kind: int,
+    leave_one_out: bool,
+    values: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def score_images(
+    layer: Layer,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    values: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def score_nodes(
+    layer: Layer,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    values: NDArray[np.float64],
+    contributions: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def philox(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
+def uniform(seed: int, purpose: int, first_step: int, out: NDArray[np.float64]) -> None: ...
+def sampler_workspace_size(layer: Layer, n_chains: int) -> int: ...
+def sample_ancestral(
+    layer: Layer,
+    probability: NDArray[np.float64],
+    seed: int,
+    clamped: NDArray[np.uint8] | None,
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...
+def sample_gibbs(
+    layer: Layer,
+    probability: NDArray[np.float64],
+    seed: int,
+    first_step: int,
+    n_steps: int,
+    sites: NDArray[np.int64],
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...

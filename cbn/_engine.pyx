@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=True, embedsignature=True
+"""The boundary to the C engine: check shapes, release the GIL, one C call, check the status.
+
+Functions have the names of cbn.h without the prefix, and fill the arrays they are given, which must be C-contiguous and
+of exactly the type in the signature. What they mean is said in cbn.h. ``python/reference`` holds their NumPy twins.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+LOG_PROBABILITY = CBN_LOG_PROBABILITY
+SURPRISE = CBN_SURPRISE
+VARIANCE = CBN_VARIANCE
+NORMALIZED = CBN_NORMALIZED
+RANDOM_START = CBN_RANDOM_START
+STD_FLOOR = CBN_STD_FLOOR
+
+
+cdef int check(int status) except -1:
+    """The one place where status codes become exceptions."""
+    if status == 0:
+        return 0
+    message = cbn_strerror(status).decode()
+    if status == CBN_E_OVERFLOW:
+        raise OverflowError(message)
+    raise ValueError(message)
+
+
+cdef int expect(name, int64_t found, int64_t wanted) except -1:
+    if found != wanted:
+        raise ValueError(f"{name}: size {found} where {wanted} is needed")
+    return 0
+
+
+cdef class Layer:
+    """A ``cbn_layer`` made from a ``cbn.architecture.PixelLayer``; it keeps the arrays alive."""
+
+    cdef cbn_layer c
+    cdef readonly int64_t n_nodes, n_rows
+    cdef const int64_t[::1] _begin
+    cdef const int32_t[::1] _parent, _dy, _dx
+    cdef const uint8_t[::1] _required
+
+    def __init__(self, layer):
+        self._begin, self._parent, self._dy, self._dx, self._required = layer.arrays()
+        self.c.channels, self.c.height, self.c.width = layer.channels, layer.height, layer.width
+        expect("relation_begin", self._begin.shape[0], self.c.channels + 1)
+        cdef int64_t n_relations = self._begin[self.c.channels]
+        expect("parent_channel", self._parent.shape[0], n_relations)
+        expect("dy", self._dy.shape[0], n_relations)
+        expect("dx", self._dx.shape[0], n_relations)
+        expect("required", self._required.shape[0], n_relations)
+        self.c.relation_begin = &self._begin[0]
+        if self._parent.shape[0]:
+            self.c.parent_channel = &self._parent[0]
+            self.c.dy = &self._dy[0]
+            self.c.dx = &self._dx[0]
+            self.c.required = &self._required[0]
+        check(cbn_layer_rows(&self.c, &self.n_rows))
+        self.n_nodes = <int64_t>layer.channels * layer.height * layer.width
+
+
+def version():
+    return cbn_version().decode()
+
+
+def instruction_set():
+    return cbn_instruction_set().decode()
+
+
+def has_openmp():
+    return bool(cbn_has_openmp())
+
+
+def max_threads():
+    return cbn_max_threads()
+
+
+def plane_words(int64_t n_images):
+    return cbn_plane_words(n_images)
+
+
+def pack_planes(const uint8_t[:, ::1] images, int cutoff, uint64_t[:, ::1] planes, int num_threads=1):
+    cdef int status
+    expect("planes", planes.shape[0], images.shape[1])
+    expect("words of planes", planes.shape[1], cbn_plane_words(images.shape[0]))
+    if images.size == 0:
+        raise ValueError("images: empty")
+    with nogil:
+        status = cbn_pack_planes(&images[0, 0], images.shape[0], images.shape[1], cutoff, &planes[0, 0], num_threads)
+    check(status)
+
+
+def unpack_planes(const uint64_t[:, ::1] planes, uint8_t[:, ::1] states, int num_threads=1):
+    cdef int status
+    expect("states", states.shape[1], planes.shape[0])
+    expect("words of planes", planes.shape[1], cbn_plane_words(states.shape[0]))
+    if states.size == 0:
+        raise ValueError("states: empty")
+    with nogil:
+        status = cbn_unpack_planes(&planes[0, 0], states.shape[0], states.shape[1], &states[0, 0], num_threads)
+    check(status)
+
+
+cdef int expect_planes(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images) except -1:
+    if n_images < 1:
+        raise ValueError(f"n_images: {n_images}, at least 1 is needed")
+    expect("planes", planes.shape[0], layer.n_nodes)
+    return expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
+
+
+def count(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, int64_t[:, ::1] counts, int num_threads=1):
+    cdef int status
+    expect_planes(layer, planes, n_images)
+    expect("rows of counts", counts.shape[0], layer.n_rows)
+    expect("states of counts", counts.shape[1], 2)
+    with nogil:
+        status = cbn_count(&layer.c, &planes[0, 0], n_images, &counts[0, 0], num_threads)
+    check(status)
+
+
+def counts_add(const int64_t[:, ::1] counts, int64_t[:, ::1] total):
+    cdef int status
+    expect("rows of counts", counts.shape[0], total.shape[0])
+    expect("states of counts", counts.shape[1], total.shape[1])
+    if counts.size == 0:
+        raise ValueError("counts: empty")
+    with nogil:
+        status = cbn_counts_add(&counts[0, 0], counts.shape[0] * counts.shape[1], &total[0, 0])
+    check(status)
+
+
+def counts_check(Layer layer, const int64_t[:, ::1] counts, int64_t n_images):
+    cdef int status
+    expect("rows of counts", counts.shape[0], layer.n_rows)
+    expect("states of counts", counts.shape[1], 2)
+    with nogil:
+        status = cbn_counts_check(&layer.c, &counts[0, 0], n_images)
+    check(status)
+
+
+def bic(Layer layer, const int64_t[:, ::1] counts):
+    cdef int status
+    cdef double log_likelihood, value
+    cdef int64_t n_parameters
+    expect("rows of counts", counts.shape[0], layer.n_rows)
+    expect("states of counts", counts.shape[1], 2)
+    with nogil:
+        status = cbn_bic(&layer.c, &counts[0, 0], &log_likelihood, &n_parameters, &value)
+    check(status)
+    return log_likelihood, n_parameters, value
+
+
+def probability_table(Layer layer, const int64_t[:, ::1] counts, double pseudocount, double[:, ::1] probability,
+                      int num_threads=1):
+    cdef int status
+    expect("rows of counts", counts.shape[0], layer.n_rows)
+    expect("states of counts", counts.shape[1], 2)
+    expect("rows of probability", probability.shape[0], layer.n_rows)
+    expect("states of probability", probability.shape[1], 2)
+    with nogil:
+        status = cbn_probability_table(&layer.c, &counts[0, 0], pseudocount, &probability[0, 0], num_threads)
+    check(status)
+
+
+def value_table(Layer layer, const int64_t[:, ::1] counts, double pseudocount, int kind, bint leave_one_out,
+                double[:, ::1] values, int num_threads=1):
+    cdef int status
+    expect("rows of counts", counts.shape[0], layer.n_rows)
+    expect("states of counts", counts.shape[1], 2)
+    expect("rows of values", values.shape[0], layer.n_rows)
+    expect("states of values", values.shape[1], 2)
+    with nogil:
+        status = cbn_value_table(&layer.c, &counts[0, 0], pseudocount, kind, leave_one_out, &values[0, 0], num_threads)
+    check(status)
+
+
+def score_images(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
+                 double[::1] scores, int num_threads=1):
+    cdef int status
+    expect_planes(layer, planes, n_images)
+    expect("rows of values", values.shape[0], layer.n_rows)
+    expect("states of values", values.shape[1], 2)
+    expect("scores", scores.shape[0], n_images)
+    with nogil:
+        status = cbn_score_images(&layer.c, &planes[0, 0], n_images, &values[0, 0], &scores[0], num_threads)
+    check(status)
+
+
+def score_nodes(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
+                double[:, ::1] contributions, int num_threads=1):
+    cdef int status
+    expect_planes(layer, planes, n_images)
+    expect("rows of values", values.shape[0], layer.n_rows)
+    expect("states of values", values.shape[1], 2)
+    expect("images of contributions", contributions.shape[0], n_images)
+    expect("nodes of contributions", contributions.shape[1], layer.n_nodes)
+    with nogil:
+        status = cbn_score_nodes(&layer.c, &planes[0, 0], n_images, &values[0, 0], &contributions[0, 0], num_threads)
+    check(status)
+
+
+def philox(counter, key):
+    cdef uint32_t[4] c = counter
+    cdef uint32_t[2] k = key
+    cdef uint32_t[4] out
+    cbn_philox(c, k, out)
+    return out[0], out[1], out[2], out[3]
+
+
+def uniform(uint64_t seed, uint32_t purpose, uint64_t first_step, double[:, ::1] out):
+    cdef int status
+    if out.size == 0:
+        raise ValueError("out: empty")
+    with nogil:
+        status = cbn_uniform(seed, purpose, out.shape[0], first_step, out.shape[1], &out[0, 0])
+    check(status)
+
+
+def sampler_workspace_size(Layer layer, int64_t n_chains):
+    cdef int64_t n_bytes
+    check(cbn_sampler_workspace_size(&layer.c, n_chains, &n_bytes))
+    return n_bytes
+
+
+cdef uint8_t[::1] sampler_workspace(Layer layer, const double[:, ::1] probability, uint8_t[:, ::1] states):
+    """Checks what both samplers take; their scratch memory."""
+    expect("rows of probability", probability.shape[0], layer.n_rows)
+    expect("states of probability", probability.shape[1], 2)
+    expect("nodes of states", states.shape[1], layer.n_nodes)
+    return bytearray(sampler_workspace_size(layer, states.shape[0]))
+
+
+def sample_ancestral(Layer layer, const double[:, ::1] probability, uint64_t seed, clamped, uint8_t[:, ::1] states,
+                     int num_threads=1):
+    cdef int status
+    cdef uint8_t[::1] workspace = sampler_workspace(layer, probability, states)
+    cdef const uint8_t[::1] clamped_view
+    cdef const uint8_t *clamped_data = NULL
+    if clamped is not None:
+        clamped_view = clamped
+        expect("clamped", clamped_view.shape[0], layer.n_nodes)
+        clamped_data = &clamped_view[0]
+    with nogil:
+        status = cbn_sample_ancestral(&layer.c, &probability[0, 0], seed, states.shape[0], clamped_data, &states[0, 0],
+                                      &workspace[0], workspace.shape[0], num_threads)
+    check(status)
+
+
+def sample_gibbs(Layer layer, const double[:, ::1] probability, uint64_t seed, uint64_t first_step, int64_t n_steps,
+                 const int64_t[::1] sites, uint8_t[:, ::1] states, int num_threads=1):
+    cdef int status
+    cdef uint8_t[::1] workspace = sampler_workspace(layer, probability, states)
+    if sites.shape[0] == 0:
+        raise ValueError("sites: empty")
+    with nogil:
+        status = cbn_sample_gibbs(&layer.c, &probability[0, 0], seed, first_step, n_steps, &sites[0], sites.shape[0],
+                                  states.shape[0], &states[0, 0], &workspace[0], workspace.shape[0], num_threads)
+    check(status)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The only place that coerces arguments: images, masks, seeds, thread counts, numbers."""
+
+import math
+import numbers
+import warnings
+
+import numpy as np
+
+from . import _engine
+from .exceptions import DataError
+
+
+def as_images(X, *, name="X", image_shape=None, square_from_flat=True):
+    """Images as a C-contiguous (n, height, width) array of bool, uint8 or floating type.
+
+    Parameters
+    ----------
+    X : array-like, (n, height, width) or flat (n, height * width)
+        bool; integers in 0..255; or finite floats in [0, 1].
+    image_shape : (height, width), optional
+        The shape that every image must have; for flat images also how to read them (square without it).
+
+    Raises
+    ------
+    DataError
+        Names the argument, what was found and what to do.
+    """
+    if hasattr(X, "toarray"):
+        raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
+    try:
+        X = np.asarray(X)
+    except ValueError:
+        raise DataError(f"{name}: images of different sizes; resize them to one size") from None
+    if X.ndim == 2:
+        X = _unflatten(X, name, image_shape)
+    elif X.ndim != 3:
+        raise DataError(
+            f"{name}: array of shape {X.shape}; images are (n, height, width) or flat (n, height * width)"
+            + ("; for one image use image[None]" if X.ndim == 1 else "")
+        )
+    if 0 in X.shape:
+        raise DataError(f"{name}: array of shape {X.shape} holds no pixels; at least one image of 1 x 1 is needed")
+    if image_shape is not None and X.shape[1:] != tuple(image_shape):
+        raise DataError(
+            f"{name}: images of {X.shape[1]} x {X.shape[2]} pixels, but {image_shape[0]} x {image_shape[1]} are needed; "
+            "resize them"
+        )
+    return np.ascontiguousarray(_as_grey(X, name))
+
+
+def _unflatten(X, name, image_shape):
+    n, size = X.shape
+    if image_shape is None:
+        side = math.isqrt(size)
+        if side * side != size or size == 0:
+            raise DataError(
+                f"{name}: flat images of {size} values, which is no square; give (n, height, width) or set image_shape"
+            )
+        image_shape = side, side
+    elif image_shape[0] * image_shape[1] != size:
+        raise DataError(
+            f"{name}: flat images of {size} values, but {image_shape[0]} x {image_shape[1]} = "
+            f"{image_shape[0] * image_shape[1]} are needed"
+        )
+    return X.reshape(n, *image_shape)
+
+
+def _as_grey(X, name):
+    """bool and uint8 as they are, other integers to uint8, floats checked."""
+    if X.dtype == bool or X.dtype == np.uint8:
+        return X
+    if np.issubdtype(X.dtype, np.integer):
+        low, high = int(X.min()), int(X.max())
+        if low < 0 or high > 255:
+            raise DataError(f"{name}: integers from {low} to {high}; grey values are 0 to 255: rescale them")
+        return X.astype(np.uint8)
+    if np.issubdtype(X.dtype, np.floating):
+        low, high = float(X.min()), float(X.max())  # NaN propagates through both
+        if math.isnan(low) or math.isinf(low) or math.isinf(high):
+            raise DataError(f"{name}: NaN or infinity among the pixels; remove those images or replace the values")
+        if low < 0 or high > 1:
+            raise DataError(
+                f"{name}: floats from {low:g} to {high:g}; float images lie in [0, 1]: divide by the largest possible "
+                "value, or give integers 0 to 255"
+            )
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+    raise DataError(f"{name}: type {X.dtype}; images are bool, integers 0 to 255 or floats in [0, 1]")
+
+
+def full_scale_of(images):
+    """1 for boolean images and integers of only 0 and 1, 255 for all others (see Binarization)."""
+    if images.dtype == bool:
+        return 1
+    if images.dtype == np.uint8:
+        # an early bright pixel decides most inputs without reading all of them
+        return 255 if images[0].max() > 1 or images.max() > 1 else 1
+    return 255
+
+
+def check_full_scale(images, full_scale, name="X"):
+    """Integer images against the scale that a model has learned."""
+    if images.dtype != np.uint8:
+        return
+    if full_scale == 1 and images.max() > 1:
+        raise DataError(
+            f"{name}: values up to {images.max()}, but the model was trained on images of 0 and 1: "
+            f"binarize first, for example {name} > 0.3 * 255"
+        )
+    if full_scale == 255 and images[0].max() <= 1 and images.max() == 1:
+        warnings.warn(
+            f"{name}: only 0 and 1, but the model was trained on values 0 to 255, so all pixels count as black: "
+            f"give {name}.astype(bool) if these images are binary",
+            stacklevel=4,
+        )
+
+
+def as_mask(mask, shape, name="mask"):
+    """A boolean (height, width) array; True is a missing pixel."""
+    mask = np.asarray(mask)
+    if mask.shape != tuple(shape):
+        raise DataError(f"{name}: shape {mask.shape}, but the image is {shape[0]} x {shape[1]}")
+    if mask.dtype != bool:
+        if not np.issubdtype(mask.dtype, np.number) or not np.isin(mask, (0, 1)).all():
+            raise DataError(f"{name}: give booleans, True where a pixel is missing")
+        mask = mask.astype(bool)
+    return mask
+
+
+def check_threads(n_jobs, name="n_jobs"):
+    """Thread count of the engine: None or -1 is all that OpenMP would use. The one place where it is resolved."""
+    if n_jobs is None or n_jobs == -1:
+        return _engine.max_threads()
+    if not isinstance(n_jobs, numbers.Integral) or isinstance(n_jobs, bool) or not 1 <= n_jobs <= 1024:
+        raise ValueError(f"{name}: {n_jobs!r}; give a number of threads from 1 to 1024, or None for all")
+    return int(n_jobs)
+
+
+def check_seed(random_state, name="random_state"):
+    """A 64-bit seed from None (fresh entropy), an integer, or a NumPy generator (advanced by the call)."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**64, dtype=np.uint64))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**63, dtype=np.int64))
+    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
+        if 0 <= random_state < 2**64:
+            return int(random_state)
+    raise ValueError(f"{name}: {random_state!r}; give a whole number from 0 to 2^64 - 1, a NumPy generator or None")
+
+
+def check_integer(value, name, low, high):
+    """A whole number in low..high."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name}: {value!r}; give a whole number from {low} to {high}")
+    return int(value)
+
+
+def check_real(value, name, low, high, *, open_ends=False):
+    """A finite number in [low, high], or in (low, high)."""
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    good = good and (low < value < high if open_ends else low <= value <= high)
+    if not good:
+        between = f"between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
+        raise ValueError(f"{name}: {value!r}; give a number {between}")
+    return float(value)
+
+
+def check_choice(value, name, choices):
+    """One of several strings."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}: {value!r}; choose one of {', '.join(choices)}")
+    return value
+
+
+def check_offsets(offsets, name="offsets"):
+    """Offsets of parents as a tuple of (dy, dx), all before the child in raster order."""
+    try:
+        pairs = tuple((int(dy), int(dx)) for dy, dx in offsets if dy == int(dy) and dx == int(dx))
+        whole = len(pairs) == len(offsets)
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{name}: {offsets!r}; give pairs (dy, dx) of whole numbers such as ((-1, 0), (0, -1))")
+    for dy, dx in pairs:
+        if not (dy < 0 or (dy == 0 and dx < 0)) or max(abs(dy), abs(dx)) > 2**20:
+            raise ValueError(
+                f"{name}: ({dy}, {dx}) is not before the child in raster order; use rows above (dy < 0) or pixels to "
+                "the left (dy = 0, dx < 0)"
+            )
+    if len(set(pairs)) != len(pairs):
+        raise ValueError(f"{name}: {offsets!r} names a pixel twice")
+    return pairs
+
+
+def check_shape(image_shape, name="image_shape"):
+    """(height, width), both whole numbers from 1 on."""
+    try:
+        height, width = image_shape
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: {image_shape!r}; give (height, width)") from None
+    return check_integer(height, name, 1, 2**20), check_integer(width, name, 1, 2**20)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Grey images to bit-planes by thresholds, and bits back to picture values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _engine
+
+
+@dataclass(frozen=True)
+class Binarization:
+    """The rule "value > threshold x full scale", one channel per threshold.
+
+    Parameters
+    ----------
+    thresholds : tuple of float
+        Increasing, each in [0, 1), as a share of the full scale. More than one make a thermometer code.
+    full_scale : int
+        What integer images hold where a pixel is white: 255, or 1 for images of 0 and 1. Float images always have
+        full scale 1.0, boolean images True.
+    """
+
+    thresholds: tuple
+    full_scale: int
+
+    @property
+    def channels(self):
+        return len(self.thresholds)
+
+    def describe(self):
+        """The rule in words, printed beside every likelihood."""
+        if self.full_scale == 1:
+            return "already binary (0 and 1)"
+        return ", ".join(f"value > {t:g} x {self.full_scale}" for t in self.thresholds)
+
+    def planes(self, images, num_threads):
+        """Bit-planes (channels * height * width, words) uint64 of validated images (n, height, width)."""
+        n, n_pixels = len(images), images[0].size
+        planes = np.empty((self.channels * n_pixels, _engine.plane_words(n)), np.uint64)
+        for c, threshold in enumerate(self.thresholds):
+            own = planes[c * n_pixels : (c + 1) * n_pixels]
+            if images.dtype == np.uint8:
+                # value > t for integers is value > floor(t)
+                bits, cutoff = images, int(np.floor(threshold * self.full_scale))
+            elif images.dtype == bool:
+                bits, cutoff = images.view(np.uint8), 0
+            else:
+                bits, cutoff = (images > threshold).view(np.uint8), 0
+            _engine.pack_planes(np.ascontiguousarray(bits).reshape(n, n_pixels), cutoff, own, num_threads)
+        return planes
+
+    def states(self, images, num_threads):
+        """The same bits as one byte per image and node: (n, nodes) uint8."""
+        states = np.empty((len(images), self.channels * images[0].size), np.uint8)
+        _engine.unpack_planes(self.planes(images, num_threads), states, num_threads)
+        return states
+
+    def pictures(self, states, shape):
+        """Picture values of states (n, nodes): (n, height, width) uint8 that give the same states when binarized.
+
+        The value of a level is 0 below the first threshold, the full scale above the last and the middle between two
+        thresholds in between.
+        """
+        bits = np.asarray(states).reshape(len(states), self.channels, *shape)
+        return self.level_values()[bits.sum(axis=1, dtype=np.intp)]
+
+    def level_values(self):
+        """(channels + 1,) uint8: the picture value of "exactly j thresholds exceeded"."""
+        cutoffs = [int(np.floor(t * self.full_scale)) for t in self.thresholds]
+        between = [(a + 1 + b) // 2 for a, b in zip(cutoffs, cutoffs[1:])]  # in a + 1 .. b
+        return np.array([0, *between, self.full_scale], np.uint8)
+
+
+def check_thresholds(threshold, full_scale):
+    """A tuple of increasing thresholds that differ on the scale. Raises ValueError."""
+    try:
+        thresholds = tuple(float(t) for t in np.atleast_1d(np.asarray(threshold, dtype=float)))
+    except (TypeError, ValueError):
+        raise ValueError(f"threshold: {threshold!r} is not a number or a sequence of numbers in [0, 1)") from None
+    if not thresholds or not all(0 <= t < 1 for t in thresholds):
+        raise ValueError(f"threshold: {threshold!r} must lie in [0, 1): it is a share of the full scale, such as 0.3")
+    cutoffs = [int(np.floor(t * full_scale)) for t in thresholds]
+    if full_scale == 1 and len(thresholds) > 1:
+        raise ValueError(
+            f"threshold: {len(thresholds)} values, but the images hold only 0 and 1: give one threshold, or grey images"
+        )
+    if any(a >= b for a, b in zip(cutoffs, cutoffs[1:])):
+        raise ValueError(f"threshold: {threshold!r} must increase by at least one step of {1 / full_scale:.3g}")
+    return thresholds

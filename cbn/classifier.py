@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A classifier of one Bayesian network per class."""
+
+import copy
+import warnings
+
+import numpy as np
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from . import _validation as validation
+from .exceptions import CalibrationWarning, DataError
+from .network import ConvolutionalBayesianNetwork
+
+
+class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
+    """Bayes' rule over one :class:`ConvolutionalBayesianNetwork` per class.
+
+    p(class | image) is proportional to p(class) p(image | class); both factors are normalized, so the probabilities are
+    those of a proper model, although an over-confident one where pixels depend on each other beyond the parents.
+
+    Parameters
+    ----------
+    preset, offsets, threshold, pseudocount, image_shape, full_scale, n_jobs, random_state
+        As in :class:`ConvolutionalBayesianNetwork`.
+    class_prior : sequence of float, optional
+        p(class) in the order of ``classes_``; the class shares of the training images by default.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+    networks_ : list of ConvolutionalBayesianNetwork, in the order of ``classes_``
+    class_log_prior_ : ndarray, (n_classes,)
+    """
+
+    def __init__(
+        self,
+        preset="pixel",
+        *,
+        offsets=None,
+        threshold=None,
+        pseudocount=None,
+        class_prior=None,
+        image_shape=None,
+        full_scale=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.preset = preset
+        self.offsets = offsets
+        self.threshold = threshold
+        self.pseudocount = pseudocount
+        self.class_prior = class_prior
+        self.image_shape = image_shape
+        self.full_scale = full_scale
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def network_arguments(self):
+        """Constructor arguments of the networks."""
+        arguments = self.get_params(deep=False)
+        del arguments["class_prior"]
+        return arguments
+
+    def fit(self, X, y):
+        """Learn one network from the images of each class.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat (n, height * width)
+        y : array-like, (n,) of labels
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Images or labels that cannot be used.
+        """
+        return self._learn(X, y, {})
+
+    def partial_fit(self, X, y):
+        """Add images; counts add exactly. A label that was not there before becomes a new class."""
+        known = dict(zip(self.classes_.tolist(), self.networks_)) if hasattr(self, "networks_") else {}
+        return self._learn(X, y, known)
+
+    def _learn(self, X, y, known):
+        """Adds images to the known networks (label -> network), which stay as they are if anything is refused."""
+        images = validation.as_images(X, image_shape=self.image_shape)
+        labels = column_or_1d(y)
+        check_classification_targets(labels)
+        if len(labels) != len(images):
+            raise DataError(f"y: {len(labels)} labels for {len(images)} images")
+        arguments = self.network_arguments()
+        if arguments["full_scale"] is None:  # one scale for all classes, even one whose images are all dark
+            scales = [network._binarization.full_scale for network in known.values()]
+            arguments["full_scale"] = scales[0] if scales else validation.full_scale_of(images)
+        networks = dict(known)
+        for label in np.unique(labels).tolist():
+            network = copy.copy(known.get(label)) or ConvolutionalBayesianNetwork(**arguments)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CalibrationWarning)  # a classifier raises no alarms
+                networks[label] = network.partial_fit(images[labels == label])
+        classes = sorted(networks)
+        self._set_networks(classes, [networks[label] for label in classes])
+        return self
+
+    def _set_networks(self, classes, networks):
+        """Takes the fitted networks, in the order of the sorted classes."""
+        self.classes_ = np.asarray(classes)
+        self.networks_ = networks
+        self.n_features_in_ = networks[0].n_features_in_
+        self.image_shape_ = networks[0].image_shape_
+        if self.class_prior is None:
+            n = np.array([network.n_images_ for network in networks], float)
+            self.class_log_prior_ = np.log(n / n.sum())
+        else:
+            prior = np.asarray(self.class_prior, float)
+            if prior.shape != self.classes_.shape or not (prior > 0).all() or not np.isclose(prior.sum(), 1):
+                raise ValueError(
+                    f"class_prior: {self.class_prior!r}; give {len(classes)} positive numbers that sum to 1"
+                )
+            self.class_log_prior_ = np.log(prior)
+
+    def joint_log_probability(self, X):
+        """log p(image, class) in nats: (n, n_classes) float64."""
+        check_is_fitted(self, "networks_")
+        columns = [network.score_samples(X, score="log_probability") for network in self.networks_]
+        return np.stack(columns, axis=1) + self.class_log_prior_
+
+    def predict_log_proba(self, X):
+        """log p(class | image): (n, n_classes) float64."""
+        return log_softmax(self.joint_log_probability(X), axis=1)
+
+    def predict_proba(self, X):
+        """p(class | image): (n, n_classes) float64, rows sum to 1."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X):
+        """The most probable class of every image: (n,)."""
+        return self.classes_[np.argmax(self.joint_log_probability(X), axis=1)]
+
+    def save(self, path):
+        """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all."""
+        from .modelfile import save
+
+        check_is_fitted(self, "networks_")
+        save(self, path)

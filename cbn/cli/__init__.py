@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The programs: one file each, shared habits in ``_common``."""

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all programs share: options, one-line errors, exit codes, data, models.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Results go to stdout; progress and messages to stderr.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+
+import numpy as np
+
+from .. import __version__, datasets
+from ..exceptions import CbnError, DataError, ModelFileError
+
+DEFAULT_MODEL = "model.cbn"
+
+
+class UsageError(Exception):
+    """Options that do not fit together; exit code 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)\n")
+
+
+def make_parser(program, description, examples):
+    """A parser with the options that every program has."""
+    epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples)
+    parser = Parser(prog=program, description=description, epilog=epilog)
+    common = parser.add_argument_group("common options")
+    common.add_argument("--threads", type=thread_count, metavar="N", help="threads (default: all cores)")
+    common.add_argument("--json", action="store_true", help="print one JSON object on stdout, nothing else there")
+    common.add_argument("--quiet", action="store_true", help="no progress or messages on stderr, errors excepted")
+    common.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return parser
+
+
+def add_seed(parser):
+    parser.add_argument("--seed", type=integer(0, 2**64 - 1), default=0, metavar="N", help="random seed (default: 0)")
+
+
+def add_data(parser, what):
+    """Options that name images."""
+    group = parser.add_argument_group("images")
+    group.add_argument(
+        "--data",
+        metavar="PATH",
+        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), .npy "
+        "or .npz; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
+    )
+    group.add_argument("--labels", metavar="PATH", help="labels for a single IDX or .npy file of images")
+    return group
+
+
+def add_choice(group):
+    """Options that choose among the images of --data, for programs that read some of them."""
+    group.add_argument("--split", choices=("train", "test"), help="which part (default: test where there is one)")
+    group.add_argument("--digit", "--label", metavar="LABEL", help="only images of this label")
+
+
+def add_model(parser):
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="FILE", help=f"model file to read (default: {DEFAULT_MODEL})"
+    )
+
+
+def integer(low, high):
+    """An argparse type: a whole number in low..high."""
+
+    def convert(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def rate(text):
+    """An argparse type: a number between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+thread_count = integer(1, 1024)
+
+
+def run(program, body, arguments=None):
+    """Runs a program and returns its exit code: every failure is one line on stderr."""
+    try:
+        with _short_warnings(program, arguments):
+            body()
+            sys.stdout.flush()
+        return 0
+    except UsageError as error:
+        return _fail(program, error, 2, hint=f" (see {program} --help)")
+    except (DataError, ModelFileError, CbnError) as error:
+        return _fail(program, error, 1)
+    except BrokenPipeError:  # the reader of the output, such as head, has gone
+        _silence_stdout()
+        return 1
+    except KeyboardInterrupt:
+        return _fail(program, "interrupted; files that were not complete have not been written", 130)
+    except MemoryError:
+        return _fail(program, "not enough memory; use fewer or smaller images, or fewer parents", 1)
+    except OSError as error:
+        _silence_stdout()
+        return _fail(program, f"{error.filename or 'output'}: {error.strerror or error}", 1)
+    except ValueError as error:  # arguments of the estimator, checked there
+        if os.environ.get("CBN_DEBUG"):
+            traceback.print_exc()
+        return _fail(program, error, 2)
+    except Exception as error:
+        if os.environ.get("CBN_DEBUG"):
+            traceback.print_exc()
+        return _fail(
+            program, f"internal error: {type(error).__name__}: {error}; please report it (CBN_DEBUG=1 shows where)", 1
+        )
+
+
+def _fail(program, error, code, hint=""):
+    with contextlib.suppress(OSError):
+        print(f"{program}: error: {_one_line(error)}{hint}", file=sys.stderr, flush=True)
+    return code
+
+
+def _one_line(message):
+    return " ".join(str(message).split())
+
+
+def _silence_stdout():
+    """Nothing more can be written; the interpreter's own flush at exit must not complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _short_warnings(program, arguments):
+    """Warnings of cbn as one line on stderr, others not at all."""
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if category.__module__.startswith("cbn") or category is UserWarning:
+            if not getattr(arguments, "quiet", False):
+                print(f"{program}: warning: {_one_line(message)}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = show
+        yield
+
+
+def say(arguments, message):
+    """A message on stderr, unless --quiet."""
+    if not arguments.quiet:
+        print(message, file=sys.stderr, flush=True)
+
+
+def say_mixing(arguments, mixing, option):
+    """The mixing report on stdout; what to do about bad mixing on stderr."""
+    if not arguments.json:
+        print(mixing.summary())
+    if not mixing.mixed:
+        say(arguments, f"warning: the chains have not mixed, so the samples depend on where they started: raise {option}")
+
+
+def progress(iterable, arguments, total, unit, description):
+    """A tqdm bar on stderr; none with --quiet or where stderr is no terminal."""
+    from tqdm import tqdm
+
+    return tqdm(
+        iterable, total=total, unit=unit, desc=description, disable=True if arguments.quiet else None, leave=False
+    )
+
+
+def print_json(result):
+    """One JSON object on stdout. NaN and infinity, which JSON lacks, become null."""
+    print(json.dumps(_finite(result), allow_nan=False))
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {str(key): _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def check_outputs(*paths):
+    """Refuses folders that are not there before any work is done."""
+    for path in paths:
+        if path is None:
+            continue
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise CbnError(f"cannot write {path!r}: its folder does not exist; create the folder or give another path")
+        if os.path.isdir(path):
+            raise CbnError(f"cannot write {path!r}: it is a folder; give the name of a file")
+
+
+def load_data(arguments):
+    """(train, test) ImageSets of --data and --labels; test may be None."""
+    if arguments.data is None or arguments.data == "openml":
+        if arguments.labels is not None:
+            raise UsageError("--labels goes with --data FILE")
+        return datasets.load_mnist() if arguments.data is None else datasets.fetch_mnist_grey()
+    return datasets.load_images(arguments.data, arguments.labels)
+
+
+def choose_images(arguments):
+    """The ImageSet that --data, --split and --digit name; and the index of each image in its split."""
+    train, test = load_data(arguments)
+    if arguments.split == "test" and test is None:
+        raise DataError(f"--split test: {arguments.data} has no test images; use --split train")
+    chosen = train if arguments.split == "train" or test is None else test
+    index = np.arange(len(chosen))
+    if arguments.digit is not None:
+        selected = chosen.select(arguments.digit)
+        index = np.flatnonzero(chosen.labels == selected.labels[0])
+        chosen = selected
+    return chosen, index
+
+
+def load_model(path):
+    """The network of a model file."""
+    from ..modelfile import load
+
+    model = load(path)
+    if hasattr(model, "networks_"):
+        raise ModelFileError(
+            f"{path!r}: a classifier of {len(model.networks_)} networks, but one network is needed; save one of them "
+            "with cbn.load(...).networks_[i].save(...)"
+        )
+    return model
+
+
+def images_for(model, images):
+    """Images of an ImageSet as the model reads them.
+
+    Sets that are binary count as such whatever the model's scale. Grey sets are binarized by the model's own rule, also
+    where the model was trained on images that had been binarized by that rule before (the embedded MNIST).
+    """
+    from ..binarization import Binarization
+
+    if images.binarization is not None:
+        return images.images.astype(bool)
+    own = model._binarization
+    grey = Binarization(own.thresholds, 255)
+    if own.full_scale == 1 and model.binarization_ == grey.describe():
+        return images.images > int(np.floor(own.thresholds[0] * 255))
+    return images.images
+
+
+class Clock:
+    """Seconds by part of a program."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    @contextlib.contextmanager
+    def part(self, name):
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-inpaint: fill the missing pixels of an image with posterior samples."""
+
+import warnings
+
+import numpy as np
+
+from .. import pictures
+from .._files import atomic_write
+from ..datasets import load_images
+from ..exceptions import DataError, MixingWarning
+from . import _common as common
+
+NAMED_HOLES = ("top", "bottom", "left", "right", "centre")
+
+
+def build_parser():
+    parser = common.make_parser(
+        "cbn-inpaint",
+        "Fill missing pixels of one image: samples of the posterior given the known pixels, and its mean.",
+        [
+            "cbn-inpaint --digit 2 --index 5                # lower half of the sixth test 2 -> inpainted.png",
+            "cbn-inpaint --hole 10:20,0:28 --n 8 --sweeps 5000",
+            "cbn-inpaint --data photo/ --mask mask.npy --npz filled.npz",
+        ],
+    )
+    common.add_model(parser)
+    group = common.add_data(parser, "where the image is")
+    common.add_choice(group)
+    group.add_argument("--index", type=common.integer(0, 2**40), default=0, metavar="I", help="which image (default: 0)")
+    hole = parser.add_mutually_exclusive_group()
+    hole.add_argument(
+        "--hole",
+        default="bottom",
+        metavar="HOLE",
+        help=f"missing part: {', '.join(NAMED_HOLES)} or ROWS,COLUMNS as in 10:20,0:28 (default: bottom)",
+    )
+    hole.add_argument("--mask", metavar="PATH", help="picture folder, .npy or IDX of one image: bright pixels are missing")
+    parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
+    parser.add_argument(
+        "--sweeps", type=common.integer(8, 2**40), default=1000, metavar="N",
+        help="Gibbs proposals per missing pixel and chain (default: 1000)",
+    )  # fmt: skip
+    parser.add_argument("--out", default="inpainted.png", metavar="FILE", help="picture (default: inpainted.png)")
+    parser.add_argument("--npz", metavar="FILE", help="arrays 'samples' (n, h, w), 'mean' (h, w) and 'mask' (h, w)")
+    common.add_seed(parser)
+    return parser
+
+
+def main(argv=None):
+    arguments = build_parser().parse_args(argv)
+    return common.run("cbn-inpaint", lambda: inpaint(arguments), arguments)
+
+
+def read_mask(arguments, shape):
+    """The boolean (height, width) mask of --mask or --hole."""
+    height, width = shape
+    if arguments.mask is not None:
+        images = load_images(arguments.mask)[0]
+        if len(images) != 1 or images.images.shape[1:] != tuple(shape):
+            raise DataError(
+                f"--mask {arguments.mask}: {len(images)} images of {images.images.shape[1]} x {images.images.shape[2]}; "
+                f"one of {height} x {width} is needed"
+            )
+        return images.images[0] > (0 if images.binarization else 127)
+    mask = np.zeros(shape, bool)
+    named = {
+        "top": (slice(0, (height + 1) // 2), slice(None)),
+        "bottom": (slice(height // 2, None), slice(None)),
+        "left": (slice(None), slice(0, (width + 1) // 2)),
+        "right": (slice(None), slice(width // 2, None)),
+        "centre": (slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)),
+    }
+    mask[named[arguments.hole] if arguments.hole in named else parse_hole(arguments.hole, shape)] = True
+    return mask
+
+
+def parse_hole(text, shape):
+    """'10:20,0:28' -> (slice(10, 20), slice(0, 28))."""
+    try:
+        ranges = [tuple(int(end) for end in part.split(":")) for part in text.split(",")]
+        (top, bottom), (left, right) = ranges
+    except ValueError:
+        raise common.UsageError(
+            f"--hole {text!r}: give {', '.join(NAMED_HOLES)} or ROWS,COLUMNS such as 10:20,0:28"
+        ) from None
+    if not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):
+        raise common.UsageError(f"--hole {text!r}: not inside an image of {shape[0]} x {shape[1]} pixels")
+    return slice(top, bottom), slice(left, right)
+
+
+def inpaint(arguments):
+    common.check_outputs(arguments.out, arguments.npz)
+    model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
+    chosen, index = common.choose_images(arguments)
+    if arguments.index >= len(chosen):
+        raise DataError(f"--index {arguments.index}: there are {len(chosen)} images, 0 to {len(chosen) - 1}")
+    image = common.images_for(model, chosen)[arguments.index]
+    mask = read_mask(arguments, model.image_shape_)
+    clock = common.Clock()
+    with clock.part("inpaint"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MixingWarning)  # said below with the names of this program's options
+            result = model.inpaint(image, mask, arguments.n, n_sweeps=arguments.sweeps, random_state=arguments.seed)
+    full_scale = model._binarization.full_scale
+    shown = model.binarized_pictures(image[None])[0]
+    picture = pictures.inpainting(shown, mask, result.samples, full_scale * result.mean, full_scale)
+    pictures.save_png(picture, arguments.out)
+    if arguments.npz:
+        with atomic_write(arguments.npz) as file:
+            np.savez_compressed(file, samples=result.samples, mean=result.mean, mask=mask)
+    if arguments.json:
+        common.print_json(
+            {
+                "image": chosen.names[arguments.index] if chosen.names else int(index[arguments.index]),
+                "n_missing": int(mask.sum()),
+                "n": arguments.n,
+                "seed": arguments.seed,
+                "binarization": model.binarization_,
+                "mixing": result.mixing.to_dict(),
+                "picture": arguments.out,
+                "npz": arguments.npz,
+                "seconds": clock.seconds,
+            }
+        )
+    else:
+        print(f"{mask.sum()} missing pixels, {arguments.n} samples: {arguments.out}")
+        if arguments.npz:
+            print(f"also written: {arguments.npz}")
+    common.say_mixing(arguments, result.mixing, "--sweeps or --n")

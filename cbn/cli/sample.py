@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-sample: draw new images from a model."""
+
+import numpy as np
+
+from .. import pictures
+from .._files import atomic_write
+from . import _common as common
+
+# Frames of an animation; the last one is the result.
+GIF_FRAMES = 60
+
+
+def build_parser():
+    parser = common.make_parser(
+        "cbn-sample",
+        "Draw images from a model and write them as one picture.",
+        [
+            "cbn-sample --n 64                                   # model.cbn -> samples.png",
+            "cbn-sample --method gibbs --steps 1000000 --gif chain.gif",
+            "cbn-sample --n 1000 --npz samples.npz --seed 7",
+        ],
+    )
+    common.add_model(parser)
+    parser.add_argument("--n", type=common.integer(1, 10**6), default=64, metavar="N", help="images (default: 64)")
+    parser.add_argument(
+        "--method",
+        choices=("ancestral", "gibbs"),
+        help="ancestral: exact and independent (default); gibbs: chains from random images (default with --gif)",
+    )
+    parser.add_argument(
+        "--steps", type=common.integer(8, 2**62), metavar="N", help="Gibbs proposals per chain (default: 100000)"
+    )
+    parser.add_argument("--out", default="samples.png", metavar="FILE", help="picture to write (default: samples.png)")
+    parser.add_argument("--gif", metavar="FILE", help="animation of the Gibbs chains")
+    parser.add_argument("--npz", metavar="FILE", help="raw samples: array 'images' (n, height, width) uint8")
+    common.add_seed(parser)
+    return parser
+
+
+def main(argv=None):
+    arguments = build_parser().parse_args(argv)
+    return common.run("cbn-sample", lambda: sample(arguments), arguments)
+
+
+def sample(arguments):
+    method = arguments.method or ("gibbs" if arguments.gif else "ancestral")
+    if method == "ancestral" and arguments.gif:
+        raise common.UsageError("--gif shows a Gibbs chain: use --method gibbs, or leave --method out")
+    if method == "ancestral" and arguments.steps is not None:
+        raise common.UsageError("--steps is for --method gibbs")
+    common.check_outputs(arguments.out, arguments.gif, arguments.npz)
+    model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
+    clock = common.Clock()
+    mixing, frames = None, []
+    with clock.part("sample"):
+        if method == "ancestral":
+            images = model.sample(arguments.n, random_state=arguments.seed)
+        else:
+            images, mixing, frames = run_chains(arguments, model)
+    full_scale = model._binarization.full_scale
+    pictures.save_png(pictures.grid(images, full_scale), arguments.out)
+    if arguments.gif:
+        pictures.save_gif([pictures.grid(frame, full_scale) for frame in frames], arguments.gif)
+    if arguments.npz:
+        with atomic_write(arguments.npz) as file:
+            np.savez_compressed(file, images=images)
+    if arguments.json:
+        common.print_json(
+            {
+                "n": arguments.n,
+                "method": method,
+                "seed": arguments.seed,
+                "image_shape": list(images.shape[1:]),
+                "full_scale": full_scale,
+                "binarization": model.binarization_,
+                "picture": arguments.out,
+                "gif": arguments.gif,
+                "npz": arguments.npz,
+                "mixing": None if mixing is None else mixing.to_dict(),
+                "seconds": clock.seconds,
+            }
+        )
+    else:
+        print(f"{arguments.n} {method} samples: {arguments.out}")
+        for path in (arguments.gif, arguments.npz):
+            if path:
+                print(f"also written: {path}")
+    if mixing is not None:
+        common.say_mixing(arguments, mixing, "--steps")
+
+
+def run_chains(arguments, model):
+    """Gibbs chains with a progress bar: (final images, MixingReport, frames for the animation)."""
+    from ..drawing import N_DRAWS
+    from ..sampling import Recorder
+
+    n_steps = arguments.steps or 100_000
+    n_draws = min(N_DRAWS, n_steps)
+    recorder = Recorder(n_draws)
+    chains = model.gibbs_chains(arguments.n, random_state=arguments.seed)
+    frames = [chains.pictures()]
+    every = max(1, n_draws // GIF_FRAMES)
+    for draw, images in enumerate(common.progress(chains.run(n_steps, n_draws), arguments, n_draws, "draw", "Gibbs"), 1):
+        recorder.add(images)
+        if arguments.gif and (draw % every == 0 or draw == n_draws):
+            frames.append(images)
+    return images, recorder.report(), frames

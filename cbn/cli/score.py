@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-score: score, p-value and verdict of every image."""
+
+import os
+
+from .. import pictures
+from .._files import make_folder
+from . import _common as common
+
+
+def build_parser():
+    parser = common.make_parser(
+        "cbn-score",
+        "Print score, conformal p-value and verdict (normal or outlier) of every image, separated by tabs.",
+        [
+            "cbn-score                                           # the embedded MNIST test images",
+            "cbn-score --digit 7 --n 20 --heatmap maps/          # where the model is surprised",
+            "cbn-score --data pictures/ --false-alarm-rate 0.001 --json",
+        ],
+    )
+    common.add_model(parser)
+    group = common.add_data(parser, "images to score")
+    common.add_choice(group)
+    group.add_argument("--n", type=common.integer(1, 2**40), metavar="N", help="only the first N images")
+    parser.add_argument(
+        "--false-alarm-rate", type=common.rate, metavar="P", help="share of normal images called outliers (default: the model's)"
+    )
+    parser.add_argument(
+        "--heatmap",
+        metavar="DIR",
+        help="write a surprise map of every image, in nats, with the one scale of the model",
+    )
+    return parser
+
+
+def main(argv=None):
+    arguments = build_parser().parse_args(argv)
+    return common.run("cbn-score", lambda: score(arguments), arguments)
+
+
+def score(arguments):
+    model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
+    clock = common.Clock()
+    with clock.part("load"):
+        chosen, index = common.choose_images(arguments)
+        index = index[: arguments.n]
+        images = common.images_for(model, chosen)[: arguments.n]
+    rate = arguments.false_alarm_rate or model.false_alarm_rate
+    if arguments.heatmap:
+        make_folder(arguments.heatmap)
+    with clock.part("score"):
+        scores = model.score_samples(images)
+        p_values = model.p_values_of(scores)
+        threshold = model.threshold_at(rate)
+    outliers = scores < threshold
+    names = chosen.names or [str(i) for i in index]
+    rows = [
+        {"image": names[i], "score": float(scores[i]), "p_value": float(p_values[i]),
+         "verdict": "outlier" if outliers[i] else "normal"}
+        for i in range(len(images))
+    ]  # fmt: skip
+    if chosen.labels is not None:
+        for row, label in zip(rows, chosen.labels.tolist()):
+            row["label"] = label
+    if arguments.heatmap:
+        with clock.part("heatmap"):
+            write_heat_maps(arguments, model, images, rows)
+    summary = {
+        "n": len(rows),
+        "n_outliers": int(outliers.sum()),
+        "score": model._score,
+        "threshold": threshold,
+        "false_alarm_rate": rate,
+        "calibration": model.calibration_,
+        "n_calibration": len(model.calibration_scores_),
+        "binarization": model.binarization_,
+    }
+    if arguments.json:
+        common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
+        return
+    columns = [name for name in ("image", "label", "score", "p_value", "verdict", "heatmap") if name in rows[0]]
+    print("\t".join(columns))
+    for row in rows:
+        print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else str(row[c]) for c in columns))
+    common.say(
+        arguments,
+        f"{summary['n_outliers']:,} of {summary['n']:,} images are outliers at a false-alarm rate of {rate:g} "
+        f"({summary['score']} below {threshold:.6g}; threshold from {summary['n_calibration']:,} "
+        f"{summary['calibration']} scores; {summary['binarization']})",
+    )
+
+
+def write_heat_maps(arguments, model, images, rows):
+    """One picture per image, all with the model's scale."""
+    vmax = model.heat_map_scale()
+    for i in common.progress(range(len(images)), arguments, len(images), "picture", "heat maps"):
+        row = rows[i]
+        stem = os.path.splitext(row["image"].replace("/", "_").replace(os.sep, "_"))[0]
+        path = os.path.join(arguments.heatmap, f"{stem}.png")
+        title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
+        surprise = model.surprise_map(images[i : i + 1])[0]
+        shown = model.binarized_pictures(images[i : i + 1])[0]
+        pictures.save_png(pictures.heat_map(shown, surprise, vmax, model._binarization.full_scale, title), path)
+        row["heatmap"] = path

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images to learn from: the embedded binarized MNIST, IDX files, folders of pictures, NumPy files."""
+
+from .idx import load_idx
+from .imageset import ImageSet
+from .mnist import fetch_mnist_grey, load_mnist
+from .source import load_images
+
+__all__ = ["ImageSet", "fetch_mnist_grey", "load_idx", "load_images", "load_mnist"]

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every reader shares: one-line errors, checked paths, files opened so that no foreign exception escapes."""
+
+import os
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..exceptions import DataError
+
+_CHUNK = 1 << 20  # bytes a read; large enough to be fast, small enough to add nothing to the peak
+
+# deflate cannot expand by more than 1032 to 1 (258 bytes from 2 bits): a claim beyond that is false, whatever follows
+_DEFLATE_LIMIT = 1032
+
+
+def printable(text):
+    """Escape what would break a one-line message: newlines, control characters, undecodable file names."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def data_error(message):
+    """A DataError whose message is certainly one printable line."""
+    return DataError(printable(message))
+
+
+def listed(values, most=12):
+    """Values as "a, b, c", at most `most` of them and then "..."."""
+    values = list(values)
+    return ", ".join(str(v) for v in values[:most]) + (", ..." if len(values) > most else "")
+
+
+def sizes(shape):
+    """(28, 28) as "28x28"."""
+    return "x".join(str(n) for n in shape)
+
+
+def as_path(path, argument="path"):
+    """Return `path` as a pathlib.Path that exists.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        What the user gave.
+    argument : str
+        The argument's name, for the message.
+
+    Raises
+    ------
+    DataError
+        If it is not a path, is empty, does not exist or may not be looked at.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise data_error(f"{argument}: expected the path of a file or folder, got {type(path).__name__}")
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text:
+        raise data_error(f"{argument}: expected a path as non-empty text, got {text!r}")
+    try:
+        os.stat(text)
+    except FileNotFoundError:
+        raise data_error(f"{argument}: {text} does not exist; check the spelling") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character inside
+        raise data_error(f"{argument}: {text} cannot be read ({_reason(error)})") from error
+    return Path(text)
+
+
+def scan(folder):
+    """The visible entries of a folder, sorted by name, as (files, folders): two lists of pathlib.Path."""
+    try:
+        entries = sorted(Path(folder).iterdir(), key=lambda entry: entry.name)
+        # "__MACOSX" and "__pycache__" are litter of other programs, like names that begin with a dot
+        entries = [entry for entry in entries if not entry.name.startswith((".", "__"))]
+        is_folder = [entry.is_dir() for entry in entries]
+    except OSError as error:
+        raise data_error(f"{folder}: the folder cannot be read ({_reason(error)}); check its permissions") from error
+    files = [entry for entry, yes in zip(entries, is_folder) if not yes]
+    return files, [entry for entry, yes in zip(entries, is_folder) if yes]
+
+
+@contextmanager
+def reading(path, kind):
+    """Open a regular file and yield (binary stream, its size in bytes).
+
+    Whatever the body raises leaves as a DataError. The net is wide on purpose: on damaged files zipfile, zlib, Pillow
+    and NumPy's header parser raise nearly every built-in exception, and which one changes between their versions.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    kind : str
+        What it should be, for the message, as in "an IDX file".
+    """
+    try:
+        # a pipe or a device would block for ever or never end
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise data_error(f"{path}: not a regular file; give {kind} on disk")
+        with open(path, "rb") as stream:
+            yield stream, os.fstat(stream.fileno()).st_size
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise too_large(path) from error
+    except Exception as error:
+        raise data_error(f"{path}: cannot be read as {kind} ({_reason(error)}); replace the file") from error
+
+
+def too_large(path):
+    """The DataError for images that do not fit."""
+    return data_error(f"{path}: the images do not fit in memory; use fewer or smaller images")
+
+
+def fill(stream, nbytes):
+    """Read up to `nbytes` bytes into a new writable uint8 array; it is shorter when the stream is.
+
+    The caller has checked `nbytes` against the file. Memory is touched only as data arrive, so even a false claim that
+    passes the check costs no more than the data that are really there.
+    """
+    buffer = np.empty(nbytes, dtype=np.uint8)
+    done = 0
+    while done < nbytes:
+        chunk = stream.read(min(_CHUNK, nbytes - done))
+        if not chunk:
+            break
+        buffer[done : done + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
+        done += len(chunk)
+    return buffer[:done]
+
+
+def most_inflated(compressed_bytes):
+    """The largest number of bytes that so many bytes of deflate data can expand to."""
+    return _DEFLATE_LIMIT * compressed_bytes
+
+
+def _reason(error):
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

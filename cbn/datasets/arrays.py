@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Arrays from .npy and .npz files, checked before memory is given to them; their conversion to images and labels."""
+
+import math
+import warnings
+
+import numpy as np
+
+from ._files import data_error, fill, listed, most_inflated, reading, sizes
+
+ALREADY_BINARY = "already binary (0 and 1)"
+
+# version 3.0 exists only for field names outside Latin-1, and arrays with fields are refused anyway
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_KINDS = {"images": "biuf", "labels": "biuU"}
+
+
+def read_npy(path, role):
+    """Read a .npy file that holds `role` ("images" or "labels")."""
+    with reading(path, "a .npy file") as (stream, size):
+        return _read_array(stream, size, str(path), role)
+
+
+def read_npz(path, conventions):
+    """Read a .npz file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    conventions : list of dict
+        Each maps every key allowed together to its role; its first key must be there.
+
+    Returns
+    -------
+    dict
+        The arrays by key.
+    """
+    import zipfile
+
+    with reading(path, "a .npz file") as (stream, total), zipfile.ZipFile(stream) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        roles = next((c for c in conventions if next(iter(c)) in members and set(members) <= set(c)), None)
+        if roles is None:
+            allowed = " or ".join(listed(c) for c in conventions)
+            raise data_error(f"{path}: keys {listed(members) or '(none)'}; expected {allowed}")
+        arrays = {}
+        for key, info in members.items():
+            where = f"{path}, key {key!r}"
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise data_error(f"{where}: unsupported compression; write the file with numpy.savez_compressed")
+            with archive.open(info) as member:
+                # every size in the archive is only a claim; the file's own is not
+                size = min(info.file_size, most_inflated(min(info.compress_size, total)))
+                arrays[key] = _read_array(member, size, where, roles[key])
+        return arrays
+
+
+def to_images(array, where):
+    """Convert an array to images.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n, height, width), or (n, side * side)
+        bool; integers in 0..255; or floats in [0, 1], which become uint8 by rounding 255 x.
+    where : str
+        File and key, for messages.
+
+    Returns
+    -------
+    images : ndarray of shape (n, height, width), dtype uint8
+    binarization : str or None
+    """
+    _check_form(array.shape, array.dtype, where, "images")
+    if array.ndim == 2:
+        side = math.isqrt(array.shape[1])
+        array = array.reshape(-1, side, side)
+    if array.dtype.kind == "b":
+        # a damaged file may hold bytes other than 0 and 1, which NumPy's bool arithmetic does not expect
+        return np.ascontiguousarray(array.view(np.uint8) != 0).astype(np.uint8), ALREADY_BINARY
+    with np.errstate(all="ignore"):  # NaN is looked for below
+        low, high = array.min(), array.max()
+    if array.dtype.kind == "f":
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise data_error(f"{where}: images hold NaN or infinity; replace these values")
+        if low < 0 or high > 1:
+            found = low if low < 0 else high
+            raise data_error(f"{where}: float images hold {found}; bring them into [0, 1], or use uint8 0..255")
+        return np.ascontiguousarray(np.rint(array * array.dtype.type(255)), dtype=np.uint8), None
+    if low < 0 or high > 255:
+        raise data_error(f"{where}: integer images hold {low if low < 0 else high}; bring them into 0..255")
+    return np.ascontiguousarray(array, dtype=np.uint8), ALREADY_BINARY if high <= 1 else None
+
+
+def to_labels(array, where, count):
+    """Convert an array to `count` labels: int64 or text."""
+    _check_form(array.shape, array.dtype, where, "labels")
+    if len(array) != count:
+        raise data_error(f"{where}: {len(array)} labels for {count} images; give exactly one for each")
+    if array.dtype.kind == "U":
+        # NumPy raises on every later use of a code point that does not exist
+        codes = np.ascontiguousarray(array).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if codes.max() > 0x10FFFF:
+            raise data_error(f"{where}: damaged, the labels hold a character that does not exist; replace the file")
+        return array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "b":
+        return (array.view(np.uint8) != 0).astype(np.int64)
+    if array.max() > np.iinfo(np.int64).max:
+        raise data_error(f"{where}: label {array.max()} is too large; use labels below 2**63")
+    return array.astype(np.int64)
+
+
+def _read_array(stream, size, where, role):
+    """Read one array in .npy format from a stream that cannot yield more than `size` bytes."""
+    if size == 0:
+        raise data_error(f"{where}: empty; expected a NumPy array")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Python-2 headers and odd escapes; what counts is checked below
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADERS:
+            raise data_error(f"{where}: .npy version {sizes(version)} is not supported; save again with numpy.save")
+        shape, fortran_order, dtype = _HEADERS[version](stream)
+    _check_form(shape, dtype, where, role)
+    declared = math.prod(shape) * dtype.itemsize  # Python integers cannot overflow
+    held = size - stream.tell()
+    if declared != held:
+        mend = "replace the file" if declared > held else "remove the extra bytes"
+        raise data_error(
+            f"{where}: the header declares {dtype} {sizes(shape)} = {declared} bytes and the file holds {held}; {mend}"
+        )
+    data = fill(stream, declared)
+    if len(data) != declared or stream.read(1):
+        raise data_error(f"{where}: damaged, {declared} bytes were declared; replace the file")
+    data = data.view(dtype)
+    return data.reshape(shape[::-1]).T if fortran_order else data.reshape(shape)
+
+
+def _check_form(shape, dtype, where, role):
+    """Raise DataError unless an array of this shape and type can be `role`."""
+    if dtype.hasobject:
+        raise data_error(
+            f"{where}: object arrays are refused because they are pickles; save the {role} as a numeric array"
+        )
+    if dtype.kind not in _KINDS[role] or dtype.itemsize == 0:
+        wanted = "uint8, bool or float" if role == "images" else "integers or text"
+        raise data_error(f"{where}: {role} of type {dtype} are not supported; save them as {wanted}")
+    if any(n <= 0 for n in shape) or not shape:
+        raise data_error(f"{where}: {role} of shape {shape} hold nothing; give at least one")
+    if role == "labels":
+        if len(shape) != 1:
+            raise data_error(f"{where}: labels of shape {shape}; expected one dimension, one label an image")
+    elif len(shape) == 1:
+        raise data_error(
+            f"{where}: one dimension of {shape[0]} values, which look like labels; give an image file here"
+        )
+    elif len(shape) == 2:
+        if math.isqrt(shape[1]) ** 2 != shape[1]:
+            raise data_error(
+                f"{where}: flat images of {shape[1]} pixels are not square; reshape them to (n, height, width)"
+            )
+    elif len(shape) != 3:
+        raise data_error(f"{where}: images of shape {shape}; expected (n, height, width), grey without a channel axis")

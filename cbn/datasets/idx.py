@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""IDX, the file format of MNIST: two zero bytes, a type, the number of dimensions, big-endian sizes, the values."""
+
+import gzip
+import math
+
+from ._files import as_path, data_error, fill, most_inflated, reading, sizes
+
+_TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+
+
+def load_idx(path):
+    """Read an IDX file of unsigned bytes, plain or gzip-compressed (recognized by content, not by name).
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    ndarray of uint8, 1 to 3 dimensions
+        (n,) for labels, (n, height, width) for images; writable.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, no IDX file of unsigned bytes, truncated, or longer than it declares.
+    """
+    path = as_path(path)
+    with reading(path, "an IDX file") as (stream, size):
+        if size == 0:
+            raise data_error(f"{path}: the file is empty; expected an IDX file")
+        compressed = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        if not compressed:
+            return _read(stream, path, size)
+        with gzip.GzipFile(fileobj=stream) as inflated:
+            return _read(inflated, path, most_inflated(size))
+
+
+def _read(stream, path, limit):
+    """Read from `stream`, which cannot yield more than `limit` bytes."""
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
+        raise data_error(
+            f"{path}: not an IDX file, it begins with {magic.hex(' ') or 'nothing'} and not with 00 00 08 and "
+            "01, 02 or 03; give an IDX file (NumPy files must be named .npy or .npz)"
+        )
+    if magic[2] != 0x08:
+        raise data_error(
+            f"{path}: IDX values of type {_TYPES[magic[2]]} are not supported; save them as uint8 (type 08)"
+        )
+    ndim = magic[3]
+    if not 1 <= ndim <= 3:
+        raise data_error(f"{path}: IDX file of {ndim} dimensions; expected 1 (labels) to 3 (images, height, width)")
+    header = stream.read(4 * ndim)
+    if len(header) < 4 * ndim:
+        raise data_error(f"{path}: truncated inside the IDX header; expected {4 + 4 * ndim} bytes of it")
+    shape = tuple(int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * ndim, 4))
+    declared = math.prod(shape)  # Python integers: up to 2**96 without overflow
+    if declared == 0:
+        raise data_error(f"{path}: the IDX header declares {sizes(shape)}, which is empty; expected at least one value")
+    held = limit - 4 - 4 * ndim
+    if declared > held:
+        raise _truncated(path, shape, declared, f"at most {held}")
+    values = fill(stream, declared)
+    if len(values) < declared:
+        raise _truncated(path, shape, declared, len(values))
+    if stream.read(1):  # at the end of a gzip stream this also checks its CRC
+        raise data_error(
+            f"{path}: bytes follow the {declared} values that the IDX header declares ({sizes(shape)}); remove them"
+        )
+    return values.reshape(shape)
+
+
+def _truncated(path, shape, declared, found):
+    return data_error(
+        f"{path}: truncated, the IDX header declares {sizes(shape)} = {declared} values and the file holds {found}; "
+        "replace the file"
+    )

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""ImageSet: images of one size with what is known about them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._files import data_error, listed, sizes
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # the generated == and repr are of no use on arrays
+class ImageSet:
+    """Images of one size, with their labels and file names where these are known.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width), dtype uint8
+        Grey values 0..255, or 0 and 1 when `binarization` is given.
+    labels : ndarray of shape (n,), integers or text, optional
+        One label an image.
+    names : tuple of str, optional
+        One file name an image, for sets that come from folders.
+    source : str
+        A short description for people.
+    binarization : str, optional
+        None for grey images; otherwise how they became 0 and 1, as in "value > 0.3 x 255". A likelihood means nothing
+        without it.
+
+    Raises
+    ------
+    DataError
+        If shapes, types or counts do not fit together.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray = None
+    names: tuple = None
+    source: str = ""
+    binarization: str = None
+
+    def __post_init__(self):
+        images, labels, names = self.images, self.labels, self.names
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 3:
+            found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise data_error(f"images: expected a uint8 array of shape (n, height, width), got {found}")
+        if 0 in images.shape:
+            raise data_error(
+                f"images: shape {images.shape} holds nothing; give at least one image of at least one pixel"
+            )
+        if self.binarization is not None and images.max() > 1:
+            raise data_error(
+                f"images: value {images.max()} in binary images; use 0 and 1, or binarization=None for grey"
+            )
+        if labels is not None:
+            if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iuU":
+                found = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
+                raise data_error(f"labels: expected an array of shape (n,) of integers or text, got {found}")
+            check_count(len(labels), "labels", len(images), "images")
+        if names is not None:
+            object.__setattr__(self, "names", tuple(names))
+            check_count(len(self.names), "names", len(images), "images")
+
+    def __len__(self):
+        return len(self.images)
+
+    def __repr__(self):
+        kind = "grey" if self.binarization is None else f"binary ({self.binarization})"
+        labels = "no labels" if self.labels is None else f"labels {listed(np.unique(self.labels))}"
+        return (
+            f"ImageSet({len(self)} images of {sizes(self.images.shape[1:])}, {kind}, {labels}, source={self.source!r})"
+        )
+
+    def select(self, label):
+        """Keep the images of one label.
+
+        Parameters
+        ----------
+        label : int or str
+            The label; "2" selects the integer label 2 as well.
+
+        Returns
+        -------
+        ImageSet
+            Copies of the chosen images, in their order.
+
+        Raises
+        ------
+        DataError
+            If there are no labels or none equals `label`.
+        """
+        if self.labels is None:
+            raise data_error(
+                f"label: cannot select {label!r}, these images have no labels ({self.source or 'no source'})"
+            )
+        present = np.unique(self.labels)
+        text = str(label).strip()
+        wanted = text if present.dtype.kind == "U" else as_integer(text)
+        matching = [value for value in present.tolist() if value == wanted]
+        if not matching:
+            raise data_error(f"label: no image has the label {label!r}; choose one of {listed(present)}")
+        chosen = self.labels == matching[0]
+        names = None if self.names is None else tuple(name for name, keep in zip(self.names, chosen) if keep)
+        source = f"{self.source}, label {matching[0]}" if self.source else f"label {matching[0]}"
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen], names=names, source=source)
+
+
+def as_integer(text):
+    """The int64 that `text` spells in plain decimal digits, or None. (int() alone would take "1_0" as well.)"""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19):
+        return None
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else None
+
+
+def check_count(count, what, expected, of):
+    """Raise DataError unless there is one of `what` for each of `of`."""
+    if count != expected:
+        raise data_error(f"{what}: {count} for {expected} {of}; give exactly one for each")

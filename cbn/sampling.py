@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Drawing images: ancestral passes, Gibbs chains, inpainting."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _engine
+from .diagnostics import MixingReport, image_statistics, mixing_report
+
+# Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second.
+BATCH_PROPOSALS = 2_000_000
+
+
+def ancestral_states(network, n, seed, num_threads, *, clamped=None, states=None):
+    """(n, nodes) uint8 states drawn by one raster pass; clamped nodes keep their given states."""
+    if states is None:
+        states = np.zeros((n, network.engine_layer.n_nodes), np.uint8)
+    probability = network.probabilities(num_threads)
+    _engine.sample_ancestral(network.engine_layer, probability, seed, clamped, states, num_threads)
+    return states
+
+
+def random_states(layer, n, seed):
+    """(n, nodes) uint8: every pixel at a uniformly random grey level, the start of thesis Algorithm 1."""
+    u = np.empty((n, layer.n_positions))
+    _engine.uniform(seed, _engine.RANDOM_START, 0, u)
+    level = np.floor(u * (layer.channels + 1)).astype(np.uint8)  # number of thresholds exceeded
+    channels = np.arange(layer.channels, dtype=np.uint8)
+    return (level[:, None, :] > channels[:, None]).astype(np.uint8).reshape(n, layer.n_nodes)
+
+
+class GibbsChains:
+    """Parallel Gibbs chains (thesis Algorithm 1) with a record of image statistics.
+
+    Parameters
+    ----------
+    network : CountedNetwork
+    layer : PixelLayer
+    binarization : Binarization
+    states : ndarray, (n_chains, nodes) uint8
+        Start of the chains; changed in place.
+    sites : ndarray of int64
+        The nodes that may change.
+    seed, num_threads : int
+    """
+
+    def __init__(self, network, layer, binarization, states, sites, seed, num_threads):
+        self.network, self.layer, self.binarization = network, layer, binarization
+        self.states, self.sites = states, sites
+        self.seed, self.num_threads = seed, num_threads
+        self.steps_done = 0
+        self._probability = network.probabilities(num_threads)
+
+    def advance(self, n_steps):
+        """Does n_steps proposals in every chain, in batches short enough for Ctrl-C."""
+        batch = max(1, BATCH_PROPOSALS // len(self.states))
+        end = self.steps_done + n_steps
+        while self.steps_done < end:
+            now = min(batch, end - self.steps_done)
+            _engine.sample_gibbs(
+                self.network.engine_layer, self._probability, self.seed, self.steps_done, now, self.sites,
+                self.states, self.num_threads,
+            )  # fmt: skip
+            self.steps_done += now
+
+    def pictures(self):
+        """(n_chains, height, width) uint8 pictures of the present states."""
+        return self.binarization.pictures(self.states, (self.layer.height, self.layer.width))
+
+    def run(self, n_steps, n_draws):
+        """Yields the pictures at n_draws equally spaced steps, the last one at n_steps."""
+        done = 0
+        for draw in range(1, n_draws + 1):
+            now = n_steps * draw // n_draws
+            self.advance(now - done)
+            done = now
+            yield self.pictures()
+
+
+class Recorder:
+    """Collects what the mixing report needs: statistics of the pictures of the second half of a run."""
+
+    def __init__(self, n_draws):
+        self.n_warm_up = n_draws // 2
+        self.n_seen = 0
+        self._statistics = []
+
+    def add(self, pictures):
+        """Takes the pictures of one draw; True when they count (the warm-up is over)."""
+        self.n_seen += 1
+        if self.n_seen <= self.n_warm_up:
+            return False
+        self._statistics.append(image_statistics(pictures))
+        return True
+
+    def report(self):
+        """The MixingReport of the draws after the warm-up."""
+        names = self._statistics[0]
+        return mixing_report({name: np.stack([s[name] for s in self._statistics], axis=1) for name in names})
+
+
+@dataclass(frozen=True)
+class Inpainting:
+    """Posterior of the missing pixels of one image.
+
+    Attributes
+    ----------
+    samples : ndarray, (n, height, width) uint8
+        Posterior samples: the last states of n Gibbs chains. Known pixels are the image's own after binarization.
+    mean : ndarray, (height, width) float64
+        Mean picture value in [0, 1] over all chains and draws after the warm-up; for one threshold the posterior
+        probability that the pixel is 1.
+    mixing : MixingReport
+    """
+
+    samples: np.ndarray
+    mean: np.ndarray
+    mixing: MixingReport
+
+
+def inpaint(network, layer, binarization, states, mask, n, sweeps, n_draws, seed, num_threads):
+    """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones.
+
+    Parameters
+    ----------
+    states : ndarray, (1, nodes) uint8
+        The binarized image; what it holds under the mask is not used.
+    mask : ndarray, (height, width) bool
+        True where a pixel is missing.
+    sweeps : int
+        Proposals per missing node and chain.
+    """
+    missing = np.tile(mask.ravel(), layer.channels)
+    sites = np.flatnonzero(missing).astype(np.int64)
+    states = np.repeat(states, n, axis=0)
+    states[:, missing] = 0
+    ancestral_states(network, n, seed, num_threads, clamped=(~missing).view(np.uint8), states=states)
+    chains = GibbsChains(network, layer, binarization, states, sites, seed, num_threads)
+    recorder = Recorder(n_draws)
+    total, n_counted = np.zeros(mask.shape), 0
+    for pictures in chains.run(sweeps * len(sites), n_draws):
+        if recorder.add(pictures):
+            total += pictures.mean(axis=0) / binarization.full_scale
+            n_counted += 1
+    return Inpainting(pictures, total / n_counted, recorder.report())

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Scores of images from counts: value tables, per-image and per-pixel sums, conformal p-values and thresholds.
+
+A network with table CPDs is its counts. Everything here is a function of them: the tables of a score, the score of an
+image as a sum of table entries, and the leave-one-out score of a training image as a sum over the tables of the counts
+without that image.
+"""
+
+import numpy as np
+
+from . import _engine
+
+# name -> (engine kind, sign that makes higher more normal)
+SCORES = {
+    "log_probability": (_engine.LOG_PROBABILITY, 1.0),
+    "surprise": (_engine.SURPRISE, -1.0),
+    "standardized": (_engine.SURPRISE, -1.0),
+    "normalized": (_engine.NORMALIZED, -1.0),
+}
+
+
+class CountedNetwork:
+    """A layer with counts, and the tables made from them on demand.
+
+    Parameters
+    ----------
+    layer : cbn.architecture.PixelLayer
+    counts : ndarray, (rows, 2) int64
+    pseudocount : float
+    """
+
+    def __init__(self, layer, counts, pseudocount):
+        self.layer = layer
+        self.engine_layer = _engine.Layer(layer)
+        self.counts = counts
+        self.pseudocount = pseudocount
+        self._tables = {}
+
+    @classmethod
+    def from_planes(cls, layer, planes, n_images, pseudocount, num_threads):
+        """Counts the images of bit-planes."""
+        counts = np.empty((layer.n_rows, 2), np.int64)
+        network = cls(layer, counts, pseudocount)
+        _engine.count(network.engine_layer, planes, n_images, counts, num_threads)
+        return network
+
+    def add(self, earlier_counts):
+        """Adds the counts of other images of the same layer (CBN_E_OVERFLOW becomes OverflowError)."""
+        _engine.counts_add(earlier_counts, self.counts)
+        self._tables.clear()
+
+    def check_counts(self, n_images):
+        """Raises ValueError unless the counts could come from n_images images."""
+        _engine.counts_check(self.engine_layer, self.counts, n_images)
+
+    def values(self, kind, leave_one_out, num_threads):
+        """Value table (rows, 2) of an engine kind; kept, because scoring batch after batch uses the same."""
+        key = kind, leave_one_out
+        if key not in self._tables:
+            table = np.empty(self.counts.shape)
+            _engine.value_table(
+                self.engine_layer, self.counts, self.pseudocount, kind, leave_one_out, table, num_threads
+            )
+            if leave_one_out:
+                return table
+            self._tables[key] = table
+        return self._tables[key]
+
+    def probabilities(self, num_threads):
+        """Probability table (rows, 2): p(state | row), thesis eq. 2."""
+        table = np.empty(self.counts.shape)
+        _engine.probability_table(self.engine_layer, self.counts, self.pseudocount, table, num_threads)
+        return table
+
+    def _sums(self, planes, n_images, kind, leave_one_out, num_threads):
+        scores = np.empty(n_images)
+        values = self.values(kind, leave_one_out, num_threads)
+        _engine.score_images(self.engine_layer, planes, n_images, values, scores, num_threads)
+        return scores
+
+    def score(self, planes, n_images, score, num_threads, *, leave_one_out=False):
+        """(n_images,) of a named score, its sign such that higher is more normal.
+
+        ``leave_one_out`` is for images that are in the counts: each is scored by the network without it.
+        """
+        kind, sign = SCORES[score]
+        sums = self._sums(planes, n_images, kind, leave_one_out, num_threads)
+        if score == "standardized":
+            variance = self._sums(planes, n_images, _engine.VARIANCE, leave_one_out, num_threads)
+            # a network that is certain everywhere has variance 0; its surprise is then 0 as well
+            sums = np.divide(sums, np.sqrt(variance), out=sums, where=variance > 0)
+        return sign * sums
+
+    def surprise_maps(self, planes, n_images, num_threads):
+        """(n_images, nodes) surprise of every node, nats."""
+        maps = np.empty((n_images, self.engine_layer.n_nodes))
+        values = self.values(_engine.SURPRISE, False, num_threads)
+        _engine.score_nodes(self.engine_layer, planes, n_images, values, maps, num_threads)
+        return maps
+
+    def surprise_quantile(self, share, num_threads):
+        """The surprise that a share of all counted (image, node) pairs does not exceed, nats."""
+        values = self.values(_engine.SURPRISE, False, num_threads).ravel()
+        order = np.argsort(values, kind="stable")
+        cumulated = np.cumsum(self.counts.ravel()[order])
+        return float(values[order[np.searchsorted(cumulated, share * cumulated[-1])]])
+
+    def node_means(self, num_threads):
+        """Share of ones and mean -log p (nats) of every node over the counted images; both (nodes,)."""
+        values = self.values(_engine.LOG_PROBABILITY, False, num_threads)
+        nats = np.where(self.counts > 0, -values, 0.0) * self.counts  # 0 times infinity is 0 here
+        begin = [self.layer.table_begin(node) for node in range(self.layer.n_nodes)]
+        n = np.add.reduceat(self.counts.sum(axis=1), begin)
+        return np.add.reduceat(self.counts[:, 1], begin) / n, np.add.reduceat(nats.sum(axis=1), begin) / n
+
+    def bic(self):
+        """(log-likelihood, number of parameters, BIC) of the counts, thesis eq. 3."""
+        return _engine.bic(self.engine_layer, self.counts)
+
+
+def conformal_p_values(scores, calibration):
+    """Conformal p-values of scores (higher = more normal) against calibration scores in increasing order.
+
+    p = (1 + number of calibration scores <= score) / (1 + number of calibration scores); Vovk, Gammerman, Shafer,
+    "Algorithmic Learning in a Random World", 2005. If the calibration images are exchangeable with a new normal image
+    and had no part in training, P(p <= a) <= a for every a.
+    """
+    return (1 + np.searchsorted(calibration, scores, side="right")) / (1 + len(calibration))
+
+
+def alarm_threshold(calibration, false_alarm_rate):
+    """The score below which an image is an outlier: exactly where its conformal p-value is <= the rate.
+
+    p <= rate holds when at most k = floor(rate (n + 1)) - 1 calibration scores are <= the score, that is when the score
+    is below the (k + 1)-th smallest. With k < 0 there are too few calibration images to raise any alarm: -inf.
+    """
+    # the small addition forgives a product like 0.29 * 100 = 28.999999999999996
+    k = int(np.floor(false_alarm_rate * (len(calibration) + 1) + 1e-9)) - 1
+    return float(calibration[k]) if k >= 0 else -np.inf

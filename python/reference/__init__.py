@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The NumPy twin of the engine: the same functions, names and argument order as ``cbn._engine``, written to be read.
+
+One file per C file of ``src_c``. Every function fills the arrays that its caller gives it, as the engine does, and takes
+``num_threads`` only to have the same signature. Layers are ``cbn.architecture.PixelLayer``.
+"""
+
+from .ancestral import sample_ancestral
+from .bitplane import pack_planes, plane_words, unpack_planes
+from .counts import count, counts_add, counts_check
+from .gibbs import sample_gibbs
+from .random import philox, uniform
+from .score import score_images, score_nodes
+from .structure import bic
+from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, probability_table, value_table
+
+__all__ = [
+    "LOG_PROBABILITY", "NORMALIZED", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "count", "counts_add", "counts_check",
+    "pack_planes", "philox", "plane_words", "probability_table", "sample_ancestral", "sample_gibbs", "score_images",
+    "score_nodes", "uniform", "unpack_planes", "value_table",
+]  # fmt: skip

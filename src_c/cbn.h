@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cbn: the engine of convolutional Bayesian networks for images.
+ *
+ * THE MODEL. A layer is a grid of binary nodes at (channel, row, column). Node index:
+ *
+ *     node = (channel * height + row) * width + column
+ *
+ * A relation (child channel, parent channel, dy, dx) is tied: it holds at every position of the child channel whose
+ * parent position (row + dy, column + dx) lies inside the layer. A parent outside the layer is absent: its bit counts
+ * as 0. Every parent must come before its child in raster order (rows, then columns, then channels), so that the
+ * network is acyclic and one raster pass visits parents before children.
+ *
+ * TABLES. Each node has a full conditional probability table of its own. With k relations of its channel the table has
+ * 2^k rows; bit j of the row index is the state of parent j (the j-th relation of the channel). The tables of all nodes
+ * lie one behind the other in node order: the rows of a layer are numbered 0 .. cbn_layer_rows() - 1. An array "per
+ * row and state" has two entries a row, [row][0] for state 0 and [row][1] for state 1.
+ *
+ * BIT-PLANES. Data live as one row of 64-bit words per node, one bit per image: bit (i % 64) of word (i / 64) is the
+ * state in image i. A plane has cbn_plane_words(n_images) words; the unused bits of the last word are 0.
+ *
+ * OWNERSHIP. The caller owns every array and frees it; no function allocates. Arrays are C-contiguous and do not
+ * overlap unless it is said. Scratch memory is asked for by *_workspace_size().
+ *
+ * ERRORS. Functions that can fail return CBN_OK (0) or a negative CBN_E_* code; outputs come last and hold nothing of
+ * use after an error. cbn_strerror() names the code. Sizes are checked for overflow before they are used; the contents
+ * of arrays (planes with a zero tail, counts that fit the layer) are the caller's promise unless it is said.
+ *
+ * THREADS. num_threads >= 1 is the number of OpenMP threads of that call (ignored in a build without OpenMP). Results
+ * are the same bytes for every thread count and every instruction set. Functions keep no state and may run at the same
+ * time on different outputs. Environment variable CBN_FORCE_GENERIC=1 forces the portable code path,
+ * CBN_INSTRUCTION_SET=avx2 (avx512, generic) another one that the processor has. A process that forks after a call with more than one thread must not call the engine in the child (a limit of libgomp): use spawn.
+ */
+#ifndef CBN_H
+#define CBN_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CBN_VERSION "0.1.0"
+
+enum {
+    CBN_OK = 0,
+    CBN_E_NULL = -1,        /* a required pointer is NULL */
+    CBN_E_SIZE = -2,        /* a size or count is not positive, or too large for 64-bit arithmetic */
+    CBN_E_RELATION = -3,    /* a relation names a channel that is not there, or a parent that is not earlier */
+    CBN_E_PARENTS = -4,     /* more than CBN_MAX_PARENTS relations for one channel */
+    CBN_E_PARAMETER = -5,   /* a scalar argument outside its range */
+    CBN_E_COUNTS = -6,      /* counts that no set of images can have in this layer */
+    CBN_E_OVERFLOW = -7,    /* a sum of counts does not fit 64 bits */
+    CBN_E_WORKSPACE = -8,   /* the workspace is too small */
+    CBN_E_SITE = -9,        /* a site index is not a node of the layer */
+};
+
+#define CBN_MAX_PARENTS 16
+
+/* ---- the build ------------------------------------------------------------------------------------------------- */
+
+/* One line for every status code, without a full stop; never NULL. */
+const char *cbn_strerror(int status);
+/* Version of the engine, equal to CBN_VERSION at its compilation. */
+const char *cbn_version(void);
+/* "generic", "avx2" or "avx512": what calls use now (the environment variable is read at every call). */
+const char *cbn_instruction_set(void);
+/* 1 when built with OpenMP, else 0. */
+int cbn_has_openmp(void);
+/* Threads that OpenMP would use by itself (honours OMP_NUM_THREADS and the affinity mask); 1 without OpenMP. */
+int cbn_max_threads(void);
+
+/* ---- layers ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int32_t channels, height, width;
+    const int64_t *relation_begin;  /* (channels + 1): relations of channel c are relation_begin[c] .. [c + 1] - 1 */
+    const int32_t *parent_channel;  /* one entry per relation, like the next three */
+    const int32_t *dy, *dx;         /* offset of the parent from the child, in positions */
+    const uint8_t *required;        /* 1: the child is never 1 where this parent is 0 (a thermometer code: a pixel is
+                                       above a high threshold only if it is above the lower one). Rows that break
+                                       this have probability 0 for state 1 and no free parameter. Offset (0, 0) only. */
+} cbn_layer;
+
+/* CBN_OK when the layer is sound: sizes, relation lists, parents earlier than children, at most CBN_MAX_PARENTS. */
+int cbn_layer_check(const cbn_layer *layer);
+/* Number of table rows of all nodes together. */
+int cbn_layer_rows(const cbn_layer *layer, int64_t *rows);
+
+/* ---- bit-planes ------------------------------------------------------------------------------------------------ */
+
+/* Words of a plane of n_images images: ceil(n_images / 64). */
+int64_t cbn_plane_words(int64_t n_images);
+/*
+ * Binarize and pack: plane p holds the bit "images[i][p] > cutoff".
+ * images (n_images, n_pixels); 0 <= cutoff <= 255; planes (n_pixels, cbn_plane_words(n_images)).
+ * Pack a second threshold by a second call with the planes of the next channel.
+ */
+int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
+                    int num_threads);
+/* The way back: states (n_images, n_nodes) of 0 and 1. */
+int cbn_unpack_planes(const uint64_t *planes, int64_t n_images, int64_t n_nodes, uint8_t *states, int num_threads);
+
+/* ---- counts: the sufficient statistics ------------------------------------------------------------------------- */
+
+/* counts (rows, 2): number of images in which a node's parents are in that row and the node is in that state. */
+int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads);
+/* total += counts, entry by entry; counts of disjoint image sets add exactly. CBN_E_OVERFLOW leaves total unchanged. */
+int cbn_counts_add(const int64_t *counts, int64_t size, int64_t *total);
+/* Checks that counts could come from n_images images: none negative, every node's sum equal to n_images, nothing in a
+ * row that needs an absent parent, nothing that a required parent forbids. CBN_E_COUNTS otherwise. */
+int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_images);
+
+/* ---- structure score ------------------------------------------------------------------------------------------- */
+
+/*
+ * BIC = n_parameters * ln(n_images) - 2 * log_likelihood (thesis eq. 3; smaller is better). log_likelihood: natural
+ * log of the data's probability at maximum likelihood; n_parameters: one for every table row that can occur.
+ */
+int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic);
+
+/* ---- tables ---------------------------------------------------------------------------------------------------- */
+
+/* probability (rows, 2): (count + pseudocount) / (row sum + 2 pseudocount), thesis eq. 2. Range of pseudocount:
+ * 1e-9 .. 1e9. */
+int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability,
+                          int num_threads);
+
+/* What a node contributes to the score of an image, in nats (CBN_VARIANCE: nats squared; CBN_NORMALIZED: no unit). */
+enum {
+    CBN_LOG_PROBABILITY = 0, /* log p(state | parents) */
+    CBN_SURPRISE = 1,        /* -log p - H, H = entropy of the node given its parents */
+    CBN_VARIANCE = 2,        /* variance of -log p given the parents; the same for both states */
+    CBN_NORMALIZED = 3,      /* |-log p - mean| / max(std, CBN_STD_FLOOR): mean and deviation of the node's -log p over
+                                the counted images (thesis eq. 14, 15) */
+};
+/* Smallest standard deviation by which CBN_NORMALIZED divides, in nats: a node that never changed has deviation 0. */
+#define CBN_STD_FLOOR 0.01
+
+/*
+ * values (rows, 2) of the given kind. With leave_one_out != 0 the entry for (row, state) is what a counted image in that
+ * row and state would get from the counts without itself; entries that no image has are left as without it.
+ */
+int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out,
+                    double *values, int num_threads);
+
+/* ---- scores ---------------------------------------------------------------------------------------------------- */
+
+/* scores (n_images): sum over all nodes, in node order, of values[row of the image][state in the image]. */
+int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values,
+                     double *scores, int num_threads);
+/* The same without the sum: contributions (n_images, nodes). */
+int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values,
+                    double *contributions, int num_threads);
+
+/* ---- random numbers -------------------------------------------------------------------------------------------- */
+
+/* Every random number is a pure function of (seed, purpose, chain, step): Philox4x32-10 (Salmon et al. 2011). */
+enum { CBN_RANDOM_ANCESTRAL = 1, CBN_RANDOM_SITE = 2, CBN_RANDOM_FLIP = 3, CBN_RANDOM_START = 4 };
+
+/* One block of Philox4x32-10. */
+void cbn_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+/* out (n_chains, n_steps): uniform doubles in [0, 1) with 53 bits. */
+int cbn_uniform(uint64_t seed, uint32_t purpose, int64_t n_chains, uint64_t first_step, int64_t n_steps, double *out);
+
+/* ---- sampling -------------------------------------------------------------------------------------------------- */
+
+/* Bytes of workspace for the two samplers. */
+int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes);
+/*
+ * Ancestral sampling: one raster pass, every node drawn from its table given its parents. probability (rows, 2).
+ * states (n_chains, nodes), in and out: a node v with clamped[v] != 0 keeps the state it comes with (and its children
+ * see it; its ancestors do not: with clamped nodes this is not the conditional distribution). clamped may be NULL.
+ */
+int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains,
+                         const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes,
+                         int num_threads);
+/*
+ * Gibbs sampling (thesis Algorithm 1): each step proposes to flip one random node and accepts with probability
+ * P' / (P + P'), the heat-bath rule. Step s picks the same node, one of sites (n_sites node indices), in every chain;
+ * the draws that decide are independent between chains. Nodes that are not in sites keep their state. states
+ * (n_chains, nodes) of 0 and 1, in and out. Steps first_step .. first_step + n_steps - 1 are done: two calls in a row
+ * give the same bytes as one long call. n_sites < 2^32, n_chains < 2^32.
+ */
+int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step,
+                     int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
+                     void *workspace, int64_t workspace_bytes, int num_threads);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

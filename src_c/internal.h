@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Private helpers of the engine: geometry of a layer, checked sizes, a logarithm that is the same on every machine. */
+#ifndef CBN_INTERNAL_H
+#define CBN_INTERNAL_H
+
+#include <stddef.h>
+#include <string.h>
+
+#include "cbn.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#define CBN_PRAGMA(x) _Pragma(#x)
+#else
+#define CBN_PRAGMA(x)
+#endif
+
+/* Leaves the function when a check fails. */
+#define CBN_TRY(call)                                                                                                  \
+    do {                                                                                                               \
+        int status_ = (call);                                                                                          \
+        if (status_ != CBN_OK) return status_;                                                                         \
+    } while (0)
+
+/* Children of one chain group share a 32-bit word per node. */
+#define CBN_GROUP 32
+
+/* *out = a * b for a, b >= 0; CBN_E_SIZE when it does not fit. */
+static inline int cbn_multiply(int64_t a, int64_t b, int64_t *out) {
+    if (a < 0 || b < 0 || (b != 0 && a > INT64_MAX / b)) return CBN_E_SIZE;
+    *out = a * b;
+    return CBN_OK;
+}
+
+/* ---- geometry (layers that passed cbn_layer_check) ---- */
+
+static inline int64_t cbn_positions(const cbn_layer *layer) { return (int64_t)layer->height * layer->width; }
+static inline int64_t cbn_nodes(const cbn_layer *layer) { return layer->channels * cbn_positions(layer); }
+
+/* Number of parents of the nodes of a channel, counting absent ones. */
+static inline int cbn_parent_count(const cbn_layer *layer, int channel) {
+    return (int)(layer->relation_begin[channel + 1] - layer->relation_begin[channel]);
+}
+
+/* First table row of a channel. */
+static inline int64_t cbn_channel_row(const cbn_layer *layer, int channel) {
+    int64_t row = 0;
+    for (int c = 0; c < channel; c++) row += cbn_positions(layer) << cbn_parent_count(layer, c);
+    return row;
+}
+
+typedef struct {
+    int channel, row, column; /* position of the node */
+    int k;                    /* relations of its channel */
+    int64_t table;            /* first row of its table */
+} cbn_place;
+
+static inline cbn_place cbn_place_of(const cbn_layer *layer, int64_t node) {
+    cbn_place place;
+    int64_t positions = cbn_positions(layer), inside;
+    place.channel = (int)(node / positions);
+    inside = node % positions;
+    place.row = (int)(inside / layer->width);
+    place.column = (int)(inside % layer->width);
+    place.k = cbn_parent_count(layer, place.channel);
+    place.table = cbn_channel_row(layer, place.channel) + (inside << place.k);
+    return place;
+}
+
+/* Index of the node at an offset from (row, column), or -1 outside the layer. */
+static inline int64_t cbn_node_at(const cbn_layer *layer, int channel, int64_t row, int64_t column) {
+    if (row < 0 || row >= layer->height || column < 0 || column >= layer->width) return -1;
+    return (channel * (int64_t)layer->height + row) * layer->width + column;
+}
+
+/* parent[j] = node index of parent j, or -1 where it is absent. Returns the row bits that can be 1. */
+static inline uint32_t cbn_parents_of(const cbn_layer *layer, const cbn_place *place, int64_t parent[CBN_MAX_PARENTS]) {
+    const int64_t first = layer->relation_begin[place->channel];
+    uint32_t present = 0;
+    for (int j = 0; j < place->k; j++) {
+        const int64_t r = first + j;
+        parent[j] = cbn_node_at(layer, layer->parent_channel[r], (int64_t)place->row + layer->dy[r],
+                                (int64_t)place->column + layer->dx[r]);
+        if (parent[j] >= 0) present |= (uint32_t)1 << j;
+    }
+    return present;
+}
+
+/* Row bits of the required parents of a channel: state 1 is possible only in rows where all of them are set. */
+static inline uint32_t cbn_required_bits(const cbn_layer *layer, int channel) {
+    uint32_t bits = 0;
+    for (int j = 0; j < cbn_parent_count(layer, channel); j++)
+        if (layer->required[layer->relation_begin[channel] + j]) bits |= (uint32_t)1 << j;
+    return bits;
+}
+
+/*
+ * Natural logarithm of a positive normal double, from additions, multiplications and one division only: libm's
+ * logarithms differ in the last bit between machines and versions, and scores must not.
+ * x = 2^e m with m in [sqrt(1/2), sqrt(2)); log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.1716, so the series
+ * s^(2i+1) / (2i+1) is cut at s^21 with an error below 1e-17. ln 2 is split into a part with 32 trailing zero bits, by
+ * which every exponent multiplies exactly, and the rest. Error below 1 unit in the last place (tests/c/test_log.c).
+ */
+static inline double cbn_log(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    int e = (int)(bits >> 52) - 1023;
+    bits = (bits & 0x000fffffffffffffULL) | 0x3ff0000000000000ULL;
+    double m;
+    memcpy(&m, &bits, sizeof m);
+    if (m > 1.4142135623730951) {
+        m *= 0.5;
+        e += 1;
+    }
+    const double f = m - 1.0, s = f / (m + 1.0), z = s * s;
+    double t = 1.0 / 21.0;
+    t = t * z + 1.0 / 19.0;
+    t = t * z + 1.0 / 17.0;
+    t = t * z + 1.0 / 15.0;
+    t = t * z + 1.0 / 13.0;
+    t = t * z + 1.0 / 11.0;
+    t = t * z + 1.0 / 9.0;
+    t = t * z + 1.0 / 7.0;
+    t = t * z + 1.0 / 5.0;
+    t = t * z + 1.0 / 3.0;
+    /* 2 s = f - s f exactly, so that for e = 0 the large term f carries no rounding error */
+    const double tail = 2.0 * s * (t * z) - s * f;
+    return e * 6.93147180369123816490e-01 + (f + (tail + e * 1.90821492927058770002e-10));
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The portable kernels: plain C, built on every machine. */
+#include "../rng.h"
+#include "kernels.h"
+
+#define CBN_FUNCTION static
+
+/* Carry-free popcount (Warren, Hacker's Delight, 5-1): without a popcount instruction the compiler's own is a call. */
+static inline uint64_t popcount_word(uint64_t x) {
+    x -= x >> 1 & 0x5555555555555555ULL;
+    x = (x & 0x3333333333333333ULL) + (x >> 2 & 0x3333333333333333ULL);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+    return x * 0x0101010101010101ULL >> 56;
+}
+
+static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
+    uint64_t mask = 0;
+    for (int j = 0; j < 64; j++) mask |= (uint64_t)(p[j] > cutoff) << j;
+    return mask;
+}
+#define CBN_ROW_MASK(p, cutoff) row_mask(p, cutoff)
+#include "pack_template.h"
+
+#define CBN_VECTOR uint64_t
+#define CBN_VECTOR_WORDS 1
+#define CBN_LOAD(p) (*(p))
+#define CBN_LOAD_TAIL(p, n) 0
+#define CBN_AND(a, b) ((a) & (b))
+#define CBN_POPCOUNT(a) popcount_word(a)
+#define CBN_ADD(a, b) ((a) + (b))
+#define CBN_ZERO() 0
+#define CBN_SUM(a) ((int64_t)(a))
+#include "count_template.h"
+#include "score_template.h"
+#include "sample_template.h"
+
+const cbn_kernels cbn_kernels_generic = {"generic", pack_word, count_subsets, score_block, gibbs_group, ancestral_group};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The engine's own logarithm against the long double one of libm: error below 1 unit in the last place. */
+#include <math.h>
+
+#include "harness.h"
+#include "internal.h"
+
+static double ulps(double x) {
+    const long double exact = logl((long double)x);
+    const double found = cbn_log(x);
+    if (exact == 0) return found == 0 ? 0 : INFINITY;
+    const double next = nextafter((double)exact, INFINITY) - (double)exact;
+    return (double)(fabsl((long double)found - exact) / next);
+}
+
+int main(void) {
+    uint64_t state = 1;
+    double worst = 0;
+    for (int i = 0; i < 2000000; i++) {
+        const double u = (next_random(&state) + 0.5) / 2147483648.0;
+        const double near_one = 1.0 + (u - 0.5) * 1e-3, wide = ldexp(u + 0.5, (int)(next_random(&state) % 1800) - 900);
+        const int64_t n = 1 + next_random(&state) % 60000;
+        const double ratio = ((double)(next_random(&state) % n) + 1.0) / ((double)n + 2.0);
+        const double values[4] = {u, near_one, wide, ratio};
+        for (int k = 0; k < 4; k++) {
+            const double error = ulps(values[k]);
+            if (error > worst) worst = error;
+        }
+    }
+    CHECK(worst < 1.0);
+    CHECK(cbn_log(1.0) == 0.0);
+    CHECK(ulps(0.5) < 1 && ulps(2.0) < 1 && ulps(1e-300) < 1 && ulps(1e300) < 1);
+    CHECK(ulps(nextafter(1.0, 0)) < 1 && ulps(nextafter(1.0, 2)) < 1);
+    printf("largest error of the logarithm: %.3f units in the last place\n", worst);
+    return report(__FILE__);
+}
