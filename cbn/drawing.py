@@ -12,6 +12,9 @@ from .exceptions import DataError, MixingWarning
 
 # Draws at which a Gibbs run is looked at for the mixing report; the first half is warm-up.
 N_DRAWS = 200
+# Sweeps of an inpainting whose length is left open: each round is tried if the one before has not mixed.
+SWEEP_ROUNDS = (1_000, 4_000, 16_000, 64_000)
+MAX_ROUND_PROPOSALS = 500_000_000  # some seconds
 
 
 class DrawingMixin:
@@ -69,7 +72,7 @@ class DrawingMixin:
         threads = validation.check_threads(self.n_jobs)
         return sampling.GibbsChains(self._network, self.layer_, self._binarization, states, sites, seed, threads)
 
-    def inpaint(self, image, mask, n=16, *, n_sweeps=1000, random_state=None):
+    def inpaint(self, image, mask, n=16, *, n_sweeps=None, random_state=None):
         """Posterior of missing pixels given the known ones, by Gibbs sampling with the known pixels clamped.
 
         Parameters
@@ -80,8 +83,9 @@ class DrawingMixin:
             True where a pixel is missing.
         n : int
             Number of chains, that is of samples.
-        n_sweeps : int
-            Proposals per missing pixel and chain, at least 8.
+        n_sweeps : int, optional
+            Proposals per missing pixel and chain, at least 8. None: 1,000, then rounds of 4,000, 16,000 and 64,000 more
+            until the chains have mixed, but no round of more than half a billion proposals.
         random_state : int, NumPy generator or None
 
         Returns
@@ -101,11 +105,14 @@ class DrawingMixin:
         if not mask.any():
             raise DataError("mask: no pixel is missing; set it to True where pixels are to be filled in")
         n = validation.check_integer(n, "n", 1, 2**20)
-        n_sweeps = validation.check_integer(n_sweeps, "n_sweeps", 8, 2**40)
+        if n_sweeps is None:
+            rounds = [r for r in SWEEP_ROUNDS if r == SWEEP_ROUNDS[0] or r * n * mask.sum() <= MAX_ROUND_PROPOSALS]
+        else:
+            rounds = [validation.check_integer(n_sweeps, "n_sweeps", 8, 2**40)]
         threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
         result = sampling.inpaint(
             self._network, self.layer_, self._binarization, self._binarization.states(images, threads), mask, n,
-            n_sweeps, min(N_DRAWS, n_sweeps), seed, threads,
+            rounds, min(N_DRAWS, rounds[0]), seed, threads,
         )  # fmt: skip
         self._warn_unless_mixed(result.mixing, "n_sweeps or n")
         return result

@@ -119,7 +119,7 @@ class Inpainting:
     mixing: MixingReport
 
 
-def inpaint(network, layer, binarization, states, mask, n, sweeps, n_draws, seed, num_threads):
+def inpaint(network, layer, binarization, states, mask, n, rounds, n_draws, seed, num_threads):
     """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones.
 
     Parameters
@@ -128,8 +128,9 @@ def inpaint(network, layer, binarization, states, mask, n, sweeps, n_draws, seed
         The binarized image; what it holds under the mask is not used.
     mask : ndarray, (height, width) bool
         True where a pixel is missing.
-    sweeps : int
-        Proposals per missing node and chain.
+    rounds : sequence of int
+        Sweeps (proposals per missing node and chain) of each round. Every round goes on where the one before ended and
+        is judged by its own second half; the first round that has mixed is the last.
     """
     missing = np.tile(mask.ravel(), layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
@@ -137,10 +138,14 @@ def inpaint(network, layer, binarization, states, mask, n, sweeps, n_draws, seed
     states[:, missing] = 0
     ancestral_states(network, n, seed, num_threads, clamped=(~missing).view(np.uint8), states=states)
     chains = GibbsChains(network, layer, binarization, states, sites, seed, num_threads)
-    recorder = Recorder(n_draws)
-    total, n_counted = np.zeros(mask.shape), 0
-    for pictures in chains.run(sweeps * len(sites), n_draws):
-        if recorder.add(pictures):
-            total += pictures.mean(axis=0) / binarization.full_scale
-            n_counted += 1
-    return Inpainting(pictures, total / n_counted, recorder.report())
+    for sweeps in rounds:
+        recorder = Recorder(n_draws)
+        total, n_counted = np.zeros(mask.shape), 0
+        for pictures in chains.run(sweeps * len(sites), n_draws):
+            if recorder.add(pictures):
+                total += pictures.mean(axis=0) / binarization.full_scale
+                n_counted += 1
+        mixing = recorder.report()
+        if mixing.mixed:
+            break
+    return Inpainting(pictures, total / n_counted, mixing)

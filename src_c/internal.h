@@ -55,16 +55,16 @@ typedef struct {
     int64_t table;            /* first row of its table */
 } cbn_place;
 
-static inline cbn_place cbn_place_of(const cbn_layer *layer, int64_t node) {
-    cbn_place place;
-    int64_t positions = cbn_positions(layer), inside;
-    place.channel = (int)(node / positions);
-    inside = node % positions;
-    place.row = (int)(inside / layer->width);
-    place.column = (int)(inside % layer->width);
-    place.k = cbn_parent_count(layer, place.channel);
-    place.table = cbn_channel_row(layer, place.channel) + (inside << place.k);
+static inline cbn_place cbn_place_at(const cbn_layer *layer, int channel, int row, int column) {
+    const int k = cbn_parent_count(layer, channel);
+    const int64_t inside = (int64_t)row * layer->width + column;
+    const cbn_place place = {channel, row, column, k, cbn_channel_row(layer, channel) + (inside << k)};
     return place;
+}
+
+static inline cbn_place cbn_place_of(const cbn_layer *layer, int64_t node) {
+    const int64_t positions = cbn_positions(layer), inside = node % positions;
+    return cbn_place_at(layer, (int)(node / positions), (int)(inside / layer->width), (int)(inside % layer->width));
 }
 
 /* Index of the node at an offset from (row, column), or -1 outside the layer. */

@@ -38,8 +38,8 @@ def build_parser():
     hole.add_argument("--mask", metavar="PATH", help="picture folder, .npy or IDX of one image: bright pixels are missing")
     parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
     parser.add_argument(
-        "--sweeps", type=common.integer(8, 2**40), default=1000, metavar="N",
-        help="Gibbs proposals per missing pixel and chain (default: 1000)",
+        "--sweeps", type=common.integer(8, 2**40), metavar="N",
+        help="Gibbs proposals per missing pixel and chain (default: from 1000 on until the chains have mixed, at most 85000)",
     )  # fmt: skip
     parser.add_argument("--out", default="inpainted.png", metavar="FILE", help="picture (default: inpainted.png)")
     parser.add_argument("--npz", metavar="FILE", help="arrays 'samples' (n, h, w), 'mean' (h, w) and 'mask' (h, w)")

@@ -24,30 +24,63 @@
 #define CBN_SUM(a) ((int64_t)_mm512_reduce_add_epi64(a))
 #include "count_template.h"
 
-/* Tables of up to 32 doubles live in four registers; a two-register permutation looks eight values up at once. Plane
- * bits become index bits by masked ORs. Table entries beyond 2^table_bits are never indexed and load as 0. */
+/* Tables of up to 32 doubles live in four registers; permutations look eight values up at once. */
+typedef struct {
+    __m512d part[4];
+} small_table;
+
+/* Entries beyond 2^bits are never indexed: they load as 0 without touching memory. */
+CBN_FUNCTION inline small_table load_small(const double *table, int bits) {
+    const uint32_t there = bits == 5 ? 0xffffffffu : (1u << (1 << bits)) - 1;
+    small_table t;
+    for (int i = 0; i < 4; i++) t.part[i] = _mm512_maskz_loadu_pd((__mmask8)(there >> 8 * i), table + 8 * i);
+    return t;
+}
+
+CBN_FUNCTION inline __m512d look_up(const small_table *t, __m512i index) {
+    const __m512d low = _mm512_permutex2var_pd(t->part[0], index, t->part[1]);
+    const __m512d high = _mm512_permutex2var_pd(t->part[2], index, t->part[3]);
+    return _mm512_mask_blend_pd(_mm512_test_epi64_mask(index, _mm512_set1_epi64(16)), low, high);
+}
+
+/* Plane bits become index bits by masked ORs. */
 CBN_FUNCTION inline void score_small(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                                      const double *values, double *sums) {
-    const uint32_t there = table_bits == 5 ? 0xffffffffu : (1u << (1 << table_bits)) - 1;
-    const __m512d t0 = _mm512_maskz_loadu_pd((__mmask8)there, values);
-    const __m512d t1 = _mm512_maskz_loadu_pd((__mmask8)(there >> 8), values + 8);
-    const __m512d t2 = _mm512_maskz_loadu_pd((__mmask8)(there >> 16), values + 16);
-    const __m512d t3 = _mm512_maskz_loadu_pd((__mmask8)(there >> 24), values + 24);
-    const __m512i high = _mm512_set1_epi64(16);
+    const small_table table = load_small(values, table_bits);
     for (int w = 0; w < n_words; w++)
         for (int i = 0; i < 64; i += 8) {
             __m512i index = _mm512_setzero_si512();
             for (int v = 0; v < variables->n; v++)
                 index = _mm512_mask_or_epi64(index, (__mmask8)(variables->plane[v][first_word + w] >> i), index,
                                              _mm512_set1_epi64((int64_t)1 << variables->bit[v]));
-            const __m512d low = _mm512_permutex2var_pd(t0, index, t1), up = _mm512_permutex2var_pd(t2, index, t3);
-            const __m512d value = _mm512_mask_blend_pd(_mm512_test_epi64_mask(index, high), low, up);
             double *sum = sums + 64 * w + i;
-            _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), value));
+            _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), look_up(&table, index)));
         }
 }
 #define CBN_SCORE_SMALL score_small
 #include "score_template.h"
+
+CBN_FUNCTION inline void add_bit_masked(uint32_t index[CBN_GROUP], uint32_t word, int bit) {
+    const __m512i one = _mm512_set1_epi32(1 << bit);
+    for (int i = 0; i < CBN_GROUP; i += 16) {
+        const __m512i v = _mm512_loadu_si512(index + i);
+        _mm512_storeu_si512(index + i, _mm512_mask_or_epi32(v, (__mmask16)(word >> i), v, one));
+    }
+}
+#define CBN_ADD_BIT add_bit_masked
+
+CBN_FUNCTION inline void factor_small(const uint32_t index[CBN_GROUP], const double *table, int bits, int flip,
+                                      double w[2][CBN_GROUP]) {
+    const small_table t = load_small(table, bits);
+    const __m512i flipped = _mm512_set1_epi64((int64_t)1 << flip);
+    for (int i = 0; i < CBN_GROUP; i += 8) {
+        const __m512i at = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(index + i)));
+        _mm512_storeu_pd(w[0] + i, _mm512_mul_pd(_mm512_loadu_pd(w[0] + i), look_up(&t, at)));
+        _mm512_storeu_pd(w[1] + i,
+                         _mm512_mul_pd(_mm512_loadu_pd(w[1] + i), look_up(&t, _mm512_or_si512(at, flipped))));
+    }
+}
+#define CBN_FACTOR_SMALL factor_small
 #include "sample_template.h"
 
 const cbn_kernels cbn_kernels_avx512 = {"avx512", pack_word, count_subsets, score_block, gibbs_group, ancestral_group};

@@ -4,7 +4,9 @@
  * the same node at the same time, so the geometry is computed once and the loops over chains vectorize.
  *
  * Interface:
- *   CBN_FUNCTION    storage class and target attribute
+ *   CBN_FUNCTION                                    storage class and target attribute
+ *   CBN_ADD_BIT(index, word, bit)                   optional: add_bit below
+ *   CBN_FACTOR_SMALL(index, table, bits, flip, w)   optional: multiply_weights below for tables of at most 32 entries
  */
 
 /* Uniforms of steps 2 * block and 2 * block + 1 for the chains of a group. */
@@ -20,6 +22,10 @@ CBN_FUNCTION void group_uniforms(uint64_t seed, uint32_t purpose, uint32_t first
 
 /* index[i] |= (bit i of word) << bit */
 CBN_FUNCTION inline void add_bit(uint32_t index[CBN_GROUP], uint32_t word, int bit) {
+#ifdef CBN_ADD_BIT
+    CBN_ADD_BIT(index, word, bit);
+    return;
+#endif
     for (uint32_t i = 0; i < CBN_GROUP; i++) index[i] |= (word >> i & 1u) << bit;
 }
 
@@ -46,30 +52,43 @@ CBN_FUNCTION void ancestral_group(const cbn_layer *layer, const double *probabil
         }
 }
 
-/* Multiplies the weights of the two candidate states by p(state of `node` | parents), the candidate being bit `flip`
- * of the table index (0: the node itself, j + 1: its parent j). */
-CBN_FUNCTION inline void gibbs_factor(const cbn_gibbs_plan *plan, int64_t node, int flip, const uint32_t *state,
-                                      double w0[CBN_GROUP], double w1[CBN_GROUP]) {
-    const cbn_place place = cbn_place_of(plan->layer, node);
-    int64_t parent[CBN_MAX_PARENTS];
-    cbn_parents_of(plan->layer, &place, parent);
-    uint32_t index[CBN_GROUP] = {0};
-    if (flip != 0) add_bit(index, state[node], 0);
-    for (int j = 0; j < place.k; j++)
-        if (parent[j] >= 0 && flip != j + 1) add_bit(index, state[parent[j]], j + 1);
-    const double *table0 = plan->probability + 2 * place.table, *table1 = table0 + ((int64_t)1 << flip);
+/* w[0][i] *= table[index[i]], w[1][i] *= table[index[i] | 1 << flip]; the table has 2^bits entries. */
+CBN_FUNCTION inline void multiply_weights(const uint32_t index[CBN_GROUP], const double *table, int bits, int flip,
+                                          double w[2][CBN_GROUP]) {
+#ifdef CBN_FACTOR_SMALL
+    if (bits <= 5) {
+        CBN_FACTOR_SMALL(index, table, bits, flip, w);
+        return;
+    }
+#endif
+    (void)bits;
+    const double *flipped = table + ((int64_t)1 << flip);
     for (uint32_t i = 0; i < CBN_GROUP; i++) {
-        w0[i] *= table0[index[i]];
-        w1[i] *= table1[index[i]];
+        w[0][i] *= table[index[i]];
+        w[1][i] *= flipped[index[i]];
     }
 }
 
+/* Multiplies the weights w[0], w[1] of the two candidate states by p(state of the node at `place` | parents), the
+ * candidate being bit `flip` of the table index (0: the node itself, j + 1: its parent j). */
+CBN_FUNCTION inline void gibbs_factor(const cbn_gibbs_plan *plan, const cbn_place *place, int flip,
+                                      const uint32_t *state, double w[2][CBN_GROUP]) {
+    int64_t parent[CBN_MAX_PARENTS];
+    cbn_parents_of(plan->layer, place, parent);
+    uint32_t index[CBN_GROUP] = {0};
+    if (flip != 0)
+        add_bit(index, state[cbn_node_at(plan->layer, place->channel, place->row, place->column)], 0);
+    for (int j = 0; j < place->k; j++)
+        if (parent[j] >= 0 && flip != j + 1) add_bit(index, state[parent[j]], j + 1);
+    multiply_weights(index, plan->probability + 2 * place->table, place->k + 1, flip, w);
+}
+
 /* Products of many small probabilities stay away from underflow: both weights grow by the same power of two, exactly. */
-CBN_FUNCTION inline void gibbs_rescale(double w0[CBN_GROUP], double w1[CBN_GROUP]) {
+CBN_FUNCTION inline void gibbs_rescale(double w[2][CBN_GROUP]) {
     for (uint32_t i = 0; i < CBN_GROUP; i++) {
-        const double scale = w0[i] + w1[i] < 0x1.0p-500 ? 0x1.0p+500 : 1.0;
-        w0[i] *= scale;
-        w1[i] *= scale;
+        const double scale = w[0][i] + w[1][i] < 0x1.0p-500 ? 0x1.0p+500 : 1.0;
+        w[0][i] *= scale;
+        w[1][i] *= scale;
     }
 }
 
@@ -87,21 +106,21 @@ CBN_FUNCTION void gibbs_group(const cbn_gibbs_plan *plan, uint32_t first_chain, 
         }
         const int64_t site = plan->sites[word[step & 3] * plan->n_sites >> 32];
         const cbn_place place = cbn_place_of(layer, site);
-        double w0[CBN_GROUP], w1[CBN_GROUP];
-        for (int i = 0; i < CBN_GROUP; i++) w0[i] = w1[i] = 1.0;
+        double w[2][CBN_GROUP];
+        for (int i = 0; i < CBN_GROUP; i++) w[0][i] = w[1][i] = 1.0;
         int factors = 0;
-        gibbs_factor(plan, site, 0, state, w0, w1);
+        gibbs_factor(plan, &place, 0, state, w);
         for (int child = 0; child < layer->channels; child++)
             for (int64_t r = layer->relation_begin[child]; r < layer->relation_begin[child + 1]; r++) {
                 if (layer->parent_channel[r] != place.channel) continue;
-                const int64_t node = cbn_node_at(layer, child, (int64_t)place.row - layer->dy[r],
-                                                 (int64_t)place.column - layer->dx[r]);
-                if (node < 0) continue;
-                gibbs_factor(plan, node, (int)(r - layer->relation_begin[child]) + 1, state, w0, w1);
-                if ((++factors & 3) == 0) gibbs_rescale(w0, w1);
+                const int64_t row = (int64_t)place.row - layer->dy[r], column = (int64_t)place.column - layer->dx[r];
+                if (cbn_node_at(layer, child, row, column) < 0) continue;
+                const cbn_place at = cbn_place_at(layer, child, (int)row, (int)column);
+                gibbs_factor(plan, &at, (int)(r - layer->relation_begin[child]) + 1, state, w);
+                if ((++factors & 3) == 0) gibbs_rescale(w);
             }
         uint32_t drawn = 0;
-        for (uint32_t i = 0; i < CBN_GROUP; i++) drawn |= (uint32_t)(u[step & 1][i] * (w0[i] + w1[i]) < w1[i]) << i;
+        for (uint32_t i = 0; i < CBN_GROUP; i++) drawn |= (uint32_t)(u[step & 1][i] * (w[0][i] + w[1][i]) < w[1][i]) << i;
         state[site] = drawn;
     }
 }
