@@ -2,16 +2,6 @@
 /* Ancestral sampling: one raster pass per group of chains; threads own groups. */
 #include "chains.h"
 
-int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes) {
-    CBN_TRY(cbn_layer_check(layer));
-    if (!bytes) return CBN_E_NULL;
-    if (n_chains < 1 || n_chains > UINT32_MAX) return CBN_E_SIZE;
-    int64_t cells;
-    CBN_TRY(cbn_multiply(cbn_groups(n_chains) * CBN_GROUP, cbn_nodes(layer), &cells));
-    *bytes = cells / CBN_GROUP * (int64_t)sizeof(uint32_t);
-    return CBN_OK;
-}
-
 int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains,
                          const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes,
                          int num_threads) {

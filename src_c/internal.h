@@ -22,7 +22,7 @@
         if (status_ != CBN_OK) return status_;                                                                         \
     } while (0)
 
-/* Children of one chain group share a 32-bit word per node. */
+/* Chains of one group share a 32-bit word per node. */
 #define CBN_GROUP 32
 
 /* *out = a * b for a, b >= 0; CBN_E_SIZE when it does not fit. */
