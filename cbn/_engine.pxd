@@ -22,6 +22,11 @@ cdef extern from "cbn.h" nogil:
         const int32_t *dx
         const uint8_t *required
 
+    ctypedef struct cbn_transition:
+        int32_t in_channels, in_height, in_width, out_channels, kernel_size, pool
+        const int32_t *weights
+        const int32_t *bias
+
     const char *cbn_strerror(int status)
     const char *cbn_version()
     const char *cbn_instruction_set()
@@ -36,6 +41,13 @@ cdef extern from "cbn.h" nogil:
     int cbn_counts_add(const int64_t *counts, int64_t size, int64_t *total)
     int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_images)
     int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic)
+    int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes)
+    int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t n_candidates, const int32_t *child, const int32_t *parent, const int32_t *dy, const int32_t *dx, double *bic_change, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_transition_check(const cbn_transition *transition)
+    int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes)
+    int cbn_transition_forward(const cbn_transition *transition, const uint64_t *planes_in, int64_t n_images, uint64_t *planes_out, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images, int num_threads, int64_t *bytes)
+    int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer, const uint64_t *planes_in, const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount, double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability, int num_threads)
     int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out, double *values, int num_threads)
     int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from . import architecture
 from .architecture import PixelLayer
 
 LOG_PROBABILITY: int
@@ -35,6 +36,40 @@ def count(
 def counts_add(counts: NDArray[np.int64], total: NDArray[np.int64]) -> None: ...
 def counts_check(layer: Layer, counts: NDArray[np.int64], n_images: int) -> None: ...
 def bic(layer: Layer, counts: NDArray[np.int64]) -> tuple[float, int, float]: ...
+def relation_gains(
+    layer: Layer,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    candidates: NDArray[np.int32],
+    bic_change: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+
+class Transition:
+    n_nodes_in: int
+    n_nodes_out: int
+    def __init__(self, transition: architecture.Transition) -> None: ...
+
+def transition_forward(
+    transition: Transition,
+    planes_in: NDArray[np.uint64],
+    n_images: int,
+    planes_out: NDArray[np.uint64],
+    num_threads: int = 1,
+) -> None: ...
+def kernel_gradient(
+    transition: Transition,
+    layer: Layer,
+    planes_in: NDArray[np.uint64],
+    planes_out: NDArray[np.uint64],
+    n_images: int,
+    counts: NDArray[np.int64],
+    pseudocount: float,
+    sharpness: float,
+    weights: NDArray[np.float64],
+    bias: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
 def probability_table(
     layer: Layer,
     counts: NDArray[np.int64],

@@ -151,6 +151,94 @@ def bic(Layer layer, const int64_t[:, ::1] counts):
     return log_likelihood, n_parameters, value
 
 
+def relation_gains(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const int32_t[:, ::1] candidates,
+                   double[::1] bic_change, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes, n = candidates.shape[0]
+    expect_planes(layer, planes, n_images)
+    expect("columns of candidates", candidates.shape[1], 4)
+    expect("bic_change", bic_change.shape[0], n)
+    cdef int32_t[:, ::1] column = candidates.copy().T.copy()
+    check(cbn_relation_gains_workspace_size(&layer.c, n_images, n, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_relation_gains(&layer.c, &planes[0, 0], n_images, n, &column[0, 0], &column[1, 0], &column[2, 0],
+                                    &column[3, 0], &bic_change[0], &workspace[0], n_bytes, num_threads)
+    check(status)
+
+
+cdef class Transition:
+    """A ``cbn_transition`` made from a ``cbn.architecture.Transition``; it keeps the arrays alive."""
+
+    cdef cbn_transition c
+    cdef readonly int64_t n_nodes_in, n_nodes_out
+    cdef const int32_t[:, :, :, ::1] _weights
+    cdef const int32_t[::1] _bias
+
+    def __init__(self, transition):
+        t = transition
+        self._weights, self._bias = t.weights, t.bias
+        expect("kernels of weights", self._weights.shape[0], t.out_channels)
+        expect("channels of weights", self._weights.shape[1], t.in_channels)
+        expect("rows of weights", self._weights.shape[2], t.kernel_size)
+        expect("columns of weights", self._weights.shape[3], t.kernel_size)
+        expect("bias", self._bias.shape[0], t.out_channels)
+        self.c.in_channels, self.c.in_height, self.c.in_width = t.in_channels, t.in_height, t.in_width
+        self.c.out_channels, self.c.kernel_size, self.c.pool = t.out_channels, t.kernel_size, t.pool
+        if self._weights.size == 0:
+            raise ValueError("weights: empty")
+        self.c.weights, self.c.bias = &self._weights[0, 0, 0, 0], &self._bias[0]
+        check(cbn_transition_check(&self.c))
+        self.n_nodes_in = <int64_t>t.in_channels * t.in_height * t.in_width
+        self.n_nodes_out = <int64_t>t.out_channels * t.height * t.width
+
+
+cdef int expect_transition(Transition transition, const uint64_t[:, ::1] planes_in, int64_t n_images,
+                           const uint64_t[:, ::1] planes_out) except -1:
+    if n_images < 1:
+        raise ValueError(f"n_images: {n_images}, at least 1 is needed")
+    expect("planes_in", planes_in.shape[0], transition.n_nodes_in)
+    expect("words of planes_in", planes_in.shape[1], cbn_plane_words(n_images))
+    expect("planes_out", planes_out.shape[0], transition.n_nodes_out)
+    return expect("words of planes_out", planes_out.shape[1], cbn_plane_words(n_images))
+
+
+def transition_forward(Transition transition, const uint64_t[:, ::1] planes_in, int64_t n_images,
+                       uint64_t[:, ::1] planes_out, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    expect_transition(transition, planes_in, n_images, planes_out)
+    check(cbn_transition_workspace_size(&transition.c, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_transition_forward(&transition.c, &planes_in[0, 0], n_images, &planes_out[0, 0], &workspace[0],
+                                        n_bytes, num_threads)
+    check(status)
+
+
+def kernel_gradient(Transition transition, Layer layer, const uint64_t[:, ::1] planes_in,
+                    const uint64_t[:, ::1] planes_out, int64_t n_images, const int64_t[:, ::1] counts,
+                    double pseudocount, double sharpness, double[:, :, :, ::1] weights, double[::1] bias,
+                    int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    expect_transition(transition, planes_in, n_images, planes_out)
+    expect("rows of counts", counts.shape[0], layer.n_rows)
+    expect("states of counts", counts.shape[1], 2)
+    expect("kernels of weights", weights.shape[0], transition.c.out_channels)
+    expect("channels of weights", weights.shape[1], transition.c.in_channels)
+    expect("rows of weights", weights.shape[2], transition.c.kernel_size)
+    expect("columns of weights", weights.shape[3], transition.c.kernel_size)
+    expect("bias", bias.shape[0], transition.c.out_channels)
+    check(cbn_kernel_gradient_workspace_size(&transition.c, &layer.c, n_images, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_kernel_gradient(&transition.c, &layer.c, &planes_in[0, 0], &planes_out[0, 0], n_images,
+                                     &counts[0, 0], pseudocount, sharpness, &weights[0, 0, 0, 0], &bias[0],
+                                     &workspace[0], n_bytes, num_threads)
+    check(status)
+
+
 def probability_table(Layer layer, const int64_t[:, ::1] counts, double pseudocount, double[:, ::1] probability,
                       int num_threads=1):
     cdef int status

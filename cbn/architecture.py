@@ -127,6 +127,45 @@ class PixelLayer:
         return cls(*sizes, tuple(relations))
 
 
+@dataclass(frozen=True, eq=False)
+class Transition:
+    """From a layer of bits to the next: convolution, max pooling, threshold at 0.
+
+    Parameters
+    ----------
+    in_channels, in_height, in_width : int
+        The layer below.
+    weights : ndarray, (kernels, in_channels, kernel_size, kernel_size) int32
+        In units of 2^-20, so that sums are exact.
+    bias : ndarray, (kernels,) int32
+    pool : int
+        Side and stride of the pooling windows.
+    """
+
+    in_channels: int
+    in_height: int
+    in_width: int
+    weights: np.ndarray
+    bias: np.ndarray
+    pool: int
+
+    @property
+    def out_channels(self):
+        return len(self.weights)
+
+    @property
+    def kernel_size(self):
+        return self.weights.shape[2]
+
+    @property
+    def height(self):
+        return (self.in_height - self.kernel_size + 1) // self.pool
+
+    @property
+    def width(self):
+        return (self.in_width - self.kernel_size + 1) // self.pool
+
+
 def check_table_size(layer, argument):
     """Refuses a layer whose tables are too large. Raises ValueError naming the argument to change."""
     if layer.n_rows > MAX_ROWS:

@@ -15,6 +15,7 @@ const char *cbn_strerror(int status) {
         case CBN_E_OVERFLOW: return "a sum of counts does not fit 64 bits";
         case CBN_E_WORKSPACE: return "the workspace is too small";
         case CBN_E_SITE: return "a site is not a node of the layer";
+        case CBN_E_TRANSITION: return "a transition leaves no position, or has too many, too large or too heavy kernels";
         default: return "unknown status code";
     }
 }

@@ -53,6 +53,7 @@ enum {
     CBN_E_OVERFLOW = -7,    /* a sum of counts does not fit 64 bits */
     CBN_E_WORKSPACE = -8,   /* the workspace is too small */
     CBN_E_SITE = -9,        /* a site index is not a node of the layer */
+    CBN_E_TRANSITION = -10, /* a transition leaves no position, or has too many or too large kernels */
 };
 
 #define CBN_MAX_PARENTS 16
@@ -119,6 +120,19 @@ int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_im
  */
 int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic);
 
+/*
+ * What a greedy search asks at every step: bic_change[i] = change of the BIC if the tied relation i (child, parent, dy,
+ * dx) were added to the layer; negative is better. It is summed over the positions where the parent exists, in position
+ * order; each adds one more parameter for every row that its table can have, and gains likelihood. Candidates must be
+ * relations that the layer could have and has not (CBN_E_RELATION), for channels with fewer than CBN_MAX_SEARCH_PARENTS
+ * parents (CBN_E_PARENTS).
+ */
+#define CBN_MAX_SEARCH_PARENTS 10
+int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes);
+int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t n_candidates,
+                       const int32_t *child, const int32_t *parent, const int32_t *dy, const int32_t *dx,
+                       double *bic_change, void *workspace, int64_t workspace_bytes, int num_threads);
+
 /* ---- tables ---------------------------------------------------------------------------------------------------- */
 
 /* probability (rows, 2): (count + pseudocount) / (row sum + 2 pseudocount), thesis eq. 2. Range of pseudocount:
@@ -143,6 +157,60 @@ enum {
  */
 int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out,
                     double *values, int num_threads);
+
+/* ---- transitions: from a layer of bits to the next ---------------------------------------------------------------- */
+
+/*
+ * Convolution ("valid", stride 1) over all channels of the layer below, pool x pool max pooling with stride pool,
+ * threshold at 0: a node is 1 where the largest sum of its pooling window is above 0. Its size is
+ * height = (in_height - kernel_size + 1) / pool, width likewise, rounded down; positions left over are not used.
+ *
+ * Weights are whole multiples of 1 / CBN_WEIGHT_ONE, so that sums are exact and do not depend on their order. The
+ * absolute weights and bias of a kernel must sum to less than 2^31 (CBN_E_TRANSITION).
+ */
+typedef struct {
+    int32_t in_channels, in_height, in_width;
+    int32_t out_channels;   /* kernels, at most CBN_MAX_KERNELS */
+    int32_t kernel_size;    /* 1 .. CBN_MAX_KERNEL_SIZE */
+    int32_t pool;           /* 1 or more */
+    const int32_t *weights; /* (out_channels, in_channels, kernel_size, kernel_size) */
+    const int32_t *bias;    /* (out_channels) */
+} cbn_transition;
+
+#define CBN_WEIGHT_ONE 1048576
+#define CBN_MAX_KERNELS 64
+#define CBN_MAX_KERNEL_SIZE 10
+
+/* CBN_OK when the transition is sound and leaves at least one position. */
+int cbn_transition_check(const cbn_transition *transition);
+/* Bytes of workspace of cbn_transition_forward. */
+int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes);
+/* planes_in (in_channels * in_height * in_width planes) to planes_out (out_channels * height * width planes). */
+int cbn_transition_forward(const cbn_transition *transition, const uint64_t *planes_in, int64_t n_images,
+                           uint64_t *planes_out, void *workspace, int64_t workspace_bytes, int num_threads);
+
+/* ---- training of kernels --------------------------------------------------------------------------------------- */
+
+/*
+ * Surrogate gradient of the kernels (thesis eq. 8, 9). Objective: L = log P(D | BN) - log P(D | BN'), BN the layer above
+ * with its relations, BN' the same nodes without any; tables from counts with a pseudo-count. At the binary states
+ *
+ *     dL/dz_v = log p(1 | pa) - log p(0 | pa) - log p'(1) + log p'(0)
+ *               + sum over children c of [log p(x_c | pa_c, z_v = 1) - log p(x_c | pa_c, z_v = 0)]
+ *
+ * (multilinear extension of the counts; the tables drop out by the envelope theorem). It goes to the activation s that
+ * won the max, the first of equals, times the derivative of 1 / (1 + exp(-sharpness s)) in place of the threshold's.
+ *
+ * layer: the layer above, without required parents, its size that of the transition's output; counts (rows, 2) of
+ * planes_out, which are what cbn_transition_forward makes of planes_in. weights (as transition->weights) and
+ * bias (out_channels): nats per unit of weight (not per 1 / CBN_WEIGHT_ONE). 1e-3 <= sharpness <= 1e3.
+ */
+int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images,
+                                       int num_threads, int64_t *bytes);
+int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer, const uint64_t *planes_in,
+                        const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount,
+                        double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes,
+                        int num_threads);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@ static void moebius(int64_t *superset, int n) {
             if (!(s >> v & 1)) superset[s] -= superset[s | 1 << v];
 }
 
-/* Adds the joint histogram of the variables to table, for any number of variables. */
+/* Adds the joint histogram of any number of variables, image by image. */
 static void gather_counts(const cbn_variables *variables, int64_t n_images, int64_t *table) {
     for (int64_t first = 0; first < n_images; first += 64) {
         const int n = n_images - first < 64 ? (int)(n_images - first) : 64;
@@ -29,27 +29,30 @@ static void gather_counts(const cbn_variables *variables, int64_t n_images, int6
     }
 }
 
-static void count_node(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_images,
-                       int64_t node, int64_t *counts) {
-    const int64_t n_words = cbn_plane_words(n_images);
-    const cbn_place place = cbn_place_of(layer, node);
-    int64_t *table = counts + 2 * place.table;
-    cbn_variables variables;
-    cbn_variables_of(layer, &place, node, planes, n_words, &variables);
-    memset(table, 0, sizeof *table << (place.k + 1));
-    if (variables.n > CBN_SUBSET_VARIABLES) {
-        gather_counts(&variables, n_images, table);
+void cbn_histogram(const cbn_kernels *kernels, const cbn_variables *variables, int table_bits, int64_t n_images,
+                   int64_t *table) {
+    memset(table, 0, sizeof *table << table_bits);
+    if (variables->n > CBN_SUBSET_VARIABLES) {
+        gather_counts(variables, n_images, table);
         return;
     }
     int64_t histogram[1 << CBN_SUBSET_VARIABLES];
     histogram[0] = n_images;
-    kernels->count_subsets(variables.plane, variables.n, n_words, histogram);
-    moebius(histogram, variables.n);
-    for (int s = 0; s < 1 << variables.n; s++) {
+    kernels->count_subsets(variables->plane, variables->n, cbn_plane_words(n_images), histogram);
+    moebius(histogram, variables->n);
+    for (int s = 0; s < 1 << variables->n; s++) {
         int index = 0; /* absent parents leave gaps between the variables' table bits */
-        for (int v = 0; v < variables.n; v++) index |= (s >> v & 1) << variables.bit[v];
+        for (int v = 0; v < variables->n; v++) index |= (s >> v & 1) << variables->bit[v];
         table[index] = histogram[s];
     }
+}
+
+static void count_node(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_images,
+                       int64_t node, int64_t *counts) {
+    const cbn_place place = cbn_place_of(layer, node);
+    cbn_variables variables;
+    cbn_variables_of(layer, &place, node, planes, cbn_plane_words(n_images), &variables);
+    cbn_histogram(kernels, &variables, place.k + 1, n_images, counts + 2 * place.table);
 }
 
 int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads) {

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The Bayesian information criterion of a layer: thesis eq. 3, k ln n - 2 ln P(D | B*), B* at maximum likelihood. */
-#include "internal.h"
+/*
+ * The Bayesian information criterion, thesis eq. 3: k ln n - 2 ln P(D | B*), B* at maximum likelihood; of a layer, and
+ * its change when a tied relation is added.
+ *
+ * The change needs, at every position, the joint histogram of the node, its present parents and the candidate. The
+ * log-likelihood at maximum likelihood is a sum of n ln n over its entries and margins, so one table of n ln n for
+ * n = 0 .. n_images replaces all logarithms. Threads own (candidate, position) pairs; the sums over positions come after.
+ */
+#include "kernels/kernels.h"
 
 int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic) {
     CBN_TRY(cbn_layer_check(layer));
@@ -32,5 +39,88 @@ int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihoo
     *log_likelihood = total;
     *n_parameters = parameters;
     *bic = (double)parameters * cbn_log((double)n_images) - 2.0 * total;
+    return CBN_OK;
+}
+
+int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes) {
+    int64_t pairs;
+    CBN_TRY(cbn_layer_check(layer));
+    if (!bytes) return CBN_E_NULL;
+    if (n_images < 1 || n_candidates < 1) return CBN_E_SIZE;
+    CBN_TRY(cbn_multiply(n_candidates, cbn_positions(layer), &pairs));
+    if (pairs > INT64_MAX / 16 - n_images - 1 || n_images > INT64_MAX / 16) return CBN_E_SIZE;
+    *bytes = 8 * (pairs + n_images + 1);
+    return CBN_OK;
+}
+
+/* ln-likelihood of a row with n0 and n1 images, from the table of n ln n. */
+static inline double row_likelihood(const double *n_ln_n, int64_t n0, int64_t n1) {
+    return n_ln_n[n0] + n_ln_n[n1] - n_ln_n[n0 + n1];
+}
+
+/* BIC change at one position; 0 where the candidate parent does not exist. */
+static double gain_at(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_images,
+                      const cbn_place *place, int64_t candidate, const double *n_ln_n) {
+    if (candidate < 0) return 0.0;
+    const int64_t n_words = cbn_plane_words(n_images);
+    const int64_t node = cbn_node_at(layer, place->channel, place->row, place->column);
+    cbn_variables variables;
+    cbn_variables_of(layer, place, node, planes, n_words, &variables);
+    for (int v = 0; v < variables.n; v++) variables.bit[v] = v; /* without gaps for absent parents */
+    const int present = variables.n - 1;
+    variables.plane[variables.n] = planes + candidate * n_words;
+    variables.bit[variables.n] = variables.n;
+    variables.n++;
+    int64_t table[1 << (CBN_MAX_SEARCH_PARENTS + 2)];
+    cbn_histogram(kernels, &variables, variables.n, n_images, table);
+    const int64_t half = (int64_t)1 << (present + 1); /* entries with the candidate at 0, then those at 1 */
+    double gained = 0.0;
+    for (int64_t i = 0; i < half; i += 2)
+        gained += row_likelihood(n_ln_n, table[i], table[i + 1]) +
+                  row_likelihood(n_ln_n, table[half + i], table[half + i + 1]) -
+                  row_likelihood(n_ln_n, table[i] + table[half + i], table[i + 1] + table[half + i + 1]);
+    return (double)((int64_t)1 << present) * cbn_log((double)n_images) - 2.0 * gained;
+}
+
+/* A candidate must be a relation that the layer could have and has not. */
+static int check_candidate(const cbn_layer *layer, int32_t child, int32_t parent, int32_t dy, int32_t dx) {
+    if (child < 0 || child >= layer->channels || parent < 0 || parent >= layer->channels) return CBN_E_RELATION;
+    if (!(dy < 0 || (dy == 0 && (dx < 0 || (dx == 0 && parent < child))))) return CBN_E_RELATION;
+    if (cbn_parent_count(layer, child) >= CBN_MAX_SEARCH_PARENTS) return CBN_E_PARENTS;
+    for (int64_t r = layer->relation_begin[child]; r < layer->relation_begin[child + 1]; r++) {
+        if (layer->required[r]) return CBN_E_RELATION; /* fixed states are no free parameters: not searched */
+        if (layer->parent_channel[r] == parent && layer->dy[r] == dy && layer->dx[r] == dx) return CBN_E_RELATION;
+    }
+    return CBN_OK;
+}
+
+int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t n_candidates,
+                       const int32_t *child, const int32_t *parent, const int32_t *dy, const int32_t *dx,
+                       double *bic_change, void *workspace, int64_t workspace_bytes, int num_threads) {
+    int64_t needed;
+    CBN_TRY(cbn_relation_gains_workspace_size(layer, n_images, n_candidates, &needed));
+    if (!planes || !child || !parent || !dy || !dx || !bic_change || !workspace) return CBN_E_NULL;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+    for (int64_t i = 0; i < n_candidates; i++) CBN_TRY(check_candidate(layer, child[i], parent[i], dy[i], dx[i]));
+    const cbn_kernels *kernels = cbn_kernels_select();
+    const int64_t positions = cbn_positions(layer), pairs = n_candidates * positions;
+    double *n_ln_n = (double *)workspace, *gain = n_ln_n + n_images + 1;
+    n_ln_n[0] = 0.0;
+    for (int64_t n = 1; n <= n_images; n++) n_ln_n[n] = (double)n * cbn_log((double)n);
+    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    for (int64_t pair = 0; pair < pairs; pair++) {
+        const int64_t i = pair / positions, inside = pair % positions;
+        const cbn_place place =
+            cbn_place_at(layer, child[i], (int)(inside / layer->width), (int)(inside % layer->width));
+        const int64_t candidate =
+            cbn_node_at(layer, parent[i], (int64_t)place.row + dy[i], (int64_t)place.column + dx[i]);
+        gain[pair] = gain_at(kernels, layer, planes, n_images, &place, candidate, n_ln_n);
+    }
+    for (int64_t i = 0; i < n_candidates; i++) {
+        double sum = 0.0;
+        for (int64_t inside = 0; inside < positions; inside++) sum += gain[i * positions + inside];
+        bic_change[i] = sum;
+    }
     return CBN_OK;
 }

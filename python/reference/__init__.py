@@ -9,13 +9,15 @@ from .ancestral import sample_ancestral
 from .bitplane import pack_planes, plane_words, unpack_planes
 from .counts import count, counts_add, counts_check
 from .gibbs import sample_gibbs
+from .gradient import kernel_gradient, state_gradient
 from .random import philox, uniform
 from .score import score_images, score_nodes
-from .structure import bic
+from .structure import bic, relation_gains
 from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, probability_table, value_table
+from .transition import transition_forward
 
 __all__ = [
     "LOG_PROBABILITY", "NORMALIZED", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "count", "counts_add", "counts_check",
-    "pack_planes", "philox", "plane_words", "probability_table", "sample_ancestral", "sample_gibbs", "score_images",
-    "score_nodes", "uniform", "unpack_planes", "value_table",
+    "kernel_gradient", "pack_planes", "philox", "plane_words", "probability_table", "relation_gains", "sample_ancestral", "sample_gibbs", "score_images",
+    "score_nodes", "state_gradient", "transition_forward", "uniform", "unpack_planes", "value_table",
 ]  # fmt: skip

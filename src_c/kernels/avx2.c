@@ -31,8 +31,20 @@ CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
 #include "count_template.h"
 #include "score_template.h"
 #include "sample_template.h"
+#include "transition_template.h"
+#include "gradient_template.h"
 
-const cbn_kernels cbn_kernels_avx2 = {"avx2", pack_word, count_subsets, score_block, gibbs_group, ancestral_group};
+const cbn_kernels cbn_kernels_avx2 = {
+    .name = "avx2",
+    .transpose = transpose_64,
+    .pack_word = pack_word,
+    .count_subsets = count_subsets,
+    .score_block = score_block,
+    .transition_image = transition_image,
+    .gradient_position = gradient_position,
+    .gibbs_group = gibbs_group,
+    .ancestral_group = ancestral_group,
+};
 #else
 typedef int cbn_no_avx2; /* ISO C wants a declaration in every file */
 #endif

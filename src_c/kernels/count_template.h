@@ -39,6 +39,8 @@ CBN_FUNCTION void count_subsets(const uint64_t *const *plane, int n, int64_t n_w
         case 4: count_subsets_n(plane, 4, n_words, superset); break;
         case 5: count_subsets_n(plane, 5, n_words, superset); break;
         case 6: count_subsets_n(plane, 6, n_words, superset); break;
+        case 7: count_subsets_n(plane, 7, n_words, superset); break;
+        case 8: count_subsets_n(plane, 8, n_words, superset); break;
         default: break;
     }
 }

@@ -33,5 +33,17 @@ static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
 #include "count_template.h"
 #include "score_template.h"
 #include "sample_template.h"
+#include "transition_template.h"
+#include "gradient_template.h"
 
-const cbn_kernels cbn_kernels_generic = {"generic", pack_word, count_subsets, score_block, gibbs_group, ancestral_group};
+const cbn_kernels cbn_kernels_generic = {
+    .name = "generic",
+    .transpose = transpose_64,
+    .pack_word = pack_word,
+    .count_subsets = count_subsets,
+    .score_block = score_block,
+    .transition_image = transition_image,
+    .gradient_position = gradient_position,
+    .gibbs_group = gibbs_group,
+    .ancestral_group = ancestral_group,
+};

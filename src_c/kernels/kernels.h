@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The hot loops, one set per instruction set. Each set is made by including the four *_template.h files in a file that
+ * The hot loops, one set per instruction set. Each set is made by including the *_template.h files in a file that
  * defines their macros (generic.c, avx2.c, avx512.c). All sets give the same bytes: integers are exact, and sums of
  * doubles run over nodes in the same order for every image, whatever the vector width.
  */
@@ -9,8 +9,8 @@
 
 #include "../internal.h"
 
-/* Most variables (a node and its present parents) that count_subsets takes: 2^6 counters. */
-#define CBN_SUBSET_VARIABLES 6
+/* Most variables (a node and its present parents) that count_subsets takes: 2^8 counters. */
+#define CBN_SUBSET_VARIABLES 8
 /* Images that one call of score_block handles: 8 words of a plane, one cache line. */
 #define CBN_SCORE_WORDS 8
 #define CBN_SCORE_BLOCK (64 * CBN_SCORE_WORDS)
@@ -47,8 +47,29 @@ typedef struct {
     uint64_t n_sites;
 } cbn_gibbs_plan;
 
+/*
+ * How the sums of a convolution are looked up. A window is cut into chunks of up to CBN_CHUNK_BITS bits (whole rows of
+ * one channel); the table of a chunk holds, for every state of its bits, the sum of the weights of the bits that are 1,
+ * for all kernels side by side. The bias is in the first chunk.
+ */
+#define CBN_CHUNK_BITS 10
+#define CBN_LANES 8 /* kernels come in groups of this many, unused ones with weight 0 and a bias below 0 */
+typedef struct {
+    const cbn_transition *transition;
+    int height, width;      /* of the layer above */
+    int chunk_rows, chunks; /* window rows in a chunk; chunks per channel */
+    int bits;               /* of a full chunk */
+    int lanes;              /* kernels, rounded up to groups of CBN_LANES */
+    int row_words;          /* 64-bit words of one row of one image, with one more that is 0 */
+    int64_t image_words;    /* words of one image: in_channels * in_height * row_words */
+    int32_t *sums;          /* [channel * chunks + chunk][1 << bits][lanes] */
+    uint64_t *fire;         /* [1 << bits]: kernels above 0; for transitions of one chunk, else NULL */
+} cbn_window_plan;
+
 typedef struct {
     const char *name;
+    /* Transposes a 64 x 64 bit matrix in place. */
+    void (*transpose)(uint64_t m[64]);
     /* planes[p * n_words + word] for the 64 images from `images` on (fewer: n_images < 64, rest 0). */
     void (*pack_word)(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
                       int64_t n_words);
@@ -58,6 +79,12 @@ typedef struct {
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
+    /* The layer above for one image: fired[y * width + x] bit k = kernel k. rows: the image, image_words words. */
+    void (*transition_image)(const cbn_window_plan *plan, const uint64_t *rows, uint64_t *fired);
+    /* Adds the kernel gradient of up to 64 images at position (y, x) of the layer above to a histogram by window state
+     * (shaped as plan->sums). by_state: dL/dz, [kernel][64] with `stride` between kernels; overwritten. */
+    void (*gradient_position)(const cbn_window_plan *plan, const uint64_t *rows, int n_images, int y, int x,
+                              double sharpness, double *by_state, int64_t stride, double *histogram);
     /* state: one 32-bit word per node, one bit per chain; chain number first_chain is bit 0. */
     void (*gibbs_group)(const cbn_gibbs_plan *plan, uint32_t first_chain, uint32_t *state);
     void (*ancestral_group)(const cbn_layer *layer, const double *probability, uint64_t seed, const uint8_t *clamped,
@@ -69,6 +96,10 @@ extern const cbn_kernels cbn_kernels_generic;
 #define CBN_HAVE_X86 1
 extern const cbn_kernels cbn_kernels_avx2, cbn_kernels_avx512;
 #endif
+
+/* table (2^table_bits entries) = joint histogram of the variables over the images (counts.c). */
+void cbn_histogram(const cbn_kernels *kernels, const cbn_variables *variables, int table_bits, int64_t n_images,
+                   int64_t *table);
 
 /* The best set for this processor. CBN_FORCE_GENERIC (anything but "" and "0") or CBN_INSTRUCTION_SET choose another;
  * a set that the processor lacks becomes the generic one. */

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Surrogate gradient of the kernels. Two passes over 64 images at a time:
+ *
+ * 1. dL/dz of every node of the layer above: a sum of table look-ups, one in the node's own table (log-odds of the two
+ *    rows' states) and one in a derived table of every child (log-odds that the node's state makes to the child). The
+ *    derived tables are made once; the look-ups are those of score.c.
+ * 2. At every position: the winner of the pooling, the slope of the surrogate, the window (gradient_template.h).
+ *
+ * Images are cut into CBN_GRADIENT_PARTS runs of words whatever the number of threads. Each run has a histogram of its
+ * own; they are added in order, so the sums have one order always.
+ */
+#include "windows.h"
+
+#define CBN_GRADIENT_PARTS 16
+
+/* Doubles of the derived tables of a channel: k + 1 tables for each node. */
+static int64_t derived_size(const cbn_layer *layer, int channel) {
+    const int k = cbn_parent_count(layer, channel);
+    return (cbn_positions(layer) << (k + 1)) * (k + 1);
+}
+
+/* Start of the derived tables of a node: its own, then one for each relation of its channel. */
+static int64_t derived_begin(const cbn_layer *layer, const cbn_place *place) {
+    int64_t begin = 0;
+    for (int c = 0; c < place->channel; c++) begin += derived_size(layer, c);
+    const int64_t inside = (int64_t)place->row * layer->width + place->column;
+    return begin + (inside << (place->k + 1)) * (place->k + 1);
+}
+
+static void derive_tables(const cbn_layer *layer, const int64_t *counts, double pseudocount, int64_t node,
+                          double *derived) {
+    const cbn_place place = cbn_place_of(layer, node);
+    const int64_t *n = counts + 2 * place.table;
+    const int entries = 2 << place.k;
+    double *own = derived + derived_begin(layer, &place);
+    double *log_p = own; /* log p first, then each relation's differences, then the own log-odds in its place */
+    int64_t sum[2] = {0, 0};
+    for (int i = 0; i < entries; i += 2) {
+        const double total = (double)(n[i] + n[i + 1]) + 2.0 * pseudocount;
+        log_p[i] = cbn_log(((double)n[i] + pseudocount) / total);
+        log_p[i + 1] = cbn_log(((double)n[i + 1] + pseudocount) / total);
+        sum[0] += n[i];
+        sum[1] += n[i + 1];
+    }
+    for (int j = 1; j <= place.k; j++) {
+        double *difference = own + (int64_t)j * entries;
+        for (int i = 0; i < entries; i++) difference[i] = log_p[i | 1 << j] - log_p[i & ~(1 << j)];
+    }
+    const double alone = cbn_log(((double)sum[1] + pseudocount) / ((double)sum[0] + pseudocount));
+    for (int i = 0; i < entries; i += 2) own[i] = own[i + 1] = log_p[i + 1] - log_p[i] - alone;
+}
+
+/* by_state (nodes, 64) of the images of one word. */
+static void state_gradient(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_words,
+                           int64_t word, const double *derived, double *by_state) {
+    const int64_t n_nodes = cbn_nodes(layer);
+    memset(by_state, 0, sizeof *by_state * (size_t)(64 * n_nodes));
+    for (int64_t node = 0; node < n_nodes; node++) {
+        const cbn_place place = cbn_place_of(layer, node);
+        cbn_variables variables;
+        cbn_variables_of(layer, &place, node, planes, n_words, &variables);
+        const double *tables = derived + derived_begin(layer, &place);
+        kernels->score_block(&variables, place.k + 1, word, 1, tables, by_state + 64 * node);
+        for (int j = 0; j < place.k; j++) { /* what this node, as a child, says to its parents */
+            const int64_t r = layer->relation_begin[place.channel] + j;
+            const int64_t parent = cbn_node_at(layer, layer->parent_channel[r], (int64_t)place.row + layer->dy[r],
+                                               (int64_t)place.column + layer->dx[r]);
+            if (parent < 0) continue;
+            kernels->score_block(&variables, place.k + 1, word, 1, tables + ((int64_t)(j + 1) << (place.k + 1)),
+                                 by_state + 64 * parent);
+        }
+    }
+}
+
+/* Doubles of each part of the workspace. */
+typedef struct {
+    int64_t sums, derived, histogram, thread, all;
+} cbn_gradient_sizes;
+
+static int sizes_of(const cbn_transition *transition, const cbn_layer *layer, int num_threads,
+                    cbn_gradient_sizes *sizes) {
+    CBN_TRY(cbn_transition_check(transition));
+    CBN_TRY(cbn_layer_check(layer));
+    const cbn_window_plan plan = cbn_window_plan_of(transition);
+    if (layer->channels != transition->out_channels || layer->height != plan.height || layer->width != plan.width)
+        return CBN_E_SIZE;
+    for (int64_t r = 0; r < layer->relation_begin[layer->channels]; r++)
+        if (layer->required[r]) return CBN_E_RELATION;
+    if (num_threads < 1 || num_threads > 65536) return CBN_E_PARAMETER;
+    sizes->histogram = cbn_window_sums_size(&plan);
+    sizes->sums = sizes->histogram / 2; /* 32-bit numbers; the size is a multiple of CBN_LANES */
+    sizes->derived = 0;
+    for (int c = 0; c < layer->channels; c++) sizes->derived += derived_size(layer, c);
+    sizes->thread = 64 * (plan.image_words + cbn_nodes(layer));
+    sizes->all = sizes->sums + sizes->derived + CBN_GRADIENT_PARTS * sizes->histogram + num_threads * sizes->thread;
+    return sizes->all > INT64_MAX / 8 ? CBN_E_SIZE : CBN_OK;
+}
+
+int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images,
+                                       int num_threads, int64_t *bytes) {
+    cbn_gradient_sizes sizes;
+    if (!bytes) return CBN_E_NULL;
+    if (n_images < 1) return CBN_E_SIZE;
+    CBN_TRY(sizes_of(transition, layer, num_threads, &sizes));
+    *bytes = 8 * sizes.all;
+    return CBN_OK;
+}
+
+/* histogram: gradient by window state -> by weight. */
+static void collect(const cbn_window_plan *plan, const double *histogram, double *weights, double *bias) {
+    const cbn_transition *t = plan->transition;
+    const int size = t->kernel_size, states = 1 << plan->bits;
+    const int64_t per_channel = (int64_t)size * size;
+    for (int k = 0; k < t->out_channels; k++)
+        for (int c = 0; c < t->in_channels; c++)
+            for (int j = 0; j < plan->chunks; j++) {
+                const double *table = histogram + (((int64_t)c * plan->chunks + j) << plan->bits) * plan->lanes + k;
+                for (int bit = 0; bit < plan->bits; bit++) {
+                    const int row = j * plan->chunk_rows + bit / size;
+                    if (row >= size) continue;
+                    double sum = 0.0;
+                    for (int s = 0; s < states; s++)
+                        if (s >> bit & 1) sum += table[(int64_t)s * plan->lanes];
+                    weights[((int64_t)k * t->in_channels + c) * per_channel + row * size + bit % size] = sum;
+                }
+                if (c == 0 && j == 0) {
+                    bias[k] = 0.0;
+                    for (int s = 0; s < states; s++) bias[k] += table[(int64_t)s * plan->lanes];
+                }
+            }
+}
+
+int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer, const uint64_t *planes_in,
+                        const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount,
+                        double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes,
+                        int num_threads) {
+    cbn_gradient_sizes sizes;
+    CBN_TRY(sizes_of(transition, layer, num_threads, &sizes));
+    if (!planes_in || !planes_out || !counts || !weights || !bias || !workspace) return CBN_E_NULL;
+    if (n_images < 1) return CBN_E_SIZE;
+    if (!(pseudocount >= 1e-9 && pseudocount <= 1e9) || !(sharpness >= 1e-3 && sharpness <= 1e3))
+        return CBN_E_PARAMETER;
+    if (workspace_bytes < 8 * sizes.all) return CBN_E_WORKSPACE;
+    const cbn_kernels *kernels = cbn_kernels_select();
+    cbn_window_plan plan = cbn_window_plan_of(transition);
+    double *derived = (double *)workspace + sizes.sums, *histograms = derived + sizes.derived;
+    double *own = histograms + CBN_GRADIENT_PARTS * sizes.histogram;
+    plan.sums = (int32_t *)workspace;
+    cbn_window_fill(&plan);
+    const int64_t n_nodes = cbn_nodes(layer), n_words = cbn_plane_words(n_images);
+    const int64_t positions = cbn_positions(layer);
+    for (int64_t node = 0; node < n_nodes; node++) derive_tables(layer, counts, pseudocount, node, derived);
+    memset(histograms, 0, sizeof *histograms * (size_t)(CBN_GRADIENT_PARTS * sizes.histogram));
+    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(num_threads))
+    for (int part = 0; part < CBN_GRADIENT_PARTS; part++) {
+        int thread = 0;
+#ifdef _OPENMP
+        thread = omp_get_thread_num();
+#endif
+        double *by_state = own + thread * sizes.thread;
+        uint64_t *rows = (uint64_t *)(by_state + 64 * n_nodes);
+        for (int64_t w = n_words * part / CBN_GRADIENT_PARTS; w < n_words * (part + 1) / CBN_GRADIENT_PARTS; w++) {
+            const int n = n_images - 64 * w < 64 ? (int)(n_images - 64 * w) : 64;
+            state_gradient(kernels, layer, planes_out, n_words, w, derived, by_state);
+            cbn_window_rows(kernels, &plan, planes_in, n_words, w, rows);
+            for (int64_t p = 0; p < positions; p++)
+                kernels->gradient_position(&plan, rows, n, (int)(p / layer->width), (int)(p % layer->width), sharpness,
+                                           by_state + 64 * p, 64 * positions, histograms + part * sizes.histogram);
+        }
+    }
+    for (int part = 1; part < CBN_GRADIENT_PARTS; part++)
+        for (int64_t i = 0; i < sizes.histogram; i++) histograms[i] += histograms[part * sizes.histogram + i];
+    collect(&plan, histograms, weights, bias);
+    return CBN_OK;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Convolution, max pooling and threshold on bits. Threads own runs of plane words, that is of 64 images: the images of a
+ * word become rows of bits, the sums of every window are looked up (see kernels.h), and the bits of the layer above are
+ * collected into one word per node.
+ */
+#include "windows.h"
+
+int cbn_transition_check(const cbn_transition *t) {
+    if (!t || !t->weights || !t->bias) return CBN_E_NULL;
+    if (t->in_channels < 1 || t->in_height < 1 || t->in_width < 1 || t->out_channels < 1 || t->pool < 1)
+        return CBN_E_SIZE;
+    if (t->in_channels > CBN_MAX_KERNELS || t->out_channels > CBN_MAX_KERNELS || t->kernel_size < 1 ||
+        t->kernel_size > CBN_MAX_KERNEL_SIZE)
+        return CBN_E_TRANSITION;
+    if ((int64_t)t->kernel_size + t->pool - 1 > (t->in_height < t->in_width ? t->in_height : t->in_width))
+        return CBN_E_TRANSITION;
+    if ((int64_t)t->in_height * t->in_width > INT32_MAX / CBN_MAX_KERNELS) return CBN_E_SIZE;
+    const int64_t per_kernel = (int64_t)t->in_channels * t->kernel_size * t->kernel_size;
+    for (int k = 0; k < t->out_channels; k++) {
+        int64_t sum = t->bias[k] < 0 ? -(int64_t)t->bias[k] : t->bias[k];
+        for (int64_t i = 0; i < per_kernel; i++) {
+            const int64_t w = t->weights[k * per_kernel + i];
+            sum += w < 0 ? -w : w;
+        }
+        if (sum > INT32_MAX) return CBN_E_TRANSITION;
+    }
+    return CBN_OK;
+}
+
+/* Bytes of the shared tables, and of what every thread has to itself. Rounded to whole 64-byte lines. */
+static int64_t shared_bytes(const cbn_window_plan *plan) {
+    return (cbn_window_sums_size(plan) * 4 + ((int64_t)8 << plan->bits) + 63) / 64 * 64;
+}
+
+static int64_t thread_bytes(const cbn_window_plan *plan) {
+    const int64_t positions = (int64_t)plan->height * plan->width;
+    return (8 * (64 * plan->image_words + positions * (1 + plan->transition->out_channels)) + 63) / 64 * 64;
+}
+
+int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes) {
+    CBN_TRY(cbn_transition_check(transition));
+    if (!bytes) return CBN_E_NULL;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    const cbn_window_plan plan = cbn_window_plan_of(transition);
+    int64_t all;
+    CBN_TRY(cbn_multiply(thread_bytes(&plan), num_threads, &all));
+    *bytes = shared_bytes(&plan) + all;
+    return CBN_OK;
+}
+
+static void forward_word(const cbn_kernels *kernels, const cbn_window_plan *plan, const uint64_t *planes_in,
+                         int64_t n_images, int64_t word, uint64_t *planes_out, uint64_t *scratch) {
+    const int64_t n_words = cbn_plane_words(n_images), positions = (int64_t)plan->height * plan->width;
+    const int n_kernels = plan->transition->out_channels;
+    const int64_t n = n_images - 64 * word < 64 ? n_images - 64 * word : 64;
+    uint64_t *rows = scratch, *fired = rows + 64 * plan->image_words, *nodes = fired + positions;
+    cbn_window_rows(kernels, plan, planes_in, n_words, word, rows);
+    memset(nodes, 0, sizeof *nodes * (size_t)(positions * n_kernels));
+    for (int64_t i = 0; i < n; i++) {
+        kernels->transition_image(plan, rows + i * plan->image_words, fired);
+        for (int64_t p = 0; p < positions; p++)
+            for (int k = 0; k < n_kernels; k++) nodes[k * positions + p] |= (fired[p] >> k & 1) << i;
+    }
+    for (int64_t v = 0; v < positions * n_kernels; v++) planes_out[v * n_words + word] = nodes[v];
+}
+
+int cbn_transition_forward(const cbn_transition *transition, const uint64_t *planes_in, int64_t n_images,
+                           uint64_t *planes_out, void *workspace, int64_t workspace_bytes, int num_threads) {
+    int64_t needed;
+    CBN_TRY(cbn_transition_workspace_size(transition, num_threads, &needed));
+    if (!planes_in || !planes_out || !workspace) return CBN_E_NULL;
+    if (n_images < 1) return CBN_E_SIZE;
+    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+    const cbn_kernels *kernels = cbn_kernels_select();
+    cbn_window_plan plan = cbn_window_plan_of(transition);
+    plan.sums = (int32_t *)workspace;
+    if (transition->in_channels * plan.chunks == 1)
+        plan.fire = (uint64_t *)((char *)workspace + cbn_window_sums_size(&plan) * 4);
+    cbn_window_fill(&plan);
+    char *own = (char *)workspace + shared_bytes(&plan);
+    const int64_t n_words = cbn_plane_words(n_images), per_thread = thread_bytes(&plan);
+    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    for (int64_t w = 0; w < n_words; w++) {
+        int thread = 0;
+#ifdef _OPENMP
+        thread = omp_get_thread_num();
+#endif
+        forward_word(kernels, &plan, planes_in, n_images, w, planes_out, (uint64_t *)(own + thread * per_thread));
+    }
+    return CBN_OK;
+}
