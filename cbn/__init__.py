@@ -3,7 +3,6 @@
 
 import importlib
 
-from . import datasets
 from .exceptions import CalibrationWarning, CbnError, DataError, MixingWarning, ModelFileError
 
 __version__ = "0.1.0"
@@ -20,7 +19,7 @@ __all__ = [
     "load",
 ]
 
-# The estimators inherit from scikit-learn, whose import costs most of a second: it is paid on first use, not on `import cbn`.
+# Loaded on first use: the estimators inherit from scikit-learn, whose import costs most of a second.
 _LAZY = {
     "ConvolutionalBayesianNetwork": "network",
     "ConvolutionalBayesianNetworkClassifier": "classifier",
@@ -29,6 +28,8 @@ _LAZY = {
 
 
 def __getattr__(name):
+    if name == "datasets":
+        return importlib.import_module(".datasets", __name__)
     if name not in _LAZY:
         raise AttributeError(f"module 'cbn' has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)

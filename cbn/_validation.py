@@ -70,12 +70,12 @@ def _as_grey(X, name):
     """bool and uint8 as they are, other integers to uint8, floats checked."""
     if X.dtype == bool or X.dtype == np.uint8:
         return X
-    if np.issubdtype(X.dtype, np.integer):
+    if X.dtype.kind in "iu":
         low, high = int(X.min()), int(X.max())
         if low < 0 or high > 255:
             raise DataError(f"{name}: integers from {low} to {high}; grey values are 0 to 255: rescale them")
         return X.astype(np.uint8)
-    if np.issubdtype(X.dtype, np.floating):
+    if X.dtype.kind == "f":
         low, high = float(X.min()), float(X.max())  # NaN propagates through both
         if math.isnan(low) or math.isinf(low) or math.isinf(high):
             raise DataError(f"{name}: NaN or infinity among the pixels; remove those images or replace the values")
@@ -121,7 +121,7 @@ def as_mask(mask, shape, name="mask"):
     if mask.shape != tuple(shape):
         raise DataError(f"{name}: shape {mask.shape}, but the image is {shape[0]} x {shape[1]}")
     if mask.dtype != bool:
-        if not np.issubdtype(mask.dtype, np.number) or not np.isin(mask, (0, 1)).all():
+        if mask.dtype.kind not in "iuf" or not np.isin(mask, (0, 1)).all():
             raise DataError(f"{name}: give booleans, True where a pixel is missing")
         mask = mask.astype(bool)
     return mask

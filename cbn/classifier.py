@@ -102,7 +102,7 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(f"y: {len(labels)} labels for {len(images)} images")
         arguments = self.network_arguments()
         if arguments["full_scale"] is None:  # one scale for all classes, even one whose images are all dark
-            scales = [network._binarization.full_scale for network in known.values()]
+            scales = [network.binarizer_.full_scale for network in known.values()]
             arguments["full_scale"] = scales[0] if scales else validation.full_scale_of(images)
         networks = dict(known)
         for label in np.unique(labels).tolist():

@@ -54,7 +54,7 @@ class DrawingMixin:
                 raise ValueError("return_mixing: ancestral samples are independent; use it with method='gibbs'")
             threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
             states = sampling.ancestral_states(self._network, n, seed, threads)
-            return self._binarization.pictures(states, self.image_shape_)
+            return self.binarizer_.pictures(states, self.image_shape_)
         n_steps = validation.check_integer(n_steps, "n_steps", 8, 2**62)
         recorder = sampling.Recorder(n_draws := min(N_DRAWS, n_steps))
         for images in self.gibbs_chains(n, random_state).run(n_steps, n_draws):
@@ -70,7 +70,7 @@ class DrawingMixin:
         states = sampling.random_states(self.layer_, n_chains, seed)
         sites = np.arange(self.layer_.n_nodes, dtype=np.int64)
         threads = validation.check_threads(self.n_jobs)
-        return sampling.GibbsChains(self._network, self.layer_, self._binarization, states, sites, seed, threads)
+        return sampling.GibbsChains(self._network, self.layer_, self.binarizer_, states, sites, seed, threads)
 
     def inpaint(self, image, mask, n=16, *, n_sweeps=None, random_state=None):
         """Posterior of missing pixels given the known ones, by Gibbs sampling with the known pixels clamped.
@@ -111,7 +111,7 @@ class DrawingMixin:
             rounds = [validation.check_integer(n_sweeps, "n_sweeps", 8, 2**40)]
         threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
         result = sampling.inpaint(
-            self._network, self.layer_, self._binarization, self._binarization.states(images, threads), mask, n,
+            self._network, self.layer_, self.binarizer_, self.binarizer_.states(images, threads), mask, n,
             rounds, min(N_DRAWS, rounds[0]), seed, threads,
         )  # fmt: skip
         self._warn_unless_mixed(result.mixing, "n_sweeps or n")

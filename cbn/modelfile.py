@@ -59,16 +59,22 @@ def save(model, path):
         "version": VERSION,
         "kind": kind,
         "package": __version__,
-        "arguments": {name: _plain(value) for name, value in model.get_params(deep=False).items()},
+        # the number of threads belongs to the machine, not to the model
+        "arguments": {
+            name: _plain(value) for name, value in model.get_params(deep=False).items() if name != "n_jobs"
+        },
         "networks": [{**_describe(network), **label} for network, label in zip(networks, labels)],
     }
     members = {"header.json": json.dumps(header, indent=1, sort_keys=True).encode()}
     for i, network in enumerate(networks):
         members[f"counts_{i}.npy"] = _npy(network.counts_)
         members[f"calibration_{i}.npy"] = _npy(network.calibration_scores_)
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    buffer = io.BytesIO()  # the file may be a pipe or device, in which a zip cannot seek
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # ZipInfo's own time is 1980
+    with atomic_write(path) as file:
+        file.write(buffer.getvalue())
 
 
 def load(path):
@@ -111,10 +117,10 @@ def _plain(value):
 def _describe(network):
     return {
         "layer": network.layer_.to_dict(),
-        "thresholds": list(network._binarization.thresholds),
-        "full_scale": network._binarization.full_scale,
+        "thresholds": list(network.binarizer_.thresholds),
+        "full_scale": network.binarizer_.full_scale,
         "pseudocount": network._network.pseudocount,
-        "score": network._score,
+        "score": network.score_,
         "n_images": network.n_images_,
         "calibration": network.calibration_,
         "binarization": network.binarization_,

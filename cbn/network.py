@@ -70,8 +70,12 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
     n_images_ : int
     image_shape_ : (height, width)
     layer_ : cbn.architecture.PixelLayer
+    binarizer_ : cbn.binarization.Binarization
+        Thresholds and full scale.
     binarization_ : str
         The rule that made bits of grey values; a likelihood means nothing without it.
+    score_ : str
+        The score of :meth:`score_samples`.
     calibration_scores_ : ndarray
         Scores of normal images in increasing order, from which p-values and the threshold come.
     calibration_ : {"leave-one-out", "separate images"}
@@ -162,7 +166,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
             return self.fit(X, y)
         setting = self._resolved()
         images = self._images(X)
-        return self._learn(images, y, setting, self._binarization, self.layer_, self.counts_)
+        return self._learn(images, y, setting, self.binarizer_, self.layer_, self.counts_)
 
     def _learn(self, images, y, setting, binarization, layer, earlier_counts):
         """Counts the images on top of earlier counts (or None), and sets every learned attribute."""
@@ -182,10 +186,11 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         self.binarization_ = binarization.describe()
         self.provenance_ = {"data_sha256": digest.hexdigest()}
         self._set_calibration(loo_scores, "leave-one-out")
+        self.threshold_at(self.false_alarm_rate)  # warns of too few images
         return self
 
     def _set_network(self, network, binarization, layer, n_images, score):
-        self._network, self._binarization, self._score = network, binarization, score
+        self._network, self.binarizer_, self.score_ = network, binarization, score
         self.layer_, self.counts_, self.n_images_ = layer, network.counts, n_images
         self.image_shape_ = (layer.height, layer.width)
         self.n_features_in_ = layer.n_positions
@@ -198,13 +203,18 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         self
         """
         images = self._images(X)
-        self._set_calibration(self._scores(images, self._score), "separate images")
+        self._set_calibration(self._scores(images, self.score_), "separate images")
+        self.threshold_at(self.false_alarm_rate)  # warns of too few images
         return self
 
     def _set_calibration(self, scores, source):
         self.calibration_scores_ = np.sort(scores)
         self.calibration_ = source
-        self.offset_ = self.threshold_at(self.false_alarm_rate)
+        self.offset_ = scoring.alarm_threshold(self.calibration_scores_, self.false_alarm_rate)
+
+    def check_arguments(self):
+        """Raises ValueError for a constructor argument outside its range, as :meth:`fit` would."""
+        check_thresholds(self._resolved()["threshold"], self.full_scale or 255)
 
     def _resolved(self):
         """The constructor arguments checked, those at None taken from the preset."""
@@ -226,12 +236,12 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
     def _images(self, X, name="X"):
         check_is_fitted(self, "counts_")
         images = validation.as_images(X, name=name, image_shape=self.image_shape_)
-        validation.check_full_scale(images, self._binarization.full_scale, name)
+        validation.check_full_scale(images, self.binarizer_.full_scale, name)
         return images
 
     def _scores(self, images, score):
         threads = validation.check_threads(self.n_jobs)
-        return self._network.score(self._binarization.planes(images, threads), len(images), score, threads)
+        return self._network.score(self.binarizer_.planes(images, threads), len(images), score, threads)
 
     def score_samples(self, X, score=None):
         """Score of every image; higher is more normal.
@@ -254,7 +264,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         scores : ndarray, (n,) float64
         """
         images = self._images(X)
-        score = self._score if score is None else validation.check_choice(score, "score", scoring.SCORES)
+        score = self.score_ if score is None else validation.check_choice(score, "score", scoring.SCORES)
         return self._scores(images, score)
 
     def decision_function(self, X):
@@ -285,7 +295,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         threshold = scoring.alarm_threshold(self.calibration_scores_, rate)
         if threshold == -np.inf:
             n = len(self.calibration_scores_)
-            needed = int(np.ceil(1 / rate - 1e-9)) - 1
+            needed = int(np.ceil(1 / rate)) - 1
             warnings.warn(
                 f"{n} calibration images allow no alarm at a false-alarm rate of {rate:g}: at least {needed} are needed, "
                 "or a higher rate",
@@ -302,7 +312,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         """
         images = self._images(X)
         threads = validation.check_threads(self.n_jobs)
-        maps = self._network.surprise_maps(self._binarization.planes(images, threads), len(images), threads)
+        maps = self._network.surprise_maps(self.binarizer_.planes(images, threads), len(images), threads)
         return maps.reshape(len(images), self.layer_.channels, *self.image_shape_).sum(axis=1)
 
     def heat_map_scale(self):
@@ -320,20 +330,24 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
 
     def binarized_pictures(self, X):
         """The images as the model sees them: (n, height, width) uint8, values as :meth:`sample` returns them."""
-        states = self._binarization.states(self._images(X), validation.check_threads(self.n_jobs))
-        return self._binarization.pictures(states, self.image_shape_)
+        states = self.binarizer_.states(self._images(X), validation.check_threads(self.n_jobs))
+        return self.binarizer_.pictures(states, self.image_shape_)
+
+    def bic_terms(self):
+        """(log-likelihood at maximum likelihood in nats, number of free parameters, BIC) of the training images."""
+        check_is_fitted(self, "counts_")
+        return self._network.bic()
 
     def bic(self, X=None):
         """Bayesian information criterion of the training images, or of X under the same parents; smaller is better.
 
         ``n_parameters * ln(n) - 2 log-likelihood`` at maximum likelihood (thesis eq. 3), float.
         """
-        check_is_fitted(self, "counts_")
         if X is None:
-            return self._network.bic()[2]
+            return self.bic_terms()[2]
         images = self._images(X)
         threads = validation.check_threads(self.n_jobs)
-        planes = self._binarization.planes(images, threads)
+        planes = self.binarizer_.planes(images, threads)
         network = scoring.CountedNetwork.from_planes(
             self.layer_, planes, len(images), self._network.pseudocount, threads
         )

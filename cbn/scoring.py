@@ -134,6 +134,9 @@ def alarm_threshold(calibration, false_alarm_rate):
     p <= rate holds when at most k = floor(rate (n + 1)) - 1 calibration scores are <= the score, that is when the score
     is below the (k + 1)-th smallest. With k < 0 there are too few calibration images to raise any alarm: -inf.
     """
-    # the small addition forgives a product like 0.29 * 100 = 28.999999999999996
-    k = int(np.floor(false_alarm_rate * (len(calibration) + 1) + 1e-9)) - 1
+    n = len(calibration)
+    k = int(false_alarm_rate * (n + 1)) - 1
+    # the product may be rounded across a whole number, as 0.29 * 100 = 28.999999999999996: the p-value itself decides
+    k += (k + 2) / (n + 1) <= false_alarm_rate
+    k -= k >= 0 and (k + 1) / (n + 1) > false_alarm_rate
     return float(calibration[k]) if k >= 0 else -np.inf

@@ -194,7 +194,6 @@ def test_idx_file_refusals(tmp_path):
     refused(lambda: load_images(path, path), "labels of shape (3, 4, 5)")
     refused(lambda: load_images(path, tmp_path / "none"), "labels", "does not exist")
     refused(lambda: load_images(path, [1, 2, 3]), "labels", "list")
-    refused(lambda: load_images(picture(tmp_path / "one.png")), "single picture")
 
 
 # --- the classic IDX folder

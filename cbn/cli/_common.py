@@ -6,8 +6,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Results go to stdo
 
 import argparse
 import contextlib
+import errno
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -39,6 +41,7 @@ def make_parser(program, description, examples):
     """A parser with the options that every program has."""
     epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples)
     parser = Parser(prog=program, description=description, epilog=epilog)
+    parser.set_defaults(program=program)
     common = parser.add_argument_group("common options")
     common.add_argument("--threads", type=thread_count, metavar="N", help="threads (default: all cores)")
     common.add_argument("--json", action="store_true", help="print one JSON object on stdout, nothing else there")
@@ -58,7 +61,7 @@ def add_data(parser, what):
         "--data",
         metavar="PATH",
         help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), .npy "
-        "or .npz; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
+        "or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
     )
     group.add_argument("--labels", metavar="PATH", help="labels for a single IDX or .npy file of images")
     return group
@@ -105,11 +108,18 @@ def rate(text):
 thread_count = integer(1, 1024)
 
 
-def run(program, body, arguments=None):
-    """Runs a program and returns its exit code: every failure is one line on stderr."""
+def run(body, arguments):
+    """Runs body(arguments) and returns the exit code: every failure is one line on stderr."""
+    program = arguments.program
     try:
-        with _short_warnings(program, arguments):
-            body()
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "closed; nothing can be printed", "standard output")
+        # names that the terminal cannot show are shown escaped
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        with _short_warnings(arguments):
+            body(arguments)
             sys.stdout.flush()
         return 0
     except UsageError as error:
@@ -139,9 +149,14 @@ def run(program, body, arguments=None):
 
 
 def _fail(program, error, code, hint=""):
-    with contextlib.suppress(OSError):
-        print(f"{program}: error: {_one_line(error)}{hint}", file=sys.stderr, flush=True)
+    _to_stderr(f"{program}: error: {_one_line(error)}{hint}")
     return code
+
+
+def _to_stderr(message):
+    if sys.stderr is not None:  # print would take standard output for None
+        with contextlib.suppress(OSError):
+            print(message, file=sys.stderr, flush=True)
 
 
 def _one_line(message):
@@ -150,18 +165,18 @@ def _one_line(message):
 
 def _silence_stdout():
     """Nothing more can be written; the interpreter's own flush at exit must not complain."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
-def _short_warnings(program, arguments):
+def _short_warnings(arguments):
     """Warnings of cbn as one line on stderr, others not at all."""
 
     def show(message, category, filename, lineno, file=None, line=None):
         if category.__module__.startswith("cbn") or category is UserWarning:
-            if not getattr(arguments, "quiet", False):
-                print(f"{program}: warning: {_one_line(message)}", file=sys.stderr)
+            warn(arguments, message)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -172,7 +187,12 @@ def _short_warnings(program, arguments):
 def say(arguments, message):
     """A message on stderr, unless --quiet."""
     if not arguments.quiet:
-        print(message, file=sys.stderr, flush=True)
+        _to_stderr(message)
+
+
+def warn(arguments, message):
+    """A warning on stderr, unless --quiet."""
+    say(arguments, f"{arguments.program}: warning: {_one_line(message)}")
 
 
 def say_mixing(arguments, mixing, option):
@@ -180,7 +200,7 @@ def say_mixing(arguments, mixing, option):
     if not arguments.json:
         print(mixing.summary())
     if not mixing.mixed:
-        say(arguments, f"warning: the chains have not mixed, so the samples depend on where they started: raise {option}")
+        warn(arguments, f"the chains have not mixed, so the samples depend on where they started: raise {option}")
 
 
 def progress(iterable, arguments, total, unit, description):
@@ -209,16 +229,45 @@ def _finite(value):
     return value
 
 
-def check_outputs(*paths):
-    """Refuses folders that are not there before any work is done."""
-    for path in paths:
+# What a file is, its name must say: endings of the options that write pictures, animations and arrays.
+_ENDINGS = {"--gif": ".gif", "--npz": ".npz"}
+
+
+def check_outputs(arguments, *options, picture="--out"):
+    """Refuses output files that cannot be, before any work is done.
+
+    The folder must be there; pictures, animations and arrays have their usual endings; no two options name the same
+    file, and none the model that is read.
+    """
+    taken = {os.path.realpath(arguments.model): "--model"} if "model" in arguments else {}
+    for option in options:
+        path = getattr(arguments, option.removeprefix("--"))
         if path is None:
             continue
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder):
-            raise CbnError(f"cannot write {path!r}: its folder does not exist; create the folder or give another path")
-        if os.path.isdir(path):
-            raise CbnError(f"cannot write {path!r}: it is a folder; give the name of a file")
+        if not path or os.path.isdir(path) or path.endswith(("/", os.sep)):
+            raise CbnError(f"{option}: cannot write {path!r}: it is a folder or empty; give the name of a file")
+        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise CbnError(
+                f"{option}: cannot write {path!r}: its folder does not exist; create the folder or give another path"
+            )
+        ending = ".png" if option == picture else _ENDINGS.get(option)
+        if ending and not path.lower().endswith(ending) and (os.path.isfile(path) or not os.path.exists(path)):
+            raise UsageError(f"{option}: {path!r}; give a name that ends in {ending}")
+        real = os.path.realpath(path)
+        if real in taken:
+            raise UsageError(f"{option}: {path!r} is the file of {taken[real]} too; give another name")
+        if os.path.isfile(path) or not os.path.exists(path):
+            taken[real] = option
+
+
+@contextlib.contextmanager
+def naming(option):
+    """Errors about data name the option that gave them."""
+    try:
+        yield
+    except DataError as error:
+        message = str(error).removeprefix("path: ")
+        raise DataError(message if message.startswith("--") else f"{option}: {message}") from None
 
 
 def load_data(arguments):
@@ -227,7 +276,8 @@ def load_data(arguments):
         if arguments.labels is not None:
             raise UsageError("--labels goes with --data FILE")
         return datasets.load_mnist() if arguments.data is None else datasets.fetch_mnist_grey()
-    return datasets.load_images(arguments.data, arguments.labels)
+    with naming("--data"):
+        return datasets.load_images(arguments.data, arguments.labels)
 
 
 def choose_images(arguments):
@@ -257,21 +307,38 @@ def load_model(path):
     return model
 
 
-def images_for(model, images):
-    """Images of an ImageSet as the model reads them.
+def images_for(arguments, model, images, option="--data"):
+    """Images of an ImageSet, given by an option, as the model reads them.
 
     Sets that are binary count as such whatever the model's scale. Grey sets are binarized by the model's own rule, also
     where the model was trained on images that had been binarized by that rule before (the embedded MNIST).
     """
     from ..binarization import Binarization
 
+    shape = images.images.shape[1:]
+    if shape != tuple(model.image_shape_):
+        height, width = model.image_shape_
+        raise DataError(
+            f"{option}: images of {shape[0]} x {shape[1]} pixels, but the model needs {height} x {width}; resize them"
+        )
     if images.binarization is not None:
+        if images.binarization != model.binarization_:
+            warn(
+                arguments,
+                f"{option}: binary images ({images.binarization}) for a model of another rule ({model.binarization_}): "
+                "their scores compare only if both rules give the same bits",
+            )
         return images.images.astype(bool)
-    own = model._binarization
+    own = model.binarizer_
     grey = Binarization(own.thresholds, 255)
     if own.full_scale == 1 and model.binarization_ == grey.describe():
         return images.images > int(np.floor(own.thresholds[0] * 255))
     return images.images
+
+
+def safe_name(text):
+    """Text as part of a file name: letters, digits, points, dashes and underscores, not beginning with a point."""
+    return re.sub(r"[^\w.-]", "_", str(text)).lstrip(".") or "_"
 
 
 class Clock:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import pictures
 from .._files import atomic_write
-from ..datasets import load_images
+from ..datasets import load_mask
 from ..exceptions import DataError, MixingWarning
 from . import _common as common
 
@@ -35,7 +35,7 @@ def build_parser():
         metavar="HOLE",
         help=f"missing part: {', '.join(NAMED_HOLES)} or ROWS,COLUMNS as in 10:20,0:28 (default: bottom)",
     )
-    hole.add_argument("--mask", metavar="PATH", help="picture folder, .npy or IDX of one image: bright pixels are missing")
+    hole.add_argument("--mask", metavar="PATH", help="picture, .npy or IDX file of the image's size: bright pixels are missing")
     parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
     parser.add_argument(
         "--sweeps", type=common.integer(8, 2**40), metavar="N",
@@ -49,20 +49,15 @@ def build_parser():
 
 def main(argv=None):
     arguments = build_parser().parse_args(argv)
-    return common.run("cbn-inpaint", lambda: inpaint(arguments), arguments)
+    return common.run(inpaint, arguments)
 
 
 def read_mask(arguments, shape):
     """The boolean (height, width) mask of --mask or --hole."""
     height, width = shape
     if arguments.mask is not None:
-        images = load_images(arguments.mask)[0]
-        if len(images) != 1 or images.images.shape[1:] != tuple(shape):
-            raise DataError(
-                f"--mask {arguments.mask}: {len(images)} images of {images.images.shape[1]} x {images.images.shape[2]}; "
-                f"one of {height} x {width} is needed"
-            )
-        return images.images[0] > (0 if images.binarization else 127)
+        with common.naming("--mask"):
+            return load_mask(arguments.mask, shape)
     mask = np.zeros(shape, bool)
     named = {
         "top": (slice(0, (height + 1) // 2), slice(None)),
@@ -90,19 +85,19 @@ def parse_hole(text, shape):
 
 
 def inpaint(arguments):
-    common.check_outputs(arguments.out, arguments.npz)
+    common.check_outputs(arguments, "--out", "--npz")
     model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
     chosen, index = common.choose_images(arguments)
     if arguments.index >= len(chosen):
         raise DataError(f"--index {arguments.index}: there are {len(chosen)} images, 0 to {len(chosen) - 1}")
-    image = common.images_for(model, chosen)[arguments.index]
+    image = common.images_for(arguments, model, chosen)[arguments.index]
     mask = read_mask(arguments, model.image_shape_)
     clock = common.Clock()
     with clock.part("inpaint"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MixingWarning)  # said below with the names of this program's options
             result = model.inpaint(image, mask, arguments.n, n_sweeps=arguments.sweeps, random_state=arguments.seed)
-    full_scale = model._binarization.full_scale
+    full_scale = model.binarizer_.full_scale
     shown = model.binarized_pictures(image[None])[0]
     picture = pictures.inpainting(shown, mask, result.samples, full_scale * result.mean, full_scale)
     pictures.save_png(picture, arguments.out)

@@ -40,7 +40,7 @@ def build_parser():
 
 def main(argv=None):
     arguments = build_parser().parse_args(argv)
-    return common.run("cbn-sample", lambda: sample(arguments), arguments)
+    return common.run(sample, arguments)
 
 
 def sample(arguments):
@@ -49,7 +49,7 @@ def sample(arguments):
         raise common.UsageError("--gif shows a Gibbs chain: use --method gibbs, or leave --method out")
     if method == "ancestral" and arguments.steps is not None:
         raise common.UsageError("--steps is for --method gibbs")
-    common.check_outputs(arguments.out, arguments.gif, arguments.npz)
+    common.check_outputs(arguments, "--out", "--gif", "--npz")
     model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
     clock = common.Clock()
     mixing, frames = None, []
@@ -58,7 +58,7 @@ def sample(arguments):
             images = model.sample(arguments.n, random_state=arguments.seed)
         else:
             images, mixing, frames = run_chains(arguments, model)
-    full_scale = model._binarization.full_scale
+    full_scale = model.binarizer_.full_scale
     pictures.save_png(pictures.grid(images, full_scale), arguments.out)
     if arguments.gif:
         pictures.save_gif([pictures.grid(frame, full_scale) for frame in frames], arguments.gif)

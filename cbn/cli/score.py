@@ -35,7 +35,7 @@ def build_parser():
 
 def main(argv=None):
     arguments = build_parser().parse_args(argv)
-    return common.run("cbn-score", lambda: score(arguments), arguments)
+    return common.run(score, arguments)
 
 
 def score(arguments):
@@ -44,7 +44,7 @@ def score(arguments):
     with clock.part("load"):
         chosen, index = common.choose_images(arguments)
         index = index[: arguments.n]
-        images = common.images_for(model, chosen)[: arguments.n]
+        images = common.images_for(arguments, model, chosen)[: arguments.n]
     rate = arguments.false_alarm_rate or model.false_alarm_rate
     if arguments.heatmap:
         make_folder(arguments.heatmap)
@@ -68,7 +68,7 @@ def score(arguments):
     summary = {
         "n": len(rows),
         "n_outliers": int(outliers.sum()),
-        "score": model._score,
+        "score": model.score_,
         "threshold": threshold,
         "false_alarm_rate": rate,
         "calibration": model.calibration_,
@@ -81,7 +81,7 @@ def score(arguments):
     columns = [name for name in ("image", "label", "score", "p_value", "verdict", "heatmap") if name in rows[0]]
     print("\t".join(columns))
     for row in rows:
-        print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else str(row[c]) for c in columns))
+        print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else cell(row[c]) for c in columns))
     common.say(
         arguments,
         f"{summary['n_outliers']:,} of {summary['n']:,} images are outliers at a false-alarm rate of {rate:g} "
@@ -90,15 +90,26 @@ def score(arguments):
     )
 
 
+def cell(value):
+    """A name or label in a table: tabs, line breaks and other control characters escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(value))
+
+
 def write_heat_maps(arguments, model, images, rows):
     """One picture per image, all with the model's scale."""
     vmax = model.heat_map_scale()
+    used = {}  # names already given, so that a/1.png and a_1.png do not overwrite each other
     for i in common.progress(range(len(images)), arguments, len(images), "picture", "heat maps"):
         row = rows[i]
-        stem = os.path.splitext(row["image"].replace("/", "_").replace(os.sep, "_"))[0]
-        path = os.path.join(arguments.heatmap, f"{stem}.png")
+        stem = name = common.safe_name(os.path.splitext(row["image"])[0])
+        while name in used:
+            used[stem] += 1
+            name = f"{stem}-{used[stem]}"
+        used.setdefault(stem, 1)
+        used[name] = 1
+        path = os.path.join(arguments.heatmap, f"{name}.png")
         title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
         surprise = model.surprise_map(images[i : i + 1])[0]
         shown = model.binarized_pictures(images[i : i + 1])[0]
-        pictures.save_png(pictures.heat_map(shown, surprise, vmax, model._binarization.full_scale, title), path)
+        pictures.save_png(pictures.heat_map(shown, surprise, vmax, model.binarizer_.full_scale, title), path)
         row["heatmap"] = path

@@ -18,13 +18,13 @@ def build_parser():
 
 def main(argv=None):
     arguments = build_parser().parse_args(argv)
-    return common.run("cbn-show", lambda: show(arguments), arguments)
+    return common.run(show, arguments)
 
 
 def show(arguments):
-    common.check_outputs(arguments.out)
+    common.check_outputs(arguments, "--out")
     model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
-    log_likelihood, n_parameters, bic = model._network.bic()
+    log_likelihood, n_parameters, bic = model.bic_terms()
     description = {
         "preset": model.preset,
         "image_shape": list(model.image_shape_),
@@ -35,7 +35,7 @@ def show(arguments):
         "n_parameters": n_parameters,
         "log_likelihood": log_likelihood,
         "bic": bic,
-        "score": model._score,
+        "score": model.score_,
         "calibration": model.calibration_,
         "n_calibration": len(model.calibration_scores_),
         "threshold": model.offset_,
@@ -59,7 +59,7 @@ def show(arguments):
     print(f"parents (dy,dx)  {parents or 'none'}{' and the lower threshold' if channels > 1 else ''}")
     print(f"parameters       {n_parameters:,}, pseudo-count {model._network.pseudocount:g}, BIC {bic:,.0f}")
     print(
-        f"threshold        {model._score} {model.offset_:.6g} at false-alarm rate {model.false_alarm_rate:g}, "
+        f"threshold        {model.score_} {model.offset_:.6g} at false-alarm rate {model.false_alarm_rate:g}, "
         f"from {len(model.calibration_scores_):,} {model.calibration_} scores"
     )
     print(f"heat maps        0 to {description['heat_map_scale']:.3g} nats per pixel")
@@ -70,7 +70,7 @@ def panels(model):
     """Marginal probability and expected surprise per channel, and the relations."""
     probability, nats = model.node_statistics()
     drawn = []
-    for c, threshold in enumerate(model._binarization.thresholds):
+    for c, threshold in enumerate(model.binarizer_.thresholds):
         name = "" if model.layer_.channels == 1 else f", threshold {threshold:g}"
         drawn.append((f"share of ones{name}", probability[c], "probability", 0.0, 1.0))
         drawn.append((f"unpredictability{name}", nats[c], "mean -log p in training, nats", 0.0, None))

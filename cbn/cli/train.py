@@ -2,11 +2,14 @@
 """cbn-train: train a network, say how good it is, write a model file."""
 
 import os
+import re
+import sys
+import warnings
 
 import numpy as np
 
 from ..datasets import load_images
-from ..exceptions import DataError
+from ..exceptions import CalibrationWarning, DataError
 from . import _common as common
 
 # AUROC by digit, in percent: thesis Table 1 (one layer, conditional probability tables).
@@ -52,8 +55,20 @@ def build_parser():
 
 
 def main(argv=None):
-    arguments = build_parser().parse_args(argv)
-    return common.run("cbn-train", lambda: train(arguments), arguments)
+    arguments = build_parser().parse_args(join_offsets(sys.argv[1:] if argv is None else argv))
+    return common.run(train, arguments)
+
+
+def join_offsets(argv):
+    """'--offsets' '-1,0' -> '--offsets=-1,0': argparse takes a value that begins with a dash for an option."""
+    joined = []
+    for argument in argv:
+        argument = str(argument)
+        if joined and joined[-1] == "--offsets" and re.match(r"-\d", argument):
+            joined[-1] = f"--offsets={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def parse_thresholds(text):
@@ -79,7 +94,7 @@ def parse_offsets(text):
 
 def train(arguments):
     clock = common.Clock()
-    common.check_outputs(arguments.out)
+    common.check_outputs(arguments, "--out", picture=None)
     from ..network import ConvolutionalBayesianNetwork
 
     model = ConvolutionalBayesianNetwork(
@@ -92,9 +107,12 @@ def train(arguments):
         n_jobs=arguments.threads,
         random_state=arguments.seed,
     )
+    model.check_arguments()
     with clock.part("load"):
         images, test = common.load_data(arguments)
-        calibration = load_images(arguments.calibration)[0] if arguments.calibration else None
+        calibration = load_calibration(arguments, images)
+    if arguments.digit == "all" and images.labels is None:
+        raise DataError("--digit all: the training images have no labels; leave the option out")
     model.set_params(full_scale=255 if images.binarization is None else 1)
     check_rule(arguments, images, model)
     if arguments.dry_run:
@@ -107,11 +125,27 @@ def train(arguments):
         common.print_json(result) if arguments.json else print_one(result, images)
 
 
+def load_calibration(arguments, images):
+    """The ImageSet of --calibration or None; its images have the size of the training images."""
+    if arguments.calibration is None:
+        return None
+    with common.naming("--calibration"):
+        calibration = load_images(arguments.calibration)[0]
+    found, needed = calibration.images.shape[1:], images.images.shape[1:]
+    if found != needed:
+        raise DataError(
+            f"--calibration: images of {found[0]} x {found[1]} pixels, but the training images have "
+            f"{needed[0]} x {needed[1]}; resize them"
+        )
+    return calibration
+
+
 def check_rule(arguments, images, model):
     """A threshold cannot be changed on images that are binary already."""
     if arguments.threshold is None or images.binarization is None:
         return
-    if images.binarization != f"value > {arguments.threshold} x 255":
+    threshold = parse_thresholds(arguments.threshold)
+    if not isinstance(threshold, float) or images.binarization != f"value > {threshold:g} x 255":
         raise DataError(
             f"--threshold {arguments.threshold}: the images are binary already ({images.binarization}); "
             "give grey images with --data, or leave the option out"
@@ -124,18 +158,21 @@ def train_one(arguments, model, chosen, test, calibration, clock, out):
 
     clock = _copy(clock)
     model = clone(model)
-    with clock.part("fit"):
+    with clock.part("fit"), warnings.catch_warnings():
+        if calibration is not None:  # the training images do not set the threshold, so their number is no matter
+            warnings.simplefilter("ignore", CalibrationWarning)
         model.fit(chosen.images)
-        if chosen.binarization is not None:
-            model.binarization_ = chosen.binarization
-        if calibration is not None:
-            model.calibrate(common.images_for(model, calibration))
+    if chosen.binarization is not None:
+        model.binarization_ = chosen.binarization
+    if calibration is not None:
+        with clock.part("fit"):
+            model.calibrate(common.images_for(arguments, model, calibration, "--calibration"))
     label = None if arguments.digit is None else chosen.labels[0].item()
     with clock.part("score"):
-        quality = evaluate(model, test, label)
+        quality = evaluate(arguments, model, test, label)
     model.provenance_.update(source=chosen.source, label=label, seed=arguments.seed)
     model.save(out)
-    _, n_parameters, _ = model._network.bic()
+    _, n_parameters, _ = model.bic_terms()
     return {
         "digit": label,
         "preset": arguments.preset,
@@ -146,7 +183,7 @@ def train_one(arguments, model, chosen, test, calibration, clock, out):
         "bic": model.bic(),
         "calibration": model.calibration_,
         "n_calibration": len(model.calibration_scores_),
-        "score": model._score,
+        "score": model.score_,
         "threshold": model.offset_,
         "false_alarm_rate": arguments.false_alarm_rate,
         "seed": arguments.seed,
@@ -161,14 +198,14 @@ def _copy(clock):
     return copy
 
 
-def evaluate(model, test, label):
+def evaluate(arguments, model, test, label):
     """AUROC by score name (percent) and mean log-probability (nats) of the test images of the label."""
     from ..scoring import SCORES
 
     quality = {"n_test": 0, "auroc": None, "log_probability_test": None}
     if test is None:
         return quality
-    images = common.images_for(model, test)
+    images = common.images_for(arguments, model, test)
     scores = {name: model.score_samples(images, score=name) for name in SCORES}
     own = np.ones(len(images), bool) if label is None else test.labels == label if test.labels is not None else None
     quality["n_test"] = len(images)
@@ -183,8 +220,6 @@ def evaluate(model, test, label):
 
 
 def train_all(arguments, model, images, test, calibration, clock):
-    if images.labels is None:
-        raise DataError("--digit all: the training images have no labels; leave the option out")
     labels = np.unique(images.labels).tolist()
     stem, suffix = os.path.splitext(arguments.out)
     results = []
@@ -193,7 +228,7 @@ def train_all(arguments, model, images, test, calibration, clock):
         own_calibration = calibration
         if calibration is not None and calibration.labels is not None:
             own_calibration = calibration.select(label)
-        out = f"{stem}-{label}{suffix}"
+        out = f"{stem}-{common.safe_name(label)}{suffix}"
         results.append(train_one(arguments, model, chosen, test, own_calibration, clock, out))
     rated = [result["auroc"] for result in results]
     mean = {name: float(np.mean([a[name] for a in rated])) for name in rated[0]} if all(rated) else None

@@ -3,7 +3,8 @@
 
 from .idx import load_idx
 from .imageset import ImageSet
+from .mask import load_mask
 from .mnist import fetch_mnist_grey, load_mnist
 from .source import load_images
 
-__all__ = ["ImageSet", "fetch_mnist_grey", "load_idx", "load_images", "load_mnist"]
+__all__ = ["ImageSet", "fetch_mnist_grey", "load_idx", "load_images", "load_mask", "load_mnist"]

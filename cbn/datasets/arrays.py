@@ -12,7 +12,7 @@ ALREADY_BINARY = "already binary (0 and 1)"
 
 # version 3.0 exists only for field names outside Latin-1, and arrays with fields are refused anyway
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_KINDS = {"images": "biuf", "labels": "biuU"}
+_KINDS = {"images": "biuf", "labels": "biuU", "mask": "biuf"}
 
 
 def read_npy(path, role):
@@ -142,7 +142,7 @@ def _check_form(shape, dtype, where, role):
             f"{where}: object arrays are refused because they are pickles; save the {role} as a numeric array"
         )
     if dtype.kind not in _KINDS[role] or dtype.itemsize == 0:
-        wanted = "uint8, bool or float" if role == "images" else "integers or text"
+        wanted = "integers or text" if role == "labels" else "uint8, bool or float"
         raise data_error(f"{where}: {role} of type {dtype} are not supported; save them as {wanted}")
     if any(n <= 0 for n in shape) or not shape:
         raise data_error(f"{where}: {role} of shape {shape} hold nothing; give at least one")
@@ -154,7 +154,7 @@ def _check_form(shape, dtype, where, role):
             f"{where}: one dimension of {shape[0]} values, which look like labels; give an image file here"
         )
     elif len(shape) == 2:
-        if math.isqrt(shape[1]) ** 2 != shape[1]:
+        if role == "images" and math.isqrt(shape[1]) ** 2 != shape[1]:
             raise data_error(
                 f"{where}: flat images of {shape[1]} pixels are not square; reshape them to (n, height, width)"
             )

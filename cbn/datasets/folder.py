@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from ._files import data_error, reading, scan
+from ._files import data_error, printable, reading, scan
 from .imageset import ImageSet, as_integer
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".webp")
@@ -45,6 +45,11 @@ def load_folder(folder):
     if names == {"test"} and not pictures:
         raise data_error(f"{folder}: holds a folder test but no folder train; add it, or give {folder / 'test'}")
     return _load_split(folder), None
+
+
+def load_picture(path):
+    """Read one picture: an ImageSet of one image without a label."""
+    return ImageSet(_read_picture(path)[None], names=(path.name,), source=printable(path))
 
 
 def _load_split(folder):

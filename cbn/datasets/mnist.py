@@ -9,7 +9,6 @@ without padding and sorting; the labels, which nothing predicts, 0.03 MB.
 """
 
 import hashlib
-import http.client
 import importlib.util
 import zlib
 from pathlib import Path
@@ -81,6 +80,8 @@ def fetch_mnist_grey(data_home=None):
     DataError
         If the data cannot be had: no network, a failing server, a damaged download.
     """
+    import http.client
+
     from sklearn.datasets import fetch_openml
 
     # The liac-arff parser is slow but part of scikit-learn; the fast one needs pandas, which cbn does not ask for.

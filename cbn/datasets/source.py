@@ -21,7 +21,7 @@ def load_images(path, labels=None):
         - an IDX image file, plain or gzip;
         - a folder with the classic IDX files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...` (`.gz` or
           not; a dot before `idx` will do); the two `t10k` files may be missing;
-        - a folder of pictures (png, jpg, bmp, gif, tiff, pgm, ppm, webp): at the top, or in sub-folders named by label,
+        - one picture, or a folder of pictures (png, jpg, bmp, gif, tiff, pgm, ppm, webp): at the top, or in sub-folders named by label,
           or in sub-folders `train` and `test` that hold either;
         - a `.npy` file: images (n, height, width), or (n, side * side);
         - a `.npz` file with `images` and perhaps `labels`, or with `x_train` and perhaps `y_train`, `x_test`, `y_test`.
@@ -66,7 +66,7 @@ def _load(path, labels):
             return _load_idx_folder(path, names)
         return folder.load_folder(path)
     if suffix in folder.SUFFIXES:
-        raise data_error(f"path: {path} is a single picture; give the folder that holds the pictures")
+        return folder.load_picture(path), None
     return _image_set(_read(path, "images"), path, _labels_array(labels), labels), None
 
 

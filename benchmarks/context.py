@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every case is given: the settings of the run and the images."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+import cbn
+
+DIGIT = 2  # the digit of all cases that train on one
+SEED = 1
+
+
+@dataclass
+class Context:
+    """Settings of a run; the images are loaded when first asked for.
+
+    Parameters
+    ----------
+    rounds : int
+        How often every engine is timed.
+    threads : int
+    quick : bool
+        A short run: fewer digits, and no structure search by pyAgrum.
+    """
+
+    rounds: int
+    threads: int
+    quick: bool
+
+    @cached_property
+    def _mnist(self):
+        return cbn.datasets.load_mnist()
+
+    @cached_property
+    def train(self):
+        """(60000, 28, 28) uint8 of 0 and 255: grey images whose binarization is the embedded one."""
+        return self._mnist[0].images * np.uint8(255)
+
+    @cached_property
+    def test(self):
+        return self._mnist[1].images * np.uint8(255)
+
+    @property
+    def train_labels(self):
+        return self._mnist[0].labels
+
+    @property
+    def test_labels(self):
+        return self._mnist[1].labels
+
+    def digit(self, digit=DIGIT):
+        """Training images of one digit."""
+        return np.ascontiguousarray(self.train[self.train_labels == digit])

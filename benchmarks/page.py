@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Draws RESULTS.md from the JSON of ``run.py``, and from nothing else."""
+
+import argparse
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+METHOD = (
+    "Engines take turns within one process: round r of every engine comes before round r + 1 of any. A round of a fast "
+    "engine repeats the call for at least 30 ms and counts the mean. One untimed call comes first. The ratio is the "
+    "median over rounds of the engine's time divided by that of the first row in the same round: above 1 is slower than "
+    "the first row. Slow engines have fewer rounds, as the tables say."
+)
+ENGINES = (
+    "`cbn` is the installed package; `cbn generic` the same with `CBN_FORCE_GENERIC=1` (no vector instructions chosen "
+    "at run time); `twin` the readable NumPy version in `python/reference`; `numpy` a plain vectorized implementation "
+    "with 64-bit indices; `numpy tuned` the same with one-byte indices laid out pixel by pixel; `pyagrum` pyAgrum with "
+    "all 784 nodes."
+)
+
+
+def number(value):
+    """A figure with as many digits as it deserves."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if abs(value) < 1e-3:
+        return f"{value:.1e}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+
+
+def duration(seconds):
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"
+
+
+def table(header, body):
+    """A Markdown table; first column left, all others right."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def case_table(case):
+    """Speed and accuracy in one table: accuracy figures that no engine has make no column."""
+    rows = case["rows"]
+    figures = list(dict.fromkeys(key for row in rows for key in row["accuracy"]))
+    with_ratio = any(row["ratio"] is not None for row in rows)
+    header = ["engine", "rounds", "median", "min", "max"]
+    header += ["ratio"] * with_ratio + [case.get("rate", "")] * ("rate" in case) + figures
+    body = []
+    for row in rows:
+        cells = [row["engine"], str(len(row["seconds"]))]
+        cells += [duration(row[name]) for name in ("median", "min", "max")]
+        cells += [number(row["ratio"])] * with_ratio + [number(row.get("rate"))] * ("rate" in case)
+        body.append(cells + [number(row["accuracy"].get(key)) for key in figures])
+    return table(header, body)
+
+
+def digit_table(details):
+    """AUROC of every score and digit."""
+    body = [[score] + [f"{a:.1f}" for a in auroc] for score, auroc in details["AUROC by digit"].items()]
+    body.append(["nats, own class"] + [f"{n:.1f}" for n in details["own-class nats by digit"]])
+    return table(["AUROC x 100"] + [str(d) for d in details["digits"]], body)
+
+
+def goal_table(goals):
+    verdict = {True: "met", False: "**not met**"}
+    body = []
+    for goal in goals:
+        text = goal["goal"] + (" (stretch)" if goal["stretch"] else "")
+        body.append([text, goal["found"], verdict[goal["met"]]])
+    return table(["goal", "found", "met"], body)
+
+
+def command(results):
+    """How to get the same figures on another machine."""
+    settings = results["settings"]
+    words = ["python benchmarks/run.py", f"--repeat {settings['rounds']}", f"--threads {settings['threads']}"]
+    words += ["--quick"] * settings["quick"] + [f"--cases {','.join(results['cases'])}"]
+    return " ".join(words)
+
+
+def page(results):
+    """The lines of RESULTS.md."""
+    machine, settings = results["machine"], results["settings"]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    before, after = results["load average"]
+    openmp = "with OpenMP" if machine["OpenMP"] else "without OpenMP"
+    lines = [
+        "# Benchmark results",
+        "",
+        "Written by `benchmarks/page.py` from `benchmarks/results.json`; do not edit.",
+        "",
+        f"- Date: {results['date']}",
+        f"- Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}",
+        f"- Python {machine['python']}; {versions}; cbn built {openmp}, instruction set {machine['instruction set']}",
+        f"- Settings: {settings['threads']} threads, {settings['rounds']} rounds, seed {settings['seed']}, "
+        f"digit {settings['digit']}; embedded MNIST, grey values 0 and 255, binarized at 0.3",
+        f"- Load average over a minute: {before} before the run, {after} at its end (the benchmark itself causes up to "
+        f"{settings['threads']})",
+        "",
+        f"How it was measured: {METHOD}",
+        "",
+        ENGINES,
+        "",
+        "To reproduce: `make bench`, or with the package and `benchmarks/requirements.txt` installed",
+        "",
+        "```",
+        command(results),
+        "python benchmarks/page.py",
+        "```",
+        "",
+        "## Goals",
+        "",
+    ]
+    lines += goal_table([{**g, "goal": f"{name}: {g['goal']}"} for name, c in results["cases"].items() for g in c["goals"]])
+    for name, case in results["cases"].items():
+        lines += ["", f"## {case['title']}", "", case["about"], "", *case_table(case)]
+        if "AUROC by digit" in case.get("details", {}):
+            lines += ["", *digit_table(case["details"])]
+        if case["goals"]:
+            lines += ["", *goal_table(case["goals"])]
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=HERE / "results.json", metavar="FILE")
+    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", metavar="FILE")
+    options = parser.parse_args()
+    lines = page(json.loads(options.json.read_text()))
+    options.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

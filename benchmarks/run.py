@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the benchmark and writes its figures as JSON; ``page.py`` draws RESULTS.md from them."""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pyagrum
+
+import cbn
+from cases_fit import fit, structure
+from cases_memory import import_time, memory
+from cases_quality import quality
+from cases_sampling import ancestral, gibbs
+from cases_scaling import scaling
+from cases_score import score
+from cbn import _engine
+from context import DIGIT, SEED, Context
+
+CASES = {
+    "fit": fit,
+    "score": score,
+    "gibbs": gibbs,
+    "ancestral": ancestral,
+    "quality": quality,
+    "memory": memory,
+    "import": import_time,
+    "scaling": scaling,
+    "structure": structure,
+}
+SLOW = {"structure"}  # not in a quick run unless asked for by name
+
+
+def processor_name():
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def load():
+    """Mean number of running programs in the last minute: far above the cores, the times say little."""
+    return round(os.getloadavg()[0], 2)
+
+
+def circumstances(options):
+    """Machine, versions and settings; nothing that names the machine or its folders."""
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "machine": {
+            "processor": processor_name(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+            "instruction set": _engine.instruction_set(),
+            "OpenMP": _engine.has_openmp(),
+        },
+        "versions": {"cbn": cbn.__version__, "numpy": numpy.__version__, "pyagrum": pyagrum.__version__},
+        "settings": {
+            "rounds": options.repeat,
+            "threads": options.threads,
+            "quick": options.quick,
+            "seed": SEED,
+            "digit": DIGIT,
+        },
+    }
+
+
+def show(result):
+    """A short table on the terminal."""
+    print(f"\n{result['title']}")
+    for row in result["rows"]:
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:10.2f} x"
+        print(f"  {row['engine']:<26}{1e3 * row['median']:12.3f} ms{ratio:>13}  {brief(row['accuracy'])}")
+    for goal in result["goals"]:
+        print(f"  {'met' if goal['met'] else 'NOT MET':<8}{goal['goal']}: {goal['found']}")
+    sys.stdout.flush()
+
+
+def brief(accuracy):
+    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in accuracy.items())
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", metavar="NAME[,NAME]", help=f"some of: {', '.join(CASES)} (default: all)")
+    parser.add_argument("--repeat", type=int, metavar="N", help="rounds of timing (default 15; 5 with --quick)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and digits, no structure search")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"), metavar="FILE")
+    options = parser.parse_args(arguments)
+    options.repeat = options.repeat or (5 if options.quick else 15)
+    if options.repeat < 1 or options.threads < 1:
+        parser.error("--repeat and --threads need at least 1")
+    if options.cases:
+        options.cases = options.cases.split(",")
+        if unknown := [name for name in options.cases if name not in CASES]:
+            parser.error(f"--cases: no case {', '.join(unknown)}; choose from {', '.join(CASES)}")
+    else:
+        options.cases = [name for name in CASES if not (options.quick and name in SLOW)]
+    return options
+
+
+def main():
+    options = parse()
+    context = Context(options.repeat, options.threads, options.quick)
+    results = {**circumstances(options), "load average": [load()], "cases": {}}
+    for name in options.cases:
+        begin = time.perf_counter()
+        result = CASES[name](context)
+        result["seconds in all"] = round(time.perf_counter() - begin, 1)
+        results["cases"][name] = result
+        show(result)
+        results["load average"] = [results["load average"][0], load()]
+        options.out.write_text(json.dumps(results, indent=1) + "\n")  # after every case: an interrupted run keeps its figures
+    print(f"\nwrote {options.out.name}; draw the page with benchmarks/page.py")
+
+
+if __name__ == "__main__":
+    main()
