@@ -51,8 +51,8 @@ def memory(context):
     return {
         "title": f"Memory: fit on all {len(images):,} grey images",
         "about": f"Every engine in a fresh process that holds the images ({images.nbytes / MB:.0f} MB) and has fitted 64 "
-        f"images before; then the highest resident memory during one fit minus that before it ({found['cbn']['method']}), and the "
-        "peak that Python's tracemalloc saw in a second fit. The larger one counts. "
+        "images before; then the highest resident memory during one fit minus that before it "
+        f"({found['cbn']['method']}), and the peak that Python's tracemalloc saw in a second fit. The larger one counts. "
         f"Packed to bits the images take {packed / MB:.1f} MB. pyAgrum reads its data from a CSV file within the fit. "
         "Seconds are those of the whole process.",
         "rows": table,
@@ -70,14 +70,14 @@ def import_time(context):
         "the estimator as well": "from cbn import ConvolutionalBayesianNetwork",
         "import pyagrum": "import pyagrum",
     }
-    seconds = {name: [] for name in statements}
+    seconds = {name: {} for name in statements}
     for r in range(-1, context.rounds):  # the round before the first fills the file cache
         for name, statement in statements.items():
             program = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
             # -P: without it a folder named cbn in the working directory would be imported
             answer = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
             if r >= 0:
-                seconds[name].append(float(answer.stdout))
+                seconds[name][r] = float(answer.stdout)
     table = [
         {"engine": name, **summary(own), "ratio": pair_ratio(own, seconds["import cbn"]), "accuracy": {}}
         for name, own in seconds.items()

@@ -16,14 +16,13 @@ TWIN_STEPS = 100
 COMPARED_STEPS = 2_000  # enough that every pixel is proposed more than twice, on average
 
 
-def _chains(model, generic_path=False):
-    chains = model.gibbs_chains(CHAINS, random_state=SEED)
-    return generic(chains.advance) if generic_path else chains.advance
+def _chains(model):
+    return model.gibbs_chains(CHAINS, random_state=SEED)
 
 
-def _states_after(model, steps, generic_path=False):
-    chains = model.gibbs_chains(CHAINS, random_state=SEED)
-    (generic(chains.advance) if generic_path else chains.advance)(steps)
+def _compared_states(chains, on_path=lambda call: call):
+    """States after the steps that the twin does as well; on_path may be ``generic``."""
+    on_path(chains.advance)(COMPARED_STEPS)
     return chains.states
 
 
@@ -44,7 +43,7 @@ def gibbs(context):
     model, model_one = estimator(threads).fit(images), estimator(1).fit(images)
     twin = Twin().fit(images)
     probability, sites = twin.probabilities(), np.arange(N_PIXELS)
-    start = model.gibbs_chains(CHAINS, random_state=SEED).states
+    start = _chains(model).states
     expected = start.copy()
     reference.sample_gibbs(twin.layer, probability, SEED, 0, COMPARED_STEPS, sites, expected)
 
@@ -53,14 +52,18 @@ def gibbs(context):
 
     sampler = NumpySampler(probability, SEED)
     twin_states, numpy_states = start.copy(), start.copy()
-    advance, advance_one, advance_generic = _chains(model), _chains(model_one), _chains(model, generic_path=True)
+    chains, chains_one, chains_generic = _chains(model), _chains(model_one), _chains(model)
     engines = [
-        Engine("cbn", lambda: advance(STEPS), accuracy=differing(_states_after(model, COMPARED_STEPS))),
-        Engine("cbn, 1 thread", lambda: advance_one(STEPS), accuracy=differing(_states_after(model_one, COMPARED_STEPS))),
+        Engine("cbn", lambda: chains.advance(STEPS), accuracy=differing(_compared_states(_chains(model)))),
+        Engine(
+            "cbn, 1 thread",
+            lambda: chains_one.advance(STEPS),
+            accuracy=differing(_compared_states(_chains(model_one))),
+        ),
         Engine(
             "cbn generic",
-            lambda: advance_generic(STEPS),
-            accuracy=differing(_states_after(model, COMPARED_STEPS, generic_path=True)),
+            generic(lambda: chains_generic.advance(STEPS)),
+            accuracy=differing(_compared_states(_chains(model), generic)),
         ),
         Engine(
             "numpy",
@@ -77,7 +80,7 @@ def gibbs(context):
     steps = {"numpy": NUMPY_STEPS, "twin": TWIN_STEPS}
     seconds = interleave(engines, context.rounds)
     per_million = {
-        name: [s * 1e6 / (CHAINS * steps.get(name, STEPS)) for s in own] for name, own in seconds.items()
+        name: {r: s * 1e6 / (CHAINS * steps.get(name, STEPS)) for r, s in own.items()} for name, own in seconds.items()
     }
     table = rows(engines, per_million, "cbn")
     for row in table:

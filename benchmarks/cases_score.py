@@ -47,10 +47,11 @@ def score(context):
         )
     )
     seconds = interleave(engines, context.rounds)
-    seconds["pyagrum"] = [s * len(test) / PYAGRUM_IMAGES for s in seconds["pyagrum"]]
+    seconds["pyagrum"] = {r: s * len(test) / PYAGRUM_IMAGES for r, s in seconds["pyagrum"].items()}
     table = rows(engines, seconds, "cbn")
     ratio = ratio_of(table, "numpy")
-    worst = max(row["accuracy"]["max difference from the twin, nats"] for row in table if row["engine"].startswith("cbn"))
+    ours = [row["accuracy"] for row in table if row["engine"].startswith("cbn")]
+    worst = max(accuracy["max difference from the twin, nats"] for accuracy in ours)
     return {
         "title": f"Score: log-probability of {len(test):,} grey images, network of digit {DIGIT}",
         "about": "All engines start from grey images; their tables are made beforehand. NumPy uses one thread. "

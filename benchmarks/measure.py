@@ -38,16 +38,16 @@ class Engine:
 
 
 def interleave(engines, rounds):
-    """{name: list of seconds}; round r of every engine comes before round r + 1 of any."""
+    """{name: {round: seconds}}; round r of every engine comes before round r + 1 of any."""
     calls = {}
     for engine in engines:  # the first call pays for page faults, thread creation and caches
         seconds = _one_round(engine, 1)
         calls[engine.name] = max(1, math.ceil(SHORTEST_ROUND / max(seconds, 1e-9)))
-    seconds = {engine.name: [] for engine in engines}
+    seconds = {engine.name: {} for engine in engines}
     for r in range(rounds):
         for engine in engines:
-            if r < engine.max_rounds:
-                seconds[engine.name].append(_one_round(engine, calls[engine.name]))
+            if r % math.ceil(rounds / engine.max_rounds) == 0:  # the few rounds of a slow engine are spread over all
+                seconds[engine.name][r] = _one_round(engine, calls[engine.name])
     return seconds
 
 
@@ -63,7 +63,8 @@ def _one_round(engine, calls):
 
 
 def summary(seconds):
-    """The figures of a list of seconds that go to the JSON."""
+    """The figures of {round: seconds}, or of a list of seconds, that go to the JSON."""
+    seconds = list(seconds.values()) if isinstance(seconds, dict) else seconds
     return {
         "seconds": [float(f"{s:.6g}") for s in seconds],
         "median": statistics.median(seconds),
@@ -73,8 +74,8 @@ def summary(seconds):
 
 
 def pair_ratio(seconds, reference):
-    """Median over rounds of seconds / reference seconds of the same round: how many times slower than the reference."""
-    return statistics.median(a / b for a, b in zip(seconds, reference))
+    """Median of seconds / reference seconds of the same round, for {round: seconds}: times slower than the reference."""
+    return statistics.median(own / reference[r] for r, own in seconds.items())
 
 
 def rows(engines, seconds, reference):

@@ -119,7 +119,8 @@ def main():
         results["cases"][name] = result
         show(result)
         results["load average"] = [results["load average"][0], load()]
-        options.out.write_text(json.dumps(results, indent=1) + "\n")  # after every case: an interrupted run keeps its figures
+        # after every case: an interrupted run keeps its figures
+        options.out.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\nwrote {options.out.name}; draw the page with benchmarks/page.py")
 
 

@@ -28,10 +28,7 @@ def as_images(X, *, name="X", image_shape=None, square_from_flat=True):
     """
     if hasattr(X, "toarray"):
         raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
-    try:
-        X = np.asarray(X)
-    except ValueError:
-        raise DataError(f"{name}: images of different sizes; resize them to one size") from None
+    X = as_array(X, name)
     if X.ndim == 2:
         X = _unflatten(X, name, image_shape)
     elif X.ndim != 3:
@@ -47,6 +44,14 @@ def as_images(X, *, name="X", image_shape=None, square_from_flat=True):
             "resize them"
         )
     return np.ascontiguousarray(_as_grey(X, name))
+
+
+def as_array(values, name):
+    """A NumPy array of anything array-like; ragged lists are refused."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise DataError(f"{name}: rows or images of different sizes; bring them to one size") from None
 
 
 def _unflatten(X, name, image_shape):
@@ -117,7 +122,7 @@ def check_full_scale(images, full_scale, name="X"):
 
 def as_mask(mask, shape, name="mask"):
     """A boolean (height, width) array; True is a missing pixel."""
-    mask = np.asarray(mask)
+    mask = as_array(mask, name)
     if mask.shape != tuple(shape):
         raise DataError(f"{name}: shape {mask.shape}, but the image is {shape[0]} x {shape[1]}")
     if mask.dtype != bool:
@@ -177,9 +182,12 @@ def check_choice(value, name, choices):
 def check_offsets(offsets, name="offsets"):
     """Offsets of parents as a tuple of (dy, dx), all before the child in raster order."""
     try:
-        pairs = tuple((int(dy), int(dx)) for dy, dx in offsets if dy == int(dy) and dx == int(dx))
-        whole = len(pairs) == len(offsets)
-    except (TypeError, ValueError):
+        pairs = tuple((int(dy), int(dx)) for dy, dx in offsets)
+        whole = all(
+            value == number and not isinstance(value, bool | str)
+            for given, pair in zip(offsets, pairs) for value, number in zip(given, pair)
+        )  # fmt: skip
+    except (TypeError, ValueError, OverflowError):
         whole = False
     if not whole:
         raise ValueError(f"{name}: {offsets!r}; give pairs (dy, dx) of whole numbers such as ((-1, 0), (0, -1))")

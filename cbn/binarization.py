@@ -75,9 +75,12 @@ class Binarization:
 def check_thresholds(threshold, full_scale):
     """A tuple of increasing thresholds that differ on the scale. Raises ValueError."""
     try:
-        thresholds = tuple(float(t) for t in np.atleast_1d(np.asarray(threshold, dtype=float)))
-    except (TypeError, ValueError):
-        raise ValueError(f"threshold: {threshold!r} is not a number or a sequence of numbers in [0, 1)") from None
+        values = np.atleast_1d(np.asarray(threshold))
+    except ValueError:
+        values = np.array([None])
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(f"threshold: {threshold!r} is not a number or a sequence of numbers in [0, 1)")
+    thresholds = tuple(values.astype(float).tolist())
     if not thresholds or not all(0 <= t < 1 for t in thresholds):
         raise ValueError(f"threshold: {threshold!r} must lie in [0, 1): it is a share of the full scale, such as 0.3")
     cutoffs = [int(np.floor(t * full_scale)) for t in thresholds]

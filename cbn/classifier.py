@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from . import _validation as validation
-from .exceptions import CalibrationWarning, DataError
+from .exceptions import DataError
 from .network import ConvolutionalBayesianNetwork
 
 
@@ -88,48 +88,72 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._learn(X, y, {})
 
-    def partial_fit(self, X, y):
-        """Add images; counts add exactly. A label that was not there before becomes a new class."""
+    def partial_fit(self, X, y, classes=None):
+        """Add images; counts add exactly. A label that was not there before becomes a new class.
+
+        Parameters
+        ----------
+        X, y : as in :meth:`fit`
+        classes : array-like, optional
+            The labels that are allowed; any other in y is refused. None allows all.
+        """
         known = dict(zip(self.classes_.tolist(), self.networks_)) if hasattr(self, "networks_") else {}
+        if classes is not None:
+            strange = np.setdiff1d(validation.as_array(y, "y"), classes)
+            if len(strange):
+                raise DataError(f"y: label {strange[0]!r} is not one of `classes`")
         return self._learn(X, y, known)
 
     def _learn(self, X, y, known):
         """Adds images to the known networks (label -> network), which stay as they are if anything is refused."""
-        images = validation.as_images(X, image_shape=self.image_shape)
-        labels = column_or_1d(y)
+        if self.image_shape is not None:
+            validation.check_shape(self.image_shape)
+        images = validation.as_images(X, image_shape=self.image_shape_ if known else self.image_shape)
+        labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
         if len(labels) != len(images):
             raise DataError(f"y: {len(labels)} labels for {len(images)} images")
         arguments = self.network_arguments()
-        if arguments["full_scale"] is None:  # one scale for all classes, even one whose images are all dark
-            scales = [network.binarizer_.full_scale for network in known.values()]
-            arguments["full_scale"] = scales[0] if scales else validation.full_scale_of(images)
+        if known:
+            arguments["full_scale"] = next(iter(known.values())).binarizer_.full_scale
+            validation.check_full_scale(images, arguments["full_scale"])
+        elif arguments["full_scale"] is None:  # one scale for all classes, even one whose images are all dark
+            arguments["full_scale"] = validation.full_scale_of(images)
         networks = dict(known)
         for label in np.unique(labels).tolist():
             network = copy.copy(known.get(label)) or ConvolutionalBayesianNetwork(**arguments)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CalibrationWarning)  # a classifier raises no alarms
+                # a classifier raises no alarms, and the images of one class may be dark
+                warnings.simplefilter("ignore", UserWarning)
                 networks[label] = network.partial_fit(images[labels == label])
-        classes = sorted(networks)
+        try:
+            classes = sorted(networks)
+        except TypeError:
+            raise DataError("y: labels of different types cannot be ordered; use numbers or text for all") from None
         self._set_networks(classes, [networks[label] for label in classes])
         return self
 
     def _set_networks(self, classes, networks):
         """Takes the fitted networks, in the order of the sorted classes."""
+        log_prior = self._log_prior(networks)  # may refuse: nothing is changed before
         self.classes_ = np.asarray(classes)
         self.networks_ = networks
+        self.class_log_prior_ = log_prior
         self.n_features_in_ = networks[0].n_features_in_
         self.image_shape_ = networks[0].image_shape_
+
+    def _log_prior(self, networks):
         if self.class_prior is None:
             n = np.array([network.n_images_ for network in networks], float)
-            self.class_log_prior_ = np.log(n / n.sum())
-        else:
-            prior = np.asarray(self.class_prior, float)
-            if prior.shape != self.classes_.shape or not (prior > 0).all() or not np.isclose(prior.sum(), 1):
-                raise ValueError(
-                    f"class_prior: {self.class_prior!r}; give {len(classes)} positive numbers that sum to 1"
-                )
-            self.class_log_prior_ = np.log(prior)
+            return np.log(n / n.sum())
+        try:
+            prior = np.asarray(self.class_prior)
+        except ValueError:
+            prior = np.empty(0)
+        good = prior.shape == (len(networks),) and prior.dtype.kind in "iuf"
+        if not good or not (prior > 0).all() or not np.isclose(prior.sum(), 1):
+            raise ValueError(f"class_prior: {self.class_prior!r}; give {len(networks)} positive numbers that sum to 1")
+        return np.log(prior)
 
     def joint_log_probability(self, X):
         """log p(image, class) in nats: (n, n_classes) float64."""
@@ -147,6 +171,7 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """The most probable class of every image: (n,)."""
+        check_is_fitted(self, "networks_")
         return self.classes_[np.argmax(self.joint_log_probability(X), axis=1)]
 
     def save(self, path):

@@ -10,11 +10,17 @@ from . import _validation as validation
 from . import sampling
 from .exceptions import DataError, MixingWarning
 
-# Draws at which a Gibbs run is looked at for the mixing report; the first half is warm-up.
-N_DRAWS = 200
+# Draws at which a Gibbs run is looked at for the mixing report, the first half being warm-up: at least 200 of each
+# chain, and enough of few chains for the effective sample size that the report asks for.
+MIN_DRAWS, ALL_DRAWS = 200, 4000
 # Sweeps of an inpainting whose length is left open: each round is tried if the one before has not mixed.
 SWEEP_ROUNDS = (1_000, 4_000, 16_000, 64_000)
 MAX_ROUND_PROPOSALS = 500_000_000  # some seconds
+
+
+def draws_of(n_chains, n_steps):
+    """Number of draws of each chain in a run of n_steps."""
+    return min(n_steps, max(MIN_DRAWS, ALL_DRAWS // n_chains))
 
 
 class DrawingMixin:
@@ -56,7 +62,7 @@ class DrawingMixin:
             states = sampling.ancestral_states(self._network, n, seed, threads)
             return self.binarizer_.pictures(states, self.image_shape_)
         n_steps = validation.check_integer(n_steps, "n_steps", 8, 2**62)
-        recorder = sampling.Recorder(n_draws := min(N_DRAWS, n_steps))
+        recorder = sampling.Recorder(n_draws := draws_of(n, n_steps))
         for images in self.gibbs_chains(n, random_state).run(n_steps, n_draws):
             recorder.add(images)
         mixing = recorder.report()
@@ -66,6 +72,7 @@ class DrawingMixin:
     def gibbs_chains(self, n_chains, random_state=None):
         """Gibbs chains started from random images, to be advanced step by step: a cbn.sampling.GibbsChains."""
         check_is_fitted(self, "counts_")
+        n_chains = validation.check_integer(n_chains, "n_chains", 1, 2**24)
         seed = self._seed(random_state)
         states = sampling.random_states(self.layer_, n_chains, seed)
         sites = np.arange(self.layer_.n_nodes, dtype=np.int64)
@@ -98,9 +105,10 @@ class DrawingMixin:
         MixingWarning
             The chains had not mixed: do more sweeps or chains.
         """
-        if np.ndim(image) != 2:
-            raise DataError(f"image: shape {np.shape(image)}; give one image of (height, width)")
-        images = self._images(np.asarray(image)[None], name="image")
+        image = validation.as_array(image, "image")
+        if image.ndim != 2:
+            raise DataError(f"image: shape {image.shape}; give one image of (height, width)")
+        images = self._images(image[None], name="image")
         mask = validation.as_mask(mask, self.image_shape_)
         if not mask.any():
             raise DataError("mask: no pixel is missing; set it to True where pixels are to be filled in")
@@ -112,7 +120,7 @@ class DrawingMixin:
         threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
         result = sampling.inpaint(
             self._network, self.layer_, self.binarizer_, self.binarizer_.states(images, threads), mask, n,
-            rounds, min(N_DRAWS, rounds[0]), seed, threads,
+            rounds, draws_of(n, rounds[0]), seed, threads,
         )  # fmt: skip
         self._warn_unless_mixed(result.mixing, "n_sweeps or n")
         return result

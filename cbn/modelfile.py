@@ -18,6 +18,7 @@ same bytes: no times, fixed order, sorted keys.
 import io
 import json
 import math
+import numbers
 import struct
 import zipfile
 import zlib
@@ -31,7 +32,7 @@ from ._files import atomic_write
 from .architecture import PixelLayer, check_table_size
 from .binarization import Binarization, check_thresholds
 from .classifier import ConvolutionalBayesianNetworkClassifier
-from .exceptions import ModelFileError
+from .exceptions import CbnError, ModelFileError
 from .network import ConvolutionalBayesianNetwork
 
 FORMAT, VERSION = "cbn-model", 1
@@ -65,7 +66,10 @@ def save(model, path):
         },
         "networks": [{**_describe(network), **label} for network, label in zip(networks, labels)],
     }
-    members = {"header.json": json.dumps(header, indent=1, sort_keys=True).encode()}
+    try:
+        members = {"header.json": json.dumps(header, indent=1, sort_keys=True, allow_nan=False).encode()}
+    except (TypeError, ValueError) as error:
+        raise CbnError(f"provenance_: {error}; keep only what JSON can hold") from None
     for i, network in enumerate(networks):
         members[f"counts_{i}.npy"] = _npy(network.counts_)
         members[f"calibration_{i}.npy"] = _npy(network.calibration_scores_)
@@ -111,7 +115,9 @@ def _plain(value):
         return [_plain(v) for v in value]
     if isinstance(value, np.generic):
         return value.item()
-    return value if isinstance(value, str | int | float | bool | None) else None
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return float(value) if isinstance(value, numbers.Real) else None
 
 
 def _describe(network):
@@ -150,7 +156,7 @@ def _read(file, path):
         if not known:
             raise ModelFileError(f"{str(path)!r}: not a cbn model")
         if type(version) is not int or version < 1:
-            raise ModelFileError(f"{str(path)!r}: damaged: version {version!r}")
+            raise ModelFileError(f"{str(path)!r}: damaged: version {str(version)[:40]!r}")
         if version > VERSION:
             raise ModelFileError(
                 f"{str(path)!r}: format {version} is newer than this version of cbn ({__version__}): upgrade cbn"
@@ -160,7 +166,7 @@ def _read(file, path):
         except MemoryError:
             raise ModelFileError(f"{str(path)!r}: too large for the memory of this machine") from None
         except _DAMAGE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise ModelFileError(f"{str(path)!r}: damaged: {reason}") from None
 
 

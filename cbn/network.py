@@ -148,8 +148,9 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         """
         setting = self._resolved()
         images = validation.as_images(X, image_shape=self.image_shape)
-        full_scale = validation.full_scale_of(images) if self.full_scale is None else self.full_scale
-        validation.check_full_scale(images, full_scale)
+        full_scale = validation.full_scale_of(images) if self.full_scale is None else int(self.full_scale)
+        if self.full_scale == 1:
+            validation.check_full_scale(images, full_scale)
         thresholds = check_thresholds(setting["threshold"], full_scale)
         binarization = Binarization(thresholds, full_scale)
         layer = pixel_layer(*images.shape[1:], setting["offsets"], binarization.channels)
@@ -170,7 +171,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
 
     def _learn(self, images, y, setting, binarization, layer, earlier_counts):
         """Counts the images on top of earlier counts (or None), and sets every learned attribute."""
-        if y is not None and np.ndim(y) and len(y) != len(images):
+        if hasattr(y, "__len__") and len(y) != len(images):
             raise DataError(f"y: {len(y)} labels for {len(images)} images")
         threads = validation.check_threads(self.n_jobs)
         planes = binarization.planes(images, threads)
@@ -225,7 +226,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         validation.check_choice(chosen["score"], "score", scoring.SCORES)
         validation.check_real(self.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
         validation.check_threads(self.n_jobs)
-        if self.full_scale not in (None, 1, 255):
+        if isinstance(self.full_scale, bool | np.ndarray) or self.full_scale not in (None, 1, 255):
             raise ValueError(f"full_scale: {self.full_scale!r}; give 1, 255 or None")
         if self.image_shape is not None:
             validation.check_shape(self.image_shape)
@@ -287,10 +288,12 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
 
     def p_values_of(self, scores):
         """Conformal p-values of given scores."""
+        check_is_fitted(self, "counts_")
         return scoring.conformal_p_values(scores, self.calibration_scores_)
 
     def threshold_at(self, false_alarm_rate):
         """The score below which images are outliers at a rate; -inf, with a warning, if too few calibration images."""
+        check_is_fitted(self, "counts_")
         rate = validation.check_real(false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
         threshold = scoring.alarm_threshold(self.calibration_scores_, rate)
         if threshold == -np.inf:
@@ -330,7 +333,8 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
 
     def binarized_pictures(self, X):
         """The images as the model sees them: (n, height, width) uint8, values as :meth:`sample` returns them."""
-        states = self.binarizer_.states(self._images(X), validation.check_threads(self.n_jobs))
+        images = self._images(X)
+        states = self.binarizer_.states(images, validation.check_threads(self.n_jobs))
         return self.binarizer_.pictures(states, self.image_shape_)
 
     def bic_terms(self):

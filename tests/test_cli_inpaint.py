@@ -48,7 +48,8 @@ HOLES = {
 
 @pytest.mark.parametrize("hole", HOLES)
 def test_holes(folder, hole):
-    result = inpaint(folder, "--hole", hole, "--index", "7", "--n", "9", "--npz", "filled.npz", "--json", "--quiet").json()
+    result = inpaint(folder, "--hole", hole, "--index", "7", "--n", "9", "--npz", "filled.npz", "--json", "--quiet")
+    result = result.json()
     samples, mean, mask = arrays()
     expected = np.zeros((6, 5), bool)
     expected[HOLES[hole]] = True
@@ -67,9 +68,8 @@ def test_posterior_of_one_pixel_is_exact(folder):
     """The mean at a single missing pixel against Bayes' rule on the naive model."""
     counts = cli.naive_counts(cli.bits_of(IMAGES))
     for y, x in ((0, 0), (2, 2), (5, 4)):
-        result = inpaint(
-            folder, "--hole", f"{y}:{y + 1},{x}:{x + 1}", "--index", "3", "--n", "200", "--sweeps", "2000", "--npz", "filled.npz"
-        )
+        chains = ("--n", "200", "--sweeps", "2000", "--npz", "filled.npz")
+        result = inpaint(folder, "--hole", f"{y}:{y + 1},{x}:{x + 1}", "--index", "3", *chains)
         assert result.code == 0, result.err
         with_0, with_1 = cli.bits_of(IMAGES[3:4])[0].copy(), cli.bits_of(IMAGES[3:4])[0].copy()
         with_0[0, y, x], with_1[0, y, x] = False, True
@@ -123,7 +123,8 @@ def test_masks_that_cannot_be_used(folder, here, mask, words):
 
 
 @pytest.mark.parametrize(
-    "hole", ["foo", "", "1:2", "0:7,0:5", "0:6,0:6", "3:2,0:2", "2:2,0:5", "-1:2,0:2", "0:1,0:1,0:1", "a:b,c:d", "0:1:2,0:1"]
+    "hole",
+    ["foo", "", "1:2", "0:7,0:5", "0:6,0:6", "3:2,0:2", "2:2,0:5", "-1:2,0:2", "0:1,0:1,0:1", "a:b,c:d", "0:1:2,0:1"],
 )
 def test_bad_holes(folder, here, hole):
     cli.assert_one_line_error(inpaint(folder, f"--hole={hole}"), 2, "--hole", hole)
@@ -142,8 +143,8 @@ def test_other_wrong_usage(folder):
 def test_chosen_image(folder, here):
     cli.write_pictures(here / "pictures" / "a", IMAGES[:3])
     cli.write_pictures(here / "pictures" / "b", IMAGES[3:9])
-    arguments = ("--model", folder / "model.cbn", "--data", "pictures", "--digit", "b", "--index", "4", "--hole", "0:1,0:1")
-    result = cli.done("cbn-inpaint", *arguments, "--npz", "filled.npz", "--json").json()
+    arguments = ("--model", folder / "model.cbn", "--data", "pictures", "--digit", "b", "--index", "4")
+    result = cli.done("cbn-inpaint", *arguments, "--hole", "0:1,0:1", "--npz", "filled.npz", "--json").json()
     assert result["image"] == "b/004.png"
     samples, _, mask = arrays()
     assert ((samples > 0) == cli.bits_of(IMAGES[7:8])[0, 0])[:, ~mask].all()

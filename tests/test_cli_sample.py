@@ -59,7 +59,8 @@ def test_after_training_digit_2_sampling_just_works(here):
 def test_samples_have_the_model_s_probabilities(coin):
     result = cli.done("cbn-sample", "--model", coin, "--n", "20000", "--npz", "s.npz", "--json").json()
     images = images_of("s.npz")
-    assert (result["n"], result["method"], result["image_shape"], result["mixing"]) == (20000, "ancestral", [1, 1], None)
+    assert (result["n"], result["method"], result["image_shape"]) == (20000, "ancestral", [1, 1])
+    assert result["mixing"] is None
     assert set(np.unique(images)) == {0, 255}
     assert abs((images == 255).mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 20000)
 
@@ -120,7 +121,8 @@ def test_unmixed_chains_in_json_and_quiet(model):
 
 
 def test_one_chain_of_one_image(model):
-    result = cli.done("cbn-sample", "--model", model, "--method", "gibbs", "--steps", "100", "--n", "1", "--json", "--quiet")
+    arguments = ("--method", "gibbs", "--steps", "100", "--n", "1")
+    result = cli.done("cbn-sample", "--model", model, *arguments, "--json", "--quiet")
     assert result.json()["mixing"]["n_chains"] == 1
     with Image.open("samples.png") as picture:
         assert picture.size[0] >= 5 and picture.size[1] >= 6
@@ -151,10 +153,10 @@ def test_grid_has_room_for_every_image(model, n):
 def test_same_seed_same_bytes_for_any_thread_count(model, here, method):
     written = {}
     for name, threads, seed in (("a", 1, 3), ("b", 2, 3), ("c", 3, 3), ("d", 1, 4)):
-        cli.done(
-            "cbn-sample", "--model", model, "--n", "33", "--npz", "s.npz", "--seed", seed, "--threads", threads, "--quiet", *method
-        )
-        written[name] = [(here / file).read_bytes() for file in ("s.npz", "samples.png", *(["s.gif"] if method else []))]
+        arguments = ("--seed", seed, "--threads", threads, *method)
+        cli.done("cbn-sample", "--model", model, "--n", "33", "--npz", "s.npz", "--quiet", *arguments)
+        files = ("s.npz", "samples.png", *(["s.gif"] if method else []))
+        written[name] = [(here / file).read_bytes() for file in files]
     assert written["a"] == written["b"] == written["c"]
     assert all(one != other for one, other in zip(written["a"], written["d"]))
 

@@ -11,7 +11,9 @@ import cbn
 
 # So few images allow an alarm only at a high rate, and no warning is wanted where it is not the subject.
 RATE = ("--false-alarm-rate", "0.5")
-JSON_KEYS = {"digit", "preset", "n_train", "n_test", "auroc", "log_probability_test", "binarization", "seconds", "model"}
+JSON_KEYS = {
+    "digit", "preset", "n_train", "n_test", "auroc", "log_probability_test", "binarization", "seconds", "model",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -107,7 +109,8 @@ def test_digit_that_does_not_occur(here, digit):
 
 
 def test_threshold_of_the_embedded_images_cannot_be_changed(here):
-    cli.assert_one_line_error(cli.call("cbn-train", "--digit", "2", "--threshold", "0.5"), 1, "--threshold", "0.5", "--data")
+    result = cli.call("cbn-train", "--digit", "2", "--threshold", "0.5")
+    cli.assert_one_line_error(result, 1, "--threshold", "0.5", "--data")
 
 
 @pytest.mark.parametrize("text", ["0.3", "0.30", ".3", "3e-1"])
@@ -237,7 +240,8 @@ def test_offsets_as_help_writes_them(here):
 
 
 @pytest.mark.parametrize(
-    ("shape", "seed"), [((12, 1, 1), 0), ((12, 1, 9), 1), ((12, 9, 1), 2), ((1, 6, 5), 3), ((1, 1, 1), 4), ((3, 2, 70), 5)]
+    ("shape", "seed"),
+    [((12, 1, 1), 0), ((12, 1, 9), 1), ((12, 9, 1), 2), ((1, 6, 5), 3), ((1, 1, 1), 4), ((3, 2, 70), 5)],
 )
 def test_unusual_shapes(here, shape, seed):
     images = cli.grey_images(*shape, seed)
@@ -357,7 +361,8 @@ def test_digit_of_images_without_labels(here):
 
 def test_threshold_on_binary_images(here):
     np.save("binary.npy", cli.grey_images(9, 3, 3) > 100)
-    cli.assert_one_line_error(cli.call("cbn-train", "--data", "binary.npy", "--threshold", "0.5"), 1, "--threshold", "binary")
+    result = cli.call("cbn-train", "--data", "binary.npy", "--threshold", "0.5")
+    cli.assert_one_line_error(result, 1, "--threshold", "binary")
 
 
 def test_calibration_images_of_another_size(here):

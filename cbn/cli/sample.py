@@ -92,11 +92,11 @@ def sample(arguments):
 
 def run_chains(arguments, model):
     """Gibbs chains with a progress bar: (final images, MixingReport, frames for the animation)."""
-    from ..drawing import N_DRAWS
+    from ..drawing import draws_of
     from ..sampling import Recorder
 
     n_steps = arguments.steps or 100_000
-    n_draws = min(N_DRAWS, n_steps)
+    n_draws = draws_of(arguments.n, n_steps)
     recorder = Recorder(n_draws)
     chains = model.gibbs_chains(arguments.n, random_state=arguments.seed)
     frames = [chains.pictures()]
