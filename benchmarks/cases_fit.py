@@ -119,7 +119,8 @@ def structure(context):
     return {
         "title": f"Structure search by pyAgrum among the same parents, digit {DIGIT}",
         "about": "Greedy hill climbing by BIC: every pixel may take any of its four parents. `cbn` has no search among "
-        "them; its row is the network with all of them. One search, because it takes long; its ratio is to the median of cbn.",
+        "them; its row is the network with all of them. One search, because it takes long; its ratio is to the median "
+        "of cbn.",
         "rows": [
             {
                 "engine": "cbn, all parents",

@@ -50,9 +50,9 @@ def memory(context):
     times = table[0]["accuracy"]["times the packed images"]
     return {
         "title": f"Memory: fit on all {len(images):,} grey images",
-        "about": f"Every engine in a fresh process that holds the images ({images.nbytes / MB:.0f} MB) and has fitted 64 "
-        "images before; then the highest resident memory during one fit minus that before it "
-        f"({found['cbn']['method']}), and the peak that Python's tracemalloc saw in a second fit. The larger one counts. "
+        "about": f"Every engine in a fresh process that holds the images ({images.nbytes / MB:.0f} MB) and has "
+        "fitted 64 images before; then the highest resident memory during one fit minus that before it "
+        f"({found['cbn']['method']}), and the peak that tracemalloc saw in a second fit. The larger one counts. "
         f"Packed to bits the images take {packed / MB:.1f} MB. pyAgrum reads its data from a CSV file within the fit. "
         "Seconds are those of the whole process.",
         "rows": table,
@@ -65,9 +65,10 @@ def memory(context):
 def import_time(context):
     """Seconds of an import statement in fresh processes, taking turns."""
     statements = {
-        "import cbn": "import cbn",
         "import numpy": "import numpy",
-        "the estimator as well": "from cbn import ConvolutionalBayesianNetwork",
+        "import cbn": "import cbn",
+        "cbn and its data sets": "import cbn; cbn.datasets",
+        "cbn and its estimator": "from cbn import ConvolutionalBayesianNetwork",
         "import pyagrum": "import pyagrum",
     }
     seconds = {name: {} for name in statements}
@@ -79,14 +80,14 @@ def import_time(context):
             if r >= 0:
                 seconds[name][r] = float(answer.stdout)
     table = [
-        {"engine": name, **summary(own), "ratio": pair_ratio(own, seconds["import cbn"]), "accuracy": {}}
+        {"engine": name, **summary(own), "ratio": pair_ratio(own, seconds["import numpy"]), "accuracy": {}}
         for name, own in seconds.items()
     ]
-    median = table[0]["median"]
+    median = summary(seconds["import cbn"])["median"]
     return {
         "title": "Import",
-        "about": "The import statement alone, in fresh processes, files in the cache of the operating system. The "
-        "estimator inherits from scikit-learn, which is imported on its first use.",
+        "about": "The statement alone, in fresh processes, files in the cache of the operating system. `import cbn` "
+        "loads what it needs on first use: data sets need NumPy, the estimator NumPy and scikit-learn.",
         "rows": table,
-        "goals": [goal("`import cbn` in less than 0.3 s", f"{median:.3f} s", median < 0.3)],
+        "goals": [goal("`import cbn` in less than 0.3 s", f"{1e3 * median:.1f} ms", median < 0.3)],
     }

@@ -90,8 +90,8 @@ def gibbs(context):
     return {
         "title": f"Gibbs sampling: {CHAINS} chains, network of digit {DIGIT}",
         "about": "Seconds per million proposals, over all chains together. A timed call does "
-        f"{STEPS:,} proposals per chain in cbn, {NUMPY_STEPS:,} in NumPy, {TWIN_STEPS} in the twin. NumPy draws its own "
-        "random numbers, so its conditional probabilities are checked instead of its states.",
+        f"{STEPS:,} proposals per chain in cbn, {NUMPY_STEPS:,} in NumPy, {TWIN_STEPS} in the twin. NumPy draws its "
+        "own random numbers, so its conditional probabilities are checked instead of its states.",
         "rate": "proposals per second",
         "rows": table,
         "goals": [

@@ -74,7 +74,7 @@ def summary(seconds):
 
 
 def pair_ratio(seconds, reference):
-    """Median of seconds / reference seconds of the same round, for {round: seconds}: times slower than the reference."""
+    """Median of seconds / reference seconds of the same round, both {round: seconds}: above 1 is slower."""
     return statistics.median(own / reference[r] for r, own in seconds.items())
 
 

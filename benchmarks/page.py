@@ -10,8 +10,8 @@ HERE = Path(__file__).parent
 METHOD = (
     "Engines take turns within one process: round r of every engine comes before round r + 1 of any. A round of a fast "
     "engine repeats the call for at least 30 ms and counts the mean. One untimed call comes first. The ratio is the "
-    "median over rounds of the engine's time divided by that of the first row in the same round: above 1 is slower than "
-    "the first row. Slow engines have fewer rounds, as the tables say. The threads of a call wait for each other "
+    "median over rounds of the engine's time divided by that of the first row in the same round: above 1 is slower "
+    "than the first row. Slow engines have fewer rounds, as the tables say. The threads of a call wait for each other "
     "actively, as libgomp does by default, so figures with more than one thread need a free core for every thread."
 )
 ENGINES = (
@@ -20,6 +20,9 @@ ENGINES = (
     "with 64-bit indices; `numpy tuned` the same with one-byte indices laid out pixel by pixel; `pyagrum` pyAgrum with "
     "all 784 nodes."
 )
+
+# cores; what the system itself uses stays below
+BUSY = 0.1
 
 
 def number(value):
@@ -83,6 +86,17 @@ def goal_table(goals):
     return table(["goal", "found", "met"], body)
 
 
+def others(case):
+    """A warning where the machine was not free."""
+    cores = case["cores used by others"]
+    if cores is None or cores < BUSY:
+        return []
+    return [
+        "",
+        f"**Other programs used {cores:.2f} cores during this case; its times are not those of a free machine.**",
+    ]
+
+
 def command(results):
     """How to get the same figures on another machine."""
     settings = results["settings"]
@@ -95,7 +109,6 @@ def page(results):
     """The lines of RESULTS.md."""
     machine, settings = results["machine"], results["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    before, after = results["load average"]
     openmp = "with OpenMP" if machine["OpenMP"] else "without OpenMP"
     lines = [
         "# Benchmark results",
@@ -107,8 +120,6 @@ def page(results):
         f"- Python {machine['python']}; {versions}; cbn built {openmp}, instruction set {machine['instruction set']}",
         f"- Settings: {settings['threads']} threads, {settings['rounds']} rounds, seed {settings['seed']}, "
         f"digit {settings['digit']}; embedded MNIST, grey values 0 and 255, binarized at 0.3",
-        f"- Load average over a minute: {before} before the run, {after} at its end (the benchmark itself causes up to "
-        f"{settings['threads']})",
         "",
         f"How it was measured: {METHOD}",
         "",
@@ -126,8 +137,8 @@ def page(results):
     ]
     cases = results["cases"].items()
     lines += goal_table([{**g, "goal": f"{name}: {g['goal']}"} for name, case in cases for g in case["goals"]])
-    for name, case in cases:
-        lines += ["", f"## {case['title']}", "", case["about"], "", *case_table(case)]
+    for case in results["cases"].values():
+        lines += ["", f"## {case['title']}", "", case["about"], *others(case), "", *case_table(case)]
         if "AUROC by digit" in case.get("details", {}):
             lines += ["", *digit_table(case["details"])]
         if case["goals"]:

@@ -22,6 +22,7 @@ from cases_scaling import scaling
 from cases_score import score
 from cbn import _engine
 from context import DIGIT, SEED, Context
+from othersload import OthersLoad
 
 CASES = {
     "fit": fit,
@@ -45,15 +46,10 @@ def processor_name():
         return platform.processor() or platform.machine()
 
 
-def load():
-    """Mean number of running programs in the last minute: far above the cores, the times say little."""
-    return round(os.getloadavg()[0], 2)
-
-
 def circumstances(options):
     """Machine, versions and settings; nothing that names the machine or its folders."""
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "machine": {
             "processor": processor_name(),
             "cores": os.cpu_count(),
@@ -75,7 +71,7 @@ def circumstances(options):
 
 def show(result):
     """A short table on the terminal."""
-    print(f"\n{result['title']}")
+    print(f"\n{result['title']} (other programs used {result['cores used by others']} cores)")
     for row in result["rows"]:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:10.2f} x"
         print(f"  {row['engine']:<26}{1e3 * row['median']:12.3f} ms{ratio:>13}  {brief(row['accuracy'])}")
@@ -111,14 +107,14 @@ def parse(arguments=None):
 def main():
     options = parse()
     context = Context(options.repeat, options.threads, options.quick)
-    results = {**circumstances(options), "load average": [load()], "cases": {}}
+    results = {**circumstances(options), "cases": {}}
     for name in options.cases:
-        begin = time.perf_counter()
+        begin, others = time.perf_counter(), OthersLoad()
         result = CASES[name](context)
+        result["cores used by others"] = others.cores()
         result["seconds in all"] = round(time.perf_counter() - begin, 1)
         results["cases"][name] = result
         show(result)
-        results["load average"] = [results["load average"][0], load()]
         # after every case: an interrupted run keeps its figures
         options.out.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\nwrote {options.out.name}; draw the page with benchmarks/page.py")

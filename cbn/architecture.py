@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_PARENTS = 16  # CBN_MAX_PARENTS of the engine
+MAX_CHANNELS = 4096  # far more than thresholds or kernels anybody uses; bounds what a damaged file can ask for
 # Tables beyond this are refused before anything is allocated: 4 GiB of counts, and as much again for every score.
 MAX_ROWS = 2**28
 
@@ -50,6 +51,8 @@ class PixelLayer:
                 f"layer of {self.channels} channels x {self.height} x {self.width} positions: "
                 "every size must be at least 1"
             )
+        if self.channels > MAX_CHANNELS:
+            raise ValueError(f"layer of {self.channels} channels: at most {MAX_CHANNELS} are possible")
         seen = set()
         for r in self.relations:
             if not (0 <= r.child < self.channels and 0 <= r.parent < self.channels):

@@ -11,7 +11,7 @@ networks     one description per network: layer (sizes, relations), thresholds, 
              images, where the calibration comes from, binarization, provenance; of a classifier also the class
 package      version of cbn that wrote the file
 
-Arrays: ``counts_<i>.npy`` int64 (rows, 2) and ``calibration_<i>.npy`` float64 (n,) of network i. The same model gives the
+Arrays: ``counts_<i>.npy`` int64 (rows, 2) and, uncompressed, ``calibration_<i>.npy`` float64 (n,) of network i. The same model gives the
 same bytes: no times, fixed order, sorted keys.
 """
 
@@ -20,6 +20,8 @@ import json
 import math
 import numbers
 import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -36,10 +38,11 @@ from .exceptions import CbnError, ModelFileError
 from .network import ConvolutionalBayesianNetwork
 
 FORMAT, VERSION = "cbn-model", 1
-MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 4 * 2**20
 # What json, zipfile, zlib and numpy raise on damaged input.
 _DAMAGE = (ValueError, KeyError, TypeError, EOFError, OverflowError, AttributeError, RecursionError, NotImplementedError,
-           RuntimeError, zipfile.BadZipFile, zlib.error, struct.error, UnicodeError)  # fmt: skip
+           RuntimeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
+           UnicodeError)  # fmt: skip
 
 
 def save(model, path):
@@ -76,7 +79,9 @@ def save(model, path):
     buffer = io.BytesIO()  # the file may be a pipe or device, in which a zip cannot seek
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # ZipInfo's own time is 1980
+            # scores hardly shrink; stored as they are, their claimed size cannot exceed that of the file
+            method = zipfile.ZIP_STORED if name.startswith("calibration") else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(name), content, method)  # ZipInfo's own time is 1980
     with atomic_write(path) as file:
         file.write(buffer.getvalue())
 
@@ -147,6 +152,8 @@ def _read(file, path):
     except _DAMAGE:
         raise ModelFileError(f"{str(path)!r}: not a cbn model") from None
     with archive:
+        if info.file_size > MAX_HEADER_BYTES:
+            raise ModelFileError(f"{str(path)!r}: damaged: header of {info.file_size} bytes")
         try:
             header = json.loads(_member(archive, info, MAX_HEADER_BYTES), parse_constant=_refuse_constant)
             known = header["format"] == FORMAT
@@ -166,7 +173,7 @@ def _read(file, path):
         except MemoryError:
             raise ModelFileError(f"{str(path)!r}: too large for the memory of this machine") from None
         except _DAMAGE as error:
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            reason = "".join(c for c in " ".join(str(error).split()) if c.isprintable())[:300] or type(error).__name__
             raise ModelFileError(f"{str(path)!r}: damaged: {reason}") from None
 
 
@@ -176,6 +183,8 @@ def _refuse_constant(name):
 
 def _member(archive, info, size_limit):
     """The bytes of a member, at most size_limit of them whatever the archive claims."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{info.filename} is compressed in another way than cbn does")
     if info.file_size > size_limit:
         raise ValueError(f"{info.filename} has {info.file_size} bytes, more than the {size_limit} expected")
     with archive.open(info) as member:
@@ -191,12 +200,19 @@ def _array(archive, name, dtype, shape):
     head = 10 + 256  # magic, version and header of a plain .npy; write_array pads to a multiple of 64
     item = np.dtype(dtype).itemsize
     if shape[0] is None:
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise ValueError(f"{name} is compressed, so its size is only a claim")
         shape = (max(0, (info.file_size - 128) // item), *shape[1:])
     content = _member(archive, info, math.prod(shape) * item + head)
     buffer = io.BytesIO(content)
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError(f"{name} is not a version-1 npy file")
-    found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(buffer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # NumPy warns of odd headers that it mends; save() writes none
+        try:
+            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(buffer)
+        except Warning:
+            raise ValueError(f"{name} has a header that cbn does not write") from None
     if found_shape != shape or found_dtype != np.dtype(dtype) or (fortran and len(shape) > 1):
         raise ValueError(f"{name} holds {found_dtype} {found_shape} instead of {np.dtype(dtype)} {shape}")
     data = content[buffer.tell() :]
@@ -206,7 +222,9 @@ def _array(archive, name, dtype, shape):
 
 
 def _restore(archive, header):
-    arguments = dict(header["arguments"])
+    arguments = header["arguments"]
+    if not isinstance(arguments, dict):
+        raise ValueError("the header names no arguments")
     if arguments.get("offsets") is not None:
         arguments["offsets"] = tuple(tuple(pair) for pair in arguments["offsets"])
     for name in ("threshold", "image_shape", "class_prior"):
@@ -225,13 +243,21 @@ def _restore(archive, header):
             _restore_network(archive, description, i, classifier.network_arguments())
             for i, description in enumerate(descriptions)
         ]
-        classifier._set_networks([description["class"] for description in descriptions], networks)
+        classes = [description["class"] for description in descriptions]
+        if classes != sorted(set(classes)) or len({type(label) for label in classes}) != 1:
+            raise ValueError("classes are not different labels of one type in increasing order")
+        if any((n.layer_, n.binarizer_) != (networks[0].layer_, networks[0].binarizer_) for n in networks):
+            raise ValueError("networks of different shapes in one classifier")
+        classifier._set_networks(classes, networks)
         return classifier
     raise ValueError(f"kind {header['kind']!r}")
 
 
 def _restore_network(archive, description, i, arguments):
     model = ConvolutionalBayesianNetwork(**arguments)
+    model.check_arguments()
+    if model.random_state is not None:
+        validation.check_seed(model.random_state)
     layer = PixelLayer.from_dict(description["layer"])
     check_table_size(layer, "relations")
     full_scale = description["full_scale"]
@@ -246,10 +272,12 @@ def _restore_network(archive, description, i, arguments):
     counts = _array(archive, f"counts_{i}.npy", np.int64, (layer.n_rows, 2))
     network = scoring.CountedNetwork(layer, counts, pseudocount)
     network.check_counts(n_images)
+    source = validation.check_choice(description["calibration"], "calibration", ("leave-one-out", "separate images"))
     calibration = _array(archive, f"calibration_{i}.npy", np.float64, (None,))
+    if source == "leave-one-out" and len(calibration) > n_images:
+        raise ValueError(f"{len(calibration)} leave-one-out scores of {n_images} images")
     if len(calibration) < 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any():
         raise ValueError("calibration scores are not finite numbers in increasing order")
-    source = validation.check_choice(description["calibration"], "calibration", ("leave-one-out", "separate images"))
     if not isinstance(description["binarization"], str) or not isinstance(description["provenance"], dict):
         raise ValueError("binarization or provenance of another type")
     model._set_network(network, binarization, layer, n_images, score)

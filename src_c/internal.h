@@ -32,6 +32,11 @@ static inline int cbn_multiply(int64_t a, int64_t b, int64_t *out) {
     return CBN_OK;
 }
 
+/* No more threads than there are units of work: one that has nothing to do still costs a wake-up. */
+static inline int cbn_useful_threads(int num_threads, int64_t units) {
+    return units < num_threads ? (int)(units < 1 ? 1 : units) : num_threads;
+}
+
 /* ---- geometry (layers that passed cbn_layer_check) ---- */
 
 static inline int64_t cbn_positions(const cbn_layer *layer) { return (int64_t)layer->height * layer->width; }

@@ -124,6 +124,16 @@ def test_a_new_class_in_partial_fit():
     np.testing.assert_array_equal(model.predict_proba(X), Classifier().fit(X[kept], y[kept]).predict_proba(X))
 
 
+def test_partial_fit_with_the_classes_given():
+    X, y = three_kinds(120)
+    model = Classifier().partial_fit(X, y, classes=[0, 1, 2])
+    np.testing.assert_array_equal(model.predict_proba(X), Classifier().fit(X, y).predict_proba(X))
+    before = state_of(model)
+    with pytest.raises(ValueError, match=r"\by\b.*2"):
+        model.partial_fit(X, y, classes=[0, 1])
+    assert state_of(model) == before
+
+
 @pytest.mark.parametrize("n_levels", [1, 2])
 def test_one_scale_for_all_classes(n_levels):
     # dark images hold only 0, or 0 and 1, of 255; alone they would look binary

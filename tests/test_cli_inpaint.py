@@ -48,7 +48,8 @@ HOLES = {
 
 @pytest.mark.parametrize("hole", HOLES)
 def test_holes(folder, hole):
-    result = inpaint(folder, "--hole", hole, "--index", "7", "--n", "9", "--npz", "filled.npz", "--json", "--quiet")
+    chains = ("--n", "9", "--sweeps", "60", "--npz", "filled.npz")
+    result = inpaint(folder, "--hole", hole, "--index", "7", *chains, "--json", "--quiet")
     result = result.json()
     samples, mean, mask = arrays()
     expected = np.zeros((6, 5), bool)

@@ -151,9 +151,9 @@ def test_heat_maps_do_not_overwrite_each_other(folder, here):
 
 def test_heat_map_folder_that_cannot_be(folder, here):
     (here / "file").write_text("")
-    for path in ("file", "file/maps"):
+    for path in ("file", "file/maps", ""):
         arguments = ("--model", folder / "model.cbn", "--data", folder / "test.npy", "--heatmap", path)
-        cli.assert_one_line_error(cli.call("cbn-score", *arguments), 1, path)
+        cli.assert_one_line_error(cli.call("cbn-score", *arguments), 1, path or "--heatmap")
 
 
 def test_scores_do_not_depend_on_threads(folder):

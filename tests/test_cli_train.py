@@ -205,6 +205,41 @@ def test_labels_with_slashes_still_train(here):
     assert len(list(here.glob("*.cbn"))) == 2
 
 
+def test_labels_alike_as_file_names_keep_their_models_apart(here):
+    """One model a label, whatever has to be replaced in the names; or a refusal before any is written."""
+    np.savez("labels.npz", images=cli.grey_images(40, 3, 3), labels=np.array(["a/b", "a_b"] * 20))
+    result = cli.call("cbn-train", "--data", "labels.npz", "--digit", "all", *RATE, "--json")
+    if result.code:
+        cli.assert_one_line_error(result, 1, "a/b", "a_b")
+        assert list(here.glob("*.cbn")) == []
+    else:
+        names = [one["model"] for one in result.json()["digits"]]
+        assert len(set(names)) == 2
+        assert [cbn.load(name).provenance_["label"] for name in names] == ["a/b", "a_b"]
+
+
+def test_calibration_without_one_of_the_labels_is_refused_first(here):
+    images = cli.grey_images(40, 3, 3)
+    np.savez("both.npz", images=images, labels=np.array(["a", "b"] * 20))
+    np.savez("one.npz", images=images, labels=np.array(["a"] * 40))
+    result = cli.call("cbn-train", "--data", "both.npz", "--digit", "all", "--calibration", "one.npz", *RATE)
+    cli.assert_one_line_error(result, 1, "--calibration", "'b'")
+    assert list(here.glob("*.cbn")) == []
+
+
+@pytest.mark.parametrize("option", ["--data", "--labels", "--calibration"])
+def test_output_over_an_input_is_refused(here, option):
+    """A slip of the hand must not cost the data."""
+    np.save("calibration.npy", cli.grey_images(40, 6, 5, 1))
+    np.save("labels.npy", np.arange(40) % 2)
+    given = {"--data": "grey.npy", "--labels": "labels.npy", "--calibration": "calibration.npy"}
+    content = (here / given[option]).read_bytes()
+    arguments = [word for pair in given.items() for word in pair]
+    result = cli.call("cbn-train", *arguments, *RATE, "--out", given[option])
+    assert (here / given[option]).read_bytes() == content
+    cli.assert_one_line_error(result, 2, "--out", given[option])
+
+
 # ---- options of the model ----
 
 

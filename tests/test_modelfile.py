@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files: nothing is lost, old files load for ever, and whatever else a file holds is one ModelFileError."""
 
-import copy
 import importlib.util
 import io
 import json
 import os
 import pickle
-import subprocess
-import sys
-import tracemalloc
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -49,10 +45,11 @@ def members_of(path):
 
 
 def write(path, members, compression=zipfile.ZIP_DEFLATED):
-    with zipfile.ZipFile(path, "w", compression) as archive:
+    """A zip of the members that are not None; calibration scores must be stored as they are."""
+    with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             if content is not None:
-                archive.writestr(name, content)
+                archive.writestr(name, content, zipfile.ZIP_STORED if "calibration" in name else compression)
     return path
 
 
@@ -85,6 +82,8 @@ def refused(path, *words):
 
 def use(model, path):
     """Everything a user may do with a loaded model works."""
+    for network in getattr(model, "networks_", [model]):
+        network.set_params(n_jobs=1)  # tiny images: threads would only cost time
     images = np.zeros((2, *model.image_shape_), bool)
     if isinstance(model, Classifier):
         assert np.allclose(model.predict_proba(images).sum(axis=1), 1)
@@ -99,8 +98,9 @@ def use(model, path):
 # ---- nothing is lost ----
 
 NETWORKS = [
-    {}, {"threshold": (0.2, 0.5, 0.8), "score": "normalized"}, {"offsets": (), "pseudocount": 0.25}, {"threshold": [0.4]},
-    {"offsets": np.array([[-1, 0], [-2, 3]]), "score": "standardized"}, {"random_state": 5, "image_shape": [5, 4]},
+    {}, {"threshold": (0.2, 0.5, 0.8), "score": "normalized"}, {"offsets": (), "pseudocount": 0.25},
+    {"threshold": [0.4]}, {"offsets": np.array([[-1, 0], [-2, 3]]), "score": "standardized"},
+    {"random_state": 5, "image_shape": [5, 4]},
     {"full_scale": 255, "false_alarm_rate": 0.07}, {"threshold": np.float32(0.25), "pseudocount": np.int64(2)},
     {"full_scale": np.int64(255), "random_state": np.uint64(2**64 - 1)}, {"full_scale": 255.0},
     {"false_alarm_rate": Fraction(1, 8)}, {"threshold": np.array([0.2, 0.7]), "score": np.str_("surprise")},
@@ -132,11 +132,13 @@ def test_a_network_comes_back_as_it_was(arguments, tmp_path):
     np.testing.assert_array_equal(loaded.fit(X[:120]).counts_, model.fit(X[:120]).counts_)
 
 
-@pytest.mark.parametrize("labels", [np.array(["b", "ą", "c"]), np.array([7, -1, 3]), np.array([0.5, 1.5, 2.5]).round() * 1.0,
-                                    np.array([True, False, True]), np.array([3, 1, 2], np.int8)], ids=repr)  # fmt: skip
+KINDS = [["b", "ą", "c"], [7, -1, 3], [0.0, 2.0, 1.0], [True, False, True], np.array([3, 1, 2], np.int8)]
+
+
+@pytest.mark.parametrize("labels", KINDS, ids=repr)
 @pytest.mark.parametrize("prior", [None, 0.25])
 def test_a_classifier_comes_back_as_it_was(labels, prior, tmp_path):
-    y = labels[LABELS]
+    y = np.array(labels)[LABELS]
     classes = np.unique(y)
     prior = None if prior is None else np.array([prior] + [0.75 / (len(classes) - 1)] * (len(classes) - 1))
     model = Classifier(class_prior=prior, threshold=(0.3, 0.5)).fit(X, y)
@@ -238,12 +240,14 @@ def test_no_file(tmp_path):
         cbn.load("a\0b")
 
 
-@pytest.mark.parametrize(
-    "header",
-    [None, b"", b"{", b"[]", b"{}", b"3", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": "cbn-model"}', b'"format"',
-     b'{"format": "other", "version": 1}', b'{"version": 1}', b'{"format": ["cbn-model"], "version": 1}', b'{"a": 1' + b"0" * 9999],
-    ids=lambda header: f"{header!r:.40}",
-)  # fmt: skip
+HEADERS = [
+    None, b"", b"{", b"[]", b"{}", b"3", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": "cbn-model"}', b'"format"',
+    b'{"format": "other", "version": 1}', b'{"version": 1}', b'{"format": ["cbn-model"], "version": 1}',
+    b'{"format": "cbn-model", "version": 1' + b"0" * 9999 + b"}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=lambda header: f"{header!r:.40}")
 def test_zips_of_another_format(header, saved, tmp_path):
     refused(write(tmp_path / "a.cbn", members_of(saved) | {"header.json": header}), "not a cbn model")
 
@@ -306,3 +310,76 @@ def test_files_of_version_1_load_for_ever(tmp_path):
     assert (grey.pseudocount, grey.score, grey.false_alarm_rate) == (0.5, "normalized", 0.05)
     assert cbn.load(FORMAT_V1 / "pixel.cbn").random_state == 3
     assert cbn.load(FORMAT_V1 / "classifier.cbn").class_prior == (0.5, 0.25, 0.25)
+
+
+# ---- damage that no chance would make (more in fuzz/test_fuzz_modelfile.py) ----
+
+BAD_CALIBRATION = {
+    "NaN": [-1.0, np.nan, 2.0], "NaN at the end": [1, np.nan], "infinity": [1.0, np.inf], "-infinity": [-np.inf, 1],
+    "decreasing": [2.0, 1.0], "empty": np.zeros(0), "2-d": np.zeros((3, 1)), "float32": np.zeros(3, "f4"),
+    "ints": np.zeros(3, int), "big endian": np.zeros(3, ">f8"), "a number": np.float64(1),
+    "complex": np.zeros(3, complex), "objects": np.full(3, 1.0, object),
+    "more than images that were left out": np.arange(201.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_CALIBRATION)
+def test_bad_calibration(name, saved, tmp_path):
+    content = npy(np.asarray(BAD_CALIBRATION[name]), allow_pickle=True)
+    refused(write(tmp_path / "a.cbn", members_of(saved) | {"calibration_0.npy": content}), "damaged")
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    return save(Classifier(class_prior=(0.2, 0.3, 0.5)).fit(X, LABELS), tmp_path / "classifier.cbn")
+
+
+CLASSES = {
+    "twice": [0, 0, 1], "not sorted": [2, 1, 0], "mixed": [0, "a", 2], "lists": [[0], [1], [2]], "none": [None, 0, 1],
+    "dicts": [{}, {}, {}], "missing": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_bad_classes(name, classifier, tmp_path):
+    def change(header):
+        for i, network in enumerate(header["networks"]):
+            del network["class"]
+            network.update({"class": CLASSES[name][i]} if CLASSES[name] else {})
+
+    refused(with_header(classifier, tmp_path / "a.cbn", change), "damaged")
+
+
+def test_networks_of_different_shapes_are_no_classifier(classifier, tmp_path):
+    other = Network(false_alarm_rate=0.1).fit(X.transpose(0, 2, 1))
+    other.save(tmp_path / "other")
+    members = members_of(classifier)
+    for own, foreign in (("counts_1.npy", "counts_0.npy"), ("calibration_1.npy", "calibration_0.npy")):
+        members[own] = members_of(tmp_path / "other")[foreign]
+    header = json.loads(members["header.json"])
+    header["networks"][1] |= json.loads(members_of(tmp_path / "other")["header.json"])["networks"][0]
+    members["header.json"] = json.dumps(header)
+    refused(write(tmp_path / "a.cbn", members), "damaged")
+
+
+@pytest.mark.parametrize("prior", [None, [0.2, 0.3, 0.5], []])
+def test_a_classifier_without_networks(prior, classifier, tmp_path):
+    def change(header):
+        header["networks"] = []
+        header["arguments"]["class_prior"] = prior
+
+    refused(with_header(classifier, tmp_path / "a.cbn", change), "damaged")
+
+
+@pytest.mark.parametrize("prior", [[0.5, 0.5], [1, 1, 1], [1, 0, 0], "x", [None] * 3, {}, 3])
+def test_bad_priors_of_a_classifier(prior, classifier, tmp_path):
+    refused(with_header(classifier, tmp_path / "a.cbn", lambda h: h["arguments"].update(class_prior=prior)), "damaged")
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\nb", "\x07", "\u202e", "x" * 5000], ids=ascii)
+def test_messages_show_no_control_characters_of_the_file(text, saved, tmp_path):
+    for change in (
+        lambda h: h["arguments"].update({text: 1}), lambda h: h.update(kind=text), lambda h: h.update(version=text),
+        lambda h: h["networks"][0].update(score=text), lambda h: h["networks"][0].update(thresholds=[text]),
+    ):  # fmt: skip
+        refused(with_header(saved, tmp_path / "a.cbn", change))

@@ -2,7 +2,12 @@
 """The programs: one file each, shared habits in ``_common``. Here their entry points, which load as little as possible."""
 
 import importlib
+import os
 import sys
+
+# Threads of the engine that wait do not spin: on a machine that is busy with other work, spinning makes calls of a
+# millisecond ten times longer. The OpenMP library reads this when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _start(name):

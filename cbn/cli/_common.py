@@ -108,10 +108,10 @@ def rate(text):
 thread_count = integer(1, 1024)
 
 
-def run(body, arguments):
-    """Runs body(arguments) and returns the exit code: every failure is one line on stderr."""
-    program = arguments.program
+def run(program, build_parser, body, argv):
+    """Parses argv, runs body(arguments) and returns the exit code: every failure is one line on stderr."""
     try:
+        arguments = build_parser().parse_args(argv)
         if sys.stdout is None:
             raise OSError(errno.EBADF, "closed; nothing can be printed", "standard output")
         # names that the terminal cannot show are shown escaped
@@ -237,9 +237,10 @@ def check_outputs(arguments, *options, picture="--out"):
     """Refuses output files that cannot be, before any work is done.
 
     The folder must be there; pictures, animations and arrays have their usual endings; no two options name the same
-    file, and none the model that is read.
+    file, and none a file that is read.
     """
-    taken = {os.path.realpath(arguments.model): "--model"} if "model" in arguments else {}
+    inputs = {f"--{name}": getattr(arguments, name, None) for name in ("model", "data", "labels", "calibration", "mask")}
+    taken = {os.path.realpath(path): option for option, path in inputs.items() if path}
     for option in options:
         path = getattr(arguments, option.removeprefix("--"))
         if path is None:
@@ -339,6 +340,19 @@ def images_for(arguments, model, images, option="--data"):
 def safe_name(text):
     """Text as part of a file name: letters, digits, points, dashes and underscores, not beginning with a point."""
     return re.sub(r"[^\w.-]", "_", str(text)).lstrip(".") or "_"
+
+
+def file_names(values):
+    """A dict value -> safe file name, all different: "a/b" and "a_b" become "a_b" and "a_b-2"."""
+    names, used = {}, set()
+    for value in values:
+        name, number = safe_name(value), 1
+        while name in used:
+            number += 1
+            name = f"{safe_name(value)}-{number}"
+        used.add(name)
+        names[value] = name
+    return names
 
 
 class Clock:

@@ -48,8 +48,7 @@ def build_parser():
 
 
 def main(argv=None):
-    arguments = build_parser().parse_args(argv)
-    return common.run(inpaint, arguments)
+    return common.run("cbn-inpaint", build_parser, inpaint, argv)
 
 
 def read_mask(arguments, shape):

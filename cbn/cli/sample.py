@@ -39,8 +39,7 @@ def build_parser():
 
 
 def main(argv=None):
-    arguments = build_parser().parse_args(argv)
-    return common.run(sample, arguments)
+    return common.run("cbn-sample", build_parser, sample, argv)
 
 
 def sample(arguments):

@@ -5,6 +5,7 @@ import os
 
 from .. import pictures
 from .._files import make_folder
+from ..exceptions import CbnError
 from . import _common as common
 
 
@@ -34,8 +35,7 @@ def build_parser():
 
 
 def main(argv=None):
-    arguments = build_parser().parse_args(argv)
-    return common.run(score, arguments)
+    return common.run("cbn-score", build_parser, score, argv)
 
 
 def score(arguments):
@@ -46,7 +46,9 @@ def score(arguments):
         index = index[: arguments.n]
         images = common.images_for(arguments, model, chosen)[: arguments.n]
     rate = arguments.false_alarm_rate or model.false_alarm_rate
-    if arguments.heatmap:
+    if arguments.heatmap is not None:
+        if not arguments.heatmap:
+            raise CbnError("--heatmap: empty; give the name of a folder")
         make_folder(arguments.heatmap)
     with clock.part("score"):
         scores = model.score_samples(images)
@@ -98,16 +100,11 @@ def cell(value):
 def write_heat_maps(arguments, model, images, rows):
     """One picture per image, all with the model's scale."""
     vmax = model.heat_map_scale()
-    used = {}  # names already given, so that a/1.png and a_1.png do not overwrite each other
+    stems = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
+    names = {row["image"]: stems[os.path.splitext(row["image"])[0]] for row in rows}
     for i in common.progress(range(len(images)), arguments, len(images), "picture", "heat maps"):
         row = rows[i]
-        stem = name = common.safe_name(os.path.splitext(row["image"])[0])
-        while name in used:
-            used[stem] += 1
-            name = f"{stem}-{used[stem]}"
-        used.setdefault(stem, 1)
-        used[name] = 1
-        path = os.path.join(arguments.heatmap, f"{name}.png")
+        path = os.path.join(arguments.heatmap, f"{names[row['image']]}.png")
         title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
         surprise = model.surprise_map(images[i : i + 1])[0]
         shown = model.binarized_pictures(images[i : i + 1])[0]

@@ -17,8 +17,7 @@ def build_parser():
 
 
 def main(argv=None):
-    arguments = build_parser().parse_args(argv)
-    return common.run(show, arguments)
+    return common.run("cbn-show", build_parser, show, argv)
 
 
 def show(arguments):

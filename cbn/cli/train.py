@@ -55,8 +55,7 @@ def build_parser():
 
 
 def main(argv=None):
-    arguments = build_parser().parse_args(join_offsets(sys.argv[1:] if argv is None else argv))
-    return common.run(train, arguments)
+    return common.run("cbn-train", build_parser, train, join_offsets(sys.argv[1:] if argv is None else argv))
 
 
 def join_offsets(argv):
@@ -222,14 +221,17 @@ def evaluate(arguments, model, test, label):
 def train_all(arguments, model, images, test, calibration, clock):
     labels = np.unique(images.labels).tolist()
     stem, suffix = os.path.splitext(arguments.out)
+    names = common.file_names(labels)
+    if calibration is not None and calibration.labels is not None:
+        with common.naming("--calibration"):
+            calibration_of = {label: calibration.select(label) for label in labels}
+    else:
+        calibration_of = dict.fromkeys(labels, calibration)
     results = []
     for label in common.progress(labels, arguments, len(labels), "model", "training"):
         chosen = images.select(label)
-        own_calibration = calibration
-        if calibration is not None and calibration.labels is not None:
-            own_calibration = calibration.select(label)
-        out = f"{stem}-{common.safe_name(label)}{suffix}"
-        results.append(train_one(arguments, model, chosen, test, own_calibration, clock, out))
+        out = f"{stem}-{names[label]}{suffix}"
+        results.append(train_one(arguments, model, chosen, test, calibration_of[label], clock, out))
     rated = [result["auroc"] for result in results]
     mean = {name: float(np.mean([a[name] for a in rated])) for name in rated[0]} if all(rated) else None
     if arguments.json:

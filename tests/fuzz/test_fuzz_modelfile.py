@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Damaged and hostile model files: a usable model or a one-line ModelFileError, soon, without the memory they claim."""
+
+import json
+import os
+import pickle
+import signal
+import struct
+import tempfile
+import tracemalloc
+import warnings
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_modelfile import members_of, npy, refused, use, with_header, write
+
+import cbn
+from cbn import ConvolutionalBayesianNetwork as Network
+from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
+from cbn import ModelFileError
+
+FUZZ = settings(deadline=None, max_examples=int(os.environ.get("CBN_FUZZ_EXAMPLES", "150")))
+SECONDS = 10  # any file here loads in a hundredth of that
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return make_files(tmp_path_factory.mktemp("models"))[0]
+
+
+def make_files(folder):
+    """A network of 3 x 4 images with two thresholds, and a classifier of three classes of 3 x 4 images."""
+    X = np.random.default_rng(0).integers(0, 256, (120, 3, 4), dtype=np.uint8)
+    models = Network(threshold=(0.3, 0.6)).fit(X), Classifier(class_prior=(0.2, 0.3, 0.5)).fit(X, np.arange(120) % 3)
+    for model, name in zip(models, "nc"):
+        model.save(folder / name)
+    return folder / "n", folder / "c"
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    FILES = {
+        kind: {"bytes": source.read_bytes(), "members": members_of(source)}
+        for kind, source in zip(("network", "classifier"), make_files(Path(temporary)))
+    }
+KINDS = st.sampled_from(sorted(FILES))
+
+
+@contextmanager
+def soon(seconds=SECONDS):
+    """Fails, instead of running on, when the block takes too long (where the system has an alarm)."""
+
+    def late(*_):
+        raise AssertionError(f"not done after {seconds} s")
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def attempt(path, tmp_path):
+    """The file loads as a usable model or is refused in one line; True if it loaded."""
+    with soon():
+        try:
+            model = cbn.load(path)
+        except ModelFileError as error:
+            text = str(error)
+            assert text.isprintable() and text.startswith(repr(str(path))) and len(text) < 1000 + len(str(path)), text
+            return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cbn.CalibrationWarning)
+        with soon():
+            use(model, tmp_path / "again.cbn")
+    return True
+
+
+# ---- arrays ----
+
+
+def npy_header(text, data=b"", version=(1, 0)):
+    text = text.encode() + b"\n"
+    return b"\x93NUMPY" + bytes(version) + struct.pack("<H" if version[0] == 1 else "<I", len(text)) + text + data
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __reduce__(self):
+        return (open, ("trapped", "w"))
+
+
+COUNTS_SHAPE = (3 * 4 * (16 + 32), 2)
+CLAIM = "{'descr': '<i8', 'fortran_order': False, 'shape': "
+BAD_COUNTS = {
+    "int32": lambda c: npy(c.astype("i4")), "uint64": lambda c: npy(c.astype("u8")), "floats": lambda c: npy(c / 1.0),
+    "big endian": lambda c: npy(c.astype(">i8")), "Fortran order": lambda c: npy(np.asfortranarray(c)),
+    "transposed": lambda c: npy(c.T.copy()), "flat": lambda c: npy(c.ravel()), "3-d": lambda c: npy(c[None]),
+    "one row less": lambda c: npy(c[:-1]), "one row more": lambda c: npy(np.r_[c, c[:1]]),
+    "no row": lambda c: npy(c[:0]), "dates": lambda c: npy(c.astype("M8[s]")), "a number": lambda c: npy(c[0, 0]),
+    "records": lambda c: npy(c.view("i8,i8")), "words": lambda c: npy(c.astype("S8")),
+    "version 2": lambda c: npy(c, version=(2, 0)), "version 3": lambda c: npy(c, version=(3, 0)),
+    "trailing byte": lambda c: npy(c) + b"1", "trailing zeros": lambda c: npy(c) + bytes(8),
+    "empty file": lambda c: b"", "cut": lambda c: npy(c)[:-1], "magic only": lambda c: b"\x93NUMPY",
+    "other magic": lambda c: b"x" + npy(c)[1:], "pickle": lambda c: pickle.dumps(Trap()),
+    "objects": lambda c: npy(np.array([[Trap()]] * 2, object), allow_pickle=True),
+    "objects of the right shape": lambda c: npy(np.full(COUNTS_SHAPE, Trap(), object), allow_pickle=True),
+    "negative": lambda c: npy(c - 1), "one negative": lambda c: npy(c + [[-200, 200]]),
+    "text": lambda c: b"1,2\n", "none": lambda c: npy(0 * c),
+    "one more": lambda c: npy(c + np.eye(len(c), 2, dtype=int)), "double": lambda c: npy(2 * c),
+    "huge": lambda c: npy(c + 2**62), "overflow": lambda c: npy(np.full_like(c, 2**63 - 1)),
+    "wrong rows": lambda c: npy(c[::-1].copy()), "impossible rows": lambda c: npy(np.roll(c, 1, axis=0)),
+    "open bracket": lambda c: npy_header(CLAIM + "(3, 2)", bytes(48)),
+    "open word": lambda c: npy_header("{'descr': '<i8"),
+    "indented": lambda c: npy_header("  {\n 1\n  2"), "not a dict": lambda c: npy_header("[1, 2]"),
+    "nested": lambda c: npy_header("(" * 9000 + ")" * 9000), "not latin": lambda c: npy_header("{'descr': '<ż8'}"),
+    "a call": lambda c: npy_header(CLAIM.replace("'<i8'", "open('trapped', 'w')") + "(3, 2)}"),
+    "Python 2": lambda c: npy_header(CLAIM + f"({len(c)}L, 2L)}}", c.tobytes()),
+    "null": lambda c: npy_header("\0" * 50),
+    "negative shape": lambda c: npy_header(CLAIM + "(-3, 2)}"),
+    "16 TiB": lambda c: npy_header(CLAIM + f"({2**40}, 2)}}"),
+    "beyond the end": lambda c: b"\x93NUMPY\1\0\xff\xff{", "no header": lambda c: b"\x93NUMPY\1\0\0\0" + bytes(64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_COUNTS)
+def test_bad_counts(name, saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    counts = cbn.load(saved).counts_
+    assert counts.shape == COUNTS_SHAPE
+    refused(write(tmp_path / "a.cbn", members_of(saved) | {"counts_0.npy": BAD_COUNTS[name](counts)}), "damaged")
+    assert os.listdir(tmp_path) == ["a.cbn"]  # nothing was unpickled
+
+
+# ---- the header ----
+
+WRONG = [None, True, "x", "1", "", -1, 0, 1.5, 2, 10**30, 1e999, [], [1], ["0.3"], [[1, 2]], {}, {"a": 1}]
+MUST_REFUSE = {
+    "kind": ["forest", "classifier", None, 3, []], "networks": [[], {}, None, 3, "x", [[]], [{}, {}]],
+    "arguments": [[], 3, None, "x", {"nothing": 1}], "arguments/preset": [3, None, "x", []],
+    "arguments/offsets": ["ab", 3, [1], [[0, 0]], [[1, 2, 3]], {"a": 1}, [["a", 0]]],
+    "arguments/threshold": ["high", -1, 1.5, [0.5, 0.2], {}, [None]], "arguments/score": ["x", 3, []],
+    "arguments/pseudocount": [0, -1, "1", [], True], "arguments/image_shape": [3, [3], "34", [3, 0], [3, 4.5]],
+    "arguments/false_alarm_rate": [0, 1, 5, -1, "0.1", None, [], True], "arguments/full_scale": [2, "255", 255.5],
+    "arguments/random_state": [-1, "x", 1.5, [1], 2**64], "networks/0/layer": [[], None, {}, 3],
+    "networks/0/layer/channels": [1, 3, True, 2.0, "2", 0, -2, None],
+    "networks/0/layer/height": [4, True, 3.0, "3", 0, -3, None, 10**30], "networks/0/layer/width": [3, -4, None, 2**31],
+    "networks/0/layer/relations": [{}, None, "x", [], [[0, 0, -1]], [[0, 0, 0, 0, 0]], [[0, 0, 1, 0, 0]],
+                                   [[0, 5, -1, 0, 0]], [[0, 0, -1, 0, 0]] * 2, [[0, 0, -1.0, 0, 0]],
+                                   [[0, 0, -1, 0, "x"]]],
+    "networks/0/thresholds": ["0.3", ["0.3", "0.6"], [0.3], [0.6, 0.3], 0.3, [0.3, 1.0], [True, 0.6], None],
+    "networks/0/full_scale": [1, 255.0, True, "255", 254, None], "networks/0/pseudocount": [0, -1, "1", True, None],
+    "networks/0/n_images": [119, 121, 120.0, "120", True, 0, -120, None, 2**62],
+    "networks/0/score": ["x", None, 3, []], "networks/0/calibration": ["x", None, 3],
+    "networks/0/binarization": [3, None, []], "networks/0/provenance": [[], None, "x"],
+}  # fmt: skip
+
+
+def at(header, path):
+    """The container and key of a path such as networks/0/layer."""
+    *before, last = [int(key) if key.isdigit() else key for key in path.split("/")]
+    for key in before:
+        header = header[key]
+    return header, last
+
+
+@pytest.mark.parametrize("place, value", [(p, v) for p, values in MUST_REFUSE.items() for v in values])
+def test_wrong_values_in_the_header(place, value, saved, tmp_path):
+    def change(header):
+        container, key = at(header, place)
+        container[key] = value
+
+    with soon():
+        refused(with_header(saved, tmp_path / "a.cbn", change), "damaged")
+
+
+def places(value, path=""):
+    """Paths of everything in a header, containers and leaves."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield f"{path}{key}"
+        yield from places(inner, f"{path}{key}/")
+
+
+EVERY_PLACE = [
+    (kind, place)
+    for kind, file in FILES.items()
+    for place in places(json.loads(file["members"]["header.json"]))
+    if "relations/" not in place or place.startswith("networks/0/layer/relations/0")
+]
+
+
+@pytest.mark.parametrize("kind, place", EVERY_PLACE)
+def test_anything_at_every_place_of_the_header(kind, place, tmp_path):
+    for value in [*WRONG, "missing"]:
+        members = dict(FILES[kind]["members"])
+        header = json.loads(members["header.json"])
+        container, key = at(header, place)
+        if value == "missing":
+            del container[key]
+        else:
+            container[key] = value
+        members["header.json"] = json.dumps(header)
+        attempt(write(tmp_path / "a.cbn", members), tmp_path)
+
+
+@pytest.mark.parametrize("method", [0, 8, 12, 14], ids=["stored", "deflate", "bzip2", "LZMA"])
+def test_every_seventh_byte_changed(method, saved, tmp_path):
+    content = write(tmp_path / "good.cbn", members_of(saved), method).read_bytes()
+    for i in range(0, len(content), 7):
+        (tmp_path / "a.cbn").write_bytes(content[:i] + bytes([content[i] ^ 0x11]) + content[i + 1 :])
+        attempt(tmp_path / "a.cbn", tmp_path)
+    for i in range(len(content) - 3):
+        if content[i : i + 4] == b"PK\1\2":  # another method of compression than the member's
+            for other in range(20):
+                (tmp_path / "a.cbn").write_bytes(content[: i + 10] + struct.pack("<H", other) + content[i + 12 :])
+                attempt(tmp_path / "a.cbn", tmp_path)
+
+
+# ---- claims and bombs ----
+
+
+def bomb(source, path, name, size, head=b"", filler=b"\0"):
+    """A copy of a model file whose member holds size bytes that compress to a thousandth."""
+    members = members_of(source)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for other in members.keys() - {name}:
+            archive.writestr(other, members[other])
+        with archive.open(name, "w") as member:
+            member.write(head)
+            for _ in range(size // 2**20):
+                member.write(filler * (2**20 // len(filler)))
+    assert path.stat().st_size < 2 * size // 1000 + 20_000
+    return path
+
+
+FLOATS = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({100 * 2**17},)}}"
+BOMBS = {
+    "calibration": ("calibration_0.npy", npy_header(FLOATS.ljust(117)), b"\0"), "counts": ("counts_0.npy", b"", b"\0"),
+    "calibration without head": ("calibration_0.npy", b"", b"\0"), "header": ("header.json", b"", b" "),
+}  # fmt: skip
+
+
+def peak_of_refusal(path, *words):
+    tracemalloc.start()
+    try:
+        with soon():
+            refused(path, *words)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_zip_bombs_are_not_unpacked(name, saved, tmp_path):
+    member, head, filler = BOMBS[name]
+    path = bomb(saved, tmp_path / "a.cbn", member, 100 * 2**20, head, filler)
+    assert peak_of_refusal(path) < 25 * 2**20
+
+
+@pytest.mark.parametrize("mebibytes", [3, 15])
+def test_a_header_of_very_many_empty_lists(mebibytes, saved, tmp_path):
+    path = bomb(saved, tmp_path / "a.cbn", "header.json", mebibytes * 2**20, b'{"a": [[]', b",[] ")
+    assert peak_of_refusal(path) < 100 * 2**20
+
+
+CLAIMS = [(2, 2**12, 2**11), (2, 2**30, 2**30), (2, 1, 2**22), (2, 2**23, 1), (2**20, 3, 4), (2**30, 3, 4)]
+
+
+@pytest.mark.parametrize("channels, height, width", CLAIMS)
+def test_layers_that_are_only_claimed(channels, height, width, saved, tmp_path):
+    claim = {"channels": channels, "height": height, "width": width}
+    claim |= {"relations": []} if channels > 2 else {}
+    path = with_header(saved, tmp_path / "a.cbn", lambda h: h["networks"][0]["layer"].update(claim))
+    assert peak_of_refusal(path, "damaged") < 25 * 2**20
+
+
+def test_sizes_that_only_the_directory_of_the_zip_claims(saved, tmp_path):
+    content, path = saved.read_bytes(), tmp_path / "a.cbn"
+    entries = [i for i in range(len(content) - 3) if content[i : i + 4] == b"PK\1\2"]
+    assert len(entries) == 3
+    for i in entries:
+        for place in (20, 24, 42):  # compressed size, size, offset
+            for claim in (2**32 - 2, 0, 10**8):
+                path.write_bytes(content[: i + place] + struct.pack("<I", claim) + content[i + place + 4 :])
+                tracemalloc.start()
+                attempt(path, tmp_path)
+                peak = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+                assert peak < 25 * 2**20
+
+
+def test_very_many_relations(saved, tmp_path):
+    many = [[1, 0, -1 - i // 1000, i % 1000, 0] for i in range(200_000)]
+    path = with_header(saved, tmp_path / "a.cbn", lambda h: h["networks"][0]["layer"].update(relations=many))
+    with soon():
+        refused(path, "damaged")
+
+
+# ---- chance ----
+
+
+@st.composite
+def damaged(draw, content):
+    """The bytes with pieces overwritten, inserted, cut out, or the end missing."""
+    data = bytearray(content)
+    for _ in range(draw(st.integers(1, 5))):
+        at = draw(st.integers(0, len(data)))
+        patch = draw(st.binary(max_size=8))
+        how = draw(st.sampled_from(["overwrite", "overwrite", "insert", "cut", "end"]))
+        if how == "overwrite":
+            data[at : at + len(patch)] = patch
+        elif how == "insert":
+            data[at:at] = patch
+        elif how == "cut":
+            del data[at : at + len(patch)]
+        else:
+            del data[at:]
+    return bytes(data)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from([2**20, 2**30, 2**31, 2**62, 2**63, 255, 1, 0, "network", "classifier", "pixel", 0.3, 1e308]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz")
+
+
+@FUZZ
+@given(data=st.data())
+def test_damaged_bytes(data, folder):
+    path = folder / "bytes.cbn"
+    path.write_bytes(data.draw(damaged(FILES[data.draw(KINDS)]["bytes"]) | st.binary(max_size=99)))
+    attempt(path, folder)
+
+
+@FUZZ
+@given(data=st.data())
+def test_damaged_members(data, folder):
+    members = dict(FILES[data.draw(KINDS)]["members"])
+    name = data.draw(st.sampled_from(sorted(members)))
+    members[name] = data.draw(damaged(members[name]))
+    attempt(write(folder / "members.cbn", members, data.draw(st.sampled_from([0, 8]))), folder)
+
+
+@FUZZ
+@given(data=st.data())
+def test_changed_headers(data, folder):
+    members = dict(FILES[data.draw(KINDS)]["members"])
+    header = json.loads(members["header.json"])
+    for _ in range(data.draw(st.integers(1, 3))):
+        container, key = at(header, data.draw(st.sampled_from(sorted(places(header)))))
+        if isinstance(container, dict) and data.draw(st.integers(0, 5)) == 0:
+            del container[key]
+        else:
+            container[key] = data.draw(VALUES)
+        if not isinstance(header, dict) or not header:
+            break
+    members["header.json"] = json.dumps(header)
+    attempt(write(folder / "header.cbn", members), folder)
+
+
+@FUZZ
+@given(data=st.data())
+def test_changed_npy_headers(data, folder):
+    members = dict(FILES["network"]["members"])
+    name = data.draw(st.sampled_from(["counts_0.npy", "calibration_0.npy"]))
+    text = data.draw(st.text(max_size=40) | st.fixed_dictionaries({
+        "descr": st.sampled_from(["<i8", "<f8", "|O", ">i8", "<U2", "<U0", "|V8", "<M8[s]", [("a", "<f8")], "x", 3]),
+        "fortran_order": st.booleans() | st.integers(0, 2),
+        "shape": st.lists(st.integers(-2, 4) | st.integers(), max_size=3).map(tuple)
+                 | st.sampled_from([COUNTS_SHAPE, (120,)]),
+    }).map(repr))  # fmt: skip
+    head = text.encode("latin1", "replace") + b"\n"
+    data_bytes = members[name][128:] if data.draw(st.booleans()) else data.draw(st.binary(max_size=64))
+    members[name] = b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + data_bytes
+    attempt(write(folder / "npy.cbn", members), folder)
+
+
+def test_the_fuzzers_reach_usable_models(folder):
+    for file in FILES.values():
+        assert attempt(write(folder / "good.cbn", file["members"]), folder)
+        (folder / "good.cbn").write_bytes(file["bytes"])
+        assert attempt(folder / "good.cbn", folder)
