@@ -271,8 +271,7 @@ def test_missing_members(saved, tmp_path):
     assert set(members) == {"header.json", "counts_0.npy", "calibration_0.npy"}
     for name in members:
         refused(write(tmp_path / "a.cbn", members | {name: None}), "not a cbn model" if "header" in name else name)
-    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        use(cbn.load(write(tmp_path / "a.cbn", members, compression)), tmp_path / "b.cbn")
+    use(cbn.load(write(tmp_path / "a.cbn", members, zipfile.ZIP_STORED)), tmp_path / "b.cbn")
 
 
 # ---- old files ----
