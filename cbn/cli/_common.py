@@ -343,16 +343,16 @@ def safe_name(text):
 
 
 def file_names(values):
-    """A dict value -> safe file name, all different: "a/b" and "a_b" become "a_b" and "a_b-2"."""
-    names, used = {}, set()
+    """Safe file names of values, all different: "a/b" and "a_b" become "a_b" and "a_b-2"."""
+    names = {}  # in order; a dict, because thousands of names are looked up
     for value in values:
-        name, number = safe_name(value), 1
-        while name in used:
+        stem = name = safe_name(value)
+        number = 1
+        while name in names:
             number += 1
-            name = f"{safe_name(value)}-{number}"
-        used.add(name)
-        names[value] = name
-    return names
+            name = f"{stem}-{number}"
+        names[name] = None
+    return list(names)
 
 
 class Clock:

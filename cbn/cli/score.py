@@ -100,11 +100,10 @@ def cell(value):
 def write_heat_maps(arguments, model, images, rows):
     """One picture per image, all with the model's scale."""
     vmax = model.heat_map_scale()
-    stems = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
-    names = {row["image"]: stems[os.path.splitext(row["image"])[0]] for row in rows}
+    names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
     for i in common.progress(range(len(images)), arguments, len(images), "picture", "heat maps"):
         row = rows[i]
-        path = os.path.join(arguments.heatmap, f"{names[row['image']]}.png")
+        path = os.path.join(arguments.heatmap, f"{names[i]}.png")
         title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
         surprise = model.surprise_map(images[i : i + 1])[0]
         shown = model.binarized_pictures(images[i : i + 1])[0]

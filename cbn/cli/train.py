@@ -221,7 +221,7 @@ def evaluate(arguments, model, test, label):
 def train_all(arguments, model, images, test, calibration, clock):
     labels = np.unique(images.labels).tolist()
     stem, suffix = os.path.splitext(arguments.out)
-    names = common.file_names(labels)
+    names = dict(zip(labels, common.file_names(labels)))
     if calibration is not None and calibration.labels is not None:
         with common.naming("--calibration"):
             calibration_of = {label: calibration.select(label) for label in labels}
