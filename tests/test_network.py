@@ -178,7 +178,7 @@ def test_a_refused_partial_fit_changes_nothing():
 @pytest.mark.parametrize("n", [99, 100, 58, 13])
 def test_prediction_agrees_with_p_values_at_every_rate(n):
     X = grey_images(n + 150, 3, 3)  # few pixels, so that scores tie with calibration scores
-    model = Network(false_alarm_rate=0.5, full_scale=255).fit(X[:n])
+    model = Network(false_alarm_rate=0.5, full_scale=255, n_jobs=1).fit(X[:n])
     new, scores = X, model.score_samples(X)
     brute = np.array([(1 + (model.calibration_scores_ <= s).sum()) / (1 + n) for s in scores])
     for source in ("leave-one-out", "separate images"):

@@ -160,8 +160,8 @@ def test_known_pixels_stay_and_what_the_mask_hides_is_not_used(n_levels):
 def three_ways(model, seed, n=40):
     image, mask = np.zeros(model.image_shape_, np.uint8), np.tri(*model.image_shape_, dtype=bool)
     yield model.sample(n, random_state=seed)
-    yield model.sample(n, method="gibbs", n_steps=4000, random_state=seed)
-    result = model.inpaint(image, mask, n=n, n_sweeps=200, random_state=seed)
+    yield model.sample(n, method="gibbs", n_steps=100, random_state=seed)
+    result = model.inpaint(image, mask, n=n, n_sweeps=20, random_state=seed)
     yield result.samples
     yield result.mean
 
@@ -223,7 +223,7 @@ def test_forms_of_random_state():
      (np.eye(4) * 0.9, {0, 255}), (np.eye(4, dtype=int) * 90, {0, 255})],
 )  # fmt: skip
 def test_samples_come_in_the_scale_of_the_training_images(images, values):
-    model = Network(false_alarm_rate=0.5).fit(images.reshape(4, 2, 2))
+    model = Network(false_alarm_rate=0.5, n_jobs=1).fit(images.reshape(4, 2, 2))
     for drawn in (
         model.sample(200, random_state=0),
         model.sample(200, method="gibbs", n_steps=40_000, random_state=0),
