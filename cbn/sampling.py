@@ -135,7 +135,6 @@ def inpaint(network, layer, binarization, states, mask, n, rounds, n_draws, seed
     missing = np.tile(mask.ravel(), layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
     states = np.repeat(states, n, axis=0)
-    states[:, missing] = 0
     ancestral_states(network, n, seed, num_threads, clamped=(~missing).view(np.uint8), states=states)
     chains = GibbsChains(network, layer, binarization, states, sites, seed, num_threads)
     for sweeps in rounds:
