@@ -34,17 +34,7 @@ CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
 #include "transition_template.h"
 #include "gradient_template.h"
 
-const cbn_kernels cbn_kernels_avx2 = {
-    .name = "avx2",
-    .transpose = transpose_64,
-    .pack_word = pack_word,
-    .count_subsets = count_subsets,
-    .score_block = score_block,
-    .transition_image = transition_image,
-    .gradient_position = gradient_position,
-    .gibbs_group = gibbs_group,
-    .ancestral_group = ancestral_group,
-};
+CBN_KERNEL_SET(avx2);
 #else
 typedef int cbn_no_avx2; /* ISO C wants a declaration in every file */
 #endif

@@ -85,17 +85,7 @@ CBN_FUNCTION inline void factor_small(const uint32_t index[CBN_GROUP], const dou
 #include "transition_template.h"
 #include "gradient_template.h"
 
-const cbn_kernels cbn_kernels_avx512 = {
-    .name = "avx512",
-    .transpose = transpose_64,
-    .pack_word = pack_word,
-    .count_subsets = count_subsets,
-    .score_block = score_block,
-    .transition_image = transition_image,
-    .gradient_position = gradient_position,
-    .gibbs_group = gibbs_group,
-    .ancestral_group = ancestral_group,
-};
+CBN_KERNEL_SET(avx512);
 #else
 typedef int cbn_no_avx512; /* ISO C wants a declaration in every file */
 #endif

@@ -36,14 +36,4 @@ static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
 #include "transition_template.h"
 #include "gradient_template.h"
 
-const cbn_kernels cbn_kernels_generic = {
-    .name = "generic",
-    .transpose = transpose_64,
-    .pack_word = pack_word,
-    .count_subsets = count_subsets,
-    .score_block = score_block,
-    .transition_image = transition_image,
-    .gradient_position = gradient_position,
-    .gibbs_group = gibbs_group,
-    .ancestral_group = ancestral_group,
-};
+CBN_KERNEL_SET(generic);

@@ -91,6 +91,20 @@ typedef struct {
                             uint32_t first_chain, uint32_t *state);
 } cbn_kernels;
 
+/* Defines the set of an instruction set, after the templates. */
+#define CBN_KERNEL_SET(set)                                                                                            \
+    const cbn_kernels cbn_kernels_##set = {                                                                            \
+        .name = #set,                                                                                                  \
+        .transpose = transpose_64,                                                                                     \
+        .pack_word = pack_word,                                                                                        \
+        .count_subsets = count_subsets,                                                                                \
+        .score_block = score_block,                                                                                    \
+        .transition_image = transition_image,                                                                          \
+        .gradient_position = gradient_position,                                                                        \
+        .gibbs_group = gibbs_group,                                                                                    \
+        .ancestral_group = ancestral_group,                                                                            \
+    }
+
 extern const cbn_kernels cbn_kernels_generic;
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CBN_HAVE_X86 1
