@@ -49,6 +49,10 @@ kill()  # it was faster; that is as good a moment as any
 """
 
 
+# A shell that runs the tests in the background makes them, and the programs they start, deaf to Ctrl-C: undo that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """model.cbn of 6 x 5 pixels and its images grey.npy."""
