@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import architecture
-from .architecture import PixelLayer
 
 LOG_PROBABILITY: int
 SURPRISE: int
@@ -19,7 +18,7 @@ STD_FLOOR: float
 class Layer:
     n_nodes: int
     n_rows: int
-    def __init__(self, layer: PixelLayer) -> None: ...
+    def __init__(self, layer: architecture.Layer) -> None: ...
 
 def version() -> str: ...
 def instruction_set() -> str: ...

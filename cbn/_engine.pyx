@@ -33,7 +33,7 @@ cdef int expect(name, int64_t found, int64_t wanted) except -1:
 
 
 cdef class Layer:
-    """A ``cbn_layer`` made from a ``cbn.architecture.PixelLayer``; it keeps the arrays alive."""
+    """A ``cbn_layer`` made from a ``cbn.architecture.Layer``; it keeps the arrays alive."""
 
     cdef cbn_layer c
     cdef readonly int64_t n_nodes, n_rows

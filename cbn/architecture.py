@@ -33,8 +33,8 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class PixelLayer:
-    """The layer of binarized pixels: one channel per threshold, and its relations.
+class Layer:
+    """A grid of binary nodes with its relations: pixels (a channel per threshold) or features (a channel per kernel).
 
     A node is (channel, row, column) with index ``(channel * height + row) * width + column``. Relations are kept in
     the order of their child; the j-th relation of a channel is bit j of the row index of its tables.
@@ -196,4 +196,4 @@ def pixel_layer(height, width, offsets, n_thresholds=1):
         relations += [Relation(c, c, int(dy), int(dx)) for dy, dx in offsets]
         if c > 0:
             relations.append(Relation(c, c - 1, 0, 0, required=True))
-    return PixelLayer(n_thresholds, height, width, tuple(relations))
+    return Layer(n_thresholds, height, width, tuple(relations))

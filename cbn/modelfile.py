@@ -31,7 +31,7 @@ import numpy as np
 from . import __version__, scoring
 from . import _validation as validation
 from ._files import atomic_write
-from .architecture import PixelLayer, check_table_size
+from .architecture import Layer, check_table_size
 from .binarization import Binarization, check_thresholds
 from .classifier import ConvolutionalBayesianNetworkClassifier
 from .exceptions import CbnError, ModelFileError
@@ -258,7 +258,7 @@ def _restore_network(archive, description, i, arguments):
     model.check_arguments()
     if model.random_state is not None:
         validation.check_seed(model.random_state)
-    layer = PixelLayer.from_dict(description["layer"])
+    layer = Layer.from_dict(description["layer"])
     check_table_size(layer, "relations")
     full_scale = description["full_scale"]
     if type(full_scale) is not int or full_scale not in (1, 255):

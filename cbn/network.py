@@ -69,7 +69,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         Images by table row and state; all that is learned is a function of them.
     n_images_ : int
     image_shape_ : (height, width)
-    layer_ : cbn.architecture.PixelLayer
+    layer_ : cbn.architecture.Layer
     binarizer_ : cbn.binarization.Binarization
         Thresholds and full scale.
     binarization_ : str

@@ -36,7 +36,7 @@ class GibbsChains:
     Parameters
     ----------
     network : CountedNetwork
-    layer : PixelLayer
+    layer : Layer
     binarization : Binarization
     states : ndarray, (n_chains, nodes) uint8
         Start of the chains; changed in place.

@@ -24,7 +24,7 @@ class CountedNetwork:
 
     Parameters
     ----------
-    layer : cbn.architecture.PixelLayer
+    layer : cbn.architecture.Layer
     counts : ndarray, (rows, 2) int64
     pseudocount : float
     """

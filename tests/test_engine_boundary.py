@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cbn import _engine
-from cbn.architecture import PixelLayer, Relation, pixel_layer
+from cbn.architecture import Layer, Relation, pixel_layer
 
 ROOT = Path(__file__).parents[1]
 LAYER = pixel_layer(3, 4, ((-1, 0), (0, -1)))
@@ -106,10 +106,10 @@ def test_scalars_are_checked():
 )
 def test_layers_that_are_no_network_are_refused(relations):
     with pytest.raises(ValueError):
-        PixelLayer(1, 3, 4, relations)
+        Layer(1, 3, 4, relations)
 
     class Unchecked:
-        """What PixelLayer would be without its own check: the engine must not rely on it."""
+        """What Layer would be without its own check: the engine must not rely on it."""
 
         channels, height, width = 1, 3, 4
 
@@ -127,11 +127,11 @@ def test_layers_that_are_no_network_are_refused(relations):
 def test_layer_sizes():
     for sizes in [(0, 3, 3), (1, 0, 3), (1, 3, -1)]:
         with pytest.raises(ValueError):
-            PixelLayer(*sizes)
+            Layer(*sizes)
     layer = pixel_layer(3, 4, ((-1, 0),), 2)
     assert (layer.n_nodes, layer.n_rows) == (24, 12 * 2 + 12 * 4)
     assert [layer.table_begin(node) for node in (0, 1, 11, 12, 13)] == [0, 2, 22, 24, 28]
-    assert PixelLayer.from_dict(layer.to_dict()) == layer
+    assert Layer.from_dict(layer.to_dict()) == layer
 
 
 def test_only_the_module_is_exported():

@@ -9,7 +9,7 @@ from engines import ALL
 from reference import LOG_PROBABILITY, NORMALIZED, SURPRISE, VARIANCE
 from scipy.stats import chisquare
 
-from cbn.architecture import PixelLayer, Relation, pixel_layer
+from cbn.architecture import Layer, Relation, pixel_layer
 
 THESIS_OFFSETS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 pytestmark = pytest.mark.parametrize("engine", ALL, ids=repr)
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("engine", ALL, ids=repr)
 
 def two_pixels():
     """One row of two pixels, the left one the parent. 5 images: 00, 00, 01, 10, 11."""
-    layer = PixelLayer(1, 1, 2, (Relation(0, 0, 0, -1),))
+    layer = Layer(1, 1, 2, (Relation(0, 0, 0, -1),))
     return layer, np.array([[0, 0], [0, 0], [0, 1], [1, 0], [1, 1]], np.uint8)
 
 

@@ -12,7 +12,7 @@ from reference.layer import possible_rows, row_index, table_of
 from reference.transition import activations, pooling_windows
 
 from cbn import _engine
-from cbn.architecture import PixelLayer, Relation, Transition
+from cbn.architecture import Layer, Relation, Transition
 
 
 def random_transition(rng, in_channels, height, width, kernels, size, pool):
@@ -95,7 +95,7 @@ def hidden_problem(seed, n=150):
     relations = (
         Relation(0, 1, -2, 0), Relation(0, 0, 0, -2), Relation(1, 2, -2, 2), Relation(2, 0, -2, -2), Relation(2, 2, 0, -1),
     )  # fmt: skip
-    layer = PixelLayer(3, transition.height, transition.width, relations)
+    layer = Layer(3, transition.height, transition.width, relations)
     return transition, layer, planes, forward(TWIN, transition, planes, n), n
 
 
@@ -121,7 +121,7 @@ def test_relation_gains_refuse():
     for candidate in [(0, 0, 0, 0), (0, 0, 1, 0), (3, 0, -1, 0), (0, 3, -1, 0), (0, 1, -2, 0)]:
         with pytest.raises(ValueError):
             gains(PATHS[0], layer, planes, n, [candidate])
-    full = PixelLayer(1, 30, 5, tuple(Relation(0, 0, -dy, 0) for dy in range(1, 11)))
+    full = Layer(1, 30, 5, tuple(Relation(0, 0, -dy, 0) for dy in range(1, 11)))
     with pytest.raises(ValueError):
         gains(PATHS[0], full, np.zeros((150, 3), np.uint64), n, [(0, 0, 0, -1)])
 
@@ -134,7 +134,7 @@ def test_gradient_equals_the_twin(shape):
     planes = TWIN.planes((rng.random((n, shape[0] * shape[1] * shape[2])) < 0.4).astype(np.uint8), [0])
     out = forward(TWIN, transition, planes, n)
     relations = (Relation(0, 1, -2, 0), Relation(0, 0, 0, -2), Relation(1, 2, -2, 2), Relation(2, 0, -2, -2))
-    layer = PixelLayer(transition.out_channels, transition.height, transition.width, relations)
+    layer = Layer(transition.out_channels, transition.height, transition.width, relations)
     expected = gradient(TWIN, transition, layer, planes, out, n)
     first = gradient(PATHS[0], transition, layer, planes, out, n)
     for path in PATHS:

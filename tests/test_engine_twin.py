@@ -11,7 +11,7 @@ from engines import PATHS, TWIN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbn.architecture import PixelLayer, Relation, pixel_layer
+from cbn.architecture import Layer, Relation, pixel_layer
 
 THREADS = (1, 2, 3, 7)
 KINDS = range(4)
@@ -28,7 +28,7 @@ def layers(draw, max_parents=8):
         earlier += [(p, 0, 0) for p in range(child)]
         chosen = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=max_parents))
         relations += [Relation(child, *place) for place in chosen]
-    return PixelLayer(channels, height, width, tuple(relations))
+    return Layer(channels, height, width, tuple(relations))
 
 
 @st.composite
@@ -126,7 +126,7 @@ def test_many_children_do_not_underflow():
     """A node whose flip multiplies dozens of tiny probabilities still gets its exact odds."""
     channels = 60
     relations = tuple(Relation(c, 0, 0, 0) for c in range(1, channels))
-    layer = PixelLayer(channels, 1, 1, relations)
+    layer = Layer(channels, 1, 1, relations)
     states = np.zeros((1, channels), np.uint8)
     counts = TWIN.counts(layer, TWIN.planes(states, [0]), 1)
     counts *= 10**8  # p(child = 1 | 0) is 1e-8, against 1/2 for a parent that is 1

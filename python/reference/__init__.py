@@ -2,7 +2,7 @@
 """The NumPy twin of the engine: the same functions, names and argument order as ``cbn._engine``, written to be read.
 
 One file per C file of ``src_c``. Every function fills the arrays that its caller gives it, as the engine does, and takes
-``num_threads`` only to have the same signature. Layers are ``cbn.architecture.PixelLayer``.
+``num_threads`` only to have the same signature. Layers are ``cbn.architecture.Layer``.
 """
 
 from .ancestral import sample_ancestral

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from cbn.architecture import PixelLayer, Relation
+from cbn.architecture import Layer, Relation
 
 from .counts import count
 from .layer import possible_rows, table_of
@@ -27,7 +27,7 @@ def relation_gains(layer, planes, n_images, candidates, bic_change, num_threads=
     """bic_change[i] = BIC with the relation candidates[i] = (child, parent, dy, dx) minus BIC without; by refitting."""
 
     def value(relations):
-        trial = PixelLayer(layer.channels, layer.height, layer.width, relations)
+        trial = Layer(layer.channels, layer.height, layer.width, relations)
         counts = np.empty((trial.n_rows, 2), np.int64)
         count(trial, planes, n_images, counts)
         return bic(trial, counts)[2]
