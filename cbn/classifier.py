@@ -106,6 +106,10 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _learn(self, X, y, known):
         """Adds images to the known networks (label -> network), which stay as they are if anything is refused."""
+        if self.preset == "hidden":
+            raise ValueError(
+                "preset: 'hidden' has layers whose product is no probability, which Bayes' rule needs; use 'pixel'"
+            )
         if self.image_shape is not None:
             validation.check_shape(self.image_shape)
         images = validation.as_images(X, image_shape=self.image_shape_ if known else self.image_shape)

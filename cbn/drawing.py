@@ -59,7 +59,7 @@ class DrawingMixin:
             if return_mixing:
                 raise ValueError("return_mixing: ancestral samples are independent; use it with method='gibbs'")
             threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
-            states = sampling.ancestral_states(self._network, n, seed, threads)
+            states = sampling.ancestral_states(self._network.pixels, n, seed, threads)
             return self.binarizer_.pictures(states, self.image_shape_)
         n_steps = validation.check_integer(n_steps, "n_steps", 8, 2**62)
         recorder = sampling.Recorder(n_draws := draws_of(n, n_steps))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Model files: a zip of ``header.json`` and plain ``.npy`` arrays. Never pickle; every size is checked before use.
+"""Model files: a zip of ``header.json`` and plain ``.npy`` arrays.
 
 Header, version 1
 -----------------
@@ -13,38 +13,34 @@ package      version of cbn that wrote the file
 
 Arrays: ``counts_<i>.npy`` int64 (rows, 2) and, uncompressed, ``calibration_<i>.npy`` float64 (n,) of network i. The same model gives the
 same bytes: no times, fixed order, sorted keys.
+
+Version 2, written for networks with hidden layers and for arguments that version 1 does not know: a network's description
+may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``, l from 1, and have
+``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
 """
 
-import io
-import json
-import math
 import numbers
-import struct
-import tokenize
-import warnings
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from . import __version__, scoring
 from . import _validation as validation
-from ._files import atomic_write
-from .architecture import Layer, check_table_size
+from ._archive import read_archive, read_array, write_archive
+from .architecture import HiddenLayer, Layer, check_table_size, geometry
 from .binarization import Binarization, check_thresholds
 from .classifier import ConvolutionalBayesianNetworkClassifier
-from .exceptions import CbnError, ModelFileError
+from .layered import LayeredNetwork
+from .layerfile import describe_trained, read_trained, trained_arrays
 from .network import ConvolutionalBayesianNetwork
+from .presets import resolve
 
-FORMAT, VERSION = "cbn-model", 1
-MAX_HEADER_BYTES = 4 * 2**20
-# What json, zipfile, zlib and numpy raise on damaged input.
-_DAMAGE = (ValueError, KeyError, TypeError, EOFError, OverflowError, AttributeError, RecursionError, NotImplementedError,
-           RuntimeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
-           UnicodeError)  # fmt: skip
-
-
+FORMAT, VERSION = "cbn-model", 2
+# Constructor arguments that files of version 1 have; others are written where they differ from their default.
+V1_ARGUMENTS = (
+    "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
+    "random_state", "class_prior",
+)  # fmt: skip
 def save(model, path):
     """Write a fitted estimator or classifier to ``path``, complete or not at all.
 
@@ -58,32 +54,28 @@ def save(model, path):
         labels = [{"class": label} for label in model.classes_.tolist()]
     else:
         kind, networks, labels = "network", [model], [{}]
+    arguments = _arguments(model)
+    descriptions = [{**_describe(network), **label} for network, label in zip(networks, labels)]
+    plain = set(arguments) <= set(V1_ARGUMENTS) and not any("hidden" in d for d in descriptions)
     header = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": 1 if plain else 2,
         "kind": kind,
         "package": __version__,
-        # the number of threads belongs to the machine, not to the model
-        "arguments": {
-            name: _plain(value) for name, value in model.get_params(deep=False).items() if name != "n_jobs"
-        },
-        "networks": [{**_describe(network), **label} for network, label in zip(networks, labels)],
+        "arguments": arguments,
+        "networks": descriptions,
     }
-    try:
-        members = {"header.json": json.dumps(header, indent=1, sort_keys=True, allow_nan=False).encode()}
-    except (TypeError, ValueError) as error:
-        raise CbnError(f"provenance_: {error}; keep only what JSON can hold") from None
+    arrays, stored = {}, set()
     for i, network in enumerate(networks):
-        members[f"counts_{i}.npy"] = _npy(network.counts_)
-        members[f"calibration_{i}.npy"] = _npy(network.calibration_scores_)
-    buffer = io.BytesIO()  # the file may be a pipe or device, in which a zip cannot seek
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            # scores hardly shrink; stored as they are, their claimed size cannot exceed that of the file
-            method = zipfile.ZIP_STORED if name.startswith("calibration") else zipfile.ZIP_DEFLATED
-            archive.writestr(zipfile.ZipInfo(name), content, method)  # ZipInfo's own time is 1980
-    with atomic_write(path) as file:
-        file.write(buffer.getvalue())
+        arrays[f"counts_{i}"] = network.counts_
+        arrays[f"calibration_{i}"] = network.calibration_scores_
+        stored.add(f"calibration_{i}")
+        for number, trained in enumerate(network.hidden_layers_, start=1):
+            prefix = f"hidden_{i}_{number}"
+            own = trained_arrays(trained, prefix)
+            stored.add(f"{prefix}_curve")
+            arrays |= {**own, f"{prefix}_counts": network._network.networks[number].counts}
+    write_archive(path, header, arrays, stored)
 
 
 def load(path):
@@ -102,22 +94,30 @@ def load(path):
     ModelFileError
         "not a cbn model", "newer than this version" or "damaged: ...".
     """
-    path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            return _read(file, path)
-    except FileNotFoundError:
-        raise ModelFileError(f"{str(path)!r}: no such file; train a model first, for example with cbn-train") from None
-    except IsADirectoryError:
-        raise ModelFileError(f"{str(path)!r}: a folder; give a model file (.cbn)") from None
-    except OSError as error:
-        raise ModelFileError(f"{str(path)!r}: cannot be read: {error.strerror or error}") from None
+    missing = "train a model first, for example with cbn-train"
+    return read_archive(Path(path), "a cbn model", missing, FORMAT, VERSION, _restore)
+
+
+def _arguments(model):
+    """Constructor arguments as JSON. The number of threads belongs to the machine, not to the model."""
+    default = type(model)().get_params(deep=False)
+    return {
+        name: _plain(value)
+        for name, value in model.get_params(deep=False).items()
+        if name != "n_jobs" and (name in V1_ARGUMENTS or not _same(value, default[name]))
+    }
+
+
+def _same(value, default):
+    return value is default or (type(value) is type(default) and isinstance(value, str | int | float | tuple) and value == default)
 
 
 def _plain(value):
-    """A constructor argument as JSON; generators, which are no argument to keep, as null."""
+    """A constructor argument as JSON; generators and kernels, which are no argument to keep, as null."""
     if isinstance(value, np.ndarray | tuple | list):
         return [_plain(v) for v in value]
+    if isinstance(value, HiddenLayer):
+        return [value.kernels, value.kernel_size, value.pool]
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, str | int | float | bool | None):
@@ -126,99 +126,22 @@ def _plain(value):
 
 
 def _describe(network):
-    return {
+    description = {
         "layer": network.layer_.to_dict(),
         "thresholds": list(network.binarizer_.thresholds),
         "full_scale": network.binarizer_.full_scale,
-        "pseudocount": network._network.pseudocount,
+        "pseudocount": network._network.pixels.pseudocount,
         "score": network.score_,
         "n_images": network.n_images_,
         "calibration": network.calibration_,
         "binarization": network.binarization_,
         "provenance": network.provenance_,
     }
-
-
-def _npy(array):
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _read(file, path):
-    try:
-        archive = zipfile.ZipFile(file)
-        info = archive.getinfo("header.json")
-    except _DAMAGE:
-        raise ModelFileError(f"{str(path)!r}: not a cbn model") from None
-    with archive:
-        if info.file_size > MAX_HEADER_BYTES:
-            raise ModelFileError(f"{str(path)!r}: damaged: header of {info.file_size} bytes")
-        try:
-            header = json.loads(_member(archive, info, MAX_HEADER_BYTES), parse_constant=_refuse_constant)
-            known = header["format"] == FORMAT
-            version = header["version"]
-        except _DAMAGE:
-            raise ModelFileError(f"{str(path)!r}: not a cbn model") from None
-        if not known:
-            raise ModelFileError(f"{str(path)!r}: not a cbn model")
-        if type(version) is not int or version < 1:
-            raise ModelFileError(f"{str(path)!r}: damaged: version {str(version)[:40]!r}")
-        if version > VERSION:
-            raise ModelFileError(
-                f"{str(path)!r}: format {version} is newer than this version of cbn ({__version__}): upgrade cbn"
-            )
-        try:
-            return _restore(archive, header)
-        except MemoryError:
-            raise ModelFileError(f"{str(path)!r}: too large for the memory of this machine") from None
-        except _DAMAGE as error:
-            reason = "".join(c for c in " ".join(str(error).split()) if c.isprintable())[:300] or type(error).__name__
-            raise ModelFileError(f"{str(path)!r}: damaged: {reason}") from None
-
-
-def _refuse_constant(name):
-    raise ValueError(f"{name} in the header")
-
-
-def _member(archive, info, size_limit):
-    """The bytes of a member, at most size_limit of them whatever the archive claims."""
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{info.filename} is compressed in another way than cbn does")
-    if info.file_size > size_limit:
-        raise ValueError(f"{info.filename} has {info.file_size} bytes, more than the {size_limit} expected")
-    with archive.open(info) as member:
-        content = member.read(size_limit + 1)
-    if len(content) != info.file_size:
-        raise ValueError(f"{info.filename} has {len(content)} bytes instead of {info.file_size}")
-    return content
-
-
-def _array(archive, name, dtype, shape):
-    """An array whose type and shape (None: any length) are known before its bytes are read."""
-    info = archive.getinfo(name)
-    head = 10 + 256  # magic, version and header of a plain .npy; write_array pads to a multiple of 64
-    item = np.dtype(dtype).itemsize
-    if shape[0] is None:
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise ValueError(f"{name} is compressed, so its size is only a claim")
-        shape = (max(0, (info.file_size - 128) // item), *shape[1:])
-    content = _member(archive, info, math.prod(shape) * item + head)
-    buffer = io.BytesIO(content)
-    if np.lib.format.read_magic(buffer) != (1, 0):
-        raise ValueError(f"{name} is not a version-1 npy file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # NumPy warns of odd headers that it mends; save() writes none
-        try:
-            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(buffer)
-        except Warning:
-            raise ValueError(f"{name} has a header that cbn does not write") from None
-    if found_shape != shape or found_dtype != np.dtype(dtype) or (fortran and len(shape) > 1):
-        raise ValueError(f"{name} holds {found_dtype} {found_shape} instead of {np.dtype(dtype)} {shape}")
-    data = content[buffer.tell() :]
-    if len(data) != math.prod(shape) * item:
-        raise ValueError(f"{name} holds {len(data)} bytes of data instead of {math.prod(shape) * item}")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    if network.hidden_layers_:
+        description["hidden"] = [describe_trained(trained) for trained in network.hidden_layers_]
+        description["scales"] = {name: list(scale) for name, scale in network._network.scales.items()}
+        description["heat_map_scale"] = network.heat_map_scale_
+    return description
 
 
 def _restore(archive, header):
@@ -227,7 +150,10 @@ def _restore(archive, header):
         raise ValueError("the header names no arguments")
     if arguments.get("offsets") is not None:
         arguments["offsets"] = tuple(tuple(pair) for pair in arguments["offsets"])
-    for name in ("threshold", "image_shape", "class_prior"):
+    for name in ("hidden", "forced_relations", "forbidden_relations"):
+        if arguments.get(name) is not None:
+            arguments[name] = tuple(tuple(entry) for entry in arguments[name])
+    for name in ("threshold", "image_shape", "class_prior", "layer_weights", "activation"):
         if isinstance(arguments.get(name), list):
             arguments[name] = tuple(arguments[name])
     descriptions = header["networks"]
@@ -269,19 +195,53 @@ def _restore_network(archive, description, i, arguments):
     n_images = validation.check_integer(description["n_images"], "n_images", 1, 2**62)
     pseudocount = validation.check_real(description["pseudocount"], "pseudocount", 1e-9, 1e9)
     score = validation.check_choice(description["score"], "score", scoring.SCORES)
-    counts = _array(archive, f"counts_{i}.npy", np.int64, (layer.n_rows, 2))
-    network = scoring.CountedNetwork(layer, counts, pseudocount)
-    network.check_counts(n_images)
+    counts = read_array(archive, f"counts_{i}", np.int64, (layer.n_rows, 2))
+    pixels = scoring.CountedNetwork(layer, counts, pseudocount)
+    pixels.check_counts(n_images)
+    network, trained, heat_map_scale = _restore_hidden(archive, description, i, pixels, n_images, model)
     source = validation.check_choice(description["calibration"], "calibration", ("leave-one-out", "separate images"))
-    calibration = _array(archive, f"calibration_{i}.npy", np.float64, (None,))
+    calibration = read_array(archive, f"calibration_{i}", np.float64, (None,))
     if source == "leave-one-out" and len(calibration) > n_images:
         raise ValueError(f"{len(calibration)} leave-one-out scores of {n_images} images")
     if len(calibration) < 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any():
         raise ValueError("calibration scores are not finite numbers in increasing order")
     if not isinstance(description["binarization"], str) or not isinstance(description["provenance"], dict):
         raise ValueError("binarization or provenance of another type")
-    model._set_network(network, binarization, layer, n_images, score)
+    model._set_network(network, trained, binarization, n_images, score)
+    model.heat_map_scale_ = heat_map_scale
     model.binarization_ = description["binarization"]
     model.provenance_ = description["provenance"]
     model._set_calibration(calibration, source)
     return model
+
+
+def _restore_hidden(archive, description, i, pixels, n_images, model):
+    """(LayeredNetwork, trained layers, heat-map scale) of a description with or without hidden layers."""
+    layer = pixels.layer
+    described = description.get("hidden", [])
+    if not isinstance(described, list):
+        raise ValueError("the hidden layers are no list")
+    wanted = tuple(HiddenLayer(d["layer"]["channels"], d["kernel_size"], d["pool"]) for d in described)
+    geometries = geometry(layer.height, layer.width, layer.channels, wanted)
+    networks, transitions, trained = [pixels], [], []
+    for number, entry in enumerate(described, start=1):
+        prefix = f"hidden_{i}_{number}"
+        below, own = geometries[number - 1 : number + 1]
+        found = read_trained(archive, entry, prefix, below, own)
+        check_table_size(found.layer, "relations")
+        counts = read_array(archive, f"{prefix}_counts", np.int64, (found.layer.n_rows, 2))
+        network = scoring.CountedNetwork(found.layer, counts, pixels.pseudocount)
+        network.check_counts(n_images)
+        networks.append(network)
+        transitions.append(found.kernels.transition(below))
+        trained.append(found)
+    if not trained:
+        weight = resolve(model)["layer_weights"][0]
+        return LayeredNetwork(networks, [], geometries, {name: (weight,) for name in scoring.SCORES}), (), None
+    scales = {}
+    for name in scoring.SCORES:
+        scales[name] = tuple(validation.check_real(v, "scales", 0, 1e300) for v in description["scales"][name])
+        if len(scales[name]) != len(networks):
+            raise ValueError(f"{len(scales[name])} scales for {len(networks)} layers")
+    heat_map_scale = validation.check_real(description["heat_map_scale"], "heat_map_scale", -1e300, 1e300)
+    return LayeredNetwork(networks, transitions, geometries, scales), tuple(trained), heat_map_scale

@@ -2,7 +2,6 @@
 """The estimator: a Bayesian network over the pixels of images."""
 
 import hashlib
-import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -11,37 +10,35 @@ from sklearn.utils.validation import check_is_fitted
 from . import _validation as validation
 from . import scoring
 from .architecture import check_table_size, pixel_layer
+from .augmentation import shifted_images
 from .binarization import Binarization, check_thresholds
+from .detection import HEAT_MAP_SHARE, DetectionMixin
 from .drawing import DrawingMixin
-from .exceptions import CalibrationWarning, DataError
-
-# A preset is a name for constructor arguments: what an argument left at None becomes.
-PRESETS = {
-    # thesis section 3.1: parents north-west, north, north-east and west, own table at every pixel
-    "pixel": {
-        "offsets": ((-1, -1), (-1, 0), (-1, 1), (0, -1)),
-        "threshold": 0.3,
-        "pseudocount": 1.0,
-        "score": "log_probability",
-    },
-}
-
-# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below.
-HEAT_MAP_SHARE = 0.999
+from .exceptions import DataError
+from .fitting import count_layers, leave_one_out_scores, map_quantile, train_hidden_layers, training_geometries
+from .kernels import save_kernels
+from .layered import LayeredNetwork
+from .presets import resolve
 
 
-class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
-    """Bayesian network of binarized images with tied parents and a full probability table at every pixel.
+class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, BaseEstimator):
+    """Bayesian network of binarized images: pixels, and layers of convolution features above them.
 
     The probability of an image is the product over its pixels of p(pixel | parents), parents being earlier pixels in
     raster order, so it is normalized over the binarized images (thesis section 3.1, eq. 1 and 2). Images that are
     unlikely, or that surprise more than their pixels' entropy explains, are outliers.
 
+    Hidden layers (thesis section 3.2) are binary features: convolution of the layer below, max pooling, threshold. Their
+    kernels are learned so that features predict each other, and the relations between features are found by BIC. They
+    see further than pixels do and find outliers better. They are functions of the pixels, so all layers together give an
+    energy, not a normalized probability.
+
     Parameters
     ----------
-    preset : {"pixel"}
+    preset : {"pixel", "hidden"}
         Names the values of arguments that are left at None. "pixel" has offsets NW, N, NE and W, threshold 0.3,
-        pseudo-count 1 and score "log_probability".
+        pseudo-count 1, score "log_probability" and no hidden layer; "hidden" has two hidden layers of five 3 x 3 kernels
+        with 2 x 2 pooling, and score "surprise".
     offsets : sequence of (dy, dx), optional
         Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most 16.
         Tables have 2^parents rows at every pixel.
@@ -52,6 +49,36 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         Added to every count before probabilities are made (thesis eq. 2).
     score : {"log_probability", "surprise", "standardized", "normalized"}, optional
         What :meth:`score_samples` returns; see there.
+    hidden : sequence of (kernels, kernel_size, pool) or cbn.architecture.HiddenLayer, optional
+        The hidden layers, the lowest first; () for none.
+    layer_weights : sequence of float, optional
+        Weight of every layer in the scores, the pixels' first; 1 for each by default.
+    max_parents : int
+        At most so many relations for a kernel are searched, 10 at most.
+    forced_relations, forbidden_relations : sequence of (layer, child, parent, dy, dx), optional
+        Relations of hidden layers (1 is the first) that the search begins with, or never takes: kernel ``parent`` at
+        offset (dy, dx) positions is a parent of kernel ``child``.
+    kernels : path or sequence of cbn.kernels.Kernels, optional
+        Kernels to start from in place of drawn ones, see :meth:`save_kernels`; with ``iterations=0`` they stay.
+    initialization : {"random", "promising"}
+        How kernels are drawn: normal weights, or the least correlated of many such kernels.
+    activation : (low, high)
+        The share of active nodes of a drawn kernel lies in this range, as far as the images allow.
+    iterations : int
+        Training steps of every hidden layer: structure search, then a kernel step.
+    learning_rate, momentum : float
+        Of the kernel steps: gradient ascent on thesis eq. 8 in nats per image.
+    normalize_kernels : bool
+        Keep every kernel at Euclidean norm 1.
+    keep_activation : bool
+        Keep every kernel's share of active nodes where it began, by its bias: a kernel that is always on or off
+        predicts nothing.
+    replace_worst : int
+        So many times during the first half of the training the kernel that gains least is replaced by a new one.
+    shift : int
+        Train also on copies of the images moved by up to this many pixels, (2 shift + 1)^2 images in place of one. The
+        leave-one-out scores leave out the image but not its copies, so alarms are then more frequent than
+        ``false_alarm_rate`` says: use :meth:`calibrate` with other images.
     false_alarm_rate : float in (0, 1)
         Share of normal images that :meth:`predict` may call outliers.
     image_shape : (height, width), optional
@@ -61,15 +88,19 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
     n_jobs : int, optional
         Threads; None is all cores. Results do not depend on it.
     random_state : int, NumPy generator or None
-        Seed of :meth:`sample` and :meth:`inpaint` when they are given none.
+        Seed of the kernels, and of :meth:`sample` and :meth:`inpaint` when they are given none.
 
     Attributes
     ----------
     counts_ : ndarray, (rows, 2) int64
-        Images by table row and state; all that is learned is a function of them.
+        Images by table row and state of the pixel layer; its probabilities are a function of them.
     n_images_ : int
     image_shape_ : (height, width)
+        Images counted, shifted copies included.
     layer_ : cbn.architecture.Layer
+        The pixel layer and its relations.
+    hidden_layers_ : tuple of cbn.training.TrainedLayer
+        Kernels, relations with their BIC changes, and learning curve of every hidden layer.
     binarizer_ : cbn.binarization.Binarization
         Thresholds and full scale.
     binarization_ : str
@@ -102,6 +133,21 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         threshold=None,
         pseudocount=None,
         score=None,
+        hidden=None,
+        layer_weights=None,
+        max_parents=6,
+        forced_relations=None,
+        forbidden_relations=None,
+        kernels=None,
+        initialization="random",
+        activation=(0.3, 0.6),
+        iterations=50,
+        learning_rate=0.008,
+        momentum=0.9,
+        normalize_kernels=True,
+        keep_activation=True,
+        replace_worst=0,
+        shift=0,
         false_alarm_rate=0.01,
         image_shape=None,
         full_scale=None,
@@ -113,6 +159,21 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         self.threshold = threshold
         self.pseudocount = pseudocount
         self.score = score
+        self.hidden = hidden
+        self.layer_weights = layer_weights
+        self.max_parents = max_parents
+        self.forced_relations = forced_relations
+        self.forbidden_relations = forbidden_relations
+        self.kernels = kernels
+        self.initialization = initialization
+        self.activation = activation
+        self.iterations = iterations
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.normalize_kernels = normalize_kernels
+        self.keep_activation = keep_activation
+        self.replace_worst = replace_worst
+        self.shift = shift
         self.false_alarm_rate = false_alarm_rate
         self.image_shape = image_shape
         self.full_scale = full_scale
@@ -126,7 +187,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
 
     # ---- training ----
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, progress=None, checkpoint=None, resume=False):
         """Learn from normal images, and calibrate the threshold on their leave-one-out scores.
 
         Parameters
@@ -134,6 +195,12 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         X : array-like, (n, height, width) or flat (n, height * width)
             bool, integers 0..255, or floats in [0, 1]; flat images are square unless ``image_shape`` says otherwise.
         y : ignored
+        progress : callable, optional
+            Called with a :class:`cbn.training.TrainingState` after every iteration of a hidden layer.
+        checkpoint : path, optional
+            File to write after every iteration; it is removed at the end.
+        resume : bool
+            Go on from ``checkpoint`` if it is there; the result has the same bytes as that of an uninterrupted fit.
 
         Returns
         -------
@@ -143,58 +210,85 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         ------
         DataError
             Images that cannot be used: shape, type, range, NaN.
+        ModelFileError
+            A checkpoint of other images or arguments, or a damaged one.
         ValueError
-            A constructor argument outside its range.
+            A constructor argument outside its range, or a hidden layer that does not fit the images.
+        KeyboardInterrupt
+            The model is then fitted with the best hidden layers so far.
         """
-        setting = self._resolved()
+        setting = resolve(self)
         images = validation.as_images(X, image_shape=self.image_shape)
         full_scale = validation.full_scale_of(images) if self.full_scale is None else int(self.full_scale)
         if self.full_scale == 1:
             validation.check_full_scale(images, full_scale)
+        _check_labels(y, images)
         thresholds = check_thresholds(setting["threshold"], full_scale)
         binarization = Binarization(thresholds, full_scale)
         layer = pixel_layer(*images.shape[1:], setting["offsets"], binarization.channels)
         check_table_size(layer, "offsets")
-        return self._learn(images, y, setting, binarization, layer, None)
+        geometries = training_geometries(setting, images.shape[1:], binarization.channels)
+        threads = validation.check_threads(self.n_jobs)
+        counted = shifted_images(images, setting["shift"])
+        planes = binarization.planes(counted, threads)
+        digest = hashlib.sha256(planes).hexdigest()
+        trained, interrupted = train_hidden_layers(
+            setting, geometries, planes, len(counted), lambda: validation.check_seed(self.random_state), digest, threads,
+            progress=progress, checkpoint=checkpoint, resume=resume,
+        )  # fmt: skip
+        network = count_layers(layer, trained, geometries, planes, len(counted), setting["pseudocount"], threads)
+        self._finish(network, trained, binarization, images, len(counted), setting, digest)
+        if interrupted:
+            raise KeyboardInterrupt
+        return self
 
     def partial_fit(self, X, y=None):
-        """Add images to what was learned; ``fit(A).partial_fit(B)`` has exactly the counts of ``fit(A and B)``.
+        """Add images to what was learned; kernels and relations stay as they are.
 
-        The threshold is calibrated again, on the leave-one-out scores of the images of this call under all counts.
-        The first call is the same as :meth:`fit`; parameters and errors are those of :meth:`fit`.
+        Without hidden layers ``fit(A).partial_fit(B)`` has exactly the counts of ``fit(A and B)``. The threshold is
+        calibrated again, on the leave-one-out scores of the images of this call under all counts. The first call is the
+        same as :meth:`fit`; parameters and errors are those of :meth:`fit`.
         """
         if not hasattr(self, "counts_"):
             return self.fit(X, y)
-        setting = self._resolved()
+        setting = resolve(self)
         images = self._images(X)
-        return self._learn(images, y, setting, self.binarizer_, self.layer_, self.counts_)
-
-    def _learn(self, images, y, setting, binarization, layer, earlier_counts):
-        """Counts the images on top of earlier counts (or None), and sets every learned attribute."""
-        if hasattr(y, "__len__") and len(y) != len(images):
-            raise DataError(f"y: {len(y)} labels for {len(images)} images")
+        _check_labels(y, images)
         threads = validation.check_threads(self.n_jobs)
-        planes = binarization.planes(images, threads)
-        network = scoring.CountedNetwork.from_planes(layer, planes, len(images), setting["pseudocount"], threads)
+        counted = shifted_images(images, setting["shift"])
+        planes = self.binarizer_.planes(counted, threads)
         digest = hashlib.sha256(planes)
-        n_images = len(images)
-        if earlier_counts is not None:
-            network.add(earlier_counts)
-            n_images += self.n_images_
-            digest.update(self.provenance_.get("data_sha256", "").encode())
-        loo_scores = network.score(planes, len(images), setting["score"], threads, leave_one_out=True)
-        self._set_network(network, binarization, layer, n_images, setting["score"])
-        self.binarization_ = binarization.describe()
-        self.provenance_ = {"data_sha256": digest.hexdigest()}
-        self._set_calibration(loo_scores, "leave-one-out")
-        self.threshold_at(self.false_alarm_rate)  # warns of too few images
+        digest.update(self.provenance_.get("data_sha256", "").encode())
+        network = count_layers(
+            self.layer_, self.hidden_layers_, self._network.geometries, planes, len(counted), setting["pseudocount"], threads
+        )
+        for own, earlier in zip(network.networks, self._network.networks):
+            own.add(earlier.counts)
+        n_images = self.n_images_ + len(counted)
+        self._finish(network, self.hidden_layers_, self.binarizer_, images, n_images, setting, digest.hexdigest())
         return self
 
-    def _set_network(self, network, binarization, layer, n_images, score):
-        self._network, self.binarizer_, self.score_ = network, binarization, score
-        self.layer_, self.counts_, self.n_images_ = layer, network.counts, n_images
-        self.image_shape_ = (layer.height, layer.width)
-        self.n_features_in_ = layer.n_positions
+    def _finish(self, network, trained, binarization, images, n_images, setting, digest):
+        """Calibrates a counted network on images that are among the counted ones, and sets every learned attribute."""
+        threads = validation.check_threads(self.n_jobs)
+        planes = network.planes(binarization.planes(images, threads), len(images), threads)
+        weights = setting["layer_weights"]
+        loo_scores = leave_one_out_scores(network, weights, planes, len(images), setting["score"], threads)
+        self.heat_map_scale_ = None
+        if trained:
+            self.heat_map_scale_ = map_quantile(network, planes, len(images), HEAT_MAP_SHARE, threads)
+        self._set_network(network, trained, binarization, n_images, setting["score"])
+        self.binarization_ = binarization.describe()
+        self.provenance_ = {"data_sha256": digest}
+        self._set_calibration(loo_scores, "leave-one-out")
+        self.threshold_at(self.false_alarm_rate)  # warns of too few images
+
+    def _set_network(self, network, trained, binarization, n_images, score):
+        self._network, self.hidden_layers_ = network, tuple(trained)
+        self.binarizer_, self.score_, self.n_images_ = binarization, score, n_images
+        self.layer_, self.counts_ = network.pixels.layer, network.pixels.counts
+        self.image_shape_ = (self.layer_.height, self.layer_.width)
+        self.n_features_in_ = self.layer_.n_positions
 
     def calibrate(self, X):
         """Take the threshold from normal images that had no part in training: p-values are then exactly valid.
@@ -215,147 +309,7 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
 
     def check_arguments(self):
         """Raises ValueError for a constructor argument outside its range, as :meth:`fit` would."""
-        check_thresholds(self._resolved()["threshold"], self.full_scale or 255)
-
-    def _resolved(self):
-        """The constructor arguments checked, those at None taken from the preset."""
-        preset = PRESETS[validation.check_choice(self.preset, "preset", PRESETS)]
-        chosen = {name: getattr(self, name) if getattr(self, name) is not None else preset[name] for name in preset}
-        chosen["offsets"] = validation.check_offsets(chosen["offsets"])
-        chosen["pseudocount"] = validation.check_real(chosen["pseudocount"], "pseudocount", 1e-9, 1e9)
-        validation.check_choice(chosen["score"], "score", scoring.SCORES)
-        validation.check_real(self.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
-        validation.check_threads(self.n_jobs)
-        if isinstance(self.full_scale, bool | np.ndarray) or self.full_scale not in (None, 1, 255):
-            raise ValueError(f"full_scale: {self.full_scale!r}; give 1, 255 or None")
-        if self.image_shape is not None:
-            validation.check_shape(self.image_shape)
-        return chosen
-
-    # ---- scores ----
-
-    def _images(self, X, name="X"):
-        check_is_fitted(self, "counts_")
-        images = validation.as_images(X, name=name, image_shape=self.image_shape_)
-        validation.check_full_scale(images, self.binarizer_.full_scale, name)
-        return images
-
-    def _scores(self, images, score):
-        threads = validation.check_threads(self.n_jobs)
-        return self._network.score(self.binarizer_.planes(images, threads), len(images), score, threads)
-
-    def score_samples(self, X, score=None):
-        """Score of every image; higher is more normal.
-
-        Parameters
-        ----------
-        X : array-like, (n, height, width) or flat
-        score : str, optional
-            One of the scores below; the constructor's (or the preset's) by default.
-
-            - "log_probability": log p(image) in nats (thesis eq. 1), under the rule ``binarization_``.
-            - "surprise": minus the sum of (-log p - entropy of the pixel given its parents), nats. Images of few
-              strokes are likely under every model; this takes that advantage away.
-            - "standardized": minus the surprise divided by the standard deviation that the model expects of it.
-            - "normalized": minus the sum of \\|-log p - mean\\| / standard deviation, both of that pixel's -log p over
-              the training images, the deviation at least 0.01 nats (thesis eq. 14, 15).
-
-        Returns
-        -------
-        scores : ndarray, (n,) float64
-        """
-        images = self._images(X)
-        score = self.score_ if score is None else validation.check_choice(score, "score", scoring.SCORES)
-        return self._scores(images, score)
-
-    def decision_function(self, X):
-        """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X):
-        """+1 for normal images, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
-        return np.where(self.score_samples(X) < self.offset_, -1, 1)
-
-    def p_values(self, X):
-        """Conformal p-values (n,) float64: small for outliers.
-
-        With a separate calibration set (:meth:`calibrate`), a normal image exchangeable with that set has
-        P(p <= a) <= a for every a, whatever the data: the false-alarm rate is guaranteed. With the leave-one-out
-        scores of the training images (the default) no image is set aside, but the guarantee is only approximate: it
-        is close where one image changes the counts little.
-        """
-        return self.p_values_of(self.score_samples(X))
-
-    def p_values_of(self, scores):
-        """Conformal p-values of given scores."""
-        check_is_fitted(self, "counts_")
-        return scoring.conformal_p_values(scores, self.calibration_scores_)
-
-    def threshold_at(self, false_alarm_rate):
-        """The score below which images are outliers at a rate; -inf, with a warning, if too few calibration images."""
-        check_is_fitted(self, "counts_")
-        rate = validation.check_real(false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
-        threshold = scoring.alarm_threshold(self.calibration_scores_, rate)
-        if threshold == -np.inf:
-            n = len(self.calibration_scores_)
-            needed = int(np.ceil(1 / rate)) - 1
-            warnings.warn(
-                f"{n} calibration images allow no alarm at a false-alarm rate of {rate:g}: at least {needed} are needed, "
-                "or a higher rate",
-                CalibrationWarning,
-                stacklevel=3,
-            )
-        return threshold
-
-    def surprise_map(self, X):
-        """Surprise of every pixel, nats: (n, height, width) float64; each map sums to the image's surprise.
-
-        0 is what the model expects of the pixel; large values are where the image is an outlier. Several thresholds
-        are summed into their pixel.
-        """
-        images = self._images(X)
-        threads = validation.check_threads(self.n_jobs)
-        maps = self._network.surprise_maps(self.binarizer_.planes(images, threads), len(images), threads)
-        return maps.reshape(len(images), self.layer_.channels, *self.image_shape_).sum(axis=1)
-
-    def heat_map_scale(self):
-        """Upper end of the heat-map scale, nats: 99.9 % of all node surprises in training lie below. One per model."""
-        check_is_fitted(self, "counts_")
-        quantile = self._network.surprise_quantile(HEAT_MAP_SHARE, validation.check_threads(self.n_jobs))
-        return max(quantile, 0.01)
-
-    def node_statistics(self):
-        """What training saw at every node: share of ones, and mean -log p in nats; both (channels, height, width)."""
-        check_is_fitted(self, "counts_")
-        shape = self.layer_.channels, *self.image_shape_
-        ones, nats = self._network.node_means(validation.check_threads(self.n_jobs))
-        return ones.reshape(shape), nats.reshape(shape)
-
-    def binarized_pictures(self, X):
-        """The images as the model sees them: (n, height, width) uint8, values as :meth:`sample` returns them."""
-        images = self._images(X)
-        states = self.binarizer_.states(images, validation.check_threads(self.n_jobs))
-        return self.binarizer_.pictures(states, self.image_shape_)
-
-    def bic_terms(self):
-        """(log-likelihood at maximum likelihood in nats, number of free parameters, BIC) of the training images."""
-        check_is_fitted(self, "counts_")
-        return self._network.bic()
-
-    def bic(self, X=None):
-        """Bayesian information criterion of the training images, or of X under the same parents; smaller is better.
-
-        ``n_parameters * ln(n) - 2 log-likelihood`` at maximum likelihood (thesis eq. 3), float.
-        """
-        if X is None:
-            return self.bic_terms()[2]
-        images = self._images(X)
-        threads = validation.check_threads(self.n_jobs)
-        planes = self.binarizer_.planes(images, threads)
-        network = scoring.CountedNetwork.from_planes(
-            self.layer_, planes, len(images), self._network.pseudocount, threads
-        )
-        return network.bic()[2]
+        check_thresholds(resolve(self)["threshold"], self.full_scale or 255)
 
     # ---- files ----
 
@@ -366,13 +320,39 @@ class ConvolutionalBayesianNetwork(DrawingMixin, OutlierMixin, BaseEstimator):
         check_is_fitted(self, "counts_")
         save(self, path)
 
+    def save_kernels(self, path):
+        """Write the kernels of the hidden layers alone (.npz), to be given as the argument ``kernels``.
+
+        Raises
+        ------
+        ValueError
+            The model has no hidden layer.
+        """
+        check_is_fitted(self, "counts_")
+        if not self.hidden_layers_:
+            raise ValueError("save_kernels: the model has no hidden layers; fit one with preset='hidden'")
+        save_kernels([trained.kernels for trained in self.hidden_layers_], path)
+
     def __getstate__(self):
         state = dict(super().__getstate__())
-        if "_network" in state:  # tables and the engine's layer are made again from the counts
-            state["_network"] = self._network.pseudocount
+        if "_network" in state:  # tables and the engine's layers are made again from the counts
+            network = self._network
+            counts = [own.counts for own in network.networks[1:]]
+            state["_network"] = network.pixels.pseudocount, counts, network.geometries, network.scales
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if "_network" in state:
-            self._network = scoring.CountedNetwork(self.layer_, self.counts_, state["_network"])
+            pseudocount, counts, geometries, scales = state["_network"]
+            layers = [self.layer_, *(trained.layer for trained in self.hidden_layers_)]
+            networks = [
+                scoring.CountedNetwork(layer, own, pseudocount) for layer, own in zip(layers, [self.counts_, *counts])
+            ]
+            transitions = [t.kernels.transition(below) for t, below in zip(self.hidden_layers_, geometries)]
+            self._network = LayeredNetwork(networks, transitions, geometries, scales)
+
+
+def _check_labels(y, images):
+    if hasattr(y, "__len__") and len(y) != len(images):
+        raise DataError(f"y: {len(y)} labels for {len(images)} images")

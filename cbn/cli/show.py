@@ -29,7 +29,7 @@ def show(arguments):
         "image_shape": list(model.image_shape_),
         "binarization": model.binarization_,
         "n_images": model.n_images_,
-        "pseudocount": model._network.pseudocount,
+        "pseudocount": model._network.pixels.pseudocount,
         "relations": [[r.child, r.parent, r.dy, r.dx] for r in model.layer_.relations],
         "n_parameters": n_parameters,
         "log_likelihood": log_likelihood,
@@ -56,7 +56,7 @@ def show(arguments):
     print(f"density          normalized over the binarized images ({model.binarization_})")
     print(f"trained on       {model.n_images_:,} images ({model.provenance_.get('source', 'source not recorded')})")
     print(f"parents (dy,dx)  {parents or 'none'}{' and the lower threshold' if channels > 1 else ''}")
-    print(f"parameters       {n_parameters:,}, pseudo-count {model._network.pseudocount:g}, BIC {bic:,.0f}")
+    print(f"parameters       {n_parameters:,}, pseudo-count {model._network.pixels.pseudocount:g}, BIC {bic:,.0f}")
     print(
         f"threshold        {model.score_} {model.offset_:.6g} at false-alarm rate {model.false_alarm_rate:g}, "
         f"from {len(model.calibration_scores_):,} {model.calibration_} scores"

@@ -299,7 +299,7 @@ def dry_run(arguments, model, images):
     start = time.perf_counter()
     trial.fit(images.images[:n_trial])
     seconds = (time.perf_counter() - start) * max(1, len(images) / n_trial)
-    _, n_parameters, _ = trial._network.bic()
+    _, n_parameters, _ = trial.bic_terms()
     tables = trial.counts_.nbytes
     planes = trial.layer_.n_nodes * -(-len(images) // 64) * 8
     result = {

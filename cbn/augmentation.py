@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""More training images from the ones there are: shifted copies."""
+
+import numpy as np
+
+
+def shifted_images(images, shift):
+    """The images and their copies moved by up to ``shift`` pixels; what moves in is 0, what moves out is lost.
+
+    Parameters
+    ----------
+    images : ndarray, (n, height, width)
+    shift : int
+        0 returns the images themselves.
+
+    Returns
+    -------
+    ndarray, (n * (2 shift + 1)^2, height, width) of the same type, the unmoved images first
+    """
+    if shift == 0:
+        return images
+    n, height, width = images.shape
+    moves = [(dy, dx) for dy in range(-shift, shift + 1) for dx in range(-shift, shift + 1)]
+    moves.sort(key=lambda move: move != (0, 0))  # a stable sort: the unmoved first
+    copies = np.zeros((len(moves), *images.shape), images.dtype)
+    for copy, (dy, dx) in zip(copies, moves):
+        if abs(dy) < height and abs(dx) < width:
+            to = copy[:, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+            to[:] = images[:, max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+    return copies.reshape(-1, height, width)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The methods of the estimator that judge images: scores, thresholds, p-values, surprise maps, explanations, BIC."""
+
+import warnings
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from . import _validation as validation
+from . import scoring
+from .exceptions import CalibrationWarning, DataError
+from .explanation import explain_image
+
+# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below.
+HEAT_MAP_SHARE = 0.999
+
+
+class DetectionMixin:
+    """Scores and what follows from them, for an estimator with a fitted network."""
+
+    def _images(self, X, name="X"):
+        check_is_fitted(self, "counts_")
+        images = validation.as_images(X, name=name, image_shape=self.image_shape_)
+        validation.check_full_scale(images, self.binarizer_.full_scale, name)
+        return images
+
+    def _scores(self, images, score):
+        return self._network.combine(self._layer_scores(images, score), score)
+
+    def _layer_scores(self, images, score):
+        planes, threads = self._planes(images)
+        return self._network.layer_scores(planes, len(images), score, threads)
+
+    def _planes(self, images):
+        """Bit-planes of every layer, and the number of threads."""
+        threads = validation.check_threads(self.n_jobs)
+        return self._network.planes(self.binarizer_.planes(images, threads), len(images), threads), threads
+
+    def score_samples(self, X, score=None):
+        """Score of every image; higher is more normal.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+        score : str, optional
+            One of the scores below; the constructor's (or the preset's) by default.
+
+            - "log_probability": log p(image) in nats (thesis eq. 1), under the rule ``binarization_``.
+            - "surprise": minus the sum of (-log p - entropy of the pixel given its parents), nats. Images of few
+              strokes are likely under every model; this takes that advantage away.
+            - "standardized": minus the surprise divided by the standard deviation that the model expects of it.
+            - "normalized": minus the sum of \\|-log p - mean\\| / standard deviation, both of that pixel's -log p over
+              the training images, the deviation at least 0.01 nats (thesis eq. 14, 15).
+
+            With hidden layers the score is the sum over layers of weight x score, each brought to the spread that the
+            pixel layer's has over the training images, so that no layer drowns the others. "log_probability" is then
+            an energy in nats of the pixel layer, no normalized probability; :meth:`layer_scores` has its parts.
+
+        Returns
+        -------
+        scores : ndarray, (n,) float64
+        """
+        images = self._images(X)
+        return self._scores(images, self._score_name(score))
+
+    def layer_scores(self, X, score=None):
+        """The score of every layer before they are combined: (n, layers) float64, the pixel layer first.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+        score : str, optional
+            As in :meth:`score_samples`. Column 0 of "log_probability" is the normalized log p(image) in nats.
+        """
+        images = self._images(X)
+        return self._layer_scores(images, self._score_name(score))
+
+    def _score_name(self, score):
+        return self.score_ if score is None else validation.check_choice(score, "score", scoring.SCORES)
+
+    def decision_function(self, X):
+        """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """+1 for normal images, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
+        return np.where(self.score_samples(X) < self.offset_, -1, 1)
+
+    def p_values(self, X):
+        """Conformal p-values (n,) float64: small for outliers.
+
+        With a separate calibration set (:meth:`calibrate`), a normal image exchangeable with that set has
+        P(p <= a) <= a for every a, whatever the data: the false-alarm rate is guaranteed. With the leave-one-out
+        scores of the training images (the default) no image is set aside, but the guarantee is only approximate: it
+        is close where one image changes the counts little.
+        """
+        return self.p_values_of(self.score_samples(X))
+
+    def p_values_of(self, scores):
+        """Conformal p-values of given scores."""
+        check_is_fitted(self, "counts_")
+        return scoring.conformal_p_values(scores, self.calibration_scores_)
+
+    def threshold_at(self, false_alarm_rate):
+        """The score below which images are outliers at a rate; -inf, with a warning, if too few calibration images."""
+        check_is_fitted(self, "counts_")
+        rate = validation.check_real(false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
+        threshold = scoring.alarm_threshold(self.calibration_scores_, rate)
+        if threshold == -np.inf:
+            n = len(self.calibration_scores_)
+            needed = int(np.ceil(1 / rate)) - 1
+            warnings.warn(
+                f"{n} calibration images allow no alarm at a false-alarm rate of {rate:g}: at least {needed} are needed, "
+                "or a higher rate",
+                CalibrationWarning,
+                stacklevel=3,
+            )
+        return threshold
+
+    def surprise_map(self, X):
+        """Surprise of every pixel, nats: (n, height, width) float64; each map sums to the image's surprise.
+
+        0 is what the model expects of the pixel; large values are where the image is an outlier. Several thresholds
+        are summed into their pixel. A hidden node's surprise is spread evenly over the pixels that it is a function of.
+        """
+        images = self._images(X)
+        planes, threads = self._planes(images)
+        return self._network.surprise_maps(planes, len(images), threads)
+
+    def explain(self, image, n=10):
+        """The nodes that surprise most in an image: what was expected there, and how often training saw it.
+
+        Parameters
+        ----------
+        image : array-like, (height, width)
+        n : int
+            Number of nodes.
+
+        Returns
+        -------
+        list of cbn.explanation.NodeSurprise, the most surprising first; ``str()`` of each is a sentence
+        """
+        image = validation.as_array(image, "image")
+        if image.ndim != 2:
+            raise DataError(f"image: shape {image.shape}; give one image of (height, width)")
+        images = self._images(image[None], name="image")
+        planes, threads = self._planes(images)
+        n = validation.check_integer(n, "n", 1, 2**30)
+        return explain_image(self._network, planes, n, self.binarizer_.thresholds, threads)
+
+    def heat_map_scale(self):
+        """Upper end of the heat-map scale, nats: 99.9 % of all pixels' surprises in training lie below. One per model."""
+        check_is_fitted(self, "counts_")
+        if self.heat_map_scale_ is not None:
+            return max(self.heat_map_scale_, 0.01)
+        quantile = self._network.pixels.surprise_quantile(HEAT_MAP_SHARE, validation.check_threads(self.n_jobs))
+        return max(self._network.scales["surprise"][0] * quantile, 0.01)
+
+    def node_statistics(self, layer=0):
+        """What training saw at every node of a layer: share of ones, and mean -log p in nats.
+
+        Parameters
+        ----------
+        layer : int
+            0 are the pixels.
+
+        Returns
+        -------
+        ones, nats : ndarray, both (channels, height, width) float64
+        """
+        check_is_fitted(self, "counts_")
+        layer = validation.check_integer(layer, "layer", 0, len(self._network) - 1)
+        network = self._network.networks[layer]
+        shape = network.layer.channels, network.layer.height, network.layer.width
+        ones, nats = network.node_means(validation.check_threads(self.n_jobs))
+        return ones.reshape(shape), nats.reshape(shape)
+
+    def binarized_pictures(self, X):
+        """The images as the model sees them: (n, height, width) uint8, values as :meth:`sample` returns them."""
+        images = self._images(X)
+        states = self.binarizer_.states(images, validation.check_threads(self.n_jobs))
+        return self.binarizer_.pictures(states, self.image_shape_)
+
+    def bic_terms(self):
+        """(log-likelihood at maximum likelihood in nats, number of free parameters, BIC) of the training images.
+
+        With hidden layers each is the sum over the layers.
+        """
+        check_is_fitted(self, "counts_")
+        return self._sum_of_terms(self._network.networks)
+
+    @staticmethod
+    def _sum_of_terms(networks):
+        terms = [network.bic() for network in networks]
+        return tuple(sum(column) for column in zip(*terms))
+
+    def bic(self, X=None):
+        """Bayesian information criterion of the training images, or of X under the same relations; smaller is better.
+
+        ``n_parameters * ln(n) - 2 log-likelihood`` at maximum likelihood (thesis eq. 3), float.
+        """
+        if X is None:
+            return self.bic_terms()[2]
+        images = self._images(X)
+        planes, threads = self._planes(images)
+        networks = [
+            scoring.CountedNetwork.from_planes(network.layer, own, len(images), network.pseudocount, threads)
+            for network, own in zip(self._network.networks, planes)
+        ]
+        return self._sum_of_terms(networks)[2]

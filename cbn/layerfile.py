@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Trained hidden layers as part of a model file or checkpoint: a description for its header, and arrays.
+
+Description: ``layer`` (sizes, relations), ``kernel_size``, ``pool``, ``steps`` (the search: child, parent, dy, dx, change of
+the BIC), ``best`` (iteration). Arrays, all float64: ``<prefix>_weights`` (kernels, channels, size, size), ``<prefix>_bias``
+(kernels,) and, uncompressed, ``<prefix>_curve`` (iterations, 3 + kernels): gain, BIC, relations, share of active nodes.
+"""
+
+import numpy as np
+
+from ._archive import read_array
+from .architecture import Layer, Relation
+from .kernels import Kernels, check_kernels
+from .structure import RelationStep
+from .training import CurvePoint, TrainedLayer
+
+
+def describe_trained(trained):
+    """The description of a TrainedLayer."""
+    relations = [(step.relation, step.bic_change) for step in trained.steps]
+    return {
+        "layer": trained.layer.to_dict(),
+        "kernel_size": trained.kernels.weights.shape[2],
+        "pool": trained.kernels.pool,
+        "steps": [[r.child, r.parent, r.dy, r.dx, change] for r, change in relations],
+        "best": trained.best,
+    }
+
+
+def trained_arrays(trained, prefix):
+    """The arrays of a TrainedLayer by name."""
+    curve = [(p.gain, p.bic, p.relations, *p.activation) for p in trained.curve]
+    return {
+        f"{prefix}_weights": trained.kernels.weights,
+        f"{prefix}_bias": trained.kernels.bias,
+        f"{prefix}_curve": np.array(curve, np.float64).reshape(len(curve), -1),
+    }
+
+
+def read_trained(archive, description, prefix, below, own):
+    """The TrainedLayer of a description and arrays that fit the geometries of the layer below and its own.
+
+    Anything else raises one of the exceptions in DAMAGE.
+    """
+    layer = Layer.from_dict(description["layer"])
+    if (layer.channels, layer.height, layer.width) != (own.channels, own.height, own.width):
+        raise ValueError(f"a hidden layer of {layer.height} x {layer.width} where {own.height} x {own.width} fits")
+    kernels = read_kernels(archive, description, prefix, below, own)
+    curve = read_array(archive, f"{prefix}_curve", np.float64, (None, 3 + own.channels))
+    if not np.isfinite(curve).all():
+        raise ValueError("a learning curve holds NaN or infinity")
+    points = tuple(CurvePoint(gain, bic, tuple(shares), int(n)) for gain, bic, n, *shares in curve.tolist())
+    steps = []
+    for child, parent, dy, dx, change in description["steps"]:
+        relation = Relation(*(_integer(v) for v in (child, parent, dy, dx)))
+        if relation not in layer.relations or not isinstance(change, float | int):
+            raise ValueError("a step of the search is not among the relations")
+        steps.append(RelationStep(relation, float(change)))
+    best = _integer(description["best"])
+    if not 0 <= best < len(points):
+        raise ValueError(f"iteration {best} of a learning curve of {len(points)}")
+    return TrainedLayer(kernels, layer, tuple(steps), points, best)
+
+
+def read_kernels(archive, description, prefix, below, own):
+    """Kernels from <prefix>_weights and <prefix>_bias."""
+    size = _integer(description["kernel_size"])
+    weights = read_array(archive, f"{prefix}_weights", np.float64, (own.channels, below.channels, size, size))
+    bias = read_array(archive, f"{prefix}_bias", np.float64, (own.channels,))
+    return check_kernels([Kernels(weights, bias, _integer(description["pool"]))], prefix)[0]
+
+
+def _integer(value):
+    if type(value) is not int or abs(value) > 2**30:
+        raise ValueError(f"{value!r} is not a whole number below 2^30")
+    return value

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Presets of the estimator, and the check of its constructor arguments."""
+
+import numpy as np
+
+from . import _validation as validation
+from . import scoring
+from .architecture import MAX_SEARCH_PARENTS, HiddenLayer, Relation
+from .exceptions import DataError
+from .kernels import INITIALIZATIONS, Kernels, check_kernels, load_kernels
+
+# A preset is a name for constructor arguments: what an argument left at None becomes.
+PRESETS = {
+    # thesis section 3.1: parents north-west, north, north-east and west, own table at every pixel
+    "pixel": {
+        "offsets": ((-1, -1), (-1, 0), (-1, 1), (0, -1)),
+        "threshold": 0.3,
+        "pseudocount": 1.0,
+        "score": "log_probability",
+        "hidden": (),
+    },
+    # thesis section 3.2: two transitions of five 3 x 3 kernels with 2 x 2 pooling above the same pixels
+    "hidden": {
+        "offsets": ((-1, -1), (-1, 0), (-1, 1), (0, -1)),
+        "threshold": 0.3,
+        "pseudocount": 1.0,
+        "score": "surprise",
+        "hidden": (HiddenLayer(5, 3, 2), HiddenLayer(5, 3, 2)),
+    },
+}
+
+
+def resolve(model):
+    """The constructor arguments of an estimator checked, those at None taken from its preset.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and what it may be.
+    """
+    preset = PRESETS[validation.check_choice(model.preset, "preset", PRESETS)]
+    chosen = {name: getattr(model, name) if getattr(model, name) is not None else preset[name] for name in preset}
+    chosen["offsets"] = validation.check_offsets(chosen["offsets"])
+    chosen["pseudocount"] = validation.check_real(chosen["pseudocount"], "pseudocount", 1e-9, 1e9)
+    validation.check_choice(chosen["score"], "score", scoring.SCORES)
+    validation.check_real(model.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
+    validation.check_threads(model.n_jobs)
+    if isinstance(model.full_scale, bool | np.ndarray) or model.full_scale not in (None, 1, 255):
+        raise ValueError(f"full_scale: {model.full_scale!r}; give 1, 255 or None")
+    if model.image_shape is not None:
+        validation.check_shape(model.image_shape)
+    chosen["hidden"] = _hidden_layers(chosen["hidden"])
+    chosen["layer_weights"] = _layer_weights(model.layer_weights, 1 + len(chosen["hidden"]))
+    chosen["max_parents"] = validation.check_integer(model.max_parents, "max_parents", 0, MAX_SEARCH_PARENTS)
+    chosen["iterations"] = validation.check_integer(model.iterations, "iterations", 0, 10**6)
+    chosen["learning_rate"] = validation.check_real(model.learning_rate, "learning_rate", 0, 1e6)
+    momentum = validation.check_real(model.momentum, "momentum", 0, 1)
+    if momentum == 1:
+        raise ValueError("momentum: 1 never forgets a step; give a number below 1, such as 0.9")
+    chosen["momentum"] = momentum
+    for name in ("normalize_kernels", "keep_activation"):
+        if not isinstance(getattr(model, name), bool | np.bool_):
+            raise ValueError(f"{name}: {getattr(model, name)!r}; give True or False")
+        chosen[name] = bool(getattr(model, name))
+    chosen["initialization"] = validation.check_choice(model.initialization, "initialization", INITIALIZATIONS)
+    chosen["activation"] = _activation(model.activation)
+    chosen["replace_worst"] = validation.check_integer(model.replace_worst, "replace_worst", 0, 10**6)
+    chosen["shift"] = validation.check_integer(model.shift, "shift", 0, 8)
+    n_hidden = len(chosen["hidden"])
+    for name in ("forced_relations", "forbidden_relations"):
+        chosen[name] = _relations(getattr(model, name), name, chosen["hidden"])
+    chosen["kernels"] = _kernels(model.kernels, n_hidden)
+    return chosen
+
+
+def _hidden_layers(hidden):
+    """HiddenLayer of every entry: one already, or (kernels, kernel_size, pool)."""
+    try:
+        entries = tuple(hidden)
+    except TypeError:
+        raise ValueError(f"hidden: {hidden!r}; give one (kernels, kernel_size, pool) for each layer") from None
+    layers = []
+    for entry in entries:
+        if not isinstance(entry, HiddenLayer):
+            try:
+                kernels, kernel_size, pool = entry
+            except (TypeError, ValueError):
+                raise ValueError(f"hidden: {entry!r}; give (kernels, kernel_size, pool), such as (5, 3, 2)") from None
+            entry = HiddenLayer(kernels, kernel_size, pool)
+        layers.append(entry)
+    return tuple(layers)
+
+
+def _layer_weights(weights, n_layers):
+    if weights is None:
+        return (1.0,) * n_layers
+    try:
+        values = tuple(validation.check_real(w, "layer_weights", 0, 1e9) for w in weights)
+    except TypeError:
+        values = ()
+    if len(values) != n_layers or not any(values):
+        raise ValueError(f"layer_weights: {weights!r}; give {n_layers} numbers from 0 on, not all 0, the pixels' first")
+    return values
+
+
+def _activation(activation):
+    try:
+        low, high = activation
+    except (TypeError, ValueError):
+        raise ValueError(f"activation: {activation!r}; give (low, high), such as (0.3, 0.6)") from None
+    low, high = (validation.check_real(v, "activation", 0, 1, open_ends=True) for v in (low, high))
+    if low > high:
+        raise ValueError(f"activation: low {low:g} is above high {high:g}")
+    return low, high
+
+
+def _relations(relations, name, hidden):
+    """One tuple of Relation for every hidden layer, from (layer, child, parent, dy, dx); layer 1 is the first hidden."""
+    by_layer = tuple([] for _ in hidden)
+    for entry in relations or ():
+        try:
+            layer, child, parent, dy, dx = (validation.check_integer(v, name, -(2**20), 2**20) for v in entry)
+        except TypeError:
+            layer = 0
+        except ValueError:
+            layer = 0
+        if not 1 <= layer <= len(hidden):
+            raise ValueError(
+                f"{name}: {entry!r}; give (layer, child, parent, dy, dx) of whole numbers, layers from 1 to {len(hidden)}"
+            )
+        channels = hidden[layer - 1].kernels
+        if not (0 <= child < channels and 0 <= parent < channels):
+            raise ValueError(f"{name}: {entry!r}; layer {layer} has kernels 0 to {channels - 1}")
+        if (dy, dx) >= (0, 0):
+            raise ValueError(f"{name}: {entry!r}; a parent is in a row above (dy < 0), or left in the same row (dx < 0)")
+        if Relation(child, parent, dy, dx) in by_layer[layer - 1]:
+            raise ValueError(f"{name}: {entry!r} is given twice")
+        by_layer[layer - 1].append(Relation(child, parent, dy, dx))
+    return tuple(tuple(layer) for layer in by_layer)
+
+
+def _kernels(kernels, n_hidden):
+    """Kernels to start from: a tuple of Kernels, of a file name or of Kernels; () for None."""
+    if kernels is None:
+        return ()
+    if isinstance(kernels, str) or hasattr(kernels, "__fspath__"):
+        try:
+            found = load_kernels(kernels)
+        except DataError as error:
+            raise DataError(f"kernels: {error}") from None
+    else:
+        found = tuple(kernels)
+        if not all(isinstance(k, Kernels) for k in found):
+            raise ValueError("kernels: give the name of a file of kernels, or a sequence of cbn.kernels.Kernels")
+        found = check_kernels(found, "kernels")
+    if len(found) > n_hidden:
+        raise ValueError(f"kernels: for {len(found)} hidden layers, but there are {n_hidden}")
+    return found
+
+
+def check_kernel_shapes(kernels, hidden, geometries):
+    """Refuses given kernels that do not fit the layers. Raises ValueError."""
+    for number, (given, wanted, below) in enumerate(zip(kernels, hidden, geometries), start=1):
+        needed = wanted.kernels, below.channels, wanted.kernel_size, wanted.kernel_size
+        if given.weights.shape != needed or given.pool != wanted.pool:
+            raise ValueError(
+                f"kernels: those of layer {number} have shape {given.weights.shape} and pooling {given.pool}, but {needed} "
+                f"and {wanted.pool} are needed: give the same `hidden`, or other kernels"
+            )
