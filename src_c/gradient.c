@@ -92,7 +92,7 @@ static int sizes_of(const cbn_transition *transition, const cbn_layer *layer, in
     sizes->sums = sizes->histogram / 2; /* 32-bit numbers; the size is a multiple of CBN_LANES */
     sizes->derived = 0;
     for (int c = 0; c < layer->channels; c++) sizes->derived += derived_size(layer, c);
-    sizes->thread = 64 * (plan.image_words + cbn_nodes(layer));
+    sizes->thread = 64 * cbn_nodes(layer) + (cbn_window_runs_size(&plan) + 3) / 4;
     sizes->all = sizes->sums + sizes->derived + CBN_GRADIENT_PARTS * sizes->histogram + num_threads * sizes->thread;
     return sizes->all > INT64_MAX / 8 ? CBN_E_SIZE : CBN_OK;
 }
@@ -159,18 +159,23 @@ int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer
         thread = omp_get_thread_num();
 #endif
         double *by_state = own + thread * sizes.thread;
-        uint64_t *rows = (uint64_t *)(by_state + 64 * n_nodes);
+        uint16_t *runs = (uint16_t *)(by_state + 64 * n_nodes);
         for (int64_t w = n_words * part / CBN_GRADIENT_PARTS; w < n_words * (part + 1) / CBN_GRADIENT_PARTS; w++) {
             const int n = n_images - 64 * w < 64 ? (int)(n_images - 64 * w) : 64;
             state_gradient(kernels, layer, planes_out, n_words, w, derived, by_state);
-            cbn_window_rows(kernels, &plan, planes_in, n_words, w, rows);
-            for (int64_t p = 0; p < positions; p++)
-                kernels->gradient_position(&plan, rows, n, (int)(p / layer->width), (int)(p % layer->width), sharpness,
-                                           by_state + 64 * p, 64 * positions, histograms + part * sizes.histogram);
+            for (int y = 0; y < layer->height; y++) {
+                kernels->window_runs(&plan, planes_in, n_words, w, y, runs);
+                for (int x = 0; x < layer->width; x++)
+                    kernels->gradient_position(&plan, runs, x, n, sharpness,
+                                               by_state + 64 * ((int64_t)y * layer->width + x), 64 * positions,
+                                               histograms + part * sizes.histogram);
+            }
         }
     }
     for (int part = 1; part < CBN_GRADIENT_PARTS; part++)
         for (int64_t i = 0; i < sizes.histogram; i++) histograms[i] += histograms[part * sizes.histogram + i];
+    if (transition->in_channels * plan.chunks == 1)
+        kernels->multiply_slope(plan.sums, sizes.histogram, sharpness, histograms);
     collect(&plan, histograms, weights, bias);
     return CBN_OK;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Convolution, max pooling and threshold on bits. Threads own runs of plane words, that is of 64 images: the images of a
- * word become rows of bits, the sums of every window are looked up (see kernels.h), and the bits of the layer above are
- * collected into one word per node.
+ * Convolution, max pooling and threshold on bits. Threads own plane words, that is 64 images: row by row of the layer
+ * above, pixels become runs, runs become windows, and what every kernel says of a window is looked up (see kernels.h).
  */
 #include "windows.h"
 
@@ -33,10 +32,7 @@ static int64_t shared_bytes(const cbn_window_plan *plan) {
     return (cbn_window_sums_size(plan) * 4 + ((int64_t)8 << plan->bits) + 63) / 64 * 64;
 }
 
-static int64_t thread_bytes(const cbn_window_plan *plan) {
-    const int64_t positions = (int64_t)plan->height * plan->width;
-    return (8 * (64 * plan->image_words + positions * (1 + plan->transition->out_channels)) + 63) / 64 * 64;
-}
+static int64_t thread_bytes(const cbn_window_plan *plan) { return (2 * cbn_window_runs_size(plan) + 63) / 64 * 64; }
 
 int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes) {
     CBN_TRY(cbn_transition_check(transition));
@@ -50,19 +46,20 @@ int cbn_transition_workspace_size(const cbn_transition *transition, int num_thre
 }
 
 static void forward_word(const cbn_kernels *kernels, const cbn_window_plan *plan, const uint64_t *planes_in,
-                         int64_t n_images, int64_t word, uint64_t *planes_out, uint64_t *scratch) {
+                         int64_t n_images, int64_t word, uint64_t *planes_out, uint16_t *runs) {
     const int64_t n_words = cbn_plane_words(n_images), positions = (int64_t)plan->height * plan->width;
-    const int n_kernels = plan->transition->out_channels;
-    const int64_t n = n_images - 64 * word < 64 ? n_images - 64 * word : 64;
-    uint64_t *rows = scratch, *fired = rows + 64 * plan->image_words, *nodes = fired + positions;
-    cbn_window_rows(kernels, plan, planes_in, n_words, word, rows);
-    memset(nodes, 0, sizeof *nodes * (size_t)(positions * n_kernels));
-    for (int64_t i = 0; i < n; i++) {
-        kernels->transition_image(plan, rows + i * plan->image_words, fired);
-        for (int64_t p = 0; p < positions; p++)
-            for (int k = 0; k < n_kernels; k++) nodes[k * positions + p] |= (fired[p] >> k & 1) << i;
+    const int64_t n = n_images - 64 * word;
+    const uint64_t there = n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0;
+    for (int y = 0; y < plan->height; y++) {
+        kernels->window_runs(plan, planes_in, n_words, word, y, runs);
+        for (int x = 0; x < plan->width; x++) {
+            uint64_t fired[64];
+            kernels->transition_position(plan, runs, x, fired);
+            const int64_t position = (int64_t)y * plan->width + x;
+            for (int k = 0; k < plan->transition->out_channels; k++)
+                planes_out[(k * positions + position) * n_words + word] = fired[k] & there;
+        }
     }
-    for (int64_t v = 0; v < positions * n_kernels; v++) planes_out[v * n_words + word] = nodes[v];
 }
 
 int cbn_transition_forward(const cbn_transition *transition, const uint64_t *planes_in, int64_t n_images,
@@ -86,7 +83,7 @@ int cbn_transition_forward(const cbn_transition *transition, const uint64_t *pla
 #ifdef _OPENMP
         thread = omp_get_thread_num();
 #endif
-        forward_word(kernels, &plan, planes_in, n_images, w, planes_out, (uint64_t *)(own + thread * per_thread));
+        forward_word(kernels, &plan, planes_in, n_images, w, planes_out, (uint16_t *)(own + thread * per_thread));
     }
     return CBN_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Look-up tables of window sums, and bit-planes turned into rows of bits per image. */
+/* Sizes and look-up tables of window sums. */
 #include "windows.h"
 
 cbn_window_plan cbn_window_plan_of(const cbn_transition *transition) {
@@ -13,8 +13,8 @@ cbn_window_plan cbn_window_plan_of(const cbn_transition *transition) {
     plan.chunks = (size + plan.chunk_rows - 1) / plan.chunk_rows;
     plan.bits = plan.chunk_rows * size;
     plan.lanes = (transition->out_channels + CBN_LANES - 1) / CBN_LANES * CBN_LANES;
-    plan.row_words = (transition->in_width + 63) / 64 + 1;
-    plan.image_words = (int64_t)transition->in_channels * transition->in_height * plan.row_words;
+    plan.run_rows = transition->pool + size - 1;
+    plan.run_columns = plan.width * transition->pool;
     return plan;
 }
 
@@ -53,16 +53,6 @@ void cbn_window_fill(cbn_window_plan *plan) {
         }
 }
 
-void cbn_window_rows(const cbn_kernels *kernels, const cbn_window_plan *plan, const uint64_t *planes, int64_t n_words,
-                     int64_t word, uint64_t *rows) {
-    const cbn_transition *t = plan->transition;
-    const int64_t n_rows = (int64_t)t->in_channels * t->in_height;
-    uint64_t m[64];
-    for (int64_t r = 0; r < n_rows; r++)
-        for (int part = 0; part < plan->row_words; part++) {
-            const int64_t first = 64 * (int64_t)part, left = t->in_width - first;
-            for (int64_t x = 0; x < 64; x++) m[x] = x < left ? planes[(r * t->in_width + first + x) * n_words + word] : 0;
-            if (left > 0) kernels->transpose(m);
-            for (int64_t i = 0; i < 64; i++) rows[i * plan->image_words + r * plan->row_words + part] = m[i];
-        }
+int64_t cbn_window_runs_size(const cbn_window_plan *plan) {
+    return 64 * (int64_t)plan->transition->in_channels * plan->run_rows * plan->run_columns;
 }

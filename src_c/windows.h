@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Set-up shared by the transition and its gradient: look-up tables of window sums, images as rows of bits. */
+/* Set-up shared by the transition and its gradient: sizes, and look-up tables of window sums. */
 #ifndef CBN_WINDOWS_H
 #define CBN_WINDOWS_H
 
@@ -11,8 +11,7 @@ cbn_window_plan cbn_window_plan_of(const cbn_transition *transition);
 int64_t cbn_window_sums_size(const cbn_window_plan *plan);
 /* Fills plan->sums and, where it is not NULL, plan->fire. */
 void cbn_window_fill(cbn_window_plan *plan);
-/* rows (64, image_words): the images of one word of the planes, one bit per pixel. */
-void cbn_window_rows(const cbn_kernels *kernels, const cbn_window_plan *plan, const uint64_t *planes, int64_t n_words,
-                     int64_t word, uint64_t *rows);
+/* 16-bit numbers that window_runs fills. */
+int64_t cbn_window_runs_size(const cbn_window_plan *plan);
 
 #endif

@@ -36,50 +36,53 @@ CBN_FUNCTION inline double exp_negative(double x) {
 }
 
 /* factor[i] *= derivative of 1 / (1 + exp(-sharpness s)) at s = sum[i] / CBN_WEIGHT_ONE */
-CBN_FUNCTION void multiply_slope(const int32_t sum[64], double sharpness, double factor[64]) {
+CBN_FUNCTION void multiply_slope(const int32_t *sum, int64_t n, double sharpness, double *factor) {
     const double scale = sharpness / CBN_WEIGHT_ONE;
-    for (int i = 0; i < 64; i++) {
+    for (int64_t i = 0; i < n; i++) {
         const double s = scale * (double)sum[i], e = exp_negative(s < 0 ? s : -s);
         factor[i] *= sharpness * e / ((1.0 + e) * (1.0 + e));
     }
 }
 
-/*
- * Adds the factors of up to n_images images at position (y, x). by_state: [kernel][64] of dL/dz with `stride` doubles
- * between kernels; overwritten. histogram: as plan->sums, of doubles.
- */
-CBN_FUNCTION void gradient_position(const cbn_window_plan *plan, const uint64_t *rows, int n_images, int y, int x,
+/* See kernels.h. best, won: of every image and kernel the largest sum and its window, the first of equals in raster
+ * order of the pooling window. */
+CBN_FUNCTION void gradient_position(const cbn_window_plan *plan, const uint16_t *runs, int x, int n_images,
                                     double sharpness, double *by_state, int64_t stride, double *histogram) {
     const cbn_transition *t = plan->transition;
-    const int n_chunks = t->in_channels * plan->chunks, pool = t->pool;
-    int32_t best[CBN_MAX_KERNELS][64];
-    int32_t window_of[CBN_MAX_KERNELS][64]; /* the winner, in raster order of the pooling window; the first of equals */
-    for (int i = 0; i < n_images; i++) {
-        const uint64_t *image = rows + i * plan->image_words;
-        for (int w = 0; w < pool * pool; w++) {
-            const int32_t *chunk[CBN_MAX_KERNELS * CBN_MAX_KERNEL_SIZE];
-            window_chunks(plan, image, y * pool + w / pool, x * pool + w % pool, chunk);
-            for (int lane = 0; lane < plan->lanes; lane += CBN_LANES) {
-                int32_t sum[CBN_LANES] = {0};
-                for (int c = 0; c < n_chunks; c++)
-                    for (int k = 0; k < CBN_LANES; k++) sum[k] += chunk[c][lane + k];
-                for (int k = 0; k < CBN_LANES; k++)
-                    if (w == 0 || sum[k] > best[lane + k][i]) {
-                        best[lane + k][i] = sum[k];
-                        window_of[lane + k][i] = w;
-                    }
+    const int64_t per_channel = 64 * (int64_t)plan->run_rows * plan->run_columns;
+    const int n_windows = t->pool * t->pool, one_chunk = t->in_channels * plan->chunks == 1;
+    for (int lane = 0; lane < plan->lanes; lane += CBN_LANES) {
+        const int n = t->out_channels - lane < CBN_LANES ? t->out_channels - lane : CBN_LANES;
+        int32_t sum[64][CBN_LANES], best[64][CBN_LANES], won[64][CBN_LANES] = {{0}};
+        window_sums(plan, runs, 0, x * t->pool, lane, best);
+        for (int w = 1; w < n_windows; w++) {
+            window_sums(plan, runs, w / t->pool, x * t->pool + w % t->pool, lane, sum);
+            for (int i = 0; i < 64; i++)
+                for (int k = 0; k < CBN_LANES; k++) {
+                    won[i][k] = sum[i][k] > best[i][k] ? w : won[i][k];
+                    best[i][k] = sum[i][k] > best[i][k] ? sum[i][k] : best[i][k];
+                }
+        }
+        int32_t window_of[CBN_LANES][64]; /* won, kernel by kernel */
+        for (int k = 0; k < n; k++) {
+            for (int i = 0; i < 64; i++) window_of[k][i] = won[i][k];
+            if (one_chunk) continue;
+            int32_t own[64];
+            for (int i = 0; i < 64; i++) own[i] = best[i][k];
+            multiply_slope(own, 64, sharpness, by_state + (lane + k) * stride);
+        }
+        double *table = histogram + lane;
+        for (int c = 0; c < t->in_channels; c++)
+            for (int j = 0; j < plan->chunks; j++, table += (int64_t)plan->lanes << plan->bits) {
+                uint16_t index[64], state[CBN_LANES][64];
+                for (int w = 0; w < n_windows; w++) {
+                    window_index(plan, runs + c * per_channel, j, w / t->pool, x * t->pool + w % t->pool, index);
+                    for (int k = 0; k < n; k++)
+                        for (int i = 0; i < 64; i++) state[k][i] = window_of[k][i] == w ? index[i] : state[k][i];
+                }
+                for (int i = 0; i < n_images; i++)
+                    for (int k = 0; k < n; k++)
+                        table[(int64_t)state[k][i] * plan->lanes + k] += by_state[(lane + k) * stride + i];
             }
-        }
-    }
-    for (int k = 0; k < t->out_channels; k++) {
-        double *factor = by_state + k * stride;
-        for (int i = n_images; i < 64; i++) best[k][i] = 0;
-        multiply_slope(best[k], sharpness, factor);
-        for (int i = 0; i < n_images; i++) {
-            const int32_t *chunk[CBN_MAX_KERNELS * CBN_MAX_KERNEL_SIZE];
-            const int w = window_of[k][i];
-            window_chunks(plan, rows + i * plan->image_words, y * pool + w / pool, x * pool + w % pool, chunk);
-            for (int c = 0; c < n_chunks; c++) histogram[(chunk[c] - plan->sums) + k] += factor[i];
-        }
     }
 }

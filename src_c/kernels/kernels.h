@@ -60,8 +60,8 @@ typedef struct {
     int chunk_rows, chunks; /* window rows in a chunk; chunks per channel */
     int bits;               /* of a full chunk */
     int lanes;              /* kernels, rounded up to groups of CBN_LANES */
-    int row_words;          /* 64-bit words of one row of one image, with one more that is 0 */
-    int64_t image_words;    /* words of one image: in_channels * in_height * row_words */
+    int run_rows;           /* rows below that one row of the layer above sees */
+    int run_columns;        /* windows side by side: width * pool */
     int32_t *sums;          /* [channel * chunks + chunk][1 << bits][lanes] */
     uint64_t *fire;         /* [1 << bits]: kernels above 0; for transitions of one chunk, else NULL */
 } cbn_window_plan;
@@ -79,12 +79,19 @@ typedef struct {
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
-    /* The layer above for one image: fired[y * width + x] bit k = kernel k. rows: the image, image_words words. */
-    void (*transition_image)(const cbn_window_plan *plan, const uint64_t *rows, uint64_t *fired);
-    /* Adds the kernel gradient of up to 64 images at position (y, x) of the layer above to a histogram by window state
-     * (shaped as plan->sums). by_state: dL/dz, [kernel][64] with `stride` between kernels; overwritten. */
-    void (*gradient_position)(const cbn_window_plan *plan, const uint64_t *rows, int n_images, int y, int x,
-                              double sharpness, double *by_state, int64_t stride, double *histogram);
+    /* Runs of pixels of 64 images below row y of the layer above: runs[channel][run_rows][run_columns][64], bit i the
+     * pixel i columns further right, kernel_size of them. */
+    void (*window_runs)(const cbn_window_plan *plan, const uint64_t *planes, int64_t n_words, int64_t word, int y,
+                        uint16_t *runs);
+    /* fired[k] = word of kernel k at column x of the row of the runs. The images beyond the last count as empty. */
+    void (*transition_position)(const cbn_window_plan *plan, const uint16_t *runs, int x, uint64_t fired[64]);
+    /* Adds the kernel gradient of up to 64 images at column x of the row of the runs to a histogram by window state
+     * (shaped as plan->sums). by_state: dL/dz, [kernel][64] with `stride` between kernels; overwritten. Transitions of
+     * one chunk leave the slope out: it depends on the window state alone. */
+    void (*gradient_position)(const cbn_window_plan *plan, const uint16_t *runs, int x, int n_images, double sharpness,
+                              double *by_state, int64_t stride, double *histogram);
+    /* factor[i] *= slope of the surrogate at the window sum sum[i]. */
+    void (*multiply_slope)(const int32_t *sum, int64_t n, double sharpness, double *factor);
     /* state: one 32-bit word per node, one bit per chain; chain number first_chain is bit 0. */
     void (*gibbs_group)(const cbn_gibbs_plan *plan, uint32_t first_chain, uint32_t *state);
     void (*ancestral_group)(const cbn_layer *layer, const double *probability, uint64_t seed, const uint8_t *clamped,
@@ -99,8 +106,10 @@ typedef struct {
         .pack_word = pack_word,                                                                                        \
         .count_subsets = count_subsets,                                                                                \
         .score_block = score_block,                                                                                    \
-        .transition_image = transition_image,                                                                          \
+        .window_runs = window_runs,                                                                                    \
+        .transition_position = transition_position,                                                                          \
         .gradient_position = gradient_position,                                                                        \
+        .multiply_slope = multiply_slope,                                                                              \
         .gibbs_group = gibbs_group,                                                                                    \
         .ancestral_group = ancestral_group,                                                                            \
     }

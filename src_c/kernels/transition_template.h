@@ -1,67 +1,93 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Convolution sums by table look-up, max pooling as the OR of "sum above 0": the largest sum of a pooling window is
- * above 0 where any of them is.
+ * Convolution sums by table look-up, for the 64 images of a plane word side by side. Bits become table indices in two
+ * steps that vectorize over images: runs of kernel_size pixels of a row, then windows from the runs of their rows; a
+ * run serves all windows that hold it. Then every image looks its window up, and finds all kernels in one place.
  *
  * Interface:
- *   CBN_FUNCTION    storage class and target attribute
+ *   CBN_FUNCTION    storage class and target attribute; after pack_template.h
  */
 
-/* Bits x .. x + n - 1 of a row (n <= 10); rows end in a word of zeros, so reading one further word is safe. */
-CBN_FUNCTION inline uint32_t row_bits(const uint64_t *row, int x, int n) {
-    const int word = x >> 6, shift = x & 63;
-    uint64_t bits = row[word] >> shift;
-    if (shift + n > 64) bits |= row[word + 1] << (64 - shift);
-    return (uint32_t)bits & ((1u << n) - 1);
-}
-
-/* State of the window rows of one chunk: `rows` rows from (y, x) on. row: first row of the channel. */
-CBN_FUNCTION inline uint32_t chunk_index(const cbn_window_plan *plan, const uint64_t *row, int y, int x, int rows) {
-    const int size = plan->transition->kernel_size;
-    uint32_t index = 0;
-    for (int r = 0; r < rows; r++) index |= row_bits(row + (int64_t)(y + r) * plan->row_words, x, size) << (r * size);
-    return index;
-}
-
-/* Index into sums of each chunk of the window at (y, x). */
-CBN_FUNCTION inline void window_chunks(const cbn_window_plan *plan, const uint64_t *rows, int y, int x,
-                                       const int32_t **chunk) {
+/* A run is the one to its right, moved by one pixel: rows are walked from right to left. */
+CBN_FUNCTION void window_runs(const cbn_window_plan *plan, const uint64_t *planes, int64_t n_words, int64_t word, int y,
+                              uint16_t *runs) {
+    static const uint16_t bit[16] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
+                                     1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
     const cbn_transition *t = plan->transition;
-    for (int c = 0; c < t->in_channels; c++) {
-        const uint64_t *row = rows + (int64_t)c * t->in_height * plan->row_words;
-        for (int j = 0; j < plan->chunks; j++) {
-            const int first = j * plan->chunk_rows, left = t->kernel_size - first;
-            const uint32_t index =
-                chunk_index(plan, row, y + first, x, left < plan->chunk_rows ? left : plan->chunk_rows);
-            *chunk++ = plan->sums + ((((int64_t)c * plan->chunks + j) << plan->bits) + index) * plan->lanes;
+    const int columns = plan->run_columns + t->kernel_size - 1;
+    const uint16_t mask = (uint16_t)((1u << t->kernel_size) - 1);
+    for (int c = 0; c < t->in_channels; c++)
+        for (int r = 0; r < plan->run_rows; r++, runs += 64 * (int64_t)plan->run_columns) {
+            const uint64_t *row =
+                planes + ((int64_t)c * t->in_height + y * t->pool + r) * t->in_width * n_words + word;
+            uint16_t run[64] = {0};
+            for (int x = columns - 1; x >= 0; x--) {
+                for (int part = 0; part < 4; part++) {
+                    const uint16_t pixels = (uint16_t)(row[x * n_words] >> 16 * part);
+                    for (int i = 0; i < 16; i++) {
+                        uint16_t *own = run + 16 * part + i;
+                        *own = (uint16_t)((*own + *own + ((pixels & bit[i]) != 0)) & mask);
+                    }
+                }
+                if (x < plan->run_columns) memcpy(runs + 64 * (int64_t)x, run, sizeof run);
+            }
         }
+}
+
+/* State of a chunk's bits in every image: window at row y, column x of the runs of its channel. */
+CBN_FUNCTION inline void window_index(const cbn_window_plan *plan, const uint16_t *runs, int chunk, int y, int x,
+                                      uint16_t index[64]) {
+    const int size = plan->transition->kernel_size, first = chunk * plan->chunk_rows;
+    const int last = first + plan->chunk_rows < size ? first + plan->chunk_rows : size;
+    const int64_t stride = 64 * (int64_t)plan->run_columns;
+    const uint16_t *run = runs + (y + first) * stride + 64 * (int64_t)x;
+    memcpy(index, run, 64 * sizeof *index);
+    for (int r = first + 1; r < last; r++) {
+        const uint16_t place = (uint16_t)(1u << (r - first) * size);
+        run += stride;
+        for (int i = 0; i < 64; i++) index[i] = (uint16_t)(index[i] + run[i] * place);
     }
 }
 
-CBN_FUNCTION inline uint64_t fired_at(const cbn_window_plan *plan, const uint64_t *rows, int y, int x) {
-    if (plan->fire) return plan->fire[chunk_index(plan, rows, y, x, plan->transition->kernel_size)];
-    const int n_chunks = plan->transition->in_channels * plan->chunks;
-    const int32_t *chunk[CBN_MAX_KERNELS * CBN_MAX_KERNEL_SIZE];
-    uint64_t fired = 0;
-    window_chunks(plan, rows, y, x, chunk);
-    for (int lane = 0; lane < plan->lanes; lane += CBN_LANES) {
-        int32_t sum[CBN_LANES] = {0};
-        for (int c = 0; c < n_chunks; c++)
-            for (int k = 0; k < CBN_LANES; k++) sum[k] += chunk[c][lane + k];
-        uint64_t above = 0;
-        for (int k = 0; k < CBN_LANES; k++) above |= (uint64_t)(sum[k] > 0) << k;
-        fired |= above << lane;
-    }
-    return fired;
+/* Sums of CBN_LANES kernels from `lane` on, in the window at row y, column x of the runs. */
+CBN_FUNCTION inline void window_sums(const cbn_window_plan *plan, const uint16_t *runs, int y, int x, int lane,
+                                     int32_t sum[64][CBN_LANES]) {
+    const int64_t per_channel = 64 * (int64_t)plan->run_rows * plan->run_columns;
+    const int32_t *table = plan->sums + lane;
+    for (int c = 0; c < plan->transition->in_channels; c++)
+        for (int j = 0; j < plan->chunks; j++, table += (int64_t)plan->lanes << plan->bits) {
+            uint16_t index[64];
+            window_index(plan, runs + c * per_channel, j, y, x, index);
+            if (c == 0 && j == 0)
+                for (int i = 0; i < 64; i++)
+                    memcpy(sum[i], table + (int64_t)index[i] * plan->lanes, sizeof sum[i]);
+            else
+                for (int i = 0; i < 64; i++)
+                    for (int k = 0; k < CBN_LANES; k++) sum[i][k] += table[(int64_t)index[i] * plan->lanes + k];
+        }
 }
 
-CBN_FUNCTION void transition_image(const cbn_window_plan *plan, const uint64_t *rows, uint64_t *fired) {
+/* Max pooling and threshold: a node is 1 where any sum of its pooling window is above 0. */
+CBN_FUNCTION void transition_position(const cbn_window_plan *plan, const uint16_t *runs, int x, uint64_t fired[64]) {
     const int pool = plan->transition->pool;
-    for (int y = 0; y < plan->height; y++)
-        for (int x = 0; x < plan->width; x++) {
-            uint64_t any = 0;
-            for (int dy = 0; dy < pool; dy++)
-                for (int dx = 0; dx < pool; dx++) any |= fired_at(plan, rows, y * pool + dy, x * pool + dx);
-            fired[y * plan->width + x] = any;
+    memset(fired, 0, 64 * sizeof *fired); /* by image first */
+    for (int w = 0; w < pool * pool; w++) {
+        const int row = w / pool, column = x * pool + w % pool;
+        if (plan->fire) {
+            uint16_t index[64];
+            window_index(plan, runs, 0, row, column, index);
+            for (int i = 0; i < 64; i++) fired[i] |= plan->fire[index[i]];
+            continue;
         }
+        for (int lane = 0; lane < plan->lanes; lane += CBN_LANES) {
+            int32_t sum[64][CBN_LANES];
+            window_sums(plan, runs, row, column, lane, sum);
+            for (int i = 0; i < 64; i++) {
+                uint32_t above = 0;
+                for (int k = 0; k < CBN_LANES; k++) above |= (uint32_t)(sum[i][k] > 0) << k;
+                fired[i] |= (uint64_t)above << lane;
+            }
+        }
+    }
+    transpose_64(fired);
 }
