@@ -29,7 +29,7 @@ int cbn_transition_check(const cbn_transition *t) {
 
 /* Bytes of the shared tables, and of what every thread has to itself. Rounded to whole 64-byte lines. */
 static int64_t shared_bytes(const cbn_window_plan *plan) {
-    return (cbn_window_sums_size(plan) * 4 + ((int64_t)8 << plan->bits) + 63) / 64 * 64;
+    return (cbn_window_sums_size(plan) * 4 + ((int64_t)plan->lanes / CBN_LANES << plan->bits) + 63) / 64 * 64;
 }
 
 static int64_t thread_bytes(const cbn_window_plan *plan) { return (2 * cbn_window_runs_size(plan) + 63) / 64 * 64; }
@@ -53,7 +53,7 @@ static void forward_word(const cbn_kernels *kernels, const cbn_window_plan *plan
     for (int y = 0; y < plan->height; y++) {
         kernels->window_runs(plan, planes_in, n_words, word, y, runs);
         for (int x = 0; x < plan->width; x++) {
-            uint64_t fired[64];
+            uint64_t fired[CBN_MAX_KERNELS];
             kernels->transition_position(plan, runs, x, fired);
             const int64_t position = (int64_t)y * plan->width + x;
             for (int k = 0; k < plan->transition->out_channels; k++)
@@ -73,7 +73,7 @@ int cbn_transition_forward(const cbn_transition *transition, const uint64_t *pla
     cbn_window_plan plan = cbn_window_plan_of(transition);
     plan.sums = (int32_t *)workspace;
     if (transition->in_channels * plan.chunks == 1)
-        plan.fire = (uint64_t *)((char *)workspace + cbn_window_sums_size(&plan) * 4);
+        plan.fire = (uint8_t *)workspace + cbn_window_sums_size(&plan) * 4;
     cbn_window_fill(&plan);
     char *own = (char *)workspace + shared_bytes(&plan);
     const int64_t n_words = cbn_plane_words(n_images), per_thread = thread_bytes(&plan);

@@ -14,7 +14,7 @@ cbn_window_plan cbn_window_plan_of(const cbn_transition *transition) {
     plan.bits = plan.chunk_rows * size;
     plan.lanes = (transition->out_channels + CBN_LANES - 1) / CBN_LANES * CBN_LANES;
     plan.run_rows = transition->pool + size - 1;
-    plan.run_columns = plan.width * transition->pool;
+    plan.run_columns = plan.width * transition->pool + size - 1;
     return plan;
 }
 
@@ -46,11 +46,13 @@ void cbn_window_fill(cbn_window_plan *plan) {
             }
         }
     if (plan->fire)
-        for (int s = 0; s < 1 << plan->bits; s++) {
-            plan->fire[s] = 0;
-            for (int k = 0; k < t->out_channels; k++)
-                plan->fire[s] |= (uint64_t)(plan->sums[(int64_t)s * plan->lanes + k] > 0) << k;
-        }
+        for (int s = 0; s < 1 << plan->bits; s++)
+            for (int lane = 0; lane < plan->lanes; lane += CBN_LANES) {
+                const int32_t *sum = plan->sums + (int64_t)s * plan->lanes + lane;
+                uint8_t above = 0;
+                for (int k = 0; k < CBN_LANES; k++) above |= (uint8_t)((sum[k] > 0) << k);
+                plan->fire[((int64_t)lane / CBN_LANES << plan->bits) + s] = above;
+            }
 }
 
 int64_t cbn_window_runs_size(const cbn_window_plan *plan) {

@@ -61,9 +61,9 @@ typedef struct {
     int bits;               /* of a full chunk */
     int lanes;              /* kernels, rounded up to groups of CBN_LANES */
     int run_rows;           /* rows below that one row of the layer above sees */
-    int run_columns;        /* windows side by side: width * pool */
+    int run_columns;        /* columns below that the layer above sees */
     int32_t *sums;          /* [channel * chunks + chunk][1 << bits][lanes] */
-    uint64_t *fire;         /* [1 << bits]: kernels above 0; for transitions of one chunk, else NULL */
+    uint8_t *fire;          /* [lanes / CBN_LANES][1 << bits]: kernels above 0; of transitions of one chunk, else NULL */
 } cbn_window_plan;
 
 typedef struct {
@@ -83,8 +83,8 @@ typedef struct {
      * pixel i columns further right, kernel_size of them. */
     void (*window_runs)(const cbn_window_plan *plan, const uint64_t *planes, int64_t n_words, int64_t word, int y,
                         uint16_t *runs);
-    /* fired[k] = word of kernel k at column x of the row of the runs. The images beyond the last count as empty. */
-    void (*transition_position)(const cbn_window_plan *plan, const uint16_t *runs, int x, uint64_t fired[64]);
+    /* fired[k] = word of kernel k < lanes at column x of the row of the runs. Images beyond the last count as empty. */
+    void (*transition_position)(const cbn_window_plan *plan, const uint16_t *runs, int x, uint64_t *fired);
     /* Adds the kernel gradient of up to 64 images at column x of the row of the runs to a histogram by window state
      * (shaped as plan->sums). by_state: dL/dz, [kernel][64] with `stride` between kernels; overwritten. Transitions of
      * one chunk leave the slope out: it depends on the window state alone. */

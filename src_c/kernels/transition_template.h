@@ -11,25 +11,23 @@
 /* A run is the one to its right, moved by one pixel: rows are walked from right to left. */
 CBN_FUNCTION void window_runs(const cbn_window_plan *plan, const uint64_t *planes, int64_t n_words, int64_t word, int y,
                               uint16_t *runs) {
-    static const uint16_t bit[16] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
-                                     1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
     const cbn_transition *t = plan->transition;
-    const int columns = plan->run_columns + t->kernel_size - 1;
     const uint16_t mask = (uint16_t)((1u << t->kernel_size) - 1);
+    uint16_t bit[64], pixels[64]; /* the bit of an image in its quarter of the word; that quarter */
+    for (int i = 0; i < 64; i++) bit[i] = (uint16_t)(1u << i % 16);
     for (int c = 0; c < t->in_channels; c++)
         for (int r = 0; r < plan->run_rows; r++, runs += 64 * (int64_t)plan->run_columns) {
             const uint64_t *row =
                 planes + ((int64_t)c * t->in_height + y * t->pool + r) * t->in_width * n_words + word;
-            uint16_t run[64] = {0};
-            for (int x = columns - 1; x >= 0; x--) {
-                for (int part = 0; part < 4; part++) {
-                    const uint16_t pixels = (uint16_t)(row[x * n_words] >> 16 * part);
-                    for (int i = 0; i < 16; i++) {
-                        uint16_t *own = run + 16 * part + i;
-                        *own = (uint16_t)((*own + *own + ((pixels & bit[i]) != 0)) & mask);
-                    }
-                }
-                if (x < plan->run_columns) memcpy(runs + 64 * (int64_t)x, run, sizeof run);
+            const uint16_t zero[64] = {0}, *right = zero;
+            for (int x = plan->run_columns - 1; x >= 0; x--) {
+                uint16_t *run = runs + 64 * (int64_t)x;
+                const uint64_t all = row[x * n_words];
+                for (int part = 0; part < 4; part++)
+                    for (int i = 0; i < 16; i++) pixels[16 * part + i] = (uint16_t)(all >> 16 * part);
+                for (int i = 0; i < 64; i++)
+                    run[i] = (uint16_t)((right[i] * 2 + ((pixels[i] & bit[i]) != 0)) & mask);
+                right = run;
             }
         }
 }
@@ -67,27 +65,35 @@ CBN_FUNCTION inline void window_sums(const cbn_window_plan *plan, const uint16_t
         }
 }
 
+/* Bit k of every byte, byte 0 lowest: the inverse of spread_bits. The multiplication moves the bits side by side. */
+CBN_FUNCTION inline uint64_t gather_bits(uint64_t bytes, int k) {
+    return (bytes >> k & 0x0101010101010101ULL) * 0x0102040810204080ULL >> 56;
+}
+
 /* Max pooling and threshold: a node is 1 where any sum of its pooling window is above 0. */
-CBN_FUNCTION void transition_position(const cbn_window_plan *plan, const uint16_t *runs, int x, uint64_t fired[64]) {
+CBN_FUNCTION void transition_position(const cbn_window_plan *plan, const uint16_t *runs, int x, uint64_t *fired) {
     const int pool = plan->transition->pool;
-    memset(fired, 0, 64 * sizeof *fired); /* by image first */
-    for (int w = 0; w < pool * pool; w++) {
-        const int row = w / pool, column = x * pool + w % pool;
-        if (plan->fire) {
-            uint16_t index[64];
-            window_index(plan, runs, 0, row, column, index);
-            for (int i = 0; i < 64; i++) fired[i] |= plan->fire[index[i]];
-            continue;
-        }
-        for (int lane = 0; lane < plan->lanes; lane += CBN_LANES) {
-            int32_t sum[64][CBN_LANES];
-            window_sums(plan, runs, row, column, lane, sum);
-            for (int i = 0; i < 64; i++) {
-                uint32_t above = 0;
-                for (int k = 0; k < CBN_LANES; k++) above |= (uint32_t)(sum[i][k] > 0) << k;
-                fired[i] |= (uint64_t)above << lane;
+    for (int lane = 0; lane < plan->lanes; lane += CBN_LANES, fired += CBN_LANES) {
+        uint8_t of_image[64] = {0}; /* bit k: kernel lane + k */
+        for (int w = 0; w < pool * pool; w++) {
+            const int row = w / pool, column = x * pool + w % pool;
+            if (plan->fire) {
+                const uint8_t *fire = plan->fire + ((int64_t)lane / CBN_LANES << plan->bits);
+                uint16_t index[64];
+                window_index(plan, runs, 0, row, column, index);
+                for (int i = 0; i < 64; i++) of_image[i] |= fire[index[i]];
+            } else {
+                int32_t sum[64][CBN_LANES];
+                window_sums(plan, runs, row, column, lane, sum);
+                for (int i = 0; i < 64; i++)
+                    for (int k = 0; k < CBN_LANES; k++) of_image[i] |= (uint8_t)((sum[i][k] > 0) << k);
             }
         }
+        for (int k = 0; k < CBN_LANES; k++) fired[k] = 0;
+        for (int i = 0; i < 64; i += 8) {
+            uint64_t bytes = 0;
+            for (int b = 0; b < 8; b++) bytes |= (uint64_t)of_image[i + b] << 8 * b;
+            for (int k = 0; k < CBN_LANES; k++) fired[k] |= gather_bits(bytes, k) << i;
+        }
     }
-    transpose_64(fired);
 }
