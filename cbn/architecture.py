@@ -102,6 +102,11 @@ class Layer:
         before = sum(self.n_positions << len(self.parents(c)) for c in range(channel))
         return before + (inside << len(self.parents(channel)))
 
+    def table_begins(self):
+        """First table row of every node: (nodes,) int64."""
+        rows = np.repeat([1 << len(self.parents(c)) for c in range(self.channels)], self.n_positions)
+        return np.cumsum(rows, dtype=np.int64) - rows
+
     def arrays(self):
         """The relations as the flat arrays of ``cbn_layer`` in cbn.h: begin, parent channel, dy, dx, required."""
         begin = np.cumsum([0] + [len(self.parents(c)) for c in range(self.channels)], dtype=np.int64)

@@ -109,7 +109,7 @@ class CountedNetwork:
         """Share of ones and mean -log p (nats) of every node over the counted images; both (nodes,)."""
         values = self.values(_engine.LOG_PROBABILITY, False, num_threads)
         nats = np.where(self.counts > 0, -values, 0.0) * self.counts  # 0 times infinity is 0 here
-        begin = [self.layer.table_begin(node) for node in range(self.layer.n_nodes)]
+        begin = self.layer.table_begins()
         n = np.add.reduceat(self.counts.sum(axis=1), begin)
         return np.add.reduceat(self.counts[:, 1], begin) / n, np.add.reduceat(nats.sum(axis=1), begin) / n
 

@@ -208,7 +208,7 @@ class _LayerTask:
     def measure(self, layer, engine_layer, counts):
         """The point of the learning curve that counts give."""
         log_likelihood, _, bic = _engine.bic(engine_layer, counts)
-        ones = np.add.reduceat(counts[:, 1], [layer.table_begin(v) for v in range(layer.n_nodes)])
+        ones = np.add.reduceat(counts[:, 1], layer.table_begins())
         alone = Layer(layer.channels, layer.height, layer.width)
         marginal = np.ascontiguousarray(np.stack([self.n_images - ones, ones], axis=1))
         without = _engine.bic(_engine.Layer(alone), marginal)[0]

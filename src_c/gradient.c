@@ -58,18 +58,14 @@ static void state_gradient(const cbn_kernels *kernels, const cbn_layer *layer, c
     memset(by_state, 0, sizeof *by_state * (size_t)(64 * n_nodes));
     for (int64_t node = 0; node < n_nodes; node++) {
         const cbn_place place = cbn_place_of(layer, node);
+        int64_t parent[CBN_MAX_PARENTS];
+        cbn_parents_of(layer, &place, parent);
         cbn_variables variables;
         cbn_variables_of(layer, &place, node, planes, n_words, &variables);
-        const double *tables = derived + derived_begin(layer, &place);
-        kernels->score_block(&variables, place.k + 1, word, 1, tables, by_state + 64 * node);
-        for (int j = 0; j < place.k; j++) { /* what this node, as a child, says to its parents */
-            const int64_t r = layer->relation_begin[place.channel] + j;
-            const int64_t parent = cbn_node_at(layer, layer->parent_channel[r], (int64_t)place.row + layer->dy[r],
-                                               (int64_t)place.column + layer->dx[r]);
-            if (parent < 0) continue;
-            kernels->score_block(&variables, place.k + 1, word, 1, tables + ((int64_t)(j + 1) << (place.k + 1)),
-                                 by_state + 64 * parent);
-        }
+        double *sums[CBN_MAX_PARENTS + 1] = {by_state + 64 * node};
+        for (int j = 0; j < place.k; j++) /* what this node, as a child, says to its parents */
+            sums[j + 1] = parent[j] >= 0 ? by_state + 64 * parent[j] : NULL;
+        kernels->score_tables(&variables, place.k + 1, word, derived + derived_begin(layer, &place), place.k + 1, sums);
     }
 }
 

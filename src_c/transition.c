@@ -5,6 +5,9 @@
  */
 #include "windows.h"
 
+/* Words of one thread below which another thread costs more than it does. */
+#define CBN_LEAST_WORDS 8
+
 int cbn_transition_check(const cbn_transition *t) {
     if (!t || !t->weights || !t->bias) return CBN_E_NULL;
     if (t->in_channels < 1 || t->in_height < 1 || t->in_width < 1 || t->out_channels < 1 || t->pool < 1)
@@ -77,7 +80,7 @@ int cbn_transition_forward(const cbn_transition *transition, const uint64_t *pla
     cbn_window_fill(&plan);
     char *own = (char *)workspace + shared_bytes(&plan);
     const int64_t n_words = cbn_plane_words(n_images), per_thread = thread_bytes(&plan);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_words / CBN_LEAST_WORDS)))
     for (int64_t w = 0; w < n_words; w++) {
         int thread = 0;
 #ifdef _OPENMP

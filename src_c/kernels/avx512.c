@@ -58,6 +58,26 @@ CBN_FUNCTION inline void score_small(const cbn_variables *variables, int table_b
         }
 }
 #define CBN_SCORE_SMALL score_small
+
+CBN_FUNCTION inline void score_small_tables(const cbn_variables *variables, int table_bits, int64_t word,
+                                            const double *tables, int n_tables, double *const *sums) {
+    __m512i index[8];
+    for (int g = 0; g < 8; g++) {
+        index[g] = _mm512_setzero_si512();
+        for (int v = 0; v < variables->n; v++)
+            index[g] = _mm512_mask_or_epi64(index[g], (__mmask8)(variables->plane[v][word] >> 8 * g), index[g],
+                                            _mm512_set1_epi64((int64_t)1 << variables->bit[v]));
+    }
+    for (int t = 0; t < n_tables; t++, tables += (int64_t)1 << table_bits) {
+        if (!sums[t]) continue;
+        const small_table table = load_small(tables, table_bits);
+        for (int g = 0; g < 8; g++) {
+            double *sum = sums[t] + 8 * g;
+            _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), look_up(&table, index[g])));
+        }
+    }
+}
+#define CBN_SCORE_SMALL_TABLES score_small_tables
 #include "score_template.h"
 
 CBN_FUNCTION inline void add_bit_masked(uint32_t index[CBN_GROUP], uint32_t word, int bit) {

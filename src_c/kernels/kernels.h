@@ -79,6 +79,10 @@ typedef struct {
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
+    /* The same for one word and n_tables tables, one after the other, of the same variables. sums[t] of table t has 64
+     * images, or is NULL for a table to leave out. */
+    void (*score_tables)(const cbn_variables *variables, int table_bits, int64_t word, const double *tables,
+                         int n_tables, double *const *sums);
     /* Runs of pixels of 64 images below row y of the layer above: runs[channel][run_rows][run_columns][64], bit i the
      * pixel i columns further right, kernel_size of them. */
     void (*window_runs)(const cbn_window_plan *plan, const uint64_t *planes, int64_t n_words, int64_t word, int y,
@@ -106,6 +110,7 @@ typedef struct {
         .pack_word = pack_word,                                                                                        \
         .count_subsets = count_subsets,                                                                                \
         .score_block = score_block,                                                                                    \
+        .score_tables = score_tables,                                                                                  \
         .window_runs = window_runs,                                                                                    \
         .transition_position = transition_position,                                                                          \
         .gradient_position = gradient_position,                                                                        \

@@ -5,13 +5,31 @@
  *
  * Interface:
  *   CBN_FUNCTION                                storage class and target attribute
- *   CBN_SCORE_SMALL(variables, w, n, v, sums)   optional: the same for tables of at most 32 entries, held in registers
+ *   CBN_SCORE_SMALL, CBN_SCORE_SMALL_TABLES     optional: score_block and score_tables for tables of at most 32 entries,
+ *                                               held in registers
  */
 
 /* Bit i of b to byte i of the result: the byte is copied everywhere, its own bit is kept and moved to the bottom. */
 CBN_FUNCTION inline uint64_t spread_bits(uint64_t b) {
     const uint64_t own = (b * 0x0101010101010101ULL) & 0x8040201008040201ULL;
     return ((own + 0x7f7f7f7f7f7f7f7fULL) >> 7) & 0x0101010101010101ULL;
+}
+
+/* Table indices of the eight images from bit i of a word on, a byte each: tables of at most 8 bits. */
+CBN_FUNCTION inline uint64_t byte_indices(const cbn_variables *variables, int64_t word, int i) {
+    uint64_t index = 0;
+    for (int v = 0; v < variables->n; v++)
+        index |= spread_bits(variables->plane[v][word] >> i & 0xff) << variables->bit[v];
+    return index;
+}
+
+/* index[i] = table index of image i of a word, of any table. */
+CBN_FUNCTION inline void wide_indices(const cbn_variables *variables, int64_t word, uint32_t index[64]) {
+    memset(index, 0, 64 * sizeof *index);
+    for (int v = 0; v < variables->n; v++) {
+        const uint64_t bits = variables->plane[v][word];
+        for (int i = 0; i < 64; i++) index[i] |= (uint32_t)(bits >> i & 1) << variables->bit[v];
+    }
 }
 
 CBN_FUNCTION void score_block(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
@@ -23,20 +41,36 @@ CBN_FUNCTION void score_block(const cbn_variables *variables, int table_bits, in
     }
 #endif
     for (int w = 0; w < n_words; w++, sums += 64) {
-        if (table_bits <= 8) { /* indices fit bytes: eight images at a time in one word */
+        if (table_bits <= 8) {
             for (int i = 0; i < 64; i += 8) {
-                uint64_t index = 0;
-                for (int v = 0; v < variables->n; v++)
-                    index |= spread_bits(variables->plane[v][first_word + w] >> i & 0xff) << variables->bit[v];
+                const uint64_t index = byte_indices(variables, first_word + w, i);
                 for (int b = 0; b < 8; b++) sums[i + b] += values[index >> (8 * b) & 0xff];
             }
         } else {
-            uint32_t index[64] = {0};
-            for (int v = 0; v < variables->n; v++) {
-                const uint64_t word = variables->plane[v][first_word + w];
-                for (int i = 0; i < 64; i++) index[i] |= (uint32_t)(word >> i & 1) << variables->bit[v];
-            }
+            uint32_t index[64];
+            wide_indices(variables, first_word + w, index);
             for (int i = 0; i < 64; i++) sums[i] += values[index[i]];
         }
     }
+}
+
+CBN_FUNCTION void score_tables(const cbn_variables *variables, int table_bits, int64_t word, const double *tables,
+                               int n_tables, double *const *sums) {
+#ifdef CBN_SCORE_SMALL_TABLES
+    if (table_bits <= 5) {
+        CBN_SCORE_SMALL_TABLES(variables, table_bits, word, tables, n_tables, sums);
+        return;
+    }
+#endif
+    uint32_t index[64];
+    if (table_bits <= 8)
+        for (int i = 0; i < 64; i += 8) {
+            const uint64_t bytes = byte_indices(variables, word, i);
+            for (int b = 0; b < 8; b++) index[i + b] = (uint32_t)(bytes >> (8 * b)) & 0xff;
+        }
+    else
+        wide_indices(variables, word, index);
+    for (int t = 0; t < n_tables; t++, tables += (int64_t)1 << table_bits)
+        if (sums[t])
+            for (int i = 0; i < 64; i++) sums[t][i] += tables[index[i]];
 }
