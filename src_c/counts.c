@@ -17,7 +17,7 @@ static void moebius(int64_t *superset, int n) {
 }
 
 /* Adds the joint histogram of any number of variables, image by image. */
-static void gather_counts(const cbn_variables *variables, int64_t n_images, int64_t *table) {
+static void gather_counts(const cbn_variables *variables, const uint64_t *within, int64_t n_images, int64_t *table) {
     for (int64_t first = 0; first < n_images; first += 64) {
         const int n = n_images - first < 64 ? (int)(n_images - first) : 64;
         uint32_t index[64] = {0};
@@ -25,20 +25,21 @@ static void gather_counts(const cbn_variables *variables, int64_t n_images, int6
             const uint64_t word = variables->plane[v][first / 64];
             for (int i = 0; i < 64; i++) index[i] |= (uint32_t)(word >> i & 1) << variables->bit[v];
         }
-        for (int i = 0; i < n; i++) table[index[i]]++;
+        const uint64_t counted = within ? within[first / 64] : ~(uint64_t)0;
+        for (int i = 0; i < n; i++) table[index[i]] += counted >> i & 1;
     }
 }
 
-void cbn_histogram(const cbn_kernels *kernels, const cbn_variables *variables, int table_bits, int64_t n_images,
-                   int64_t *table) {
+void cbn_histogram(const cbn_kernels *kernels, const cbn_variables *variables, int table_bits, const uint64_t *within,
+                   int64_t n_images, int64_t *table) {
     memset(table, 0, sizeof *table << table_bits);
     if (variables->n > CBN_SUBSET_VARIABLES) {
-        gather_counts(variables, n_images, table);
+        gather_counts(variables, within, n_images, table);
         return;
     }
     int64_t histogram[1 << CBN_SUBSET_VARIABLES];
-    histogram[0] = n_images;
-    kernels->count_subsets(variables->plane, variables->n, cbn_plane_words(n_images), histogram);
+    histogram[0] = n_images; /* unless there is a `within` */
+    kernels->count_subsets(variables->plane, variables->n, within, cbn_plane_words(n_images), histogram);
     moebius(histogram, variables->n);
     for (int s = 0; s < 1 << variables->n; s++) {
         int index = 0; /* absent parents leave gaps between the variables' table bits */
@@ -52,7 +53,7 @@ static void count_node(const cbn_kernels *kernels, const cbn_layer *layer, const
     const cbn_place place = cbn_place_of(layer, node);
     cbn_variables variables;
     cbn_variables_of(layer, &place, node, planes, cbn_plane_words(n_images), &variables);
-    cbn_histogram(kernels, &variables, place.k + 1, n_images, counts + 2 * place.table);
+    cbn_histogram(kernels, &variables, place.k + 1, NULL, n_images, counts + 2 * place.table);
 }
 
 int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads) {

@@ -5,7 +5,8 @@
  *
  * The change needs, at every position, the joint histogram of the node, its present parents and the candidate. The
  * log-likelihood at maximum likelihood is a sum of n ln n over its entries and margins, so one table of n ln n for
- * n = 0 .. n_images replaces all logarithms. Threads own (candidate, position) pairs; the sums over positions come after.
+ * n = 0 .. n_images replaces all logarithms. Threads own nodes, with all candidates of each; the sums over positions
+ * come after.
  */
 #include "kernels/kernels.h"
 
@@ -58,28 +59,38 @@ static inline double row_likelihood(const double *n_ln_n, int64_t n0, int64_t n1
     return n_ln_n[n0] + n_ln_n[n1] - n_ln_n[n0 + n1];
 }
 
-/* BIC change at one position; 0 where the candidate parent does not exist. */
-static double gain_at(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_images,
-                      const cbn_place *place, int64_t candidate, const double *n_ln_n) {
-    if (candidate < 0) return 0.0;
-    const int64_t n_words = cbn_plane_words(n_images);
-    const int64_t node = cbn_node_at(layer, place->channel, place->row, place->column);
+/* The candidates of a search, as arrays of one number for each. */
+typedef struct {
+    int64_t n;
+    const int32_t *child, *parent, *dy, *dx;
+} cbn_candidates;
+
+/* gain[i * positions] = BIC change at the node by every candidate i of its channel; 0 where that parent does not exist.
+ * The histogram without the candidate is counted once, the one of the images in which the candidate is 1 for each. */
+static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_images,
+                     int64_t node, const cbn_candidates *candidates, const double *n_ln_n, double *gain) {
+    const int64_t n_words = cbn_plane_words(n_images), positions = cbn_positions(layer);
+    const cbn_place place = cbn_place_of(layer, node);
     cbn_variables variables;
-    cbn_variables_of(layer, place, node, planes, n_words, &variables);
+    cbn_variables_of(layer, &place, node, planes, n_words, &variables);
     for (int v = 0; v < variables.n; v++) variables.bit[v] = v; /* without gaps for absent parents */
-    const int present = variables.n - 1;
-    variables.plane[variables.n] = planes + candidate * n_words;
-    variables.bit[variables.n] = variables.n;
-    variables.n++;
-    int64_t table[1 << (CBN_MAX_SEARCH_PARENTS + 2)];
-    cbn_histogram(kernels, &variables, variables.n, n_images, table);
-    const int64_t half = (int64_t)1 << (present + 1); /* entries with the candidate at 0, then those at 1 */
-    double gained = 0.0;
-    for (int64_t i = 0; i < half; i += 2)
-        gained += row_likelihood(n_ln_n, table[i], table[i + 1]) +
-                  row_likelihood(n_ln_n, table[half + i], table[half + i + 1]) -
-                  row_likelihood(n_ln_n, table[i] + table[half + i], table[i + 1] + table[half + i + 1]);
-    return (double)((int64_t)1 << present) * cbn_log((double)n_images) - 2.0 * gained;
+    int64_t all[1 << (CBN_MAX_SEARCH_PARENTS + 1)], with[1 << (CBN_MAX_SEARCH_PARENTS + 1)];
+    int counted = 0;
+    for (int64_t i = 0; i < candidates->n; i++) {
+        if (candidates->child[i] != place.channel) continue;
+        gain[i * positions] = 0.0;
+        const int64_t candidate = cbn_node_at(layer, candidates->parent[i], (int64_t)place.row + candidates->dy[i],
+                                              (int64_t)place.column + candidates->dx[i]);
+        if (candidate < 0) continue;
+        if (!counted) cbn_histogram(kernels, &variables, variables.n, NULL, n_images, all);
+        counted = 1;
+        cbn_histogram(kernels, &variables, variables.n, planes + candidate * n_words, n_images, with);
+        double gained = 0.0;
+        for (int s = 0; s < 1 << variables.n; s += 2)
+            gained += row_likelihood(n_ln_n, all[s] - with[s], all[s + 1] - with[s + 1]) +
+                      row_likelihood(n_ln_n, with[s], with[s + 1]) - row_likelihood(n_ln_n, all[s], all[s + 1]);
+        gain[i * positions] = (double)((int64_t)1 << (variables.n - 1)) * cbn_log((double)n_images) - 2.0 * gained;
+    }
 }
 
 /* A candidate must be a relation that the layer could have and has not. */
@@ -104,19 +115,14 @@ int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n
     if (workspace_bytes < needed) return CBN_E_WORKSPACE;
     for (int64_t i = 0; i < n_candidates; i++) CBN_TRY(check_candidate(layer, child[i], parent[i], dy[i], dx[i]));
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t positions = cbn_positions(layer), pairs = n_candidates * positions;
+    const int64_t positions = cbn_positions(layer), n_nodes = cbn_nodes(layer);
     double *n_ln_n = (double *)workspace, *gain = n_ln_n + n_images + 1;
     n_ln_n[0] = 0.0;
     for (int64_t n = 1; n <= n_images; n++) n_ln_n[n] = (double)n * cbn_log((double)n);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
-    for (int64_t pair = 0; pair < pairs; pair++) {
-        const int64_t i = pair / positions, inside = pair % positions;
-        const cbn_place place =
-            cbn_place_at(layer, child[i], (int)(inside / layer->width), (int)(inside % layer->width));
-        const int64_t candidate =
-            cbn_node_at(layer, parent[i], (int64_t)place.row + dy[i], (int64_t)place.column + dx[i]);
-        gain[pair] = gain_at(kernels, layer, planes, n_images, &place, candidate, n_ln_n);
-    }
+    const cbn_candidates candidates = {n_candidates, child, parent, dy, dx};
+    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(num_threads))
+    for (int64_t node = 0; node < n_nodes; node++)
+        gains_at(kernels, layer, planes, n_images, node, &candidates, n_ln_n, gain + node % positions);
     for (int64_t i = 0; i < n_candidates; i++) {
         double sum = 0.0;
         for (int64_t inside = 0; inside < positions; inside++) sum += gain[i * positions + inside];

@@ -131,6 +131,7 @@ def test_layer_sizes():
     layer = pixel_layer(3, 4, ((-1, 0),), 2)
     assert (layer.n_nodes, layer.n_rows) == (24, 12 * 2 + 12 * 4)
     assert [layer.table_begin(node) for node in (0, 1, 11, 12, 13)] == [0, 2, 22, 24, 28]
+    assert layer.table_begins().tolist() == [layer.table_begin(node) for node in range(layer.n_nodes)]
     assert Layer.from_dict(layer.to_dict()) == layer
 
 

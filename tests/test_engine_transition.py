@@ -116,6 +116,20 @@ def test_relation_gains(seed):
             np.testing.assert_array_equal(found, gains(PATHS[0], layer, planes, n, candidates))
 
 
+def test_relation_gains_beside_many_parents():
+    """Nine variables and a candidate: more than the subsets that are counted at once."""
+    rng = np.random.default_rng(0)
+    n = 200
+    planes = TWIN.planes((rng.random((n, 2 * 8 * 6)) < 0.4).astype(np.uint8), [0])
+    layer = Layer(2, 8, 6, tuple(Relation(1, i % 2, -1 - i // 4, i % 4 - 2) for i in range(8)))
+    candidates = [(1, 0, -3, 0), (0, 1, -1, 0), (1, 1, 0, -1)]
+    expected = gains(TWIN, layer, planes, n, candidates)
+    for path in PATHS:
+        found = gains(path, layer, planes, n, candidates, 2)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-7)
+        np.testing.assert_array_equal(found, gains(PATHS[0], layer, planes, n, candidates))
+
+
 def test_relation_gains_refuse():
     _, layer, _, planes, n = hidden_problem(0)
     for candidate in [(0, 0, 0, 0), (0, 0, 1, 0), (3, 0, -1, 0), (0, 3, -1, 0), (0, 1, -2, 0)]:
@@ -126,14 +140,19 @@ def test_relation_gains_refuse():
         gains(PATHS[0], full, np.zeros((150, 3), np.uint64), n, [(0, 0, 0, -1)])
 
 
-@pytest.mark.parametrize("shape", [(1, 12, 12, 5, 3, 2), (3, 9, 10, 9, 3, 2), (2, 9, 70, 4, 4, 1)])
-def test_gradient_equals_the_twin(shape):
+# one look-up table or several, kernels in one group or two, rows of more than one word, tables of few bits or many
+@pytest.mark.parametrize(
+    "shape, n_far",
+    [((1, 12, 12, 5, 3, 2), 0), ((1, 16, 17, 9, 2, 3), 3), ((3, 9, 10, 9, 3, 2), 5), ((2, 9, 70, 4, 4, 1), 9)],
+)
+def test_gradient_equals_the_twin(shape, n_far):
     rng = np.random.default_rng(shape[0])
     n = 150
     transition = random_transition(rng, *shape)
     planes = TWIN.planes((rng.random((n, shape[0] * shape[1] * shape[2])) < 0.4).astype(np.uint8), [0])
     out = forward(TWIN, transition, planes, n)
     relations = (Relation(0, 1, -2, 0), Relation(0, 0, 0, -2), Relation(1, 2, -2, 2), Relation(2, 0, -2, -2))
+    relations += tuple(Relation(3, i % 4, -1, i - 4) for i in range(n_far))
     layer = Layer(transition.out_channels, transition.height, transition.width, relations)
     expected = gradient(TWIN, transition, layer, planes, out, n)
     first = gradient(PATHS[0], transition, layer, planes, out, n)

@@ -73,9 +73,10 @@ typedef struct {
     /* planes[p * n_words + word] for the 64 images from `images` on (fewer: n_images < 64, rest 0). */
     void (*pack_word)(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
                       int64_t n_words);
-    /* superset[s] = number of images in which all variables of the subset s (a bit mask) are 1; superset[0] is left
-     * alone. n <= CBN_SUBSET_VARIABLES. */
-    void (*count_subsets)(const uint64_t *const *plane, int n, int64_t n_words, int64_t *superset);
+    /* superset[s] = number of images in which all variables of the subset s (a bit mask) are 1, of those in which
+     * `within` is 1. Without it (NULL) superset[0] is left alone. n <= CBN_SUBSET_VARIABLES. */
+    void (*count_subsets)(const uint64_t *const *plane, int n, const uint64_t *within, int64_t n_words,
+                          int64_t *superset);
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
@@ -125,9 +126,10 @@ extern const cbn_kernels cbn_kernels_generic;
 extern const cbn_kernels cbn_kernels_avx2, cbn_kernels_avx512;
 #endif
 
-/* table (2^table_bits entries) = joint histogram of the variables over the images (counts.c). */
-void cbn_histogram(const cbn_kernels *kernels, const cbn_variables *variables, int table_bits, int64_t n_images,
-                   int64_t *table);
+/* table (2^table_bits entries) = joint histogram of the variables over the images, or only over those in which the
+ * plane `within`, if it is not NULL, is 1 (counts.c). */
+void cbn_histogram(const cbn_kernels *kernels, const cbn_variables *variables, int table_bits, const uint64_t *within,
+                   int64_t n_images, int64_t *table);
 
 /* The best set for this processor. CBN_FORCE_GENERIC (anything but "" and "0") or CBN_INSTRUCTION_SET choose another;
  * a set that the processor lacks becomes the generic one. */
