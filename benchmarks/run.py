@@ -15,10 +15,11 @@ import pyagrum
 
 import cbn
 from cases_fit import fit, structure
+from cases_hidden import gradient, search, train, transition
 from cases_memory import import_time, memory
-from cases_quality import quality
+from cases_quality import hidden_quality, quality
 from cases_sampling import ancestral, gibbs
-from cases_scaling import scaling
+from cases_scaling import hidden_scaling, scaling
 from cases_score import score
 from cbn import _engine
 from context import DIGIT, SEED, Context
@@ -34,6 +35,12 @@ CASES = {
     "import": import_time,
     "scaling": scaling,
     "structure": structure,
+    "train": train,
+    "search": search,
+    "gradient": gradient,
+    "transition": transition,
+    "hidden-scaling": hidden_scaling,
+    "hidden-quality": hidden_quality,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 

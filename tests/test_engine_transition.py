@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.gradient import WEIGHT_ONE
 from reference.layer import possible_rows, row_index, table_of
-from reference.transition import activations, pooling_windows
 
 from cbn import _engine
 from cbn.architecture import Layer, Relation, Transition
@@ -164,27 +163,6 @@ def test_gradient_equals_the_twin(shape, n_far):
                 np.testing.assert_array_equal(a, c)
 
 
-def relaxed_objective(layer, z):
-    """L of the whole layer with states relaxed to z (n, nodes): smoothed counts from the multilinear extension, tables at
-    their maximum, minus the same without relations. Pseudo-count 1."""
-
-    def term(counts):  # sum of c ln c over states minus that of the row sum
-        smoothed = counts + 1.0
-        return (smoothed * np.log(smoothed)).sum() - (smoothed.sum(-1) * np.log(smoothed.sum(-1))).sum()
-
-    total = 0.0
-    for node in range(layer.n_nodes):
-        channel = node // layer.n_positions
-        weight = np.ones((len(z), 1))
-        for bit in range(len(layer.parents(channel))):
-            found = dict(reference.layer.parents_of(layer, node)).get(bit)
-            p = np.zeros(len(z)) if found is None else z[:, found]
-            weight = np.concatenate([weight * (1 - p)[:, None], weight * p[:, None]], axis=1)
-        joint = np.stack([(weight * (1 - z[:, [node]])).sum(0), (weight * z[:, [node]]).sum(0)], axis=-1)
-        total += term(joint) - term(joint.sum(0))
-    return total
-
-
 def test_row_weights_of_the_relaxed_objective():
     """The oracle's own oracle: at binary states its soft counts are the counts."""
     _, layer, _, planes, n = hidden_problem(4, 40)
@@ -197,7 +175,7 @@ def test_row_weights_of_the_relaxed_objective():
         own = counts[table_of(layer, node)].sum(0) + 1.0
         expected += (table * np.log(table / table.sum(1, keepdims=True))).sum() - (own * np.log(own / own.sum())).sum()
         assert possible_rows(layer, node)[0][np.unique(row_index(layer, node, states))].all()
-    assert relaxed_objective(layer, states.astype(float)) == pytest.approx(expected, rel=1e-12)
+    assert reference.relaxed_objective(layer, states.astype(float)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("engine", [TWIN, PATHS[0], PATHS[-1]], ids=repr)
@@ -205,39 +183,13 @@ def test_gradient_equals_finite_differences(engine):
     """Central differences of the relaxed objective along z = binary state + change of the surrogate of the winner."""
     n = 40
     transition, layer, planes_in, planes_out, _ = hidden_problem(7, n)
-    states = TWIN.states(planes_out, n).astype(float)
     weights, bias = gradient(engine, transition, layer, planes_in, planes_out, n)
-    start = pooling_windows(transition, activations(transition, planes_in, n))
-    won = start.argmax(-1)[..., None]
-
-    def surrogate(weights, bias):
-        moved = Transition(2, 10, 13, np.zeros_like(transition.weights), np.zeros_like(transition.bias), 2)
-        object.__setattr__(moved, "weights", weights)
-        object.__setattr__(moved, "bias", bias)
-        bits = TWIN.states(planes_in, n).reshape(n, 2, 10, 13)
-        windows = np.lib.stride_tricks.sliding_window_view(bits, (3, 3), axis=(2, 3))
-        sums = np.einsum("ncyxij,kcij->nkyx", windows, weights) + bias[:, None, None]
-        s = np.take_along_axis(pooling_windows(moved, sums), won, -1)[..., 0] / WEIGHT_ONE
-        return 1 / (1 + np.exp(-8 * s))
-
-    here = surrogate(transition.weights.astype(float), transition.bias.astype(float))
-
-    def objective(weights, bias):
-        return relaxed_objective(layer, states + (surrogate(weights, bias) - here).reshape(n, -1))
-
-    step = 1e-5 * WEIGHT_ONE
+    objective = reference.objective_near(transition, layer, planes_in, planes_out, n)
+    start = transition.weights / WEIGHT_ONE, transition.bias / WEIGHT_ONE
     for place in [(0, 0, 0, 0), (1, 1, 2, 1), (2, 0, 1, 1), (2, 1, 0, 2)]:
-        plus, minus = transition.weights.astype(float), transition.weights.astype(float)
-        plus[place] += step
-        minus[place] -= step
-        slope = (objective(plus, transition.bias.astype(float)) - objective(minus, transition.bias.astype(float))) / 2e-5
-        assert weights[place] == pytest.approx(slope, rel=1e-4)
+        assert weights[place] == pytest.approx(reference.central_difference(objective, *start, place), rel=1e-4)
     for kernel in range(3):
-        plus, minus = transition.bias.astype(float), transition.bias.astype(float)
-        plus[kernel] += step
-        minus[kernel] -= step
-        slope = (objective(transition.weights.astype(float), plus) - objective(transition.weights.astype(float), minus)) / 2e-5
-        assert bias[kernel] == pytest.approx(slope, rel=1e-4)
+        assert bias[kernel] == pytest.approx(reference.central_difference(objective, *start, (kernel,)), rel=1e-4)
 
 
 def test_unsound_transitions_are_refused():
