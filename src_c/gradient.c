@@ -5,7 +5,9 @@
  * 1. dL/dz of every node of the layer above: a sum of table look-ups, one in the node's own table (log-odds of the two
  *    rows' states) and one in a derived table of every child (log-odds that the node's state makes to the child). The
  *    derived tables are made once; the look-ups are those of score.c.
- * 2. At every position: the winner of the pooling, the slope of the surrogate, the window (gradient_template.h).
+ * 2. At every position: the winner of the pooling, the slope of the surrogate, the window (gradient_template.h). Where
+ *    one look-up table holds whole windows, the slope is a function of the window state, so that it multiplies the
+ *    histogram at the end instead of every image.
  *
  * Images are cut into CBN_GRADIENT_PARTS runs of words whatever the number of threads. Each run has a histogram of its
  * own; they are added in order, so the sums have one order always.

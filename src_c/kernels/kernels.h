@@ -63,7 +63,7 @@ typedef struct {
     int run_rows;           /* rows below that one row of the layer above sees */
     int run_columns;        /* columns below that the layer above sees */
     int32_t *sums;          /* [channel * chunks + chunk][1 << bits][lanes] */
-    uint8_t *fire;          /* [lanes / CBN_LANES][1 << bits]: kernels above 0; of transitions of one chunk, else NULL */
+    uint8_t *fire;          /* [lanes / CBN_LANES][1 << bits]: kernels above 0; with one chunk in all, else NULL */
 } cbn_window_plan;
 
 typedef struct {
@@ -113,7 +113,7 @@ typedef struct {
         .score_block = score_block,                                                                                    \
         .score_tables = score_tables,                                                                                  \
         .window_runs = window_runs,                                                                                    \
-        .transition_position = transition_position,                                                                          \
+        .transition_position = transition_position,                                                                    \
         .gradient_position = gradient_position,                                                                        \
         .multiply_slope = multiply_slope,                                                                              \
         .gibbs_group = gibbs_group,                                                                                    \

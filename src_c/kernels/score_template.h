@@ -5,8 +5,8 @@
  *
  * Interface:
  *   CBN_FUNCTION                                storage class and target attribute
- *   CBN_SCORE_SMALL, CBN_SCORE_SMALL_TABLES     optional: score_block and score_tables for tables of at most 32 entries,
- *                                               held in registers
+ *   CBN_SCORE_SMALL, CBN_SCORE_SMALL_TABLES     optional: score_block and score_tables for tables of at most 32
+ *                                               entries, held in registers
  */
 
 /* Bit i of b to byte i of the result: the byte is copied everywhere, its own bit is kept and moved to the bottom. */
