@@ -140,7 +140,8 @@ class DetectionMixin:
 
         Returns
         -------
-        list of cbn.explanation.NodeSurprise, the most surprising first; ``str()`` of each is a sentence
+        list of cbn.explanation.NodeSurprise
+            Those that contribute most to the image's surprise first; ``str()`` of each is a sentence.
         """
         image = validation.as_array(image, "image")
         if image.ndim != 2:
@@ -177,6 +178,11 @@ class DetectionMixin:
         ones, nats = network.node_means(validation.check_threads(self.n_jobs))
         return ones.reshape(shape), nats.reshape(shape)
 
+    def layer_geometries(self):
+        """Shape, receptive field and stride of every layer, the pixels' first: a tuple of cbn.architecture.LayerGeometry."""
+        check_is_fitted(self, "counts_")
+        return tuple(self._network.geometries)
+
     def hidden_states(self, X):
         """States of all hidden nodes: a list of (n, kernels, height, width) uint8, one array for every hidden layer.
 
@@ -188,8 +194,7 @@ class DetectionMixin:
         -------
         list of ndarray
             The first hidden layer's first; empty for a model of pixels alone. A node is 1 where its kernel's largest
-            response in the pooling window exceeds 0. It is a function of a square of pixels, see
-            :class:`cbn.architecture.LayerGeometry`.
+            response in the pooling window exceeds 0. :meth:`layer_geometries` says which pixels it is a function of.
         """
         images = self._images(X)
         planes, threads = self._planes(images)

@@ -122,8 +122,10 @@ def _draw_tiles(axes, panel):
     axes.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel, xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     if panel.labels is None:
+        longer = max(columns * step_x, rows * step_y)
         for axis, n, step, side in ((axes.xaxis, columns, step_x, width), (axes.yaxis, rows, step_y, height)):
-            shown = range(0, n, -(-n // 12))  # more numbers would touch
+            fit = max(1, round(12 * n * step / longer))  # more numbers would touch
+            shown = range(0, n, -(-n // fit))
             axis.set_ticks([i * step + side * _CELL / 2 - 0.5 for i in shown], [str(i) for i in shown])
         axes.tick_params(length=0)
     axes.figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=panel.unit, shrink=0.85)
@@ -134,11 +136,14 @@ def _draw_curves(axes, panel):
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 
-    style = {"marker": "o", "markersize": 4} if len(panel.curves[0][1]) == 1 else {}
+    single = len(panel.curves[0][1]) == 1
+    style = {"marker": "o", "markersize": 4} if single else {}
     for i, (label, values) in enumerate(panel.curves):
         axes.plot(values, color=colormaps["tab10"](i % 10), label=label, **style)
     axes.set(title=panel.title, xlabel="iteration", ylabel=panel.ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+    if single:
+        axes.set_xlim(-0.5, 0.5)
     axes.grid(color="0.9", linewidth=0.8)
     if panel.limits is not None:
         axes.set_ylim(*panel.limits)

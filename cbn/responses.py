@@ -9,7 +9,8 @@ from . import pictures
 from .exceptions import DataError
 
 _OUTSIDE = 176  # of a map: pixels that are the centre of no node
-_WIDTH = 1200  # pixels; small pictures are enlarged by the largest whole factor that stays within about this
+_WIDTH = 1200  # pixels; small pictures are enlarged by the largest whole factor that stays within about this,
+_SMALLEST, _LARGEST = 44, 120  # and gives tiles between these sizes
 _TEXT = 13
 
 
@@ -78,7 +79,8 @@ def response_picture(images, names, states, patches, geometries, full_scale=1):
             f"{len(geometries)} geometries: give one name for each image, and one of the others for each hidden layer"
         )
     tiles_across = 1 + sum(geometry.channels for geometry in geometries)
-    scale = max(1, min(8, _WIDTH // (tiles_across * (width + 2))))
+    scale = min(_WIDTH // (tiles_across * (width + 2)), _LARGEST // max(height, width))
+    scale = max(scale, -(-_SMALLEST // max(height, width)), 1)
     tile = width * scale, height * scale
     font, gap = pictures._font(_TEXT), max(3, scale)
     names = [" ".join(str(name).split())[:24] for name in names]
@@ -86,11 +88,16 @@ def response_picture(images, names, states, patches, geometries, full_scale=1):
     left = math.ceil(max(font.getlength(text) for text in (*names, *captions))) + 2 * _TEXT
     top = 4 * _TEXT
     # columns: the image, then the kernels of every layer after a wider gap
-    starts, x = [], left + tile[0] + 3 * gap
-    for geometry in geometries:
+    differences = [patch[:, 1] - patch[:, 0] for patch in patches]
+    largest = [float(np.nanmax(np.abs(difference), initial=0.0)) or 1.0 for difference in differences]
+    headings = [
+        f"layer {number}: {g.receptive_field} x {g.receptive_field} pixels a node, differences to ±{top_value:.2f}"
+        for number, (g, top_value) in enumerate(zip(geometries, largest), start=1)
+    ]
+    starts, x = [], left + tile[0] + 4 * gap
+    for geometry, heading in zip(geometries, headings):
         starts.append(x)
-        titles = max(geometry.channels * (tile[0] + gap), math.ceil(font.getlength(_heading(1, geometry))) + _TEXT)
-        x += titles + 2 * gap
+        x += max(geometry.channels * (tile[0] + gap), math.ceil(font.getlength(heading)) + _TEXT) + 3 * gap
     head = 2 * (tile[1] + gap) + 2 * gap
     picture = Image.new("RGB", (x, top + head + n * (tile[1] + gap) + _TEXT), pictures._PAPER)
     draw = ImageDraw.Draw(picture)
@@ -112,24 +119,19 @@ def response_picture(images, names, states, patches, geometries, full_scale=1):
     for i, caption in enumerate(captions):
         place = left - _TEXT, top + i * (tile[1] + gap) + tile[1] // 2
         draw.text(place, caption, fill=pictures._PEN, font=font, anchor="rm")
-    for number, (geometry, own, patch, start) in enumerate(zip(geometries, states, patches, starts), start=1):
-        draw.text((start, _TEXT // 2), _heading(number, geometry), fill=pictures._PEN, font=font)
-        difference = patch[:, 1] - patch[:, 0]
-        largest = float(np.nanmax(np.abs(difference), initial=0.0)) or 1.0
+    for number, (geometry, own, patch, start) in enumerate(zip(geometries, states, patches, starts)):
+        draw.text((start, _TEXT // 2), headings[number], fill=pictures._PEN, font=font)
         for kernel in range(geometry.channels):
             x = start + kernel * (tile[0] + gap)
             draw.text((x + tile[0] // 2, 2 * _TEXT), f"{kernel}", fill=pictures._PEN, font=font, anchor="mt")
             on = np.where(np.isfinite(patch[kernel, 1]), patch[kernel, 1], _OUTSIDE / 255)
             paste(_rgb(np.rint(255 * on).astype(np.uint8)), x, top)
-            colours = diverging(np.ma.masked_invalid(0.5 + difference[kernel] / (2 * largest)), bytes=True)
+            share = 0.5 + differences[number][kernel] / (2 * largest[number])
+            colours = diverging(np.ma.masked_invalid(share), bytes=True)
             paste(colours[..., :3], x, top + tile[1] + gap)
             for i, y in enumerate(rows):
                 paste(_rgb(_node_map(own[i, kernel], geometry, (height, width), scale)), x, y)
     return picture
-
-
-def _heading(number, geometry):
-    return f"layer {number}: a node sees {geometry.receptive_field} x {geometry.receptive_field} pixels"
 
 
 def _rgb(grey):

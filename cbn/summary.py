@@ -7,7 +7,7 @@ from . import figures
 from .presets import resolve
 
 DENSITY_PIXELS = "normalized over the binarized images"
-DENSITY_LAYERS = "an unnormalized energy: hidden nodes are functions of the pixels"
+DENSITY_LAYERS = "an unnormalized energy, because hidden nodes are functions of the pixels"
 
 
 def describe(model):
@@ -41,13 +41,18 @@ def describe(model):
     }
 
 
+def count(n, noun):
+    """"1 kernel", "5 kernels"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def describe_hidden(model, number):
     """The facts of hidden layer ``number``, 1 being the first: a dict that JSON can hold.
 
     Relations are in the order of what they gain: (child, parent, dy, dx, change of the BIC). Gains are those of thesis
     eq. 8 in nats per image, by iteration, the first before any kernel step.
     """
-    trained, geometry = model.hidden_layers_[number - 1], model._network.geometries[number]
+    trained, geometry = model.hidden_layers_[number - 1], model.layer_geometries()[number]
     kept = trained.curve[trained.best]
     steps = sorted(trained.steps, key=lambda step: step.bic_change)
     relations = [(step.relation, step.bic_change) for step in steps]
@@ -78,19 +83,29 @@ def describe_hidden(model, number):
     }
 
 
-def panels(model):
-    """Panels of the figure of a model: those of the pixels, and a section for every hidden layer."""
+def panels(model, markov=None):
+    """Panels of the figure of a model: those of the pixels, and a section for every hidden layer.
+
+    Parameters
+    ----------
+    model : ConvolutionalBayesianNetwork
+    markov : cbn.markov.MarkovReport, optional
+        Drawn in one more section, where the model has hidden layers.
+    """
     pixels = pixel_panels(model)
     if not model.hidden_layers_:
         return pixels
     sections = [figures.section("pixels", pixels)]
     for number, trained in enumerate(model.hidden_layers_, start=1):
-        g = model._network.geometries[number]
+        g = model.layer_geometries()[number]
         title = (
-            f"hidden layer {number}: {g.channels} kernels, {g.height} x {g.width} places, "
+            f"hidden layer {number}: {count(g.channels, 'kernel')}, {g.height} x {g.width} places, "
             f"a node sees {g.receptive_field} x {g.receptive_field} pixels"
         )
         sections.append(figures.section(title, hidden_panels(trained)))
+    if markov is not None:
+        title = f"what nodes tell of each other beyond their parents, on {markov.n_images:,} images (0 in a true network)"
+        sections.append(figures.section(title, markov_panels(model, markov)))
     return sections
 
 
@@ -151,6 +166,38 @@ def relation_gain_panel(trained):
     labels = [[f"({dy}, {dx})" if (dy, dx) in offsets else None for dx in all_dx] for dy in all_dy]
     low = min(0.0, float(np.nanmin(tiles)))  # forced relations may raise the BIC
     return figures.tile_panel(
-        tiles, "relations by offset (rows, columns) of the parent", "decrease of the BIC", labels=labels, vmin=low,
+        tiles, "relations by offset of the parent", "decrease of the BIC", labels=labels, vmin=low,
         vmax=max(float(np.nanmax(tiles)), low + 1.0), xlabel="parent kernel", ylabel="child kernel",
     )  # fmt: skip
+
+
+def markov_panels(model, report):
+    """Of every hidden layer the mean mutual information of a node with its window, and with other kernels at its place."""
+    drawn = []
+    for group in report.groups:
+        (_, child, y, x), (_, other, other_y, other_x) = group.pairs.transpose(1, 2, 0)
+        if group.kind == "window":
+            kernels = model.hidden_layers_[group.layer - 1].kernels
+            side = kernels.weights.shape[2] + kernels.pool - 1
+            at = child, other, other_y - y * kernels.pool, other_x - x * kernels.pool
+            tiles = _means(group.nats, at, (*kernels.weights.shape[:2], side, side))
+            drawn.append(
+                figures.tile_panel(
+                    tiles, f"layer {group.layer}: node and its window", "mean nats", vmin=0.0, vmax=max(tiles.max(), 1e-3),
+                    xlabel="channel of the layer below", ylabel="kernel",
+                )  # fmt: skip
+            )
+        elif group.kind == "same_place":
+            channels = model.hidden_layers_[group.layer - 1].layer.channels
+            matrix = _means(group.nats, (child, other), (channels, channels))
+            largest = max(float(np.nanmax(matrix)), 1e-3)
+            drawn.append((f"layer {group.layer}: kernels at one place (row, column)", matrix, "mean nats", 0.0, largest))
+    return drawn
+
+
+def _means(values, at, shape):
+    """Means of values by index; NaN where there is none."""
+    sums, n = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, at, values)
+    np.add.at(n, at, 1)
+    return np.divide(sums, n, out=np.full(shape, np.nan), where=n > 0)
