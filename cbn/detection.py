@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The methods of the estimator that look at images: scores, thresholds, p-values, surprise maps, explanations, hidden nodes."""
+"""The methods of the estimator that judge images: scores, p-values, surprise maps, explanations, hidden nodes, BIC."""
 
 import warnings
 
@@ -179,7 +179,7 @@ class DetectionMixin:
         return ones.reshape(shape), nats.reshape(shape)
 
     def layer_geometries(self):
-        """Shape, receptive field and stride of every layer, the pixels' first: a tuple of cbn.architecture.LayerGeometry."""
+        """Shape, receptive field and stride of every layer, the pixels' first: tuple of LayerGeometry."""
         check_is_fitted(self, "counts_")
         return tuple(self._network.geometries)
 

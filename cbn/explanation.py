@@ -68,8 +68,8 @@ class NodeSurprise:
         known = " ".join(f"{self._parent_name(r)}={state}" for r, state in self.parents if state is not None)
         given = f" with parents {known}" if known else ""
         return (
-            f"{name} is {'on' if self.state else 'off'}: {self.surprise:.1f} nats, {self.count:,} of {self.row_count:,} "
-            f"training images{given} (row {self.table_row})"
+            f"{name} is {'on' if self.state else 'off'}: {self.surprise:z.1f} nats, "
+            f"{self.count:,} of {self.row_count:,} training images{given} (row {self.table_row})"
         )
 
     def _parent_name(self, relation):
@@ -134,6 +134,6 @@ def _describe(network, number, node, surprise, states, thresholds, num_threads):
     field = row * geometry.stride, column * geometry.stride, geometry.receptive_field
     threshold = thresholds[channel] if number == 0 and len(thresholds) > 1 else None
     return NodeSurprise(
-        number, channel, row, column, field, state, surprise, contribution, probability, tuple(parents), table_row, count,
-        row_count, n_images, threshold,
+        number, channel, row, column, field, state, surprise, contribution, probability, tuple(parents), table_row,
+        count, row_count, n_images, threshold,
     )  # fmt: skip

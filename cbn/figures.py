@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figure that shows what a model looks like: maps, tiles of small matrices, curves, relations of a node (matplotlib).
+"""The figure that shows what a model looks like: maps, tiles, curves, and the relations of a node (matplotlib).
 
 Wrong panels raise ValueError in one line; a file that cannot be written raises CbnError and leaves an earlier one as it was.
 """

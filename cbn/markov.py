@@ -6,8 +6,8 @@ its non-descendants,
 
     I(v ; U | pa(v)) = 0.
 
-Layers are multiplied as if this held for all of their nodes together. It cannot hold for hidden nodes: they are functions
-of the pixels, which are not their parents (thesis, end of section 3.2). The report measures pairs:
+Layers are multiplied as if this held for all of their nodes together. It cannot hold for hidden nodes: they are
+functions of the pixels, which are not their parents (thesis, end of section 3.2). The report measures pairs:
 
     two_apart    layer 0: I(pixel ; u | pa), u an earlier pixel of the same threshold two steps away and no parent
     window       hidden:  I(node ; u | pa), u a node of the layer below that the node is a function of
@@ -19,12 +19,14 @@ value is what the log-likelihood would gain if u became one more parent. Values 
 their bias under independence to first order, d / 2n (Miller 1955), d being the number of table rows in which both nodes
 take both states.
 
-Test of a pair: in every row the count of "both on" is hypergeometric under independence, whatever the probabilities; the
-sum over rows of its squared standard score is chi-square with a degree of freedom a row. Rows in which one of the four
-expected counts is below 5 (Cochran 1954) are left out of the test, not of the value. Pairs of one kind are tested together
-at a false-discovery rate, by the procedure of Benjamini and Yekutieli (2001), which holds however tests depend on each other.
+Test of a pair: in every row the count of "both on" is hypergeometric under independence, whatever the probabilities;
+the sum over rows of its squared standard score is chi-square with one degree of freedom for each row. Rows in which one
+of the four expected counts is below 5 (Cochran 1954) are left out of the test, not of the value. Pairs of one kind are
+tested together at a false-discovery rate, by the procedure of Benjamini and Yekutieli (2001), which holds however tests
+depend on each other.
 
-What pure noise would give: every pair again with the states of its node shuffled among the images that share its table row.
+What pure noise would give: every pair again with the states of its node shuffled among the images that share its table
+row.
 """
 
 from dataclasses import dataclass
@@ -105,9 +107,10 @@ class LayerTotal:
         the Kullback-Leibler divergence of the product of layers from the distribution of all nodes: pixels decide
         its nodes, so a network with the right parents would add nothing. Estimated with Miller's correction.
     same_place : float
-        Of these at least so many repeat another kernel: the sum over nodes of I(node k' ; node k | pa(node k')), k being
-        the kernel before k' that has most of it on average over the places. It is a lower bound (as far as estimates go)
-        on the divergence of the layer's own product from the layer's distribution.
+        Of these at least so many repeat another kernel at the same place: the sum over nodes of
+        I(node k' ; node k | pa(node k')), k being the kernel before k' for which the sum over places is largest. It
+        bounds from below, up to errors of estimation, the divergence of the layer's own product of probabilities from
+        the distribution of the layer.
     """
 
     layer: int
@@ -213,8 +216,8 @@ def dependence(n, a, b, both, n_images):
 def discoveries(p_values, rate=FALSE_DISCOVERY_RATE):
     """Which hypotheses to reject so that at most ``rate`` of the rejections are expected to be false.
 
-    Y. Benjamini, D. Yekutieli, "The control of the false discovery rate in multiple testing under dependency", Annals of
-    Statistics 29(4), 2001: for any dependence between the tests. (n,) bool.
+    Y. Benjamini, D. Yekutieli, "The control of the false discovery rate in multiple testing under dependency", Annals
+    of Statistics 29(4), 2001: for any dependence between the tests. (n,) bool.
     """
     n = len(p_values)
     order = np.argsort(p_values, kind="stable")

@@ -49,8 +49,9 @@ def mean_patches(images, states, geometry):
 def response_picture(images, names, states, patches, geometries, full_scale=1):
     """Draw images, one a row, beside the maps of all kernels of all hidden layers.
 
-    The head of the picture shows every kernel's mean pixels where it is on, and by how much they differ from those where
-    it is off. A map lies on the same pixels as its image: every node is a square at the centre of its receptive field.
+    The head of the picture shows every kernel's mean pixels where it is on, and by how much they differ from those
+    where it is off (red: brighter where it is on). A map lies on the same pixels as its image: every node is a square
+    at the centre of its receptive field.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def response_picture(images, names, states, patches, geometries, full_scale=1):
     tile = width * scale, height * scale
     font, gap = pictures._font(_TEXT), max(3, scale)
     names = [" ".join(str(name).split())[:24] for name in names]
-    captions = "mean pixels where on", "minus where off"
+    captions = "mean pixels where on", "minus where off (red: +)"
     left = math.ceil(max(font.getlength(text) for text in (*names, *captions))) + 2 * _TEXT
     top = 4 * _TEXT
     # columns: the image, then the kernels of every layer after a wider gap

@@ -67,7 +67,7 @@ class CountedNetwork:
         return self._tables[key]
 
     def probabilities(self, num_threads):
-        """Probability table (rows, 2): p(state | row), thesis eq. 2; kept like those of :meth:`values`, not to be written."""
+        """Probability table (rows, 2): p(state | row), thesis eq. 2; kept like those of :meth:`values`."""
         if "probability" not in self._tables:
             table = np.empty(self.counts.shape)
             _engine.probability_table(self.engine_layer, self.counts, self.pseudocount, table, num_threads)

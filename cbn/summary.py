@@ -104,7 +104,7 @@ def panels(model, markov=None):
         )
         sections.append(figures.section(title, hidden_panels(trained)))
     if markov is not None:
-        title = f"what nodes tell of each other beyond their parents, on {markov.n_images:,} images (0 in a true network)"
+        title = f"what nodes tell of each other beyond their parents, {markov.n_images:,} images (0 in a true network)"
         sections.append(figures.section(title, markov_panels(model, markov)))
     return sections
 
@@ -137,7 +137,7 @@ def hidden_panels(trained):
 
 
 def kernel_panel(weights):
-    """Weights (kernels, channels, size, size) on one symmetric scale: a row for every kernel, or a grid for one channel."""
+    """Weights (kernels, channels, size, size) on one scale: a row for every kernel, or a grid where channels is 1."""
     kernels, channels = weights.shape[:2]
     if channels > 1:
         return figures.tile_panel(weights, "kernels", "weight", xlabel="channel of the layer below", ylabel="kernel")
@@ -172,7 +172,7 @@ def relation_gain_panel(trained):
 
 
 def markov_panels(model, report):
-    """Of every hidden layer the mean mutual information of a node with its window, and with other kernels at its place."""
+    """Mean mutual information of the nodes of every hidden layer with their window, and with kernels at their place."""
     drawn = []
     for group in report.groups:
         (_, child, y, x), (_, other, other_y, other_x) = group.pairs.transpose(1, 2, 0)
@@ -183,7 +183,8 @@ def markov_panels(model, report):
             tiles = _means(group.nats, at, (*kernels.weights.shape[:2], side, side))
             drawn.append(
                 figures.tile_panel(
-                    tiles, f"layer {group.layer}: node and its window", "mean nats", vmin=0.0, vmax=max(tiles.max(), 1e-3),
+                    tiles, f"layer {group.layer}: node and its window", "mean nats",
+                    vmin=0.0, vmax=max(float(tiles.max()), 1e-3),
                     xlabel="channel of the layer below", ylabel="kernel",
                 )  # fmt: skip
             )
@@ -191,7 +192,8 @@ def markov_panels(model, report):
             channels = model.hidden_layers_[group.layer - 1].layer.channels
             matrix = _means(group.nats, (child, other), (channels, channels))
             largest = max(float(np.nanmax(matrix)), 1e-3)
-            drawn.append((f"layer {group.layer}: kernels at one place (row, column)", matrix, "mean nats", 0.0, largest))
+            title = f"layer {group.layer}: kernels at one place (row, column)"
+            drawn.append((title, matrix, "mean nats", 0.0, largest))
     return drawn
 
 

@@ -48,7 +48,7 @@ def test_an_image_that_training_never_saw():
     image = images[0].copy()
     image[2, 2] = 1
     centre, corner = model.explain(image, 2)
-    assert str(centre) == f"pixel (1, 1) is on: {centre.surprise:.1f} nats, 3 of 5,958 training images with parents (-1,-1)=0 (row 0)"
+    assert str(centre) == "pixel (1, 1) is on: 7.3 nats, 3 of 5,958 training images with parents (-1,-1)=0 (row 0)"
     assert centre.surprise == pytest.approx(-np.log(4 / 5960) - entropy(4 / 5960))
     assert (corner.row, corner.column, corner.count, corner.row_count, corner.table_row) == (2, 2, 0, 3, 1)
     assert "0 of 3 training images" in str(corner)
@@ -193,6 +193,6 @@ def test_as_json(hidden):
         assert told["sentence"] == str(node)
         assert told["parents"] == [[r.parent, r.dy, r.dx, state] for r, state in node.parents]
         assert told["field"] == list(node.field)
-        for name in ("layer", "channel", "row", "column", "state", "surprise", "contribution", "probability", "table_row",
-                     "count", "row_count", "n_images", "threshold"):  # fmt: skip
+        for name in ("layer", "channel", "row", "column", "state", "surprise", "contribution", "probability",
+                     "table_row", "count", "row_count", "n_images", "threshold"):  # fmt: skip
             assert told[name] == getattr(node, name)

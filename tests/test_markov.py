@@ -184,7 +184,8 @@ def test_every_pair_against_the_definition(hidden):
                 assert max(abs(oy - y), abs(ox - x)) == 2 and (oy, ox) < (y, x) and oc == c
             keys = np.array([*given, np.zeros_like(v)]).T @ (2 ** np.arange(len(given) + 1))
             freedom = sum(
-                len(set(v[keys == k].tolist())) == 2 and len(set(u[keys == k].tolist())) == 2 for k in set(keys.tolist())
+                len(set(v[keys == k].tolist())) == 2 and len(set(u[keys == k].tolist())) == 2
+                for k in set(keys.tolist())
             )
             expected = information(v, u, given) - freedom / (2 * len(v))
             assert group.nats[i] == pytest.approx(expected, abs=1e-9)

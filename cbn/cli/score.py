@@ -37,7 +37,7 @@ def build_parser():
     )
     parser.add_argument(
         "--explain", nargs="?", type=common.integer(1, 10**6), const=EXPLAINED_NODES, metavar="N",
-        help=f"print under every image the N nodes that surprise most, and what training saw there (N: {EXPLAINED_NODES})",
+        help=f"print under every image the N nodes that surprise most, and what training saw (N: {EXPLAINED_NODES})",
     )  # fmt: skip
     return parser
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""cbn-show: what a model looks like, in words and as a picture; what its kernels respond to; how far it can be trusted."""
+"""cbn-show: what a model looks like, what its kernels respond to, and how far its assumptions hold."""
 
 from .. import datasets, figures, pictures, summary
 from ..exceptions import CbnError, DataError
@@ -32,9 +32,11 @@ def build_parser():
     )
     common.add_model(parser)
     parser.add_argument("--out", default="show.png", metavar="FILE", help="picture to write (default: show.png)")
-    parser.add_argument("--relations", action="store_true", help="list all relations of hidden layers, with their BIC change")
     parser.add_argument(
-        "--responses", metavar="FILE", help="picture to write of the states of all hidden nodes for the images named below"
+        "--relations", action="store_true", help="list all relations of hidden layers, with their BIC change"
+    )
+    parser.add_argument(
+        "--responses", metavar="FILE", help="picture to write: states of all hidden nodes for the images named below"
     )
     parser.add_argument(
         "--markov",
@@ -86,8 +88,9 @@ def show(arguments):
         print_markov(report, source)
     if arguments.responses is not None:
         found = description["responses"]
+        n_shown = summary.count(len(found["images"]), "image")
         print(
-            f"responses        {arguments.responses}: {summary.count(len(found['images']), 'image')} of {found['source']}, "
+            f"responses        {arguments.responses}: {n_shown} of {found['source']}, "
             f"mean pixels over {found['n_mean']:,} of them"
         )
     if arguments.save_kernels is not None:
@@ -181,8 +184,8 @@ def print_hidden(layer, all_relations):
     channels, height, width = layer["shape"]
     below, size, field = layer["in_channels"], layer["kernel_size"], layer["receptive_field"]
     print(
-        f"hidden layer {layer['layer']}   {channels} x {height} x {width} nodes: {summary.count(channels, 'kernel')} of {below} x {size} x "
-        f"{size}, pooling {layer['pool']}"
+        f"hidden layer {layer['layer']}   {channels} x {height} x {width} nodes: "
+        f"{summary.count(channels, 'kernel')} of {below} x {size} x {size}, pooling {layer['pool']}"
     )
     print(
         f"  sees           {field} x {field} pixels, {layer['stride']} further for each place; "
@@ -209,7 +212,10 @@ def print_hidden(layer, all_relations):
 def print_markov(report, source):
     from ..markov import FALSE_DISCOVERY_RATE
 
-    print(f"local Markov     mutual information in nats on {report.n_images:,} images ({source}); 0 where the model is right")
+    print(
+        f"local Markov     mutual information in nats on {report.n_images:,} images ({source}); "
+        "0 where the model is right"
+    )
     print(f"  {'':44}     pairs    mean  largest  dependent   if independent: mean, largest")
     for group in report.groups:
         facts = group.to_dict(1)
@@ -227,7 +233,7 @@ def print_markov(report, source):
         print(f"  largest        {node_name(node)} ; {node_name(other)}: {nats:.4f}")
     for total in report.totals:
         print(
-            f"  layer {total.layer} adds {total.repeated:.1f} nats per image of -log p for nodes that the pixels decide already; "
+            f"  layer {total.layer} adds {total.repeated:.1f} nats per image of -log p for nodes that pixels decide; "
             f"at least {total.same_place:.1f} repeat another kernel at the same place"
         )
 
