@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The methods of the estimator that judge images: scores, thresholds, p-values, surprise maps, explanations, BIC."""
+"""The methods of the estimator that judge images: scores, p-values, surprise maps, explanations, hidden nodes, BIC."""
 
 import warnings
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from . import _engine, scoring
 from . import _validation as validation
-from . import scoring
 from .exceptions import CalibrationWarning, DataError
 from .explanation import explain_image
+from .markov import markov_report
+from .responses import mean_patches
 
 # Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below.
 HEAT_MAP_SHARE = 0.999
@@ -138,7 +140,8 @@ class DetectionMixin:
 
         Returns
         -------
-        list of cbn.explanation.NodeSurprise, the most surprising first; ``str()`` of each is a sentence
+        list of cbn.explanation.NodeSurprise
+            Those that contribute most to the image's surprise first; ``str()`` of each is a sentence.
         """
         image = validation.as_array(image, "image")
         if image.ndim != 2:
@@ -174,6 +177,63 @@ class DetectionMixin:
         shape = network.layer.channels, network.layer.height, network.layer.width
         ones, nats = network.node_means(validation.check_threads(self.n_jobs))
         return ones.reshape(shape), nats.reshape(shape)
+
+    def layer_geometries(self):
+        """Shape, receptive field and stride of every layer, the pixels' first: tuple of LayerGeometry."""
+        check_is_fitted(self, "counts_")
+        return tuple(self._network.geometries)
+
+    def hidden_states(self, X):
+        """States of all hidden nodes: a list of (n, kernels, height, width) uint8, one array for every hidden layer.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+
+        Returns
+        -------
+        list of ndarray
+            The first hidden layer's first; empty for a model of pixels alone. A node is 1 where its kernel's largest
+            response in the pooling window exceeds 0. :meth:`layer_geometries` says which pixels it is a function of.
+        """
+        images = self._images(X)
+        planes, threads = self._planes(images)
+        found = []
+        for own, geometry in zip(planes[1:], self._network.geometries[1:]):
+            states = np.empty((len(images), len(own)), np.uint8)
+            _engine.unpack_planes(own, states, threads)
+            found.append(states.reshape(-1, geometry.channels, geometry.height, geometry.width))
+        return found
+
+    def mean_patches(self, X):
+        """What kernels look for: mean pixels of the receptive fields of nodes that are off, and on.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+
+        Returns
+        -------
+        list of ndarray
+            For every hidden layer (kernels, 2, field, field) float64, the second index being the state of the node:
+            means over images and places of the binarized pixels, as a share of full scale; NaN for a state that no
+            node of the kernel is in.
+        """
+        pictures = self.binarized_pictures(X)
+        hidden = zip(self.hidden_states(X), self._network.geometries[1:])
+        return [mean_patches(pictures, states, geometry) / self.binarizer_.full_scale for states, geometry in hidden]
+
+    def markov_report(self, X):
+        """How far the network is from its own independence assumptions on images: a cbn.markov.MarkovReport.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+            Best the training images: tables and relations are theirs.
+        """
+        images = self._images(X)
+        planes, _ = self._planes(images)
+        return markov_report(self._network, planes, len(images))
 
     def binarized_pictures(self, X):
         """The images as the model sees them: (n, height, width) uint8, values as :meth:`sample` returns them."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which nodes of an image surprise most, and what training saw there."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class NodeSurprise:
         0 or 1 in the image.
     surprise : float
         -log p - entropy of the node given its parents, nats.
+    contribution : float
+        The same times the factor of its layer: its part in the image's combined surprise, by which nodes are ranked.
     probability : float
         p(state | parents) of the model.
     parents : tuple of (Relation, state or None)
@@ -43,6 +45,7 @@ class NodeSurprise:
     field: tuple
     state: int
     surprise: float
+    contribution: float
     probability: float
     parents: tuple
     table_row: int
@@ -62,16 +65,23 @@ class NodeSurprise:
                 f"layer {self.layer} kernel {self.channel} at ({self.row}, {self.column}), "
                 f"pixels ({top}, {left}) to ({top + size - 1}, {left + size - 1})"
             )
-        known = " ".join(
-            f"({r.dy},{r.dx})" + (f"k{r.parent}" if self.layer else "") + f"={state}"
-            for r, state in self.parents
-            if state is not None
-        )
+        known = " ".join(f"{self._parent_name(r)}={state}" for r, state in self.parents if state is not None)
         given = f" with parents {known}" if known else ""
         return (
-            f"{name} is {'on' if self.state else 'off'}: {self.surprise:.1f} nats, {self.count:,} of {self.row_count:,} "
-            f"training images{given} (row {self.table_row})"
+            f"{name} is {'on' if self.state else 'off'}: {self.surprise:z.1f} nats, "
+            f"{self.count:,} of {self.row_count:,} training images{given} (row {self.table_row})"
         )
+
+    def _parent_name(self, relation):
+        if self.layer:
+            return f"({relation.dy},{relation.dx})k{relation.parent}"
+        # the one other channel that a pixel looks at; see cbn.architecture.pixel_layer
+        return "lower threshold" if relation.parent != self.channel else f"({relation.dy},{relation.dx})"
+
+    def to_dict(self):
+        """All attributes as JSON can hold them, parents as [parent channel, dy, dx, state], and the sentence."""
+        parents = [[r.parent, r.dy, r.dx, state] for r, state in self.parents]
+        return {"sentence": str(self), **asdict(self), "field": list(self.field), "parents": parents}
 
 
 def explain_image(network, planes, n, thresholds, num_threads):
@@ -118,11 +128,12 @@ def _describe(network, number, node, surprise, states, thresholds, num_threads):
     state = int(states[node])
     count, row_count = int(counted.counts[at, state]), int(counted.counts[at].sum())
     probability = float(counted.probabilities(num_threads)[at, state])
+    contribution = network.scales["surprise"][number] * surprise
     first = layer.table_begin(node)
     n_images = int(counted.counts[first : first + (1 << len(parents))].sum())
     field = row * geometry.stride, column * geometry.stride, geometry.receptive_field
     threshold = thresholds[channel] if number == 0 and len(thresholds) > 1 else None
     return NodeSurprise(
-        number, channel, row, column, field, state, surprise, probability, tuple(parents), table_row, count, row_count,
-        n_images, threshold,
+        number, channel, row, column, field, state, surprise, contribution, probability, tuple(parents), table_row,
+        count, row_count, n_images, threshold,
     )  # fmt: skip

@@ -67,10 +67,12 @@ class CountedNetwork:
         return self._tables[key]
 
     def probabilities(self, num_threads):
-        """Probability table (rows, 2): p(state | row), thesis eq. 2."""
-        table = np.empty(self.counts.shape)
-        _engine.probability_table(self.engine_layer, self.counts, self.pseudocount, table, num_threads)
-        return table
+        """Probability table (rows, 2): p(state | row), thesis eq. 2; kept like those of :meth:`values`."""
+        if "probability" not in self._tables:
+            table = np.empty(self.counts.shape)
+            _engine.probability_table(self.engine_layer, self.counts, self.pseudocount, table, num_threads)
+            self._tables["probability"] = table
+        return self._tables["probability"]
 
     def _sums(self, planes, n_images, kind, leave_one_out, num_threads):
         scores = np.empty(n_images)

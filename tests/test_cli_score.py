@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cbn
+
 TRAIN, TEST = cli.grey_images(40, 6, 5), cli.grey_images(30, 6, 5, 9)
 
 
@@ -189,3 +191,35 @@ def test_rate_too_low_for_the_calibration_images(folder):
     assert result.json()["n_outliers"] == 0
     assert "999" in result.err and "40" in result.err
     assert len(result.err.splitlines()) == 1
+
+
+def test_explanations(folder):
+    rows = score(folder, "--n", "3", "--explain", "2", "--json").json()["images"]
+    model = cbn.load(folder / "model.cbn")
+    for i, row in enumerate(rows):
+        expected = model.explain(TEST[i], 2)
+        assert [node["sentence"] for node in row["explanation"]] == [str(node) for node in expected]
+        assert [node["surprise"] for node in row["explanation"]] == [node.surprise for node in expected]
+        assert row["explanation"][0]["count"] <= row["explanation"][0]["row_count"] <= 40
+    lines = score(folder, "--n", "3", "--explain", "2").out.splitlines()
+    assert len(lines) == 1 + 3 * 3
+    for i, row in enumerate(rows):
+        assert lines[1 + 3 * i].split("\t")[0] == row["image"]  # the sentences stand under their image
+        assert lines[2 + 3 * i : 4 + 3 * i] == [f"  {node['sentence']}" for node in row["explanation"]]
+
+
+def test_explanations_without_a_number(folder):
+    rows = score(folder, "--n", "1", "--json", "--explain").json()["images"]
+    assert len(rows[0]["explanation"]) == 5
+    assert "explanation" not in score(folder, "--n", "1", "--json").json()["images"][0]
+
+
+def test_explanations_with_heat_maps(folder, here):
+    lines = score(folder, "--n", "1", "--explain", "1", "--heatmap", "maps").out.splitlines()
+    assert len(lines) == 3 and lines[1].endswith(".png") and lines[2].startswith("  pixel (")
+
+
+@pytest.mark.parametrize("number", ["0", "many"])
+def test_explanations_of_a_wrong_number(folder, number):
+    result = cli.call("cbn-score", "--model", folder / "model.cbn", "--explain", number)
+    cli.assert_one_line_error(result, 2, "--explain", number)

@@ -230,7 +230,7 @@ def _finite(value):
 
 
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
-_ENDINGS = {"--gif": ".gif", "--npz": ".npz"}
+_ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
 
 
 def check_outputs(arguments, *options, picture="--out"):
@@ -242,7 +242,7 @@ def check_outputs(arguments, *options, picture="--out"):
     inputs = {f"--{name}": getattr(arguments, name, None) for name in ("model", "data", "labels", "calibration", "mask")}
     taken = {os.path.realpath(path): option for option, path in inputs.items() if path}
     for option in options:
-        path = getattr(arguments, option.removeprefix("--"))
+        path = getattr(arguments, option.removeprefix("--").replace("-", "_"))
         if path is None:
             continue
         if not path or os.path.isdir(path) or path.endswith(("/", os.sep)):

@@ -8,6 +8,9 @@ from .._files import make_folder
 from ..exceptions import CbnError
 from . import _common as common
 
+# Nodes that --explain names without a number.
+EXPLAINED_NODES = 5
+
 
 def build_parser():
     parser = common.make_parser(
@@ -16,6 +19,7 @@ def build_parser():
         [
             "cbn-score                                           # the embedded MNIST test images",
             "cbn-score --digit 7 --n 20 --heatmap maps/          # where the model is surprised",
+            "cbn-score --digit 7 --n 3 --explain                 # which nodes surprise, and what training saw there",
             "cbn-score --data pictures/ --false-alarm-rate 0.001 --json",
         ],
     )
@@ -31,6 +35,10 @@ def build_parser():
         metavar="DIR",
         help="write a surprise map of every image, in nats, with the one scale of the model",
     )
+    parser.add_argument(
+        "--explain", nargs="?", type=common.integer(1, 10**6), const=EXPLAINED_NODES, metavar="N",
+        help=f"print under every image the N nodes that surprise most, and what training saw (N: {EXPLAINED_NODES})",
+    )  # fmt: skip
     return parser
 
 
@@ -67,6 +75,11 @@ def score(arguments):
     if arguments.heatmap:
         with clock.part("heatmap"):
             write_heat_maps(arguments, model, images, rows)
+    explanations = []
+    if arguments.explain is not None:
+        with clock.part("explain"):
+            numbers = common.progress(range(len(images)), arguments, len(images), "image", "explanations")
+            explanations = [model.explain(images[i], arguments.explain) for i in numbers]
     summary = {
         "n": len(rows),
         "n_outliers": int(outliers.sum()),
@@ -78,12 +91,16 @@ def score(arguments):
         "binarization": model.binarization_,
     }
     if arguments.json:
+        for row, nodes in zip(rows, explanations):
+            row["explanation"] = [node.to_dict() for node in nodes]
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
     columns = [name for name in ("image", "label", "score", "p_value", "verdict", "heatmap") if name in rows[0]]
     print("\t".join(columns))
-    for row in rows:
+    for i, row in enumerate(rows):
         print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else cell(row[c]) for c in columns))
+        for node in explanations[i] if explanations else ():
+            print(f"  {node}")
     common.say(
         arguments,
         f"{summary['n_outliers']:,} of {summary['n']:,} images are outliers at a false-alarm rate of {rate:g} "

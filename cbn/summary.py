@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fitted network is, as a dictionary and as the panels of a figure."""
+
+import numpy as np
+
+from . import figures
+from .presets import resolve
+
+DENSITY_PIXELS = "normalized over the binarized images"
+DENSITY_LAYERS = "an unnormalized energy, because hidden nodes are functions of the pixels"
+
+
+def describe(model):
+    """The facts of a fitted ConvolutionalBayesianNetwork: a dict that JSON can hold.
+
+    Likelihoods and the BIC are those of the counted images, summed over the layers where there are hidden ones.
+    """
+    log_likelihood, n_parameters, bic = model.bic_terms()
+    n_layers = 1 + len(model.hidden_layers_)
+    return {
+        "preset": model.preset,
+        "image_shape": list(model.image_shape_),
+        "binarization": model.binarization_,
+        "density": {"pixels": DENSITY_PIXELS} | ({"all_layers": DENSITY_LAYERS} if n_layers > 1 else {}),
+        "n_images": model.n_images_,
+        "pseudocount": model._network.pixels.pseudocount,
+        "relations": [[r.child, r.parent, r.dy, r.dx] for r in model.layer_.relations],
+        "hidden_layers": [describe_hidden(model, number) for number in range(1, n_layers)],
+        "n_parameters": n_parameters,
+        "log_likelihood": log_likelihood,
+        "bic": bic,
+        "score": model.score_,
+        "layer_weights": list(resolve(model)["layer_weights"][:n_layers]),
+        "scales": {name: list(scale) for name, scale in model._network.scales.items()},
+        "calibration": model.calibration_,
+        "n_calibration": len(model.calibration_scores_),
+        "threshold": model.offset_,
+        "false_alarm_rate": model.false_alarm_rate,
+        "heat_map_scale": model.heat_map_scale(),
+        "provenance": model.provenance_,
+    }
+
+
+def count(n, noun):
+    """"1 kernel", "5 kernels"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def describe_hidden(model, number):
+    """The facts of hidden layer ``number``, 1 being the first: a dict that JSON can hold.
+
+    Relations are in the order of what they gain: (child, parent, dy, dx, change of the BIC). Gains are those of thesis
+    eq. 8 in nats per image, by iteration, the first before any kernel step.
+    """
+    trained, geometry = model.hidden_layers_[number - 1], model.layer_geometries()[number]
+    kept = trained.curve[trained.best]
+    steps = sorted(trained.steps, key=lambda step: step.bic_change)
+    relations = [(step.relation, step.bic_change) for step in steps]
+    return {
+        "layer": number,
+        "shape": [geometry.channels, geometry.height, geometry.width],
+        "kernels": geometry.channels,
+        "kernel_size": trained.kernels.weights.shape[2],
+        "in_channels": trained.kernels.weights.shape[1],
+        "pool": trained.kernels.pool,
+        "receptive_field": geometry.receptive_field,
+        "stride": geometry.stride,
+        "distance": geometry.distance,
+        "relations": [[r.child, r.parent, r.dy, r.dx, change] for r, change in relations],
+        "n_iterations": len(trained.curve) - 1,
+        "kept_iteration": trained.best,
+        "gain_at_start": trained.curve[0].gain,
+        "gain": kept.gain,
+        "bic_at_start": trained.curve[0].bic,
+        "bic": kept.bic,
+        "activation": list(kept.activation),
+        "curve": {
+            "gain": [point.gain for point in trained.curve],
+            "bic": [point.bic for point in trained.curve],
+            "relations": [point.relations for point in trained.curve],
+            "activation": [list(point.activation) for point in trained.curve],
+        },
+    }
+
+
+def panels(model, markov=None):
+    """Panels of the figure of a model: those of the pixels, and a section for every hidden layer.
+
+    Parameters
+    ----------
+    model : ConvolutionalBayesianNetwork
+    markov : cbn.markov.MarkovReport, optional
+        Drawn in one more section, where the model has hidden layers.
+    """
+    pixels = pixel_panels(model)
+    if not model.hidden_layers_:
+        return pixels
+    sections = [figures.section("pixels", pixels)]
+    for number, trained in enumerate(model.hidden_layers_, start=1):
+        g = model.layer_geometries()[number]
+        title = (
+            f"hidden layer {number}: {count(g.channels, 'kernel')}, {g.height} x {g.width} places, "
+            f"a node sees {g.receptive_field} x {g.receptive_field} pixels"
+        )
+        sections.append(figures.section(title, hidden_panels(trained)))
+    if markov is not None:
+        title = f"what nodes tell of each other beyond their parents, {markov.n_images:,} images (0 in a true network)"
+        sections.append(figures.section(title, markov_panels(model, markov)))
+    return sections
+
+
+def pixel_panels(model):
+    """Marginal probability and expected surprise per channel, and the relations."""
+    probability, nats = model.node_statistics()
+    drawn = []
+    for c, threshold in enumerate(model.binarizer_.thresholds):
+        name = "" if model.layer_.channels == 1 else f", threshold {threshold:g}"
+        drawn.append((f"share of ones{name}", probability[c], "probability", 0.0, 1.0))
+        drawn.append((f"unpredictability{name}", nats[c], "mean -log p in training, nats", 0.0, None))
+    relations = [(r.child, r.parent, r.dy, r.dx) for r in model.layer_.relations]
+    return [*drawn, figures.relation_panel(relations, "parents of a pixel")]
+
+
+def hidden_panels(trained):
+    """Kernels, learning curves and relations of a TrainedLayer."""
+    curve = trained.curve
+    gain = figures.curve_panel(
+        [("gain", [point.gain for point in curve])], "objective (thesis eq. 8)", "gain, nats per image",
+        kept=trained.best, right=("BIC of the layer", [point.bic for point in curve]),
+    )  # fmt: skip
+    shares = np.array([point.activation for point in curve]).T
+    active = figures.curve_panel(
+        [(str(kernel), share) for kernel, share in enumerate(shares)], "active nodes of every kernel",
+        "share of active nodes", kept=trained.best, limits=(0, 1),
+    )  # fmt: skip
+    return [kernel_panel(trained.kernels.weights), gain, active, relation_gain_panel(trained)]
+
+
+def kernel_panel(weights):
+    """Weights (kernels, channels, size, size) on one scale: a row for every kernel, or a grid where channels is 1."""
+    kernels, channels = weights.shape[:2]
+    if channels > 1:
+        return figures.tile_panel(weights, "kernels", "weight", xlabel="channel of the layer below", ylabel="kernel")
+    columns = int(np.ceil(np.sqrt(kernels)))
+    rows = -(-kernels // columns)
+    tiles = np.full((rows * columns, *weights.shape[2:]), np.nan)
+    tiles[:kernels] = weights[:, 0]
+    labels = [str(i) if i < kernels else None for i in range(rows * columns)]
+    return figures.tile_panel(
+        tiles.reshape(rows, columns, *weights.shape[2:]), "kernels", "weight",
+        labels=[labels[i * columns : (i + 1) * columns] for i in range(rows)],
+    )  # fmt: skip
+
+
+def relation_gain_panel(trained):
+    """By how much every relation lowers the BIC: a matrix child x parent for every offset, laid out as offsets are."""
+    channels = trained.layer.channels
+    offsets = {(step.relation.dy, step.relation.dx) for step in trained.steps}
+    if not offsets:
+        return figures.relation_panel([], "no relations")
+    all_dy, all_dx = (sorted(set(values)) for values in zip(*offsets))
+    tiles = np.full((len(all_dy), len(all_dx), channels, channels), np.nan)
+    for step in trained.steps:
+        r = step.relation
+        tiles[all_dy.index(r.dy), all_dx.index(r.dx), r.child, r.parent] = -step.bic_change
+    labels = [[f"({dy}, {dx})" if (dy, dx) in offsets else None for dx in all_dx] for dy in all_dy]
+    low = min(0.0, float(np.nanmin(tiles)))  # forced relations may raise the BIC
+    return figures.tile_panel(
+        tiles, "relations by offset of the parent", "decrease of the BIC", labels=labels, vmin=low,
+        vmax=max(float(np.nanmax(tiles)), low + 1.0), xlabel="parent kernel", ylabel="child kernel",
+    )  # fmt: skip
+
+
+def markov_panels(model, report):
+    """Mean mutual information of the nodes of every hidden layer with their window, and with kernels at their place."""
+    drawn = []
+    for group in report.groups:
+        (_, child, y, x), (_, other, other_y, other_x) = group.pairs.transpose(1, 2, 0)
+        if group.kind == "window":
+            kernels = model.hidden_layers_[group.layer - 1].kernels
+            side = kernels.weights.shape[2] + kernels.pool - 1
+            at = child, other, other_y - y * kernels.pool, other_x - x * kernels.pool
+            tiles = _means(group.nats, at, (*kernels.weights.shape[:2], side, side))
+            drawn.append(
+                figures.tile_panel(
+                    tiles, f"layer {group.layer}: node and its window", "mean nats",
+                    vmin=0.0, vmax=max(float(tiles.max()), 1e-3),
+                    xlabel="channel of the layer below", ylabel="kernel",
+                )  # fmt: skip
+            )
+        elif group.kind == "same_place":
+            channels = model.hidden_layers_[group.layer - 1].layer.channels
+            matrix = _means(group.nats, (child, other), (channels, channels))
+            largest = max(float(np.nanmax(matrix)), 1e-3)
+            title = f"layer {group.layer}: kernels at one place (row, column)"
+            drawn.append((title, matrix, "mean nats", 0.0, largest))
+    return drawn
+
+
+def _means(values, at, shape):
+    """Means of values by index; NaN where there is none."""
+    sums, n = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, at, values)
+    np.add.at(n, at, 1)
+    return np.divide(sums, n, out=np.full(shape, np.nan), where=n > 0)
