@@ -42,7 +42,9 @@ def influences(height, width, hidden):
     return found
 
 
-HIDDEN = st.lists(st.builds(HiddenLayer, st.integers(1, 2), st.integers(1, 5), st.integers(1, 3)), min_size=1, max_size=3)
+HIDDEN = st.lists(
+    st.builds(HiddenLayer, st.integers(1, 2), st.integers(1, 5), st.integers(1, 3)), min_size=1, max_size=3
+)
 
 
 def room(height, width, hidden):
@@ -101,7 +103,9 @@ def test_against_the_pixels_that_move_a_node(height, width, hidden):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(4, 16), st.integers(4, 16), st.integers(1, 4), st.integers(1, 3), st.integers(-9, 0), st.integers(-9, 9))
+@given(
+    st.integers(4, 16), st.integers(4, 16), st.integers(1, 4), st.integers(1, 3), st.integers(-9, 0), st.integers(-9, 9)
+)
 def test_offsets_of_relations(height, width, size, pool, dy, dx):
     hidden = (HiddenLayer(1, size, pool),)
     try:
@@ -127,7 +131,11 @@ def test_offsets_of_relations(height, width, size, pool, dy, dx):
 @pytest.mark.parametrize(
     "shape, hidden, words",
     [
-        ((28, 28), [(5, 3, 2), (5, 3, 2), (5, 3, 2)], "hidden layer 3 .*has 1 x 1 positions, but nodes must be 3 apart .*22 x 22"),
+        (
+            (28, 28),
+            [(5, 3, 2), (5, 3, 2), (5, 3, 2)],
+            "hidden layer 3 .*has 1 x 1 positions, but nodes must be 3 apart .*22 x 22",
+        ),
         ((3, 28), [(5, 3, 2)], r"hidden layer 1 \(kernels 3 x 3, pooling 2\) needs 4 x 4 .* 3 x 28"),
         ((28, 2), [(5, 3, 1)], "hidden layer 1 .* needs 3 x 3 .* 28 x 2"),
         ((6, 6), [(2, 3, 2)], "hidden layer 1 .*has 2 x 2 positions, but nodes must be 2 apart .*4 x 4"),
