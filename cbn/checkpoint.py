@@ -85,6 +85,8 @@ def load_checkpoint(path, mark, hidden, geometries):
             for i, entry in enumerate(described)
         ]
         if len(layers) == n_finished:
+            if iteration != 0:
+                raise ValueError(f"iteration {iteration!r} of no layer")
             return TrainingState(finished=tuple(layers)), seed
         best = layers[-1]
         if type(iteration) is not int or iteration != len(best.curve):
