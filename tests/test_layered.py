@@ -85,12 +85,12 @@ def without(model, i):
 
 
 def test_leave_one_out_scores_scales_and_calibration(model):
-    recounted = [without(model, i) for i in range(len(TRAIN))]
+    some = range(0, len(TRAIN), 5)
+    recounted = [without(model, i) for i in some]
     network, planes = model._network, all_bits(model, TRAIN)
     for score in SCORES:
-        expected = np.array([scores[score] for scores in recounted])
-        found = network.layer_scores(planes, len(TRAIN), score, 1, leave_one_out=True)
-        np.testing.assert_allclose(found, expected, rtol=1e-9)
+        expected = network.layer_scores(planes, len(TRAIN), score, 1, leave_one_out=True)
+        np.testing.assert_allclose(expected[some], [scores[score] for scores in recounted], rtol=1e-9)
         deviation = expected.std(axis=0)
         np.testing.assert_allclose(network.scales[score], deviation[0] / deviation, rtol=1e-9)
         weighted = Network("hidden", threshold=model.threshold, layer_weights=(0.5, 0, 3), score=score, **ARGUMENTS)
