@@ -9,6 +9,7 @@ import numpy as np
 
 from ._archive import read_archive, read_array, write_archive
 from .exceptions import ModelFileError
+from .kernels import MAX_WEIGHT_SUM
 from .layerfile import describe_trained, read_kernels, read_trained, trained_arrays
 from .training import TrainingState
 
@@ -98,8 +99,10 @@ def load_checkpoint(path, mark, hidden, geometries):
             read_array(archive, "next_velocity_bias", np.float64, shape[:1]),
         )
         target = read_array(archive, "next_target", np.float64, shape[:1])
-        if not all(np.isfinite(values).all() for values in (*velocity, target)):
-            raise ValueError("momentum or target with NaN or infinity")
+        if not all((np.abs(values) < 2 * MAX_WEIGHT_SUM).all() for values in velocity):  # NaN fails it too
+            raise ValueError("a momentum that no kernel can have")
+        if not ((target >= 0) & (target <= 1)).all():
+            raise ValueError("a share of active nodes outside [0, 1]")
         return TrainingState(tuple(layers[:-1]), iteration, kernels, velocity, target, best), seed
 
     found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)

@@ -54,8 +54,9 @@ class Kernels:
 
     def usable(self):
         """True where everything is finite and small enough for the engine."""
-        finite = np.isfinite(self.weights).all() and np.isfinite(self.bias).all()
-        return bool(finite and (self.weight_sums() + np.abs(self.bias) < MAX_WEIGHT_SUM).all())
+        # each alone first: NaN fails it, and sums of what is left cannot overflow
+        alone = all((np.abs(values) < MAX_WEIGHT_SUM).all() for values in (self.weights, self.bias))
+        return bool(alone and (self.weight_sums() + np.abs(self.bias) < MAX_WEIGHT_SUM).all())
 
     def normalized(self):
         """The same kernels with weights of unit Euclidean norm; the bias stays."""

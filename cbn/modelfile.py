@@ -36,7 +36,7 @@ from .network import ConvolutionalBayesianNetwork
 from .presets import resolve, weights_of_layers
 
 FORMAT, VERSION = "cbn-model", 2
-# Constructor arguments that files of version 1 have; others are written where they differ from their default.
+# Constructor arguments that files of version 1 have; those of version 2 have all.
 V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
     "random_state", "class_prior",
@@ -59,16 +59,14 @@ def save(model, path):
         labels = [{"class": label} for label in model.classes_.tolist()]
     else:
         kind, networks, labels = "network", [model], [{}]
-    arguments = _arguments(model)
     descriptions = [{**_describe(network), **label} for network, label in zip(networks, labels)]
-    plain = set(arguments) <= set(V1_ARGUMENTS) and arguments["preset"] == V1_PRESET
-    plain = plain and not any("hidden" in description for description in descriptions)
+    plain = _fits_version_1(model) and not any("hidden" in description for description in descriptions)
     header = {
         "format": FORMAT,
         "version": 1 if plain else 2,
         "kind": kind,
         "package": __version__,
-        "arguments": arguments,
+        "arguments": _arguments(model, V1_ARGUMENTS if plain else None),
         "networks": descriptions,
     }
     arrays, stored = {}, set()
@@ -104,13 +102,19 @@ def load(path):
     return read_archive(Path(path), "a cbn model", missing, FORMAT, VERSION, _restore)
 
 
-def _arguments(model):
-    """Constructor arguments as JSON."""
+def _fits_version_1(model):
+    """True where the arguments that version 1 does not know are at their defaults."""
     default = type(model)().get_params(deep=False)
+    later = default.keys() - {*V1_ARGUMENTS, *NOT_KEPT}
+    return model.preset == V1_PRESET and all(_same(getattr(model, name), default[name]) for name in later)
+
+
+def _arguments(model, names):
+    """Constructor arguments as JSON: the names that are given, or all, as defaults may change one day."""
     return {
         name: _plain(value)
         for name, value in model.get_params(deep=False).items()
-        if name not in NOT_KEPT and (name in V1_ARGUMENTS or not _same(value, default[name]))
+        if name not in NOT_KEPT and (names is None or name in names)
     }
 
 

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from test_modelfile import members_of, npy
+from test_modelfile import members_of, npy, write
 from test_training import blots
 
 import cbn
@@ -151,7 +151,7 @@ def test_a_checkpoint_is_written_after_every_iteration_and_whole(tmp_path, monke
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.checkpoint"]
 
 
-def test_a_checkpoint_that_cannot_be_written(tmp_path):
+def test_a_checkpoint_that_cannot_be_write(tmp_path):
     with pytest.raises(CbnError, match="cannot write .*folder does not exist"):
         network().fit(X, checkpoint=tmp_path / "none" / "a.checkpoint")
 
@@ -248,16 +248,7 @@ def changed_header(source, path, change):
     members = members_of(source)
     header = json.loads(members["header.json"])
     change(header)
-    return written(path, members | {"header.json": json.dumps(header).replace("Infinity", "1e999")})
-
-
-def written(path, members):
-    """A zip in which arrays of a length of their own are stored, as the reader wants them."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            if content is not None:
-                archive.writestr(name, content, zipfile.ZIP_STORED if "curve" in name else zipfile.ZIP_DEFLATED)
-    return path
+    return write(path, members | {"header.json": json.dumps(header).replace("Infinity", "1e999")})
 
 
 BAD_HEADERS = {
@@ -309,11 +300,11 @@ def test_bad_arrays(name, files, tmp_path):
     members = members_of(files[6])
     array = np.load(io.BytesIO(members[f"{name}.npy"]))
     for content in bad_arrays(array):
-        path = written(tmp_path / "a.checkpoint", members | {f"{name}.npy": content})
+        path = write(tmp_path / "a.checkpoint", members | {f"{name}.npy": content})
         refused(network(), X, path, "damaged")
     if "weights" in name and "velocity" not in name:
-        refused(network(), X, written(path, members | {f"{name}.npy": npy(array * 1e5)}), "damaged")
-    assert written(path, members) and network().fit(X, checkpoint=path, resume=True)
+        refused(network(), X, write(path, members | {f"{name}.npy": npy(array * 1e5)}), "damaged")
+    assert write(path, members) and network().fit(X, checkpoint=path, resume=True)
 
 
 def test_errors_of_the_caller_come_first(files, tmp_path):
