@@ -235,7 +235,23 @@ class LayerGeometry:
         """(dy, dx) north-west, north, north-east and west at ``distance``, those that fit into the layer."""
         d = self.distance
         offsets = ((-d, -d), (-d, 0), (-d, d), (0, -d))
-        return tuple((dy, dx) for dy, dx in offsets if -dy < self.height and abs(dx) < self.width)
+        return tuple(offset for offset in offsets if self._fits(*offset))
+
+    def _fits(self, dy, dx):
+        return abs(dy) < self.height and abs(dx) < self.width
+
+    def check_offset(self, dy, dx):
+        """Refuses a relation whose nodes share pixels, or of which the layer has no pair. Raises ValueError."""
+        if max(abs(dy), abs(dx)) < self.distance:
+            raise ValueError(
+                f"offset ({dy}, {dx}): nodes less than {self.distance} positions apart see the same pixels; give a "
+                "larger offset"
+            )
+        if not self._fits(dy, dx):
+            raise ValueError(
+                f"offset ({dy}, {dx}): no two of the {self.height} x {self.width} positions are that far apart; give a "
+                "smaller offset"
+            )
 
 
 def geometry(height, width, n_thresholds, hidden):
@@ -258,7 +274,10 @@ def geometry(height, width, n_thresholds, hidden):
     if len(hidden) >= MAX_LAYERS:
         raise ValueError(f"hidden: {len(hidden)} layers, at most {MAX_LAYERS - 1} are possible")
     if hidden and n_thresholds > MAX_KERNELS:
-        raise ValueError(f"hidden: kernels look at no more than {MAX_KERNELS} thresholds, but there are {n_thresholds}")
+        raise ValueError(
+            f"threshold: {n_thresholds} values, but kernels look at no more than {MAX_KERNELS}: give fewer, or no hidden "
+            "layers"
+        )
     layers = [LayerGeometry(n_thresholds, height, width, 1, 1)]
     for number, wanted in enumerate(hidden, start=1):
         below = layers[-1]

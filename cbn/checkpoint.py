@@ -9,8 +9,8 @@ import numpy as np
 
 from ._archive import read_archive, read_array, write_archive
 from .exceptions import ModelFileError
-from .kernels import Kernels
-from .layerfile import describe_trained, read_trained, trained_arrays
+from .kernels import MAX_WEIGHT_SUM
+from .layerfile import describe_trained, read_kernels, read_trained, trained_arrays
 from .training import TrainingState
 
 FORMAT, VERSION = "cbn-checkpoint", 1
@@ -52,14 +52,16 @@ def save_checkpoint(path, state, seed, mark):
     write_archive(path, header, arrays, stored)
 
 
-def load_checkpoint(path, mark, geometries):
+def load_checkpoint(path, mark, hidden, geometries):
     """(TrainingState, seed) of a checkpoint for the training that ``mark`` names.
 
     Parameters
     ----------
     path : str or path-like
     mark : callable, seed -> fingerprint
+    hidden : sequence of HiddenLayer
     geometries : sequence of LayerGeometry
+        Of the pixels and of every hidden layer.
 
     Raises
     ------
@@ -74,29 +76,33 @@ def load_checkpoint(path, mark, geometries):
             raise ValueError(f"seed {seed!r}")
         if header["fingerprint"] != mark(seed):
             return None
-        n_finished, iteration = header["finished"], header["iteration"]
+        n_finished, iteration, described = header["finished"], header["iteration"], header["layers"]
+        if not isinstance(described, list) or len(described) > len(hidden):
+            raise ValueError(f"more layers than the {len(hidden)} to be trained, or no list of them")
+        if type(n_finished) is not int or not max(0, len(described) - 1) <= n_finished <= len(described):
+            raise ValueError(f"{n_finished!r} finished layers of {len(described)}")
         layers = [
-            read_trained(archive, entry, f"layer_{number}", *geometries[number - 1 : number + 1])
-            for number, entry in enumerate(header["layers"], start=1)
+            read_trained(archive, entry, f"layer_{i + 1}", hidden[i], geometries[i], geometries[i + 1])
+            for i, entry in enumerate(described)
         ]
-        if type(n_finished) is not int or not len(layers) - 1 <= n_finished <= len(layers):
-            raise ValueError(f"{n_finished!r} finished layers of {len(layers)}")
         if len(layers) == n_finished:
+            if iteration != 0:
+                raise ValueError(f"iteration {iteration!r} of no layer")
             return TrainingState(finished=tuple(layers)), seed
         best = layers[-1]
-        if iteration != len(best.curve):
+        if type(iteration) is not int or iteration != len(best.curve):
             raise ValueError(f"iteration {iteration!r} after {len(best.curve)}")
-        shape = best.kernels.weights.shape
-        kernels = Kernels(
-            read_array(archive, "next_weights", np.float64, shape),
-            read_array(archive, "next_bias", np.float64, shape[:1]),
-            best.kernels.pool,
-        )
+        kernels = read_kernels(archive, "next", hidden[n_finished], geometries[n_finished])
+        shape = kernels.weights.shape
         velocity = (
             read_array(archive, "next_velocity_weights", np.float64, shape),
             read_array(archive, "next_velocity_bias", np.float64, shape[:1]),
         )
         target = read_array(archive, "next_target", np.float64, shape[:1])
+        if not all((np.abs(values) < 2 * MAX_WEIGHT_SUM).all() for values in velocity):  # NaN fails it too
+            raise ValueError("a momentum that no kernel can have")
+        if not ((target >= 0) & (target <= 1)).all():
+            raise ValueError("a share of active nodes outside [0, 1]")
         return TrainingState(tuple(layers[:-1]), iteration, kernels, velocity, target, best), seed
 
     found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from . import _validation as validation
 from .exceptions import DataError
 from .network import ConvolutionalBayesianNetwork
+from .presets import resolve
 
 
 class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -106,9 +107,10 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _learn(self, X, y, known):
         """Adds images to the known networks (label -> network), which stay as they are if anything is refused."""
-        if self.preset == "hidden":
+        if resolve(ConvolutionalBayesianNetwork(**self.network_arguments()))["hidden"]:
             raise ValueError(
-                "preset: 'hidden' has layers whose product is no probability, which Bayes' rule needs; use 'pixel'"
+                f"preset: {self.preset!r} has hidden layers, whose product is no probability as Bayes' rule needs it; use "
+                "'pixel'"
             )
         if self.image_shape is not None:
             validation.check_shape(self.image_shape)

@@ -2,15 +2,19 @@
 """From bit-planes to a network of layers: training with checkpoints and interruption, counts, scales."""
 
 import os
+from dataclasses import astuple
+from numbers import Integral
 
 import numpy as np
 
+from . import _validation as validation
 from . import scoring
 from .architecture import geometry
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from .exceptions import ModelFileError
 from .layered import LayeredNetwork
-from .presets import check_kernel_shapes
-from .structure import check_search_size
+from .presets import weights_of_layers
+from .structure import check_relations, check_search_size
 from .training import HiddenTraining, TrainingOptions
 
 # Images on whose maps the heat-map scale of a network with hidden layers is measured.
@@ -20,26 +24,30 @@ SCALE_IMAGES = 1000
 def training_geometries(setting, shape, n_thresholds):
     """The geometry of all layers, everything refused that cannot be trained. Raises ValueError."""
     geometries = geometry(*shape, n_thresholds, setting["hidden"])
-    check_kernel_shapes(setting["kernels"], setting["hidden"], geometries)
     for number, layer in enumerate(geometries[1:]):
-        check_search_size(layer, setting["max_parents"], len(setting["forced_relations"][number]))
+        forced = setting["forced_relations"][number]
+        check_relations(layer, number + 1, forced, setting["forbidden_relations"][number])
+        check_search_size(layer, setting["max_parents"], forced)
     return geometries
 
 
 def train_hidden_layers(
-    setting, geometries, planes, n_images, seed, data_sha256, num_threads, *, progress=None, checkpoint=None, resume=False
-):
+    setting, start, geometries, planes, n_images, random_state, data_sha256, num_threads, *,
+    progress=None, checkpoint=None, resume=False,
+):  # fmt: skip
     """Trained layers, and whether training was interrupted before its end.
 
     Parameters
     ----------
     setting : dict
         Checked constructor arguments.
+    start : sequence of Kernels
+        Kernels to start from, for the first layers.
     geometries : sequence of LayerGeometry
     planes : ndarray, (pixel nodes, words) uint64
     n_images : int
-    seed : callable, () -> int
-        Called for a new training; one that is resumed has its own.
+    random_state : int, NumPy generator or None
+        Makes the seed of a new training. One that is resumed has its own, which must be this if it is a number.
     data_sha256 : str
     num_threads : int
     progress : callable, optional
@@ -55,28 +63,33 @@ def train_hidden_layers(
     interrupted : bool
         KeyboardInterrupt: ``layers`` are the finished ones and the best so far of the one under way.
     """
-    names = ("hidden", "iterations", "learning_rate", "momentum", "normalize_kernels", "keep_activation", "initialization",
-             "activation", "replace_worst", "max_parents", "pseudocount", "forced_relations", "forbidden_relations")  # fmt: skip
-    belongs = {name: setting[name] for name in names}
-    belongs["kernels"] = [(k.weights.tolist(), k.bias.tolist(), k.pool) for k in setting["kernels"]]
+    same = ("iterations", "learning_rate", "momentum", "keep_activation", "initialization", "activation", "replace_worst",
+            "max_parents", "pseudocount")  # fmt: skip
+    belongs = {name: setting[name] for name in (*same, "normalize_kernels", "forced_relations", "forbidden_relations")}
+    belongs["layers"] = [astuple(layer) for layer in (*geometries, *setting["hidden"])]
+    belongs["kernels"] = [(k.weights.tolist(), k.bias.tolist(), k.pool) for k in start]
+    belongs["n_images"] = n_images  # images of zeros at the end change no bit-plane
 
     def mark(seed):
         return fingerprint(data_sha256, {**belongs, "seed": seed})
 
     state = None
     if checkpoint is not None and resume and os.path.exists(checkpoint):
-        state, seed = load_checkpoint(checkpoint, mark, geometries)
-    else:
-        seed = seed()
+        state, seed = load_checkpoint(checkpoint, mark, setting["hidden"], geometries)
+        if isinstance(random_state, Integral) and validation.check_seed(random_state) != seed:
+            raise ModelFileError(
+                f"{os.fsdecode(checkpoint)!r}: a checkpoint of random_state {seed}, not {random_state}; give the same one, "
+                "or delete it to begin anew"
+            )
+    else:  # a generator is left alone where nothing is drawn
+        seed = validation.check_seed(random_state) if setting["hidden"] else 0
     options = TrainingOptions(
-        **{name: setting[name] for name in ("iterations", "learning_rate", "momentum", "keep_activation", "initialization",
-                                            "activation", "replace_worst", "max_parents", "pseudocount")},
-        normalize=setting["normalize_kernels"], seed=seed,
+        **{name: setting[name] for name in same}, normalize=setting["normalize_kernels"], seed=seed,
         forced=setting["forced_relations"], forbidden=setting["forbidden_relations"],
     )  # fmt: skip
-    training = HiddenTraining(setting["hidden"], geometries, planes, n_images, options, num_threads, setting["kernels"])
+    states = HiddenTraining(setting["hidden"], geometries, planes, n_images, options, num_threads, start).run(state)
     try:
-        for state in training.run(state):
+        for state in states:
             if checkpoint is not None:
                 save_checkpoint(checkpoint, state, seed, mark(seed))
             if progress is not None:
@@ -102,13 +115,16 @@ def count_layers(pixel_layer, trained, geometries, planes, n_images, pseudocount
 def leave_one_out_scores(network, layer_weights, planes, n_images, score, num_threads):
     """(n_images,) combined leave-one-out scores of counted images; sets the network's scales from them first."""
     every = scoring.SCORES if len(network) > 1 else ()  # one layer has nothing to be brought to one scale
-    of = {name: network.layer_scores(planes, n_images, name, num_threads, leave_one_out=True) for name in {score, *every}}
-    network.set_scales(layer_weights[: len(network)], of)
+    of = {
+        name: network.layer_scores(planes, n_images, name, num_threads, leave_one_out=True)
+        for name in dict.fromkeys((score, *every))
+    }
+    network.set_scales(weights_of_layers(layer_weights, len(network)), of)
     return network.combine(of[score], score)
 
 
 def map_quantile(network, planes, n_images, share, num_threads):
-    """The surprise that a share of the pixels of the training images stays below, nats: on up to SCALE_IMAGES of them."""
+    """The surprise that a share of the pixels of the training images stays below, nats; on up to SCALE_IMAGES of them."""
     words = max(1, min(planes[0].shape[1], SCALE_IMAGES // 64))
     n = min(n_images, 64 * words)
     maps = network.surprise_maps([np.ascontiguousarray(own[:, :words]) for own in planes], n, num_threads)

@@ -3,12 +3,13 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
 from . import _engine
 from ._files import atomic_write
-from .architecture import MAX_KERNELS, Transition
+from .architecture import MAX_KERNELS, MAX_LAYERS, Transition
 from .exceptions import DataError
 
 WEIGHT_ONE = 2**20  # CBN_WEIGHT_ONE: weights of the engine are whole multiples of 1 / WEIGHT_ONE
@@ -16,6 +17,10 @@ WEIGHT_ONE = 2**20  # CBN_WEIGHT_ONE: weights of the engine are whole multiples 
 MEASURED_WORDS = 8
 # Candidates that "promising" draws for every kernel, as far as the engine takes them at once.
 CANDIDATES_PER_KERNEL = 12
+# The engine's limit on the absolute weights and bias of a kernel together, with room for their rounding.
+MAX_WEIGHT_SUM = 2047
+# Random numbers of hidden layer l (0 is the first) have this purpose + l in the engine's generator.
+RANDOM_KERNELS = 2**16
 INITIALIZATIONS = ("random", "promising")
 
 
@@ -43,9 +48,19 @@ class Kernels:
             self.pool,
         )  # fmt: skip
 
+    def weight_sums(self):
+        """(kernels,) sum of the absolute weights of each."""
+        return np.array([math.fsum(np.abs(w).ravel()) for w in self.weights])  # fsum: the same on any machine
+
+    def usable(self):
+        """True where everything is finite and small enough for the engine."""
+        # each alone first: NaN fails it, and sums of what is left cannot overflow
+        alone = all((np.abs(values) < MAX_WEIGHT_SUM).all() for values in (self.weights, self.bias))
+        return bool(alone and (self.weight_sums() + np.abs(self.bias) < MAX_WEIGHT_SUM).all())
+
     def normalized(self):
         """The same kernels with weights of unit Euclidean norm; the bias stays."""
-        norms = [math.sqrt(math.fsum((w * w).ravel())) for w in self.weights]  # fsum: the same on any machine
+        norms = [math.sqrt(math.fsum((w * w).ravel())) for w in self.weights]
         scale = np.array([1 / norm if norm > 0 else 1.0 for norm in norms])
         return Kernels(self.weights * scale[:, None, None, None], self.bias, self.pool)
 
@@ -60,6 +75,37 @@ def forward(kernels, below, planes, n_images, num_threads):
     out = np.empty((transition.out_channels * transition.height * transition.width, planes.shape[1]), np.uint64)
     _engine.transition_forward(_engine.Transition(transition), planes, n_images, out, num_threads)
     return out
+
+
+class Draws:
+    """Random numbers of one purpose: a function of (seed, layer, number) only, the same on every machine.
+
+    Parameters
+    ----------
+    seed : int
+    layer : int
+        Hidden layer, 0 is the first.
+    number : int
+        Which drawing of that layer, below 2^32.
+    """
+
+    def __init__(self, seed, layer, number):
+        self.seed, self.purpose, self.step = seed, RANDOM_KERNELS + layer, number << 32
+
+    def uniform(self, low, high, shape):
+        """Uniform in [low, high), in an array of that shape."""
+        u = np.empty((1, math.prod(shape)))
+        _engine.uniform(self.seed, self.purpose, self.step, u)
+        self.step += u.size
+        return low + (high - low) * u.reshape(shape)
+
+    def normal(self, shape):
+        """Mean 0 and variance 1, as sums of twelve uniforms: close to normal, and without a library's logarithm."""
+        parts = self.uniform(-0.5, 0.5, (12, *shape))
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
 
 
 class ActivationMeter:
@@ -82,17 +128,15 @@ class ActivationMeter:
             self.planes, self.n_images = np.ascontiguousarray(planes[:, words]), 64 * MEASURED_WORDS
 
     def bits(self, kernels):
-        """(kernels, images x positions) uint8 of the layer above."""
+        """(kernels, words) uint64: the bits of each kernel at all positions in all measured images, and their number."""
         out = forward(kernels, self.below, self.planes, self.n_images, self.num_threads)
-        states = np.empty((self.n_images, len(out)), np.uint8)
-        _engine.unpack_planes(out, states, self.num_threads)
-        return states.reshape(self.n_images, len(kernels.bias), -1).transpose(1, 0, 2).reshape(len(kernels.bias), -1)
+        n = len(kernels.bias)
+        return out.reshape(n, -1), len(out) // n * self.n_images
 
     def shares(self, kernels):
         """Share of active nodes of every kernel: (kernels,) float64."""
-        out = forward(kernels, self.below, self.planes, self.n_images, self.num_threads)
-        ones = np.bitwise_count(out).reshape(len(kernels.bias), -1).sum(axis=1, dtype=np.int64)
-        return ones / (len(out) // len(kernels.bias) * self.n_images)
+        bits, n = self.bits(kernels)
+        return np.bitwise_count(bits).sum(axis=1, dtype=np.int64) / n
 
     def with_shares(self, kernels, target, n_halvings=12):
         """The kernels with each bias moved so that its share of active nodes comes as close as it can to the target.
@@ -100,7 +144,7 @@ class ActivationMeter:
         The share can jump where many windows have the same sum (an empty background): the side whose share is nearer to
         the target is taken. Bisection over the range that a bias can matter in.
         """
-        reach = np.abs(kernels.weights).sum(axis=(1, 2, 3))
+        reach = kernels.weight_sums()
         low, high = -reach - 1e-3, reach + 1e-3  # nothing active, everything active
         share_low, share_high = np.zeros(len(reach)), np.ones(len(reach))
         for _ in range(n_halvings):
@@ -113,21 +157,21 @@ class ActivationMeter:
         return Kernels(kernels.weights, bias, kernels.pool)
 
 
-def random_kernels(hidden, below, rng):
+def random_kernels(hidden, below, draws):
     """Normal weights of unit norm, bias 0.
 
     Parameters
     ----------
     hidden : cbn.architecture.HiddenLayer
     below : cbn.architecture.LayerGeometry
-    rng : numpy.random.Generator
+    draws : Draws
     """
     size = hidden.kernel_size
-    weights = rng.standard_normal((hidden.kernels, below.channels, size, size))
+    weights = draws.normal((hidden.kernels, below.channels, size, size))
     return Kernels(weights, np.zeros(hidden.kernels), hidden.pool).normalized()
 
 
-def initial_kernels(hidden, meter, initialization, activation, rng):
+def initial_kernels(hidden, meter, initialization, activation, draws):
     """Kernels to start from.
 
     Parameters
@@ -140,47 +184,56 @@ def initial_kernels(hidden, meter, initialization, activation, rng):
         ones already taken is smallest, the first being the one whose share is nearest to the middle of the range.
     activation : (low, high)
         Range of the share of active nodes.
-    rng : numpy.random.Generator
+    draws : Draws
     """
     low, high = activation
     if initialization == "random":
-        kernels = random_kernels(hidden, meter.below, rng)
-        return meter.with_shares(kernels, rng.uniform(low, high, hidden.kernels))
-    pool = _candidates(hidden, meter, activation, rng)
-    return pool.select(_least_correlated(meter.bits(pool), hidden.kernels, (low + high) / 2))
+        kernels = random_kernels(hidden, meter.below, draws)
+        return meter.with_shares(kernels, draws.uniform(low, high, (hidden.kernels,)))
+    pool = _candidates(hidden, meter, activation, draws)
+    bits, n = meter.bits(pool)
+    first = int(np.argmin(np.abs(np.bitwise_count(bits).sum(axis=1, dtype=np.int64) / n - (low + high) / 2)))
+    return pool.select(_least_correlated(_correlations(bits, n), hidden.kernels, [first]))
 
 
-def replacement(kernels, worst, hidden, meter, activation, rng):
+def replacement(kernels, worst, hidden, meter, activation, draws):
     """The kernels with one replaced by the candidate that is least correlated with the others."""
-    pool = _candidates(hidden, meter, activation, rng)
-    others = np.delete(np.arange(len(kernels.bias)), worst)
-    bits = np.concatenate([meter.bits(kernels.select(others)), meter.bits(pool)])
-    first = len(others)
-    chosen = _least_correlated(bits, first + 1, None, taken=list(range(first)))[-1] - first
+    pool = _candidates(hidden, meter, activation, draws)
+    bits, n = meter.bits(kernels)
+    correlation = _correlations(np.concatenate([bits, meter.bits(pool)[0]]), n)
+    correlation[:, worst] = 0.0  # it goes, so it may be like its successor
+    old = list(range(len(bits)))
+    chosen = _least_correlated(correlation, len(bits) + 1, old)[-1] - len(bits)
     weights, bias = kernels.weights.copy(), kernels.bias.copy()
     weights[worst], bias[worst] = pool.weights[chosen], pool.bias[chosen]
     return Kernels(weights, bias, kernels.pool)
 
 
-def _candidates(hidden, meter, activation, rng):
+def _candidates(hidden, meter, activation, draws):
     n = min(MAX_KERNELS, CANDIDATES_PER_KERNEL * hidden.kernels)
-    pool = random_kernels(type(hidden)(n, hidden.kernel_size, hidden.pool), meter.below, rng)
-    return meter.with_shares(pool, rng.uniform(*activation, n))
+    pool = random_kernels(type(hidden)(n, hidden.kernel_size, hidden.pool), meter.below, draws)
+    return meter.with_shares(pool, draws.uniform(*activation, (n,)))
 
 
-def _least_correlated(bits, n, share, taken=None):
-    """Numbers of n rows of bits, see initial_kernels; ``taken`` are in the result already."""
-    ones = bits.sum(axis=1, dtype=np.int64)
-    both = bits.astype(np.float32) @ bits.T.astype(np.float32)  # whole numbers, exact below 2^24
-    m = bits.shape[1]
-    covariance = both / m - np.outer(ones, ones) / m**2
-    deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-    correlation = np.abs(covariance / np.outer(deviation, deviation))
-    correlation[ones * (m - ones) == 0] = 1.0  # a kernel that never changes says nothing
-    correlation[:, ones * (m - ones) == 0] = 1.0
-    taken = [int(np.argmin(np.abs(ones / m - share)))] if taken is None else list(taken)
+def _correlations(bits, n):
+    """(kernels, kernels) absolute correlation of rows of n bits; 1 with a row that never changes, which says nothing."""
+    # counted in whole numbers: what is chosen cannot depend on the order of sums, that is on a library or its threads
+    both = np.array([np.bitwise_count(bits & row).sum(axis=1, dtype=np.int64) for row in bits])
+    ones = np.diag(both)
+    constant = (ones == 0) | (ones == n)
+    share = ones / n
+    deviation = np.sqrt(np.where(constant, 1.0, share * (1 - share)))
+    correlation = np.abs(both / n - np.outer(share, share)) / np.outer(deviation, deviation)
+    correlation[constant] = 1.0
+    correlation[:, constant] = 1.0
+    return correlation
+
+
+def _least_correlated(correlation, n, taken):
+    """Numbers of n kernels: those taken already, then one after the other the least correlated with all before."""
+    taken = list(taken)
     while len(taken) < n:
-        largest = correlation[:, taken].max(axis=1, initial=0.0)
+        largest = correlation[:, taken].max(axis=1)
         largest[taken] = np.inf
         taken.append(int(np.argmin(largest)))
     return taken
@@ -193,7 +246,11 @@ def save_kernels(kernels, path):
     """Write the kernels of every hidden layer as .npz: ``weights_1``, ``bias_1``, ``pool_1``, ``weights_2``, ..."""
     arrays = {}
     for number, layer in enumerate(kernels, start=1):
-        arrays |= {f"weights_{number}": layer.weights, f"bias_{number}": layer.bias, f"pool_{number}": np.array(layer.pool)}
+        arrays |= {
+            f"weights_{number}": layer.weights,
+            f"bias_{number}": layer.bias,
+            f"pool_{number}": np.array(layer.pool),
+        }
     with atomic_write(path) as file:
         np.savez(file, **arrays)
 
@@ -209,12 +266,12 @@ def load_kernels(path):
     found = []
     try:
         with np.load(path, allow_pickle=False) as file:
-            while f"weights_{len(found) + 1}" in file:
+            while f"weights_{len(found) + 1}" in file and len(found) < MAX_LAYERS:
                 number = len(found) + 1
                 weights, bias, pool = (file[f"{name}_{number}"] for name in ("weights", "bias", "pool"))
                 found.append(Kernels(weights, bias, int(pool)))
     except FileNotFoundError:
-        raise DataError(f"{str(path)!r}: no such file") from None
+        raise DataError(f"{str(path)!r}: no such file; save_kernels() of a fitted model writes one") from None
     except Exception as error:  # a damaged zip raises anything
         raise DataError(f"{str(path)!r}: not a file of kernels ({type(error).__name__}: {error})") from None
     if not found:
@@ -226,15 +283,29 @@ def check_kernels(kernels, name):
     """Kernels of all layers as they can be used: a tuple of Kernels, or DataError that says what is wrong."""
     checked = []
     for number, layer in enumerate(kernels, start=1):
-        weights, bias = np.asarray(layer.weights, dtype=float), np.asarray(layer.bias, dtype=float)
-        if weights.ndim != 4 or weights.shape[2] != weights.shape[3] or bias.shape != weights.shape[:1] or 0 in weights.shape:
+        weights, bias = np.asarray(layer.weights), np.asarray(layer.bias)
+        if weights.dtype.kind not in "iuf" or bias.dtype.kind not in "iuf":
+            raise DataError(
+                f"{name}: layer {number} has weights of type {weights.dtype} and bias {bias.dtype}; give floats"
+            )
+        if (
+            weights.ndim != 4
+            or weights.shape[2] != weights.shape[3]
+            or bias.shape != weights.shape[:1]
+            or not weights.size
+        ):
             raise DataError(
                 f"{name}: layer {number} has weights of shape {weights.shape} and bias {bias.shape}; needed are (kernels, "
                 "channels, size, size) and (kernels,)"
             )
         if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
-            raise DataError(f"{name}: layer {number} holds NaN or infinity")
-        if (np.abs(weights).sum(axis=(1, 2, 3)) + np.abs(bias) >= 2047).any():
-            raise DataError(f"{name}: layer {number} has weights that sum to more than 2,047: scale the kernel down")
-        checked.append(Kernels(weights, bias, layer.pool))
+            raise DataError(f"{name}: layer {number} holds NaN or infinity; replace the values")
+        if isinstance(layer.pool, bool) or not isinstance(layer.pool, Integral) or layer.pool < 1:
+            raise DataError(f"{name}: layer {number} has pooling {layer.pool!r}; give a whole number from 1 on")
+        own = Kernels(np.array(weights, float, order="C"), np.array(bias, float), int(layer.pool))
+        if not own.usable():
+            raise DataError(
+                f"{name}: layer {number} has weights that sum to {MAX_WEIGHT_SUM:,} or more; scale the kernel down"
+            )
+        checked.append(own)
     return tuple(checked)

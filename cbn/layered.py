@@ -66,7 +66,8 @@ class LayeredNetwork:
 
         The scale of layer l is weight_l * deviation_0 / deviation_l: every layer's score is brought to the spread of the
         pixel layer's, so that the sum stays in its unit. Ranks are those of scores centred and divided by their
-        deviation; the centre is left out, because it moves every image alike and would take the unit away.
+        deviation; the centre is left out, because it moves every image alike and would take the unit away. A layer whose
+        score is the same for all these images has no spread to go by and keeps its unit.
 
         Parameters
         ----------
@@ -77,8 +78,7 @@ class LayeredNetwork:
         for name, scores in scores_by_name.items():
             deviation = scores.std(axis=0)
             reference = deviation[0] if deviation[0] > 0 else 1.0
-            # a layer that never changes says nothing
-            factor = np.divide(reference, deviation, out=np.zeros_like(deviation), where=deviation > 1e-12 * reference)
+            factor = np.divide(reference, deviation, out=np.ones_like(deviation), where=deviation > 1e-12 * reference)
             self.scales[name] = tuple((np.asarray(layer_weights) * factor).tolist())
         if len(self) == 1:  # nothing to combine
             self.scales = {name: (float(layer_weights[0]),) for name in scoring.SCORES}

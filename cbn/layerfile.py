@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Trained hidden layers as part of a model file or checkpoint: a description for its header, and arrays.
 
-Description: ``layer`` (sizes, relations), ``kernel_size``, ``pool``, ``steps`` (the search: child, parent, dy, dx, change of
-the BIC), ``best`` (iteration). Arrays, all float64: ``<prefix>_weights`` (kernels, channels, size, size), ``<prefix>_bias``
-(kernels,) and, uncompressed, ``<prefix>_curve`` (iterations, 3 + kernels): gain, BIC, relations, share of active nodes.
+Description: ``layer`` (sizes, relations), ``kernel_size``, ``pool``, ``steps`` (the search: child, parent, dy, dx, change
+of the BIC), ``best`` (iteration). Arrays, all float64: ``<prefix>_weights`` (kernels, channels, size, size),
+``<prefix>_bias`` (kernels,) and, uncompressed, ``<prefix>_curve`` (iterations, 3 + kernels): gain, BIC, relations, share
+of active nodes.
 """
+
+import math
 
 import numpy as np
 
@@ -37,37 +40,51 @@ def trained_arrays(trained, prefix):
     }
 
 
-def read_trained(archive, description, prefix, below, own):
-    """The TrainedLayer of a description and arrays that fit the geometries of the layer below and its own.
+def read_trained(archive, description, prefix, hidden, below, own):
+    """The TrainedLayer of a description and arrays, as a HiddenLayer and the geometries below and of its own have it.
 
     Anything else raises one of the exceptions in DAMAGE.
     """
     layer = Layer.from_dict(description["layer"])
     if (layer.channels, layer.height, layer.width) != (own.channels, own.height, own.width):
-        raise ValueError(f"a hidden layer of {layer.height} x {layer.width} where {own.height} x {own.width} fits")
-    kernels = read_kernels(archive, description, prefix, below, own)
+        raise ValueError(
+            f"a hidden layer of {layer.channels} x {layer.height} x {layer.width} nodes where {own.channels} x "
+            f"{own.height} x {own.width} fit"
+        )
+    for relation in layer.relations:
+        own.check_offset(relation.dy, relation.dx)
+        if relation.required:
+            raise ValueError("a required parent in a hidden layer")
+    if (_integer(description["kernel_size"]), _integer(description["pool"])) != (hidden.kernel_size, hidden.pool):
+        raise ValueError("kernels or pooling of another size")
+    kernels = read_kernels(archive, prefix, hidden, below)
     curve = read_array(archive, f"{prefix}_curve", np.float64, (None, 3 + own.channels))
     if not np.isfinite(curve).all():
         raise ValueError("a learning curve holds NaN or infinity")
+    if (curve[:, 2] != curve[:, 2].clip(0, 2**30).astype(int)).any():
+        raise ValueError("a learning curve of numbers of relations that are no whole numbers")
     points = tuple(CurvePoint(gain, bic, tuple(shares), int(n)) for gain, bic, n, *shares in curve.tolist())
-    steps = []
-    for child, parent, dy, dx, change in description["steps"]:
-        relation = Relation(*(_integer(v) for v in (child, parent, dy, dx)))
-        if relation not in layer.relations or not isinstance(change, float | int):
-            raise ValueError("a step of the search is not among the relations")
-        steps.append(RelationStep(relation, float(change)))
+    steps = tuple(_step(*entry) for entry in description["steps"])
+    if sorted(step.relation for step in steps) != sorted(layer.relations):
+        raise ValueError("the steps of the search are not the relations")
     best = _integer(description["best"])
     if not 0 <= best < len(points):
         raise ValueError(f"iteration {best} of a learning curve of {len(points)}")
-    return TrainedLayer(kernels, layer, tuple(steps), points, best)
+    return TrainedLayer(kernels, layer, steps, points, best)
 
 
-def read_kernels(archive, description, prefix, below, own):
-    """Kernels from <prefix>_weights and <prefix>_bias."""
-    size = _integer(description["kernel_size"])
-    weights = read_array(archive, f"{prefix}_weights", np.float64, (own.channels, below.channels, size, size))
-    bias = read_array(archive, f"{prefix}_bias", np.float64, (own.channels,))
-    return check_kernels([Kernels(weights, bias, _integer(description["pool"]))], prefix)[0]
+def read_kernels(archive, prefix, hidden, below):
+    """Kernels of a HiddenLayer from <prefix>_weights and <prefix>_bias."""
+    size = hidden.kernel_size
+    weights = read_array(archive, f"{prefix}_weights", np.float64, (hidden.kernels, below.channels, size, size))
+    bias = read_array(archive, f"{prefix}_bias", np.float64, (hidden.kernels,))
+    return check_kernels([Kernels(weights, bias, hidden.pool)], prefix)[0]
+
+
+def _step(child, parent, dy, dx, change):
+    if type(change) not in (float, int) or not math.isfinite(change):
+        raise ValueError(f"a step of the search that changes the BIC by {change!r}")
+    return RelationStep(Relation(*(_integer(v) for v in (child, parent, dy, dx))), float(change))
 
 
 def _integer(value):

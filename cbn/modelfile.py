@@ -11,12 +11,12 @@ networks     one description per network: layer (sizes, relations), thresholds, 
              images, where the calibration comes from, binarization, provenance; of a classifier also the class
 package      version of cbn that wrote the file
 
-Arrays: ``counts_<i>.npy`` int64 (rows, 2) and, uncompressed, ``calibration_<i>.npy`` float64 (n,) of network i. The same model gives the
-same bytes: no times, fixed order, sorted keys.
+Arrays: ``counts_<i>.npy`` int64 (rows, 2) and, uncompressed, ``calibration_<i>.npy`` float64 (n,) of network i. The same
+model gives the same bytes: no times, fixed order, sorted keys.
 
-Version 2, written for networks with hidden layers and for arguments that version 1 does not know: a network's description
-may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``, l from 1, and have
-``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
+Version 2, written for networks with hidden layers, and for presets and arguments that version 1 does not know: a
+network's description may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``, l
+from 1, and have ``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
 """
 
 import numbers
@@ -33,14 +33,19 @@ from .classifier import ConvolutionalBayesianNetworkClassifier
 from .layered import LayeredNetwork
 from .layerfile import describe_trained, read_trained, trained_arrays
 from .network import ConvolutionalBayesianNetwork
-from .presets import resolve
+from .presets import resolve, weights_of_layers
 
 FORMAT, VERSION = "cbn-model", 2
-# Constructor arguments that files of version 1 have; others are written where they differ from their default.
+# Constructor arguments that files of version 1 have; those of version 2 have all.
 V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
     "random_state", "class_prior",
 )  # fmt: skip
+V1_PRESET = "pixel"
+# The number of threads belongs to the machine, not to the model; the kernels to start from may be a file of elsewhere.
+NOT_KEPT = ("n_jobs", "kernels")
+
+
 def save(model, path):
     """Write a fitted estimator or classifier to ``path``, complete or not at all.
 
@@ -54,15 +59,14 @@ def save(model, path):
         labels = [{"class": label} for label in model.classes_.tolist()]
     else:
         kind, networks, labels = "network", [model], [{}]
-    arguments = _arguments(model)
     descriptions = [{**_describe(network), **label} for network, label in zip(networks, labels)]
-    plain = set(arguments) <= set(V1_ARGUMENTS) and not any("hidden" in d for d in descriptions)
+    plain = _fits_version_1(model) and not any("hidden" in description for description in descriptions)
     header = {
         "format": FORMAT,
         "version": 1 if plain else 2,
         "kind": kind,
         "package": __version__,
-        "arguments": arguments,
+        "arguments": _arguments(model, V1_ARGUMENTS if plain else None),
         "networks": descriptions,
     }
     arrays, stored = {}, set()
@@ -98,22 +102,29 @@ def load(path):
     return read_archive(Path(path), "a cbn model", missing, FORMAT, VERSION, _restore)
 
 
-def _arguments(model):
-    """Constructor arguments as JSON. The number of threads belongs to the machine, not to the model."""
+def _fits_version_1(model):
+    """True where the arguments that version 1 does not know are at their defaults."""
     default = type(model)().get_params(deep=False)
+    later = default.keys() - {*V1_ARGUMENTS, *NOT_KEPT}
+    return model.preset == V1_PRESET and all(_same(getattr(model, name), default[name]) for name in later)
+
+
+def _arguments(model, names):
+    """Constructor arguments as JSON: the names that are given, or all, as defaults may change one day."""
     return {
         name: _plain(value)
         for name, value in model.get_params(deep=False).items()
-        if name != "n_jobs" and (name in V1_ARGUMENTS or not _same(value, default[name]))
+        if name not in NOT_KEPT and (names is None or name in names)
     }
 
 
 def _same(value, default):
-    return value is default or (type(value) is type(default) and isinstance(value, str | int | float | tuple) and value == default)
+    comparable = type(value) is type(default) and isinstance(value, str | int | float | tuple)
+    return value is default or (comparable and value == default)
 
 
 def _plain(value):
-    """A constructor argument as JSON; generators and kernels, which are no argument to keep, as null."""
+    """A constructor argument as JSON; generators, which are no argument to keep, as null."""
     if isinstance(value, np.ndarray | tuple | list):
         return [_plain(v) for v in value]
     if isinstance(value, HiddenLayer):
@@ -148,6 +159,8 @@ def _restore(archive, header):
     arguments = header["arguments"]
     if not isinstance(arguments, dict):
         raise ValueError("the header names no arguments")
+    if any(arguments.get(name) is not None for name in NOT_KEPT):
+        raise ValueError("an argument that model files do not hold")
     if arguments.get("offsets") is not None:
         arguments["offsets"] = tuple(tuple(pair) for pair in arguments["offsets"])
     for name in ("hidden", "forced_relations", "forbidden_relations"):
@@ -174,6 +187,8 @@ def _restore(archive, header):
             raise ValueError("classes are not different labels of one type in increasing order")
         if any((n.layer_, n.binarizer_) != (networks[0].layer_, networks[0].binarizer_) for n in networks):
             raise ValueError("networks of different shapes in one classifier")
+        if any(n.hidden_layers_ for n in networks):
+            raise ValueError("a classifier of networks with hidden layers, whose product is no probability")
         classifier._set_networks(classes, networks)
         return classifier
     raise ValueError(f"kind {header['kind']!r}")
@@ -227,7 +242,7 @@ def _restore_hidden(archive, description, i, pixels, n_images, model):
     for number, entry in enumerate(described, start=1):
         prefix = f"hidden_{i}_{number}"
         below, own = geometries[number - 1 : number + 1]
-        found = read_trained(archive, entry, prefix, below, own)
+        found = read_trained(archive, entry, prefix, wanted[number - 1], below, own)
         check_table_size(found.layer, "relations")
         counts = read_array(archive, f"{prefix}_counts", np.int64, (found.layer.n_rows, 2))
         network = scoring.CountedNetwork(found.layer, counts, pixels.pseudocount)
@@ -236,8 +251,8 @@ def _restore_hidden(archive, description, i, pixels, n_images, model):
         transitions.append(found.kernels.transition(below))
         trained.append(found)
     if not trained:
-        weight = resolve(model)["layer_weights"][0]
-        return LayeredNetwork(networks, [], geometries, {name: (weight,) for name in scoring.SCORES}), (), None
+        weights = weights_of_layers(resolve(model)["layer_weights"], 1)
+        return LayeredNetwork(networks, [], geometries, dict.fromkeys(scoring.SCORES, weights)), (), None
     scales = {}
     for name in scoring.SCORES:
         scales[name] = tuple(validation.check_real(v, "scales", 0, 1e300) for v in description["scales"][name])

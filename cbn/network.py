@@ -18,7 +18,7 @@ from .exceptions import DataError
 from .fitting import count_layers, leave_one_out_scores, map_quantile, train_hidden_layers, training_geometries
 from .kernels import save_kernels
 from .layered import LayeredNetwork
-from .presets import resolve
+from .presets import resolve, starting_kernels
 
 
 class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, BaseEstimator):
@@ -57,7 +57,7 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         At most so many relations for a kernel are searched, 10 at most.
     forced_relations, forbidden_relations : sequence of (layer, child, parent, dy, dx), optional
         Relations of hidden layers (1 is the first) that the search begins with, or never takes: kernel ``parent`` at
-        offset (dy, dx) positions is a parent of kernel ``child``.
+        offset (dy, dx) positions is a parent of kernel ``child``. Nodes that see the same pixels cannot be related.
     kernels : path or sequence of cbn.kernels.Kernels, optional
         Kernels to start from in place of drawn ones, see :meth:`save_kernels`; with ``iterations=0`` they stay.
     initialization : {"random", "promising"}
@@ -74,7 +74,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         Keep every kernel's share of active nodes where it began, by its bias: a kernel that is always on or off
         predicts nothing.
     replace_worst : int
-        So many times during the first half of the training the kernel that gains least is replaced by a new one.
+        So many times during the first half of the training, but at most once an iteration, the kernel that gains least
+        is replaced by a new one.
     shift : int
         Train also on copies of the images moved by up to this many pixels, (2 shift + 1)^2 images in place of one. The
         leave-one-out scores leave out the image but not its copies, so alarms are then more frequent than
@@ -95,8 +96,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
     counts_ : ndarray, (rows, 2) int64
         Images by table row and state of the pixel layer; its probabilities are a function of them.
     n_images_ : int
-    image_shape_ : (height, width)
         Images counted, shifted copies included.
+    image_shape_ : (height, width)
     layer_ : cbn.architecture.Layer
         The pixel layer and its relations.
     hidden_layers_ : tuple of cbn.training.TrainedLayer
@@ -211,7 +212,7 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         DataError
             Images that cannot be used: shape, type, range, NaN.
         ModelFileError
-            A checkpoint of other images or arguments, or a damaged one.
+            A checkpoint of other images, arguments or seed, or a damaged one.
         ValueError
             A constructor argument outside its range, or a hidden layer that does not fit the images.
         KeyboardInterrupt
@@ -228,12 +229,13 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         layer = pixel_layer(*images.shape[1:], setting["offsets"], binarization.channels)
         check_table_size(layer, "offsets")
         geometries = training_geometries(setting, images.shape[1:], binarization.channels)
+        start = starting_kernels(self.kernels, setting["hidden"], geometries)
         threads = validation.check_threads(self.n_jobs)
         counted = shifted_images(images, setting["shift"])
         planes = binarization.planes(counted, threads)
         digest = hashlib.sha256(planes).hexdigest()
         trained, interrupted = train_hidden_layers(
-            setting, geometries, planes, len(counted), lambda: validation.check_seed(self.random_state), digest, threads,
+            setting, start, geometries, planes, len(counted), self.random_state, digest, threads,
             progress=progress, checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         network = count_layers(layer, trained, geometries, planes, len(counted), setting["pseudocount"], threads)
@@ -260,8 +262,9 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         digest = hashlib.sha256(planes)
         digest.update(self.provenance_.get("data_sha256", "").encode())
         network = count_layers(
-            self.layer_, self.hidden_layers_, self._network.geometries, planes, len(counted), setting["pseudocount"], threads
-        )
+            self.layer_, self.hidden_layers_, self._network.geometries, planes, len(counted), setting["pseudocount"],
+            threads,
+        )  # fmt: skip
         for own, earlier in zip(network.networks, self._network.networks):
             own.add(earlier.counts)
         n_images = self.n_images_ + len(counted)
@@ -309,7 +312,9 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
 
     def check_arguments(self):
         """Raises ValueError for a constructor argument outside its range, as :meth:`fit` would."""
-        check_thresholds(resolve(self)["threshold"], self.full_scale or 255)
+        setting = resolve(self)
+        check_thresholds(setting["threshold"], self.full_scale or 255)
+        starting_kernels(self.kernels, setting["hidden"], ())
 
     # ---- files ----
 

@@ -33,6 +33,8 @@ PRESETS = {
 def resolve(model):
     """The constructor arguments of an estimator checked, those at None taken from its preset.
 
+    ``kernels`` is not among them: only a fit reads that file, see :func:`starting_kernels`.
+
     Raises
     ------
     ValueError
@@ -66,10 +68,8 @@ def resolve(model):
     chosen["activation"] = _activation(model.activation)
     chosen["replace_worst"] = validation.check_integer(model.replace_worst, "replace_worst", 0, 10**6)
     chosen["shift"] = validation.check_integer(model.shift, "shift", 0, 8)
-    n_hidden = len(chosen["hidden"])
     for name in ("forced_relations", "forbidden_relations"):
         chosen[name] = _relations(getattr(model, name), name, chosen["hidden"])
-    chosen["kernels"] = _kernels(model.kernels, n_hidden)
     return chosen
 
 
@@ -96,11 +96,30 @@ def _layer_weights(weights, n_layers):
         return (1.0,) * n_layers
     try:
         values = tuple(validation.check_real(w, "layer_weights", 0, 1e9) for w in weights)
-    except TypeError:
+    except (TypeError, ValueError):
         values = ()
     if len(values) != n_layers or not any(values):
-        raise ValueError(f"layer_weights: {weights!r}; give {n_layers} numbers from 0 on, not all 0, the pixels' first")
+        raise ValueError(
+            f"layer_weights: {weights!r}; give {n_layers} numbers from 0 to 1e9, the pixels' first, not all of them 0"
+        )
     return values
+
+
+def weights_of_layers(layer_weights, n_layers):
+    """The weights of the layers that a network has: fewer than asked for if training was interrupted.
+
+    Raises
+    ------
+    ValueError
+        The network has more layers than there are weights: the arguments were changed after the fit.
+    """
+    if len(layer_weights) < n_layers:
+        raise ValueError(
+            f"hidden: {len(layer_weights) - 1} layers, but the model was fitted with {n_layers - 1}; set it back, or fit "
+            "again"
+        )
+    used = layer_weights[:n_layers]
+    return used if any(used) else (1.0,) * n_layers
 
 
 def _activation(activation):
@@ -117,30 +136,42 @@ def _activation(activation):
 def _relations(relations, name, hidden):
     """One tuple of Relation for every hidden layer, from (layer, child, parent, dy, dx); layer 1 is the first hidden."""
     by_layer = tuple([] for _ in hidden)
-    for entry in relations or ():
+    try:
+        entries = () if relations is None else tuple(relations)
+    except TypeError:
+        raise ValueError(f"{name}: {relations!r}; give a sequence of (layer, child, parent, dy, dx)") from None
+    if entries and not hidden:
+        raise ValueError(f"{name}: {entries[0]!r}; there are no hidden layers: use preset='hidden', or leave it out")
+    for entry in entries:
         try:
             layer, child, parent, dy, dx = (validation.check_integer(v, name, -(2**20), 2**20) for v in entry)
-        except TypeError:
-            layer = 0
-        except ValueError:
+        except (TypeError, ValueError):
             layer = 0
         if not 1 <= layer <= len(hidden):
             raise ValueError(
-                f"{name}: {entry!r}; give (layer, child, parent, dy, dx) of whole numbers, layers from 1 to {len(hidden)}"
+                f"{name}: {entry!r}; give (layer, child, parent, dy, dx), whole numbers, layers from 1 to {len(hidden)}"
             )
         channels = hidden[layer - 1].kernels
         if not (0 <= child < channels and 0 <= parent < channels):
             raise ValueError(f"{name}: {entry!r}; layer {layer} has kernels 0 to {channels - 1}")
         if (dy, dx) >= (0, 0):
-            raise ValueError(f"{name}: {entry!r}; a parent is in a row above (dy < 0), or left in the same row (dx < 0)")
+            raise ValueError(
+                f"{name}: {entry!r}; a parent is in a row above (dy < 0), or left in the same row (dy = 0, dx < 0)"
+            )
         if Relation(child, parent, dy, dx) in by_layer[layer - 1]:
             raise ValueError(f"{name}: {entry!r} is given twice")
         by_layer[layer - 1].append(Relation(child, parent, dy, dx))
     return tuple(tuple(layer) for layer in by_layer)
 
 
-def _kernels(kernels, n_hidden):
-    """Kernels to start from: a tuple of Kernels, of a file name or of Kernels; () for None."""
+def starting_kernels(kernels, hidden, geometries):
+    """Kernels to start from, for the first layers: a tuple of Kernels, of a file name or of Kernels; () for None.
+
+    Raises
+    ------
+    ValueError, DataError
+        Names the argument and what is wrong: no such file, other shapes than the layers have.
+    """
     if kernels is None:
         return ()
     if isinstance(kernels, str) or hasattr(kernels, "__fspath__"):
@@ -149,21 +180,23 @@ def _kernels(kernels, n_hidden):
         except DataError as error:
             raise DataError(f"kernels: {error}") from None
     else:
-        found = tuple(kernels)
+        try:
+            found = tuple(kernels)
+        except TypeError:
+            found = (kernels,)
         if not all(isinstance(k, Kernels) for k in found):
-            raise ValueError("kernels: give the name of a file of kernels, or a sequence of cbn.kernels.Kernels")
+            raise ValueError(
+                f"kernels: {type(kernels).__name__}; give the name of a file of kernels, or a sequence of "
+                "cbn.kernels.Kernels"
+            )
         found = check_kernels(found, "kernels")
-    if len(found) > n_hidden:
-        raise ValueError(f"kernels: for {len(found)} hidden layers, but there are {n_hidden}")
-    return found
-
-
-def check_kernel_shapes(kernels, hidden, geometries):
-    """Refuses given kernels that do not fit the layers. Raises ValueError."""
-    for number, (given, wanted, below) in enumerate(zip(kernels, hidden, geometries), start=1):
+    if len(found) > len(hidden):
+        raise ValueError(f"kernels: for {len(found)} hidden layers, but there are {len(hidden)}: set `hidden`")
+    for number, (given, wanted, below) in enumerate(zip(found, hidden, geometries), start=1):
         needed = wanted.kernels, below.channels, wanted.kernel_size, wanted.kernel_size
         if given.weights.shape != needed or given.pool != wanted.pool:
             raise ValueError(
-                f"kernels: those of layer {number} have shape {given.weights.shape} and pooling {given.pool}, but {needed} "
-                f"and {wanted.pool} are needed: give the same `hidden`, or other kernels"
+                f"kernels: those of layer {number} have shape {given.weights.shape} and pooling {given.pool}, but "
+                f"{needed} and {wanted.pool} are needed: give the same `hidden`, or other kernels"
             )
+    return found

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _engine
-from .architecture import MAX_ROWS, Layer, Relation
+from .architecture import MAX_ROWS, MAX_SEARCH_PARENTS, Layer, Relation
+
+# (candidate, position) pairs that the engine is asked about at once: bounds its workspace to 64 MiB.
+MAX_PAIRS = 2**23
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,55 @@ def candidate_relations(geometry, forbidden=()):
     return tuple(relation for relation in every if relation not in forbidden)
 
 
-def check_search_size(geometry, max_parents, n_forced=0):
+def check_relations(geometry, number, forced, forbidden):
+    """Refuses forced relations that hidden layer ``number`` cannot have, and forbidden ones that no search would try.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, the relation and the reason.
+    """
+    tried = candidate_relations(geometry)
+    for name, relations in (("forced_relations", forced), ("forbidden_relations", forbidden)):
+        for r in relations:
+            entry = (number, r.child, r.parent, r.dy, r.dx)
+            try:
+                geometry.check_offset(r.dy, r.dx)
+            except ValueError as error:
+                raise ValueError(f"{name}: {entry}: {error}") from None
+            if name == "forbidden_relations" and r not in tried:
+                raise ValueError(
+                    f"{name}: {entry} is not tried anyway; the search of layer {number} tries the offsets "
+                    f"{', '.join(map(str, geometry.relation_offsets()))}"
+                )
+            if name == "forbidden_relations" and r in forced:
+                raise ValueError(f"{name}: {entry} is in forced_relations too; take it out of one of them")
+    for child in {r.child for r in forced}:
+        n = _forced_parents(forced, child)
+        if n > MAX_SEARCH_PARENTS:
+            raise ValueError(
+                f"forced_relations: {n} parents of kernel {child} of layer {number}; at most {MAX_SEARCH_PARENTS} are "
+                "possible"
+            )
+
+
+def check_search_size(geometry, max_parents, forced=()):
     """Refuses, before anything is allocated, a search whose tables could become too large. Raises ValueError."""
-    rows = geometry.channels * geometry.height * geometry.width << max(max_parents, n_forced)
+    parents = [
+        max(min(max_parents, geometry.channels * len(geometry.relation_offsets())), _forced_parents(forced, child))
+        for child in range(geometry.channels)
+    ]
+    rows = sum(geometry.height * geometry.width << n for n in parents)
     if rows > MAX_ROWS:
         raise ValueError(
-            f"max_parents: {max_parents} parents in a layer of {geometry.channels} x {geometry.height} x {geometry.width} "
-            f"nodes can need {rows:,} table rows ({rows / 2**26:.1f} GiB of counts), more than {MAX_ROWS:,}; "
-            "every parent fewer halves them"
+            f"max_parents: up to {max(parents)} parents in a layer of {geometry.channels} x {geometry.height} x "
+            f"{geometry.width} nodes can need {rows:,} table rows ({rows / 2**26:.1f} GiB of counts), more than "
+            f"{MAX_ROWS:,}; every parent fewer halves them"
         )
+
+
+def _forced_parents(forced, child):
+    return sum(r.child == child for r in forced)
 
 
 def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forbidden=(), num_threads=1):
@@ -98,5 +141,9 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
 def _bic_changes(layer, planes, n_images, relations, num_threads):
     table = np.array([(r.child, r.parent, r.dy, r.dx) for r in relations], np.int32)
     changes = np.empty(len(relations))
-    _engine.relation_gains(_engine.Layer(layer), planes, n_images, table, changes, num_threads)
+    engine_layer = _engine.Layer(layer)
+    n = max(1, MAX_PAIRS // layer.n_positions)
+    for first in range(0, len(relations), n):
+        part = slice(first, first + n)
+        _engine.relation_gains(engine_layer, planes, n_images, table[part], changes[part], num_threads)
     return changes.tolist()

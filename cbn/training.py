@@ -16,7 +16,7 @@ import numpy as np
 
 from . import _engine
 from .architecture import Layer
-from .kernels import ActivationMeter, Kernels, forward, initial_kernels, replacement
+from .kernels import MAX_WEIGHT_SUM, ActivationMeter, Draws, Kernels, forward, initial_kernels, replacement
 from .structure import search_relations
 
 # Steepness of the sigmoid whose derivative stands for the threshold's (thesis eq. 9: 1 / (1 + exp(-8 x))).
@@ -172,15 +172,15 @@ class _LayerTask:
         self.forbidden = self.options.forbidden[number] if self.options.forbidden else ()
         self.meter = ActivationMeter(self.below, planes_below, self.n_images, self.num_threads)
 
-    def random(self, *purpose):
-        """A generator that depends on the seed, the layer and the purpose only, so that nothing need be remembered."""
-        return np.random.default_rng([self.options.seed, self.number, *purpose])
+    def draws(self, iteration):
+        """Random numbers that depend on seed, layer and iteration only, so that a state need not remember any."""
+        return Draws(self.options.seed, self.number, iteration)
 
     def begin(self, state):
         o = self.options
         kernels = self.given
         if kernels is None:
-            kernels = initial_kernels(self.hidden, self.meter, o.initialization, o.activation, self.random(0))
+            kernels = initial_kernels(self.hidden, self.meter, o.initialization, o.activation, self.draws(0))
         velocity = np.zeros_like(kernels.weights), np.zeros_like(kernels.bias)
         return replace(state, kernels=kernels, velocity=velocity, target=self.meter.shares(kernels))
 
@@ -225,13 +225,11 @@ class _LayerTask:
         )  # fmt: skip
         scale = o.learning_rate / self.n_images
         velocity = o.momentum * state.velocity[0] + scale * weights, o.momentum * state.velocity[1] + scale * bias
-        kernels = Kernels(kernels.weights + velocity[0], kernels.bias + velocity[1], kernels.pool)
+        kernels = self.checked(Kernels(kernels.weights + velocity[0], kernels.bias + velocity[1], kernels.pool))
         target = state.target
         if self.replaces_after(state.iteration):
             worst = self.worst_kernel(layer, counts)
-            kernels = replacement(
-                kernels, worst, self.hidden, self.meter, o.activation, self.random(1, state.iteration)
-            )
+            kernels = replacement(kernels, worst, self.hidden, self.meter, o.activation, self.draws(state.iteration))
             target = target.copy()
             target[worst] = self.meter.shares(kernels)[worst]
             for v in velocity:
@@ -242,6 +240,15 @@ class _LayerTask:
             kernels = self.meter.with_shares(kernels, target)
         return replace(state, kernels=kernels, velocity=velocity, target=target)
 
+    def checked(self, kernels):
+        """The kernels; refused where the engine could not hold them. Raises ValueError."""
+        if not kernels.usable():
+            raise ValueError(
+                f"learning_rate: {self.options.learning_rate:g} lets the weights of a kernel of hidden layer "
+                f"{self.number + 1} sum to {MAX_WEIGHT_SUM:,} or more; give a smaller one"
+            )
+        return kernels
+
     def replaces_after(self, iteration):
         """Replacements are spread evenly over the first half, so that the last ones can still be trained."""
         n, half = self.options.replace_worst, self.options.iterations // 2
@@ -249,16 +256,18 @@ class _LayerTask:
 
     def worst_kernel(self, layer, counts):
         """The kernel whose nodes gain least from their parents, nats."""
-
-        def entropy_term(n):  # n ln n of counts, 0 for 0
-            return n * np.log(np.maximum(n, 1))
-
         gains = []
         for channel in range(layer.channels):
-            k = len(layer.parents(channel))
-            first = layer.table_begin(channel * layer.n_positions)
-            own = counts[first : first + (layer.n_positions << k)].reshape(layer.n_positions, -1, 2)
-            with_parents = entropy_term(own).sum() - entropy_term(own.sum(axis=2)).sum()
-            states = own.sum(axis=1)
-            gains.append(with_parents - entropy_term(states).sum() + entropy_term(states.sum(axis=1)).sum())
+            # the layer without the relations of all others: log-likelihoods of the engine are the same on any machine
+            own = Layer(layer.channels, layer.height, layer.width, tuple(layer.parents(channel)))
+            kept = [
+                table if node // layer.n_positions == channel else table.sum(axis=0, keepdims=True)
+                for node, table in enumerate(_tables(layer, counts))
+            ]
+            gains.append(_engine.bic(_engine.Layer(own), np.concatenate(kept))[0])
         return int(np.argmin(gains))
+
+
+def _tables(layer, counts):
+    """The table of every node, views of (rows, 2)."""
+    return np.split(counts, [layer.table_begin(node) for node in range(1, layer.n_nodes)])
