@@ -19,8 +19,33 @@ SCORES = {
 }
 
 
-class CountedNetwork:
-    """A layer with counts, and the tables made from them on demand.
+class LayerNetwork:
+    """The distribution of one layer of binary nodes, whatever its conditional distributions (CPDs) are.
+
+    A kind of CPD says how scores add up over nodes (:meth:`sums`, :meth:`contributions`), what the statistics of its
+    nodes are, and how it draws; see CountedNetwork for tables and cbn.treenetwork for trees.
+    """
+
+    def score(self, planes, n_images, score, num_threads, *, leave_one_out=False):
+        """(n_images,) of a named score, its sign such that higher is more normal.
+
+        ``leave_one_out`` is for images that are in the counts: each is scored by the network without it.
+        """
+        kind, sign = SCORES[score]
+        sums = self.sums(planes, n_images, kind, leave_one_out, num_threads)
+        if score == "standardized":
+            variance = self.sums(planes, n_images, _engine.VARIANCE, leave_one_out, num_threads)
+            # a network that is certain everywhere has variance 0; its surprise is then 0 as well
+            sums = np.divide(sums, np.sqrt(variance), out=sums, where=variance > 0)
+        return sign * sums
+
+    def surprise_maps(self, planes, n_images, num_threads):
+        """(n_images, nodes) surprise of every node, nats."""
+        return self.contributions(planes, n_images, _engine.SURPRISE, num_threads)
+
+
+class CountedNetwork(LayerNetwork):
+    """A layer whose CPDs are counts of images by row and state: tables. Trees count by leaf and have the same methods.
 
     Parameters
     ----------
@@ -28,6 +53,9 @@ class CountedNetwork:
     counts : ndarray, (rows, 2) int64
     pseudocount : float
     """
+
+    # an image's probability can be had without it: its counts are subtracted
+    leaves_one_out = True
 
     def __init__(self, layer, counts, pseudocount):
         self.layer = layer
@@ -44,6 +72,10 @@ class CountedNetwork:
         _engine.count(network.engine_layer, planes, n_images, counts, num_threads)
         return network
 
+    def recounted(self, planes, n_images, num_threads):
+        """The same network with the counts of other images."""
+        return type(self).from_planes(self.layer, planes, n_images, self.pseudocount, num_threads)
+
     def add(self, earlier_counts):
         """Adds the counts of other images of the same layer (CBN_E_OVERFLOW becomes OverflowError)."""
         _engine.counts_add(earlier_counts, self.counts)
@@ -57,63 +89,75 @@ class CountedNetwork:
         """Value table (rows, 2) of an engine kind; kept, because scoring batch after batch uses the same."""
         key = kind, leave_one_out
         if key not in self._tables:
-            table = np.empty(self.counts.shape)
-            _engine.value_table(
-                self.engine_layer, self.counts, self.pseudocount, kind, leave_one_out, table, num_threads
-            )
+            table = self._make_values(kind, leave_one_out, num_threads)
             if leave_one_out:
                 return table
             self._tables[key] = table
         return self._tables[key]
 
+    def _make_values(self, kind, leave_one_out, num_threads):
+        table = np.empty(self.counts.shape)
+        _engine.value_table(self.engine_layer, self.counts, self.pseudocount, kind, leave_one_out, table, num_threads)
+        return table
+
     def probabilities(self, num_threads):
         """Probability table (rows, 2): p(state | row), thesis eq. 2; kept like those of :meth:`values`."""
         if "probability" not in self._tables:
-            table = np.empty(self.counts.shape)
-            _engine.probability_table(self.engine_layer, self.counts, self.pseudocount, table, num_threads)
-            self._tables["probability"] = table
+            self._tables["probability"] = self._make_probabilities(num_threads)
         return self._tables["probability"]
 
-    def _sums(self, planes, n_images, kind, leave_one_out, num_threads):
+    def _make_probabilities(self, num_threads):
+        table = np.empty(self.counts.shape)
+        _engine.probability_table(self.engine_layer, self.counts, self.pseudocount, table, num_threads)
+        return table
+
+    def sums(self, planes, n_images, kind, leave_one_out, num_threads):
+        """(n_images,) sum over nodes of an engine kind of value."""
         scores = np.empty(n_images)
         values = self.values(kind, leave_one_out, num_threads)
         _engine.score_images(self.engine_layer, planes, n_images, values, scores, num_threads)
         return scores
 
-    def score(self, planes, n_images, score, num_threads, *, leave_one_out=False):
-        """(n_images,) of a named score, its sign such that higher is more normal.
+    def contributions(self, planes, n_images, kind, num_threads):
+        """(n_images, nodes) of an engine kind of value."""
+        nodes = np.empty((n_images, self.layer.n_nodes))
+        values = self.values(kind, False, num_threads)
+        _engine.score_nodes(self.engine_layer, planes, n_images, values, nodes, num_threads)
+        return nodes
 
-        ``leave_one_out`` is for images that are in the counts: each is scored by the network without it.
-        """
-        kind, sign = SCORES[score]
-        sums = self._sums(planes, n_images, kind, leave_one_out, num_threads)
-        if score == "standardized":
-            variance = self._sums(planes, n_images, _engine.VARIANCE, leave_one_out, num_threads)
-            # a network that is certain everywhere has variance 0; its surprise is then 0 as well
-            sums = np.divide(sums, np.sqrt(variance), out=sums, where=variance > 0)
-        return sign * sums
+    def draw(self, states, clamped, seed, num_threads):
+        """One ancestral pass over (n, nodes) uint8 states, in place; clamped nodes keep theirs."""
+        probability = self.probabilities(num_threads)
+        _engine.sample_ancestral(self.engine_layer, probability, seed, clamped, states, num_threads)
 
-    def surprise_maps(self, planes, n_images, num_threads):
-        """(n_images, nodes) surprise of every node, nats."""
-        maps = np.empty((n_images, self.engine_layer.n_nodes))
-        values = self.values(_engine.SURPRISE, False, num_threads)
-        _engine.score_nodes(self.engine_layer, planes, n_images, values, maps, num_threads)
-        return maps
+    def flip(self, states, sites, seed, first_step, n_steps, num_threads):
+        """Gibbs proposals at the sites in every chain of (n, nodes) uint8 states, in place."""
+        probability = self.probabilities(num_threads)
+        _engine.sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
+
+    def leaf_begins(self):
+        """First row of every node: (nodes,) int64."""
+        return self.layer.table_begins()
 
     def surprise_quantile(self, share, num_threads):
         """The surprise that a share of all counted (image, node) pairs does not exceed, nats."""
         values = self.values(_engine.SURPRISE, False, num_threads).ravel()
         order = np.argsort(values, kind="stable")
-        cumulated = np.cumsum(self.counts.ravel()[order])
+        cumulated = np.cumsum(self._own_counts().ravel()[order])
         return float(values[order[np.searchsorted(cumulated, share * cumulated[-1])]])
 
     def node_means(self, num_threads):
         """Share of ones and mean -log p (nats) of every node over the counted images; both (nodes,)."""
         values = self.values(_engine.LOG_PROBABILITY, False, num_threads)
-        nats = np.where(self.counts > 0, -values, 0.0) * self.counts  # 0 times infinity is 0 here
-        begin = self.layer.table_begins()
-        n = np.add.reduceat(self.counts.sum(axis=1), begin)
-        return np.add.reduceat(self.counts[:, 1], begin) / n, np.add.reduceat(nats.sum(axis=1), begin) / n
+        counts = self._own_counts()
+        nats = np.where(counts > 0, -values, 0.0) * counts  # 0 times infinity is 0 here
+        begin = self.leaf_begins()
+        n = np.add.reduceat(counts.sum(axis=1), begin)
+        return np.add.reduceat(counts[:, 1], begin) / n, np.add.reduceat(nats.sum(axis=1), begin) / n
+
+    def _own_counts(self):
+        """Counts in which every image stands once for each node."""
+        return self.counts
 
     def bic(self):
         """(log-likelihood, number of parameters, BIC) of the counts, thesis eq. 3."""

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A layer whose CPDs are decision trees: counts by vertex, and what follows from them."""
+
+import numpy as np
+
+from . import _engine, trees
+from .scoring import CountedNetwork
+
+
+class TreeNetwork(CountedNetwork):
+    """A layer of trees with counts; the leaf that an image reaches is what the row of a table is.
+
+    Parameters
+    ----------
+    layer : cbn.trees.TreeLayer
+    counts : ndarray, (vertices, 2) int64
+    pseudocount : float
+        At the root.
+    shrinkage : float
+        With how many images' weight a vertex leans on its parent.
+    """
+
+    # the splits were chosen with the image, which its own counts do not show
+    leaves_one_out = False
+
+    def __init__(self, layer, counts, pseudocount, shrinkage):
+        self.layer = layer
+        self.engine_layer = _engine.Trees(layer)
+        self.counts = counts
+        self.pseudocount, self.shrinkage = pseudocount, shrinkage
+        self._tables = {}
+
+    @classmethod
+    def grown(cls, geometry, planes, n_images, thresholds, setting, num_threads):
+        """Grows the trees of a layer on bit-planes.
+
+        Parameters
+        ----------
+        geometry : cbn.architecture.LayerGeometry
+        planes : ndarray, (nodes, words) uint64
+        n_images : int
+        thresholds : bool
+            The channels are the thresholds of a thermometer code: each requires the one below.
+        setting : dict
+            ``reach``, ``penalty``, ``max_leaves``, ``min_leaf``, ``pseudocount``, ``shrinkage``.
+        num_threads : int
+        """
+        layer, counts = trees.grow(
+            geometry, planes, n_images, thresholds=thresholds, num_threads=num_threads,
+            **{name: setting[name] for name in ("reach", "penalty", "max_leaves", "min_leaf")},
+        )  # fmt: skip
+        return cls(layer, counts, setting["pseudocount"], setting["shrinkage"])
+
+    def recounted(self, planes, n_images, num_threads):
+        """The same trees with the counts of other images."""
+        counts = np.empty(self.counts.shape, np.int64)
+        _engine.tree_count(self.engine_layer, planes, n_images, counts, num_threads)
+        return type(self)(self.layer, counts, self.pseudocount, self.shrinkage)
+
+    def check_counts(self, n_images):
+        """Raises ValueError unless the counts could come from n_images images."""
+        self.layer.check_counts(self.counts, n_images)
+
+    def _make_values(self, kind, leave_one_out, num_threads):
+        table = np.empty(self.counts.shape)
+        _engine.tree_values(
+            self.engine_layer, self.counts, self.probabilities(num_threads), self.pseudocount, self.shrinkage, kind,
+            leave_one_out, table, num_threads,
+        )  # fmt: skip
+        return table
+
+    def _make_probabilities(self, num_threads):
+        table = np.empty(self.counts.shape)
+        _engine.tree_probability(
+            self.engine_layer, self.counts, self.pseudocount, self.shrinkage, table, num_threads
+        )
+        return table
+
+    def sums(self, planes, n_images, kind, leave_one_out, num_threads):
+        scores = np.empty(n_images)
+        values = self.values(kind, leave_one_out, num_threads)
+        _engine.tree_score_images(self.engine_layer, planes, n_images, values, scores, num_threads)
+        return scores
+
+    def contributions(self, planes, n_images, kind, num_threads):
+        nodes = np.empty((n_images, self.layer.n_nodes))
+        values = self.values(kind, False, num_threads)
+        _engine.tree_score_nodes(self.engine_layer, planes, n_images, values, nodes, num_threads)
+        return nodes
+
+    def draw(self, states, clamped, seed, num_threads):
+        probability = self.probabilities(num_threads)
+        _engine.tree_sample_ancestral(self.engine_layer, probability, seed, clamped, states, num_threads)
+
+    def flip(self, states, sites, seed, first_step, n_steps, num_threads):
+        probability = self.probabilities(num_threads)
+        _engine.tree_sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
+
+    def leaf_begins(self):
+        return self.layer.begin[:-1]
+
+    def _own_counts(self):
+        return np.where(self.layer.split[:, None] < 0, self.counts, 0)
+
+    def bic(self):
+        """(log-likelihood at maximum likelihood, number of free parameters, BIC) of the counts."""
+        return trees.bic(self.layer, self.counts)
