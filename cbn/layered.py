@@ -64,10 +64,10 @@ class LayeredNetwork:
     def set_scales(self, layer_weights, scores_by_name):
         """Scales that give layers of equal weight equal spread over normal images.
 
-        The scale of layer l is weight_l * deviation_0 / deviation_l: every layer's score is brought to the spread of the
-        pixel layer's, so that the sum stays in its unit. Ranks are those of scores centred and divided by their
-        deviation; the centre is left out, because it moves every image alike and would take the unit away. A layer whose
-        score is the same for all these images has no spread to go by and keeps its unit.
+        The scale of layer l is weight_l * deviation_0 / deviation_l: every layer's score is brought to the spread of
+        the pixel layer's, so that the sum stays in its unit. Ranks are those of scores centred and divided by their
+        deviation; the centre is left out, because it moves every image alike and would take the unit away. A layer
+        whose score is the same for all these images has no spread to go by and keeps its unit.
 
         Parameters
         ----------
