@@ -50,7 +50,7 @@ def resolve(model):
     if model.image_shape is not None:
         validation.check_shape(model.image_shape)
     chosen["hidden"] = _hidden_layers(chosen["hidden"])
-    chosen["layer_weights"] = _layer_weights(model.layer_weights, 1 + len(chosen["hidden"]))
+    chosen["layer_weights"] = check_layer_weights(model.layer_weights, 1 + len(chosen["hidden"]))
     chosen["max_parents"] = validation.check_integer(model.max_parents, "max_parents", 0, MAX_SEARCH_PARENTS)
     chosen["iterations"] = validation.check_integer(model.iterations, "iterations", 0, 10**6)
     chosen["learning_rate"] = validation.check_real(model.learning_rate, "learning_rate", 0, 1e6)
@@ -91,7 +91,8 @@ def _hidden_layers(hidden):
     return tuple(layers)
 
 
-def _layer_weights(weights, n_layers):
+def check_layer_weights(weights, n_layers):
+    """One weight for each layer; None is 1 for each. Raises ValueError."""
     if weights is None:
         return (1.0,) * n_layers
     try:
