@@ -375,9 +375,9 @@ cdef class LayerStack:
         check(cbn_gibbs_layers_workspace_size(self.n_layers, self.layers, self.transitions, 1, 1, &n_bytes))
 
 
-def sample_gibbs_layers(LayerStack stack, const int64_t[:, ::1] values, double unit, const double[::1] inverse_temperature,
-                        uint64_t seed, uint64_t first_step, const int64_t[::1] sites, uint8_t[:, ::1] states,
-                        int num_threads=1):
+def sample_gibbs_layers(LayerStack stack not None, const int64_t[:, ::1] values, double unit,
+                        const double[::1] inverse_temperature not None, uint64_t seed, uint64_t first_step,
+                        const int64_t[::1] sites, uint8_t[:, ::1] states, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes, n_steps = inverse_temperature.shape[0]
     cdef const double *schedule = NULL
@@ -388,7 +388,8 @@ def sample_gibbs_layers(LayerStack stack, const int64_t[:, ::1] values, double u
         raise ValueError("sites: empty")
     if n_steps > 0:
         schedule = &inverse_temperature[0]
-    check(cbn_gibbs_layers_workspace_size(stack.n_layers, stack.layers, stack.transitions, states.shape[0], num_threads, &n_bytes))
+    check(cbn_gibbs_layers_workspace_size(stack.n_layers, stack.layers, stack.transitions, states.shape[0], num_threads,
+                                          &n_bytes))
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_sample_gibbs_layers(stack.n_layers, stack.layers, stack.transitions, &values[0, 0], unit, schedule,
