@@ -122,6 +122,14 @@ def write_pictures(folder, images, suffix=".png"):
         Image.fromarray(image).save(folder / f"{i:03}{suffix}")
 
 
+def save_hidden_model(path):
+    """A model of digit 2 with the two untrained hidden layers of the preset."""
+    import cbn
+
+    train, _ = cbn.datasets.load_mnist()
+    cbn.ConvolutionalBayesianNetwork("hidden", iterations=0, random_state=0).fit(train.select(2).images[:500]).save(path)
+
+
 # ---- the model, naively ----
 
 

@@ -195,14 +195,6 @@ def warn(arguments, message):
     say(arguments, f"{arguments.program}: warning: {_one_line(message)}")
 
 
-def say_mixing(arguments, mixing, option):
-    """The mixing report on stdout; what to do about bad mixing on stderr."""
-    if not arguments.json:
-        print(mixing.summary())
-    if not mixing.mixed:
-        warn(arguments, f"the chains have not mixed, so the samples depend on where they started: raise {option}")
-
-
 def progress(iterable, arguments, total, unit, description):
     """A tqdm bar on stderr; none with --quiet or where stderr is no terminal."""
     from tqdm import tqdm
