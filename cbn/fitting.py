@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From bit-planes to a network of layers: training with checkpoints and interruption, counts, scales."""
 
+import numbers
 import os
 
 import numpy as np
 
-from . import scoring
+from . import __version__, scoring
+from . import _validation as validation
 from .architecture import geometry
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from .layered import LayeredNetwork
@@ -27,8 +29,9 @@ def training_geometries(setting, shape, n_thresholds):
 
 
 def train_hidden_layers(
-    setting, geometries, planes, n_images, seed, data_sha256, num_threads, *, progress=None, checkpoint=None, resume=False
-):
+    setting, geometries, planes, n_images, random_state, data_sha256, num_threads, *, progress=None, checkpoint=None,
+    resume=False,
+):  # fmt: skip
     """Trained layers, and whether training was interrupted before its end.
 
     Parameters
@@ -38,14 +41,14 @@ def train_hidden_layers(
     geometries : sequence of LayerGeometry
     planes : ndarray, (pixel nodes, words) uint64
     n_images : int
-    seed : callable, () -> int
-        Called for a new training; one that is resumed has its own.
+    random_state : int, NumPy generator or None
+        Asked for a seed by a new training. One that is resumed has its own, which an integer must equal.
     data_sha256 : str
     num_threads : int
     progress : callable, optional
         Called with the TrainingState after every iteration.
     checkpoint : path, optional
-        File to write after every iteration; removed at the end.
+        File to write after every iteration. It stays, because what is learned is not saved yet.
     resume : bool
         Go on from the checkpoint, if there is one.
 
@@ -59,15 +62,18 @@ def train_hidden_layers(
              "activation", "replace_worst", "max_parents", "pseudocount", "forced_relations", "forbidden_relations")  # fmt: skip
     belongs = {name: setting[name] for name in names}
     belongs["kernels"] = [(k.weights.tolist(), k.bias.tolist(), k.pool) for k in setting["kernels"]]
+    # bit-planes do not say where rows or images end; another version may train in another way
+    belongs |= {"geometries": geometries, "n_images": n_images, "version": __version__}
 
     def mark(seed):
-        return fingerprint(data_sha256, {**belongs, "seed": seed})
+        own = random_state if isinstance(random_state, numbers.Integral) else seed
+        return fingerprint(data_sha256, {**belongs, "seed": int(own)})
 
     state = None
     if checkpoint is not None and resume and os.path.exists(checkpoint):
         state, seed = load_checkpoint(checkpoint, mark, geometries)
     else:
-        seed = seed()
+        seed = validation.check_seed(random_state)
     options = TrainingOptions(
         **{name: setting[name] for name in ("iterations", "learning_rate", "momentum", "keep_activation", "initialization",
                                             "activation", "replace_worst", "max_parents", "pseudocount")},
@@ -83,8 +89,6 @@ def train_hidden_layers(
                 progress(state)
     except KeyboardInterrupt:
         return (state.layers() if state is not None else ()), True
-    if checkpoint is not None and os.path.exists(checkpoint):
-        os.unlink(checkpoint)
     return (state.finished if state is not None else ()), False
 
 

@@ -41,6 +41,9 @@ V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
     "random_state", "class_prior",
 )  # fmt: skip
+UNSAVED_ARGUMENTS = ("n_jobs", "kernels")
+
+
 def save(model, path):
     """Write a fitted estimator or classifier to ``path``, complete or not at all.
 
@@ -99,12 +102,13 @@ def load(path):
 
 
 def _arguments(model):
-    """Constructor arguments as JSON. The number of threads belongs to the machine, not to the model."""
+    """Constructor arguments as JSON. The number of threads belongs to the machine, not to the model; kernels to start
+    from have done their work, and a file must not make its reader open others."""
     default = type(model)().get_params(deep=False)
     return {
         name: _plain(value)
         for name, value in model.get_params(deep=False).items()
-        if name != "n_jobs" and (name in V1_ARGUMENTS or not _same(value, default[name]))
+        if name not in UNSAVED_ARGUMENTS and (name in V1_ARGUMENTS or not _same(value, default[name]))
     }
 
 
@@ -113,7 +117,7 @@ def _same(value, default):
 
 
 def _plain(value):
-    """A constructor argument as JSON; generators and kernels, which are no argument to keep, as null."""
+    """A constructor argument as JSON; generators, which are no argument to keep, as null."""
     if isinstance(value, np.ndarray | tuple | list):
         return [_plain(v) for v in value]
     if isinstance(value, HiddenLayer):
@@ -148,6 +152,8 @@ def _restore(archive, header):
     arguments = header["arguments"]
     if not isinstance(arguments, dict):
         raise ValueError("the header names no arguments")
+    if set(arguments) & set(UNSAVED_ARGUMENTS):
+        raise ValueError("the header names arguments that are not saved")
     if arguments.get("offsets") is not None:
         arguments["offsets"] = tuple(tuple(pair) for pair in arguments["offsets"])
     for name in ("hidden", "forced_relations", "forbidden_relations"):

@@ -198,7 +198,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         progress : callable, optional
             Called with a :class:`cbn.training.TrainingState` after every iteration of a hidden layer.
         checkpoint : path, optional
-            File to write after every iteration; it is removed at the end.
+            File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing is
+            lost before the model is saved: delete it then.
         resume : bool
             Go on from ``checkpoint`` if it is there; the result has the same bytes as that of an uninterrupted fit.
 
@@ -215,7 +216,7 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         ValueError
             A constructor argument outside its range, or a hidden layer that does not fit the images.
         KeyboardInterrupt
-            The model is then fitted with the best hidden layers so far.
+            While hidden layers were trained: the model is fitted with the best ones so far. At any other time it is not.
         """
         setting = resolve(self)
         images = validation.as_images(X, image_shape=self.image_shape)
@@ -233,7 +234,7 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         planes = binarization.planes(counted, threads)
         digest = hashlib.sha256(planes).hexdigest()
         trained, interrupted = train_hidden_layers(
-            setting, geometries, planes, len(counted), lambda: validation.check_seed(self.random_state), digest, threads,
+            setting, geometries, planes, len(counted), self.random_state, digest, threads,
             progress=progress, checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         network = count_layers(layer, trained, geometries, planes, len(counted), setting["pseudocount"], threads)
