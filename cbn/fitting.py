@@ -12,7 +12,7 @@ from .architecture import geometry
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from .layered import LayeredNetwork
 from .presets import check_kernel_shapes
-from .structure import check_search_size
+from .structure import check_relations, check_search_size
 from .training import HiddenTraining, TrainingOptions
 
 # Images on whose maps the heat-map scale of a network with hidden layers is measured.
@@ -24,7 +24,9 @@ def training_geometries(setting, shape, n_thresholds):
     geometries = geometry(*shape, n_thresholds, setting["hidden"])
     check_kernel_shapes(setting["kernels"], setting["hidden"], geometries)
     for number, layer in enumerate(geometries[1:]):
-        check_search_size(layer, setting["max_parents"], len(setting["forced_relations"][number]))
+        forced, forbidden = setting["forced_relations"][number], setting["forbidden_relations"][number]
+        check_relations(layer, number + 1, forced, forbidden)
+        check_search_size(layer, setting["max_parents"], len(forced))
     return geometries
 
 

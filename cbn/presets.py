@@ -69,6 +69,10 @@ def resolve(model):
     n_hidden = len(chosen["hidden"])
     for name in ("forced_relations", "forbidden_relations"):
         chosen[name] = _relations(getattr(model, name), name, chosen["hidden"])
+    for number, both in enumerate(zip(chosen["forced_relations"], chosen["forbidden_relations"]), start=1):
+        for r in sorted(set(both[0]) & set(both[1])):
+            entry = number, r.child, r.parent, r.dy, r.dx
+            raise ValueError(f"forbidden_relations: {entry} is among forced_relations as well")
     chosen["kernels"] = _kernels(model.kernels, n_hidden)
     return chosen
 

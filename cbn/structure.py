@@ -40,6 +40,23 @@ def candidate_relations(geometry, forbidden=()):
     return tuple(relation for relation in every if relation not in forbidden)
 
 
+def check_relations(geometry, number, forced, forbidden):
+    """Refuses forced and forbidden relations of hidden layer ``number`` that would have no effect. Raises ValueError."""
+    for r in forced:
+        if -r.dy >= geometry.height or abs(r.dx) >= geometry.width:
+            raise ValueError(
+                f"forced_relations: ({number}, {r.child}, {r.parent}, {r.dy}, {r.dx}) leads out of hidden layer {number}, "
+                f"which has {geometry.height} x {geometry.width} positions"
+            )
+    offsets = geometry.relation_offsets()
+    for r in forbidden:
+        if (r.dy, r.dx) not in offsets:
+            raise ValueError(
+                f"forbidden_relations: ({number}, {r.child}, {r.parent}, {r.dy}, {r.dx}) is never tried: offsets in hidden "
+                f"layer {number} are {', '.join(map(str, offsets))}"
+            )
+
+
 def check_search_size(geometry, max_parents, n_forced=0):
     """Refuses, before anything is allocated, a search whose tables could become too large. Raises ValueError."""
     rows = geometry.channels * geometry.height * geometry.width << max(max_parents, n_forced)

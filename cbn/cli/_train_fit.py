@@ -64,7 +64,7 @@ class Progress:
         """A new model."""
         self.state = None
         if label is not None:
-            self.bar.set_description(f"training {label}", refresh=False)
+            self.bar.set_description(f"training label {label}", refresh=False)
 
     def __call__(self, state):
         """Takes note of a TrainingState, as ``fit`` reports it."""
@@ -89,11 +89,12 @@ class Progress:
         self.bar.n += earlier
         self.bar.update(ahead - earlier)
 
-    def where(self):
-        """Where training stands, in words."""
-        if self.state.best is None:
-            return f"after hidden layer {len(self.state.finished)} of {self.n_layers}"
-        return f"in hidden layer {len(self.state.finished) + 1}, after iteration {self.state.iteration} of {self.per_layer - 1}"
+    def where(self, layers):
+        """How far hidden layers are trained, in words."""
+        n_done = len(layers[-1].curve)
+        if n_done == self.per_layer:
+            return f"after hidden layer {len(layers)} of {self.n_layers}"
+        return f"in hidden layer {len(layers)} of {self.n_layers}, after iteration {n_done} of {self.per_layer - 1}"
 
 
 def train_model(arguments, model, chosen, calibration, out, kernels_out, clock, progress):
@@ -147,7 +148,7 @@ def _fit_and_save(arguments, model, chosen, calibration, out, record, mark, prog
     except KeyboardInterrupt:
         # fit sets what it has before it lets go; only a second Ctrl-C, or one outside the training of layers, stops that
         if not getattr(model, "hidden_layers_", ()) or not hasattr(model, "offset_"):
-            raise KeyboardInterrupt(_interrupted(progress, checkpoint, None)) from None
+            raise KeyboardInterrupt(_interrupted("interrupted; no model has been written", checkpoint)) from None
         interrupted = True
     if chosen.binarization is not None:
         model.binarization_ = chosen.binarization
@@ -155,21 +156,19 @@ def _fit_and_save(arguments, model, chosen, calibration, out, record, mark, prog
         model.calibrate(common.images_for(arguments, model, calibration, "--calibration"))
     model.provenance_.update(record)
     if interrupted:
-        model.provenance_["unfinished"] = progress.where()
+        model.provenance_["unfinished"] = where = progress.where(model.hidden_layers_)
         model.save(out)
-        raise KeyboardInterrupt(_interrupted(progress, checkpoint, out))
+        raise KeyboardInterrupt(_interrupted(f"interrupted {where}; {out} is the best model so far", checkpoint))
     if mark is not None:
         model.provenance_["training_sha256"] = mark
     model.save(out)
 
 
-def _interrupted(progress, checkpoint, out):
-    """What an interruption leaves behind, in one line."""
-    if progress.state is None:
-        return "interrupted; no model has been written"
-    written = "no model has been written" if out is None else f"{out} is the best model so far"
-    go_on = "" if checkpoint is None else "; the same command with --resume goes on from there"
-    return f"interrupted {progress.where()}; {written}{go_on}"
+def _interrupted(message, checkpoint):
+    """The message, and how to go on."""
+    if checkpoint is None or not os.path.exists(checkpoint):
+        return message
+    return f"{message}; the same command with --resume goes on from its checkpoint"
 
 
 def training_mark(model, chosen, calibration, record):

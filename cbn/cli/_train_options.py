@@ -28,7 +28,8 @@ _NEED_HIDDEN_LAYERS = {
     "resume": "--resume",
 }
 # Options whose value may begin with a dash and a digit, which argparse takes for an option.
-_SIGNED = ("--offsets", "--layer-weights", "--activation", "--force-relation", "--forbid-relation")
+_SIGNED = ("--threshold", "--offsets", "--hidden", "--layer-weights", "--activation", "--force-relation",
+           "--forbid-relation")  # fmt: skip
 
 
 def add_model_options(parser):

@@ -103,7 +103,8 @@ def print_one(result, images):
         _print_by_layer(result["auroc"], result["auroc_by_layer"])
         if is_mnist(images):
             number, thesis = _thesis(result)
-            print(f"  {f'thesis Table {number}':16} {thesis[result['digit']]:.1f}")
+            figure = f"{thesis[result['digit']]:.1f}"
+            print(f"  {f'thesis Table {number}':16} " + (f"{figure:>11}" if result["gain"] else figure))
     print(f"model            {result['model']}")
 
 
