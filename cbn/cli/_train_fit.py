@@ -23,9 +23,18 @@ def checkpoint_path(out):
 
 
 def check_checkpoints(arguments, outs):
-    """Without --resume, refuses to train where that would cost the checkpoint of an earlier training."""
-    for path in map(checkpoint_path, outs):
-        if path is not None and not arguments.resume and os.path.lexists(path):
+    """Without --resume, refuses to train where that would cost the checkpoint of an earlier training.
+
+    With it, says so where there is nothing to go on from: that is no error, so that a script can try again and again.
+    """
+    checkpoints = [path for path in map(checkpoint_path, outs) if path is not None]
+    if arguments.resume:
+        if not any(map(os.path.exists, (*checkpoints, *outs))):
+            which = outs[0] if len(outs) == 1 else f"{outs[0]} ... {outs[-1]}"
+            common.say(arguments, f"{which}: nothing to go on from; training begins at the start")
+        return
+    for path in checkpoints:
+        if os.path.lexists(path):
             raise CbnError(
                 f"{path!r}: the checkpoint of a training that did not end; go on from it with --resume, or delete it to "
                 "begin anew"
@@ -44,6 +53,7 @@ class Progress:
     """
 
     def __init__(self, arguments, model, n_models):
+        self.arguments = arguments
         setting = resolve(model)
         self.n_layers = len(setting["hidden"])
         self.per_layer = setting["iterations"] + 1  # the last one has no kernel step
@@ -89,6 +99,11 @@ class Progress:
         self.bar.n += earlier
         self.bar.update(ahead - earlier)
 
+    def say(self, message):
+        """A message on stderr that does not mix with the bar."""
+        self.bar.clear()
+        common.say(self.arguments, message)
+
     def where(self, layers):
         """How far hidden layers are trained, in words."""
         n_done = len(layers[-1].curve)
@@ -122,7 +137,7 @@ def train_model(arguments, model, chosen, calibration, out, kernels_out, clock, 
         mark = training_mark(model, chosen, calibration, record) if n_layers else None
         found = _complete_model(arguments, out, mark)
         if found is not None:
-            common.say(arguments, f"{out}: complete, and of the same training: kept")
+            progress.say(f"{out}: complete, and of the same training: kept")
             model = found.set_params(n_jobs=arguments.threads)
         else:
             _fit_and_save(arguments, model, chosen, calibration, out, record, mark, progress)
@@ -137,8 +152,8 @@ def train_model(arguments, model, chosen, calibration, out, kernels_out, clock, 
 
 def _fit_and_save(arguments, model, chosen, calibration, out, record, mark, progress):
     checkpoint = checkpoint_path(out) if progress.n_layers else None
-    if arguments.resume and (checkpoint is None or not os.path.exists(checkpoint)):
-        common.say(arguments, f"{out}: no checkpoint to go on from; training begins at the start")
+    if arguments.resume and os.path.exists(out) and (checkpoint is None or not os.path.exists(checkpoint)):
+        progress.say(f"{out}: of another training, and there is no checkpoint; training begins at the start")
     interrupted = False
     try:
         with warnings.catch_warnings():
