@@ -64,11 +64,9 @@ def train(arguments):
     model = make_model(arguments)
     with clock.part("load"):
         images, test = common.load_data(arguments)
-        calibration = load_calibration(arguments)
+        calibration = load_calibration(arguments, images)
     if arguments.digit == "all" and images.labels is None:
         raise DataError("--digit all: the training images have no labels; leave the option out")
-    check_size("--data: test", test, images)
-    check_size("--calibration:", calibration, images)
     model.set_params(full_scale=255 if images.binarization is None else 1)
     check_rule(arguments, images, model)
     geometries = layer_geometries(model, images)
@@ -87,24 +85,19 @@ def layer_geometries(model, images):
     return training_geometries(setting, images.images.shape[1:], n_thresholds)
 
 
-def load_calibration(arguments):
-    """The ImageSet of --calibration or None."""
+def load_calibration(arguments, images):
+    """The ImageSet of --calibration or None; its images have the size of the training images."""
     if arguments.calibration is None:
         return None
     with common.naming("--calibration"):
-        return load_images(arguments.calibration)[0]
-
-
-def check_size(what, other, images):
-    """Test and calibration images have the size of the training images."""
-    if other is None:
-        return
-    found, needed = other.images.shape[1:], images.images.shape[1:]
+        calibration = load_images(arguments.calibration)[0]
+    found, needed = calibration.images.shape[1:], images.images.shape[1:]
     if found != needed:
         raise DataError(
-            f"{what} images of {found[0]} x {found[1]} pixels, but the training images have "
+            f"--calibration: images of {found[0]} x {found[1]} pixels, but the training images have "
             f"{needed[0]} x {needed[1]}; resize them"
         )
+    return calibration
 
 
 def check_rule(arguments, images, model):
