@@ -130,6 +130,15 @@ def save_hidden_model(path):
     cbn.ConvolutionalBayesianNetwork("hidden", iterations=0, random_state=0).fit(train.select(2).images[:500]).save(path)
 
 
+def digit_images(n, digit=2, side=20):
+    """(n, side, side) uint8 of 0 and 1: the middle of images of a digit, in which hidden layers find relations."""
+    from cbn import datasets
+
+    margin = (28 - side) // 2
+    train, _ = datasets.load_mnist()
+    return np.ascontiguousarray(train.select(digit).images[:n, margin : margin + side, margin : margin + side])
+
+
 # ---- the model, naively ----
 
 
