@@ -18,7 +18,7 @@ from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, 
 from .transition import transition_forward
 
 __all__ = [
-    "LOG_PROBABILITY", "LayerStack", "NORMALIZED", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "count", "counts_add",
+    "LOG_PROBABILITY", "NORMALIZED", "STD_FLOOR", "SURPRISE", "VARIANCE", "LayerStack", "bic", "count", "counts_add",
     "counts_check", "kernel_gradient", "pack_planes", "philox", "plane_words", "probability_table", "relation_gains",
     "sample_ancestral", "sample_gibbs", "sample_gibbs_layers", "score_images", "score_nodes", "state_gradient",
     "transition_forward", "uniform", "unpack_planes", "value_table",
