@@ -181,8 +181,8 @@ def check_temperature(temperature, name="temperature"):
         if all(1e-9 <= t <= 1e9 for t in (first, last)) or (pair is not temperature and first == 0):
             return first, last
     raise ValueError(
-        f"{name}: {temperature!r}; give a number from 1e-9 to 1e9, 0 for strict climbing, or two such numbers (first, last), "
-        "neither of them 0"
+        f"{name}: {temperature!r}; give a number from 1e-9 to 1e9, 0 for strict climbing, or two such numbers "
+        "(first, last), neither of them 0"
     )
 
 

@@ -17,8 +17,8 @@ from .presets import check_layer_weights
 MIN_DRAWS, ALL_DRAWS = 200, 4000
 # Sweeps of an inpainting whose length is left open: each round is tried if the one before has not mixed.
 SWEEP_ROUNDS = (1_000, 4_000, 16_000, 64_000)
-# Some seconds' worth of proposals, over all chains: for pixels alone, and through all layers. Through all layers the first
-# round is shortened to it as well, but for FEWEST_SWEEPS.
+# Some seconds' worth of proposals, over all chains: for pixels alone, and through all layers. Through all layers the
+# first round is shortened to it as well, but for FEWEST_SWEEPS.
 MAX_ROUND_PROPOSALS, MAX_LAYERED_ROUND_PROPOSALS = 500_000_000, 12_000_000
 FEWEST_SWEEPS = 100
 
@@ -79,7 +79,7 @@ class DrawingMixin:
             if return_mixing:
                 raise ValueError("return_mixing: ancestral samples are independent; use it with method='gibbs'")
             if validation.check_temperature(temperature) != (1, 1):
-                raise ValueError("temperature: ancestral samples are those of temperature 1; use it with method='gibbs'")
+                raise ValueError("temperature: ancestral samples have temperature 1; use it with method='gibbs'")
             threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
             states = sampling.ancestral_states(self._network.pixels, n, seed, threads)
             return self.binarizer_.pictures(states, self.image_shape_)
@@ -97,8 +97,8 @@ class DrawingMixin:
 
         A step proposes to flip one pixel and accepts with probability P'^(1/T) / (P^(1/T) + P'^(1/T)). P is the
         probability of the image; with hidden layers it is the product over the layers of p(layer)^weight, the weights
-        being ``layer_weights`` (the thesis's product, not the scaled sum of :meth:`score_samples`), and the hidden nodes
-        what the flipped pixel makes of them.
+        being ``layer_weights`` (the thesis's product, not the scaled sum of :meth:`score_samples`), and the hidden
+        nodes what the flipped pixel makes of them.
 
         Parameters
         ----------
@@ -127,8 +127,8 @@ class DrawingMixin:
     def inpaint(self, image, mask, n=16, *, n_sweeps=None, temperature=1, random_state=None):
         """Posterior of missing pixels given the known ones, by Gibbs sampling with the known pixels clamped.
 
-        With hidden layers the chains go through all of them, see :meth:`gibbs_chains`; they start from an ancestral pass
-        through the pixel layer.
+        With hidden layers the chains go through all of them, see :meth:`gibbs_chains`; they start from an ancestral
+        pass through the pixel layer.
 
         Parameters
         ----------
@@ -183,9 +183,7 @@ class DrawingMixin:
     def _chains(self, states, sites, seed, temperatures):
         weights = check_layer_weights(self.layer_weights, len(self._network))
         threads = validation.check_threads(self.n_jobs)
-        return sampling.GibbsChains(
-            self._network, weights, self.binarizer_, states, sites, seed, threads, temperatures
-        )
+        return sampling.GibbsChains(self._network, weights, self.binarizer_, states, sites, seed, threads, temperatures)
 
     @staticmethod
     def _temperatures(temperature, n_steps):
@@ -193,7 +191,7 @@ class DrawingMixin:
         if first == last:
             return Temperatures(first, last)
         if n_steps is None:
-            raise ValueError(f"n_steps: None; a temperature from {first:g} to {last:g} needs the number of steps it takes")
+            raise ValueError(f"n_steps: None; give the number of steps from temperature {first:g} to {last:g}")
         return Temperatures(first, last, validation.check_integer(n_steps, "n_steps", 1, 2**62))
 
     def _seed(self, random_state):

@@ -38,7 +38,7 @@ class LayeredNetwork:
         return self.networks[0]
 
     def chain_tables(self, layer_weights, num_threads):
-        """What Gibbs chains through all layers need: the product over layers of p(layer)^weight, hidden nodes following.
+        """What Gibbs chains through all layers need: tables of the product over layers of p(layer)^weight.
 
         Parameters
         ----------

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _engine
-from .annealing import Temperatures
 from .diagnostics import MixingReport, image_statistics, mixing_report
 
-# Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second. The second figure
-# is for chains through all layers.
+# Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second. The second
+# figure is for chains through all layers.
 BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS = 2_000_000, 100_000
 
 
@@ -51,9 +50,7 @@ class GibbsChains:
     temperatures : cbn.annealing.Temperatures
     """
 
-    def __init__(
-        self, network, layer_weights, binarization, states, sites, seed, num_threads, temperatures=Temperatures()
-    ):
+    def __init__(self, network, layer_weights, binarization, states, sites, seed, num_threads, temperatures):
         self.network, self.layer, self.binarization = network, network.pixels.layer, binarization
         self.states, self.sites = states, sites
         self.seed, self.num_threads = seed, num_threads
@@ -78,10 +75,10 @@ class GibbsChains:
                     self.states, self.num_threads,
                 )  # fmt: skip
             else:
+                inverse = self.temperatures.inverse(self.steps_done, now)
                 _engine.sample_gibbs_layers(
-                    *self._tables, self.temperatures.inverse(self.steps_done, now), self.seed, self.steps_done, self.sites,
-                    self.states, self.num_threads,
-                )  # fmt: skip
+                    *self._tables, inverse, self.seed, self.steps_done, self.sites, self.states, self.num_threads
+                )
             self.steps_done += now
 
     def pictures(self):

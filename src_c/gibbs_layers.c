@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Gibbs sampling through all layers (thesis Algorithm 1 over the product of the layers). The layers are laid out here; the
- * proposals are made in kernels/gibbs_layers_template.h. Threads own groups of chains, one group after another in the
- * same memory. Nothing depends on how chains are grouped, so groups are made as even as the threads allow.
+ * Gibbs sampling through all layers (thesis Algorithm 1 over the product of the layers). The layers are laid out here;
+ * the proposals are made in kernels/gibbs_layers_template.h. Threads own groups of chains, one group after another in
+ * the same memory. Nothing depends on how chains are grouped, so groups are made as even as the threads allow.
  */
 #include "chains.h"
 
@@ -65,7 +65,8 @@ static int plan_layers(cbn_chain_plan *plan, const cbn_layer *layers, const cbn_
             const cbn_transition *t = own->transition = transitions + l - 1;
             own->sum_height = layer->height * t->pool, own->sum_width = layer->width * t->pool;
             own->box_height = box_side(rows, t, own->sum_height), own->box_width = box_side(columns, t, own->sum_width);
-            rows = (own->box_height + t->pool - 2) / t->pool + 1, columns = (own->box_width + t->pool - 2) / t->pool + 1;
+            rows = (own->box_height + t->pool - 2) / t->pool + 1;
+            columns = (own->box_width + t->pool - 2) / t->pool + 1;
         }
         int64_t *channel_row = NULL, *child_begin = NULL;
         int32_t *child = NULL, *dy = NULL, *dx = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Private helpers of the engine: geometry of a layer, checked sizes, logarithm and exponential that are the same on every
- * machine. */
+/* Private helpers of the engine: geometry of a layer, checked sizes, a logarithm and an exponential that are the same
+ * on every machine. */
 #ifndef CBN_INTERNAL_H
 #define CBN_INTERNAL_H
 

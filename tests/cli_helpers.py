@@ -127,7 +127,8 @@ def save_hidden_model(path):
     import cbn
 
     train, _ = cbn.datasets.load_mnist()
-    cbn.ConvolutionalBayesianNetwork("hidden", iterations=0, random_state=0).fit(train.select(2).images[:500]).save(path)
+    model = cbn.ConvolutionalBayesianNetwork("hidden", iterations=0, random_state=0)
+    model.fit(train.select(2).images[:500]).save(path)
 
 
 def digit_images(n, digit=2, side=20):

@@ -20,6 +20,7 @@ LAYER = pixel_layer(3, 4, ((-1, 0), (0, -1)))
 def arrays():
     """Arguments of every function that takes arrays, all of the right shapes, for 70 images of 3 x 4 pixels."""
     layer = _engine.Layer(LAYER)
+    stack = _engine.LayerStack([layer], [])
     images = np.zeros((70, 12), np.uint8)
     planes = np.zeros((12, 2), np.uint64)
     counts = np.zeros((48, 2), np.int64)
@@ -38,9 +39,7 @@ def arrays():
         "score_nodes": [layer, planes, 70, values, np.zeros((70, 12))],
         "sample_ancestral": [layer, values, 1, np.zeros(12, np.uint8), states],
         "sample_gibbs": [layer, values, 1, 0, 10, np.arange(12), states],
-        "sample_gibbs_layers": [
-            _engine.LayerStack([layer], []), np.zeros((48, 2), np.int64), 1.0, np.ones(10), 1, 0, np.arange(12), states.copy(),
-        ],
+        "sample_gibbs_layers": [stack, values.astype(np.int64), 1.0, np.ones(10), 1, 0, np.arange(12), states.copy()],
     }
 
 
@@ -76,7 +75,9 @@ def test_wrong_arrays_are_refused(name):
 
 
 @pytest.mark.parametrize("threads", [0, -1])
-@pytest.mark.parametrize("name", ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes"])
+@pytest.mark.parametrize(
+    "name", ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes"]
+)
 def test_thread_count_is_checked(name, threads):
     with pytest.raises(ValueError):
         getattr(_engine, name)(*arrays()[name], threads)

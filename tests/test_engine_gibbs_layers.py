@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Gibbs sampling through all layers: the twin, whose energies are made from scratch, after every flip; exact distributions."""
+"""Gibbs sampling through all layers: after every flip against the twin, whose energies are made from scratch; against
+exactly enumerated distributions."""
 
 import itertools
 
@@ -114,7 +115,8 @@ def problems(draw):
             break
         hidden.append((draw(st.sampled_from([1, 3, 9])), size, pool))
         least = (least - size + 1) // pool
-    layers, transitions = stacked(rng, pixel_layer(height, width, THESIS[: draw(st.integers(0, 4))], n_thresholds), hidden)
+    pixels = pixel_layer(height, width, THESIS[: draw(st.integers(0, 4))], n_thresholds)
+    layers, transitions = stacked(rng, pixels, hidden)
     n_chains = draw(st.sampled_from([1, 2, 31, 33, 70]))
     schedule = np.array(draw(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.0, INFINITY]), min_size=1, max_size=12)))
     return layers, transitions, random_values(rng, layers), n_chains, schedule, rng

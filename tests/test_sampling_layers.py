@@ -20,7 +20,8 @@ def hidden_model(weights=(1.0, 0.7)):
     """A network of 3 x 4 pixels with a hidden layer that matters."""
     rng = np.random.default_rng(0)
     images = rng.random((80, 3, 4)) < np.where(rng.random((80, 1, 1)) < 0.5, 0.25, 0.75)
-    return Network(hidden=[(3, 2, 1)], layer_weights=weights, iterations=1, false_alarm_rate=0.1, n_jobs=1, random_state=1).fit(images)
+    model = Network(hidden=[(3, 2, 1)], layer_weights=weights, iterations=1, false_alarm_rate=0.1, random_state=1)
+    return model.set_params(n_jobs=1).fit(images)
 
 
 def product_of_layers(model, weights, temperature=1.0):
@@ -85,7 +86,7 @@ def test_ancestral_samples_are_those_of_the_pixel_layer_alone():
 
 def test_temperature_0_climbs_to_where_no_flip_is_an_improvement():
     model = hidden_model()
-    everything, probability = product_of_layers(model, (1.0, 0.7))
+    _, probability = product_of_layers(model, (1.0, 0.7))
     images = model.sample(64, method="gibbs", n_steps=600, temperature=0, random_state=0)
     ranks = probability[numbers(images.astype(int), 2)]
     for y, x in itertools.product(range(3), range(4)):

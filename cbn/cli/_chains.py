@@ -12,8 +12,8 @@ def add_temperature(parser):
         "--temperature",
         type=temperature,
         metavar="T",
-        help="of the Gibbs chains: 1 is the model's distribution (default), 0 accepts only what is more probable, FIRST,LAST "
-        "goes from one to the other during the run (annealing)",
+        help="of the Gibbs chains: 1 is the model's distribution (default), 0 accepts only what is more probable, "
+        "FIRST,LAST goes from one to the other during the run (annealing)",
     )
 
 
@@ -24,7 +24,7 @@ def temperature(text):
         first, last = check_temperature(numbers if len(numbers) > 1 else numbers[0])
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a number from 1e-9 to 1e9, nor 0, nor two such numbers as in 4,0.25 (neither of them 0)"
+            f"{text!r} is no number from 1e-9 to 1e9, nor 0, nor two such numbers, neither of them 0, as in 4,0.25"
         ) from None
     return first if first == last else (first, last)
 
@@ -38,4 +38,4 @@ def say_mixing(arguments, mixing, option):
     if not arguments.json:
         print(mixing.summary())
     if not mixing.mixed:
-        common.warn(arguments, f"the chains have not mixed, so the samples depend on where they started: raise {option}")
+        common.warn(arguments, f"the chains have not mixed: the samples depend on where they started; raise {option}")

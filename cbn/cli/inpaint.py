@@ -40,8 +40,8 @@ def build_parser():
     parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
     parser.add_argument(
         "--sweeps", type=common.integer(8, 2**40), metavar="N",
-        help="Gibbs proposals per missing pixel and chain (default: from 1000 on until the chains have mixed, at most 85000; "
-        "fewer with hidden layers, for some seconds)",
+        help="Gibbs proposals per missing pixel and chain (default: from 1000 on until the chains have mixed, at most "
+        "85000; with hidden layers as many as take some seconds)",
     )  # fmt: skip
     chains.add_temperature(parser)
     parser.add_argument("--out", default="inpainted.png", metavar="FILE", help="picture (default: inpainted.png)")
@@ -100,8 +100,9 @@ def inpaint(arguments):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MixingWarning)  # said below with the names of this program's options
             result = model.inpaint(
-                image, mask, arguments.n, n_sweeps=arguments.sweeps, temperature=temperature, random_state=arguments.seed
-            )
+                image, mask, arguments.n,
+                n_sweeps=arguments.sweeps, temperature=temperature, random_state=arguments.seed,
+            )  # fmt: skip
     full_scale = model.binarizer_.full_scale
     shown = model.binarized_pictures(image[None])[0]
     picture = pictures.inpainting(shown, mask, result.samples, full_scale * result.mean, full_scale)

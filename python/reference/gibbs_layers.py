@@ -55,9 +55,7 @@ def required_states(layer, node, states):
     return must_be_0, must_be_1 & ~must_be_0
 
 
-def sample_gibbs_layers(
-    stack, values, unit, inverse_temperature, seed, first_step, sites, states, num_threads=1
-):
+def sample_gibbs_layers(stack, values, unit, inverse_temperature, seed, first_step, sites, states, num_threads=1):
     """One step for each inverse temperature, in every chain; states (n_chains, pixel nodes), in and out."""
     for n, beta in enumerate(inverse_temperature):
         step = first_step + n

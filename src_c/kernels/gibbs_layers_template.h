@@ -8,8 +8,8 @@
  * A layer up, the windows that hold a changed node are copied, the weights of changed nodes added or taken away, and
  * pooled and compared with 0 again; where no node changes the climb ends. Accepted proposals are copied back.
  *
- * All sums are of whole numbers, so they do not depend on the order of their terms, on which chains share a group, or on
- * how long ago they were made from scratch.
+ * All sums are of whole numbers, so they do not depend on the order of their terms, on which chains share a group, or
+ * on how long ago they were made from scratch.
  *
  * Interface:
  *   CBN_FUNCTION              storage class and target attribute; after sample_template.h
@@ -65,7 +65,8 @@ CBN_FUNCTION inline uint32_t pooled(const cbn_chain_layer *layer, const cbn_chai
     for (int y = row * pool; y < (row + 1) * pool; y++)
         for (int x = column * pool; x < (column + 1) * pool; x++) {
             const int inside = y >= s->top && y <= s->bottom && x >= s->left && x <= s->right;
-            const int32_t *sums = (inside ? proposed_at(layer, s, y, x) : sums_at(layer, s, y, x)) + channel * CBN_GROUP;
+            const int32_t *window = inside ? proposed_at(layer, s, y, x) : sums_at(layer, s, y, x);
+            const int32_t *sums = window + channel * CBN_GROUP;
             if (y == row * pool && x == column * pool)
                 memcpy(best, sums, sizeof best);
             else
@@ -174,7 +175,8 @@ CBN_FUNCTION void score_layer(const cbn_chain_layer *layer, const cbn_chain_stat
         const cbn_place *place = s->list + n;
         score_node(layer, s, place, proposal, odds);
         for (int64_t r = layer->child_begin[place->channel]; r < layer->child_begin[place->channel + 1]; r++) {
-            const int64_t row = (int64_t)place->row + layer->child_dy[r], column = (int64_t)place->column + layer->child_dx[r];
+            const int64_t row = (int64_t)place->row + layer->child_dy[r];
+            const int64_t column = (int64_t)place->column + layer->child_dx[r];
             if (cbn_node_at(grid, layer->child[r], row, column) < 0) continue;
             const cbn_place child = chain_place(layer, layer->child[r], (int)row, (int)column);
             score_node(layer, s, &child, proposal, odds);
@@ -182,8 +184,8 @@ CBN_FUNCTION void score_layer(const cbn_chain_layer *layer, const cbn_chain_stat
     }
 }
 
-/* Where a required relation decides alone: *zero has the chains in which the node must be 0, *one those in which it must
- * be 1. Where both would hold it must be 0. */
+/* Where a required relation decides alone: *zero has the chains in which the node must be 0, *one those in which it
+ * must be 1. Where both would hold it must be 0. */
 CBN_FUNCTION void required_states(const cbn_chain_layer *layer, const cbn_chain_state *s, const cbn_place *place,
                                   uint32_t *zero, uint32_t *one) {
     const cbn_layer *grid = layer->layer;
@@ -199,7 +201,7 @@ CBN_FUNCTION void required_states(const cbn_chain_layer *layer, const cbn_chain_
     *one &= ~*zero;
 }
 
-/* Bit i: the site is 1 after the proposal of chain i has been decided. now: its present states; odds of the proposal. */
+/* Bit i: the site is 1 once the proposal of chain i is decided. now: its present states; odds: of the proposal. */
 CBN_FUNCTION uint32_t decide(double inverse_temperature, double unit, const double u[CBN_GROUP], uint32_t now,
                              const int64_t odds[CBN_GROUP]) {
     uint32_t drawn = 0;

@@ -25,7 +25,8 @@ static void check_shape(int height, int width, int size, int pool) {
     const int64_t begin[KERNELS + 1] = {0, 4, 8, 12};
     int32_t parent[4 * KERNELS], dy[4 * KERNELS], dx[4 * KERNELS], *weights[2];
     uint8_t required[4 * KERNELS] = {0};
-    for (int r = 0; r < 4 * KERNELS; r++) parent[r] = (r / 4 + r) % KERNELS, dy[r] = thesis_dy[r % 4], dx[r] = thesis_dx[r % 4];
+    for (int r = 0; r < 4 * KERNELS; r++)
+        parent[r] = (r / 4 + r) % KERNELS, dy[r] = thesis_dy[r % 4], dx[r] = thesis_dx[r % 4];
     cbn_transition t[2];
     t[0] = make_transition(1, height, width, KERNELS, size, pool, weights);
     const int h1 = (height - size + 1) / pool, w1 = (width - size + 1) / pool;
@@ -45,7 +46,8 @@ static void check_shape(int height, int width, int size, int pool) {
     for (int64_t i = 0; i < n_nodes; i++) sites[i] = i;
     double schedule[STEPS];
     for (int i = 0; i < STEPS; i++) schedule[i] = i % 7 == 0 ? INFINITY : i % 5 * 0.5;
-    uint8_t *first = allocate(CHAINS * n_nodes), *second = allocate(CHAINS * n_nodes), *start = allocate(CHAINS * n_nodes);
+    uint8_t *first = allocate(CHAINS * n_nodes), *second = allocate(CHAINS * n_nodes);
+    uint8_t *start = allocate(CHAINS * n_nodes);
     fill_images(start, CHAINS * n_nodes, 2);
     for (int64_t i = 0; i < CHAINS * n_nodes; i++) start[i] &= 1;
 

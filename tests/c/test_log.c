@@ -30,7 +30,8 @@ static void exponential(void) {
     CHECK(worst < 1.5);
     CHECK(cbn_exp_negative(0.0) == 1.0 && cbn_exp_negative(-0.0) == 1.0);
     CHECK(exp_ulps(-1e-300) < 1 && exp_ulps(-700.0) < 1.5);
-    CHECK(cbn_exp_negative(-1e9) == cbn_exp_negative(-700.0) && cbn_exp_negative(-INFINITY) == cbn_exp_negative(-700.0));
+    CHECK(cbn_exp_negative(-1e9) == cbn_exp_negative(-700.0));
+    CHECK(cbn_exp_negative(-INFINITY) == cbn_exp_negative(-700.0));
     printf("largest error of the exponential: %.3f units in the last place\n", worst);
 }
 
