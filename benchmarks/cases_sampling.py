@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Gibbs proposals per second, and the time of 64 ancestral samples."""
+"""Gibbs proposals per second, with and without hidden layers, and the time of 64 ancestral samples."""
 
 import numpy as np
 import pyagrum
@@ -13,6 +13,8 @@ CHAINS = 64
 STEPS = 20_000  # proposals per chain in one timed call of cbn
 NUMPY_STEPS = 1_000
 TWIN_STEPS = 100
+HIDDEN_STEPS = 2_000  # the same through all layers
+SCRATCH_STEPS = 10
 COMPARED_STEPS = 2_000  # enough that every pixel is proposed more than twice, on average
 
 
@@ -165,5 +167,66 @@ def ancestral(context):
         "goals": [
             goal("less than 20 ms", f"{milliseconds:.2f} ms", milliseconds < 20),
             goal("identical to the twin's", "identical" if identical else "different", identical),
+        ],
+    }
+
+
+def hidden_gibbs(context):
+    """Proposals per second through the pixels and two hidden layers."""
+    images, threads = context.digit(), context.threads
+    # untrained kernels cost a proposal as much as trained ones
+    model, model_one = (estimator(n, preset="hidden", iterations=0).fit(images) for n in (threads, 1))
+    chains, chains_one, chains_generic = _chains(model), _chains(model_one), _chains(model)
+    expected = _compared_states(_chains(model_one))
+
+    def differing(states):
+        return {f"states that differ from 1 thread's after {COMPARED_STEPS:,} steps": int((states != expected).sum())}
+
+    random = np.random.default_rng(SEED)
+    states = _chains(model).states.copy()
+
+    def from_scratch():
+        for pixel in random.integers(N_PIXELS, size=SCRATCH_STEPS):
+            pair = np.stack([states, states])
+            pair[:, :, pixel] = [[0], [1]]
+            energy = model.layer_scores(pair.reshape(-1, 28, 28) * np.uint8(255), "log_probability").sum(axis=1)
+            gap = np.clip(energy[CHAINS:] - energy[:CHAINS], -700, 700)
+            states[:, pixel] = random.random(CHAINS) < 1 / (1 + np.exp(-gap))
+
+    engines = [
+        Engine("cbn", lambda: chains.advance(HIDDEN_STEPS), accuracy=differing(_compared_states(_chains(model)))),
+        Engine("cbn, 1 thread", lambda: chains_one.advance(HIDDEN_STEPS), accuracy=differing(expected)),
+        Engine(
+            "cbn generic",
+            generic(lambda: chains_generic.advance(HIDDEN_STEPS)),
+            accuracy=differing(_compared_states(_chains(model), generic)),
+        ),
+        Engine("cbn, from scratch", from_scratch, max_rounds=5),
+    ]
+    steps = {"cbn, from scratch": SCRATCH_STEPS}
+    seconds = interleave(engines, context.rounds)
+    per_million = {
+        name: {r: s * 1e6 / (CHAINS * steps.get(name, HIDDEN_STEPS)) for r, s in own.items()}
+        for name, own in seconds.items()
+    }
+    table = rows(engines, per_million, "cbn")
+    for row in table:
+        row["rate"] = 1e6 / row["median"]
+    rate = table[0]["rate"]
+    identical = all(not v for row in table for v in row["accuracy"].values())
+    return {
+        "title": f"Gibbs sampling through two hidden layers: {CHAINS} chains, network of digit {DIGIT}",
+        "about": "Seconds per million proposals, over all chains together. A timed call does "
+        f"{HIDDEN_STEPS:,} proposals per chain. `from scratch` scores all layers of the images with the pixel at 0 and "
+        f"at 1 for every proposal, {SCRATCH_STEPS} per chain.",
+        "rate": "proposals per second",
+        "rows": table,
+        "goals": [
+            goal(
+                f"at least 1 million proposals per second with {threads} threads",
+                f"{rate / 1e6:.2f} million",
+                rate >= 1e6,
+            ),
+            goal("the same states for any threads and instruction set", "yes" if identical else "no", identical),
         ],
     }

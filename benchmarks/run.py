@@ -18,7 +18,7 @@ from cases_fit import fit, structure
 from cases_hidden import gradient, search, train, transition
 from cases_memory import import_time, memory
 from cases_quality import hidden_quality, quality
-from cases_sampling import ancestral, gibbs
+from cases_sampling import ancestral, gibbs, hidden_gibbs
 from cases_scaling import hidden_scaling, scaling
 from cases_score import score
 from cbn import _engine
@@ -41,6 +41,7 @@ CASES = {
     "transition": transition,
     "hidden-scaling": hidden_scaling,
     "hidden-quality": hidden_quality,
+    "hidden-gibbs": hidden_gibbs,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 

@@ -12,6 +12,7 @@ cdef extern from "cbn.h" nogil:
         CBN_VARIANCE
         CBN_NORMALIZED
         CBN_RANDOM_START
+        CBN_MAX_LAYERS
     const double CBN_STD_FLOOR
 
     ctypedef struct cbn_layer:
@@ -57,3 +58,5 @@ cdef extern from "cbn.h" nogil:
     int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes)
     int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_gibbs_layers_workspace_size(int n_layers, const cbn_layer *layers, const cbn_transition *transitions, int64_t n_chains, int num_threads, int64_t *bytes)
+    int cbn_sample_gibbs_layers(int n_layers, const cbn_layer *layers, const cbn_transition *transitions, const int64_t *values, double unit, const double *inverse_temperature, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)

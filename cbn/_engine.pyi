@@ -122,3 +122,20 @@ def sample_gibbs(
     states: NDArray[np.uint8],
     num_threads: int = 1,
 ) -> None: ...
+
+class LayerStack:
+    n_nodes: int
+    n_rows: int
+    def __init__(self, layers: Sequence[Layer], transitions: Sequence[Transition]) -> None: ...
+
+def sample_gibbs_layers(
+    stack: LayerStack,
+    values: NDArray[np.int64],
+    unit: float,
+    inverse_temperature: NDArray[np.float64],
+    seed: int,
+    first_step: int,
+    sites: NDArray[np.int64],
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...

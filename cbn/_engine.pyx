@@ -345,3 +345,54 @@ def sample_gibbs(Layer layer, const double[:, ::1] probability, uint64_t seed, u
         status = cbn_sample_gibbs(&layer.c, &probability[0, 0], seed, first_step, n_steps, &sites[0], sites.shape[0],
                                   states.shape[0], &states[0, 0], &workspace[0], workspace.shape[0], num_threads)
     check(status)
+
+
+cdef class LayerStack:
+    """Layers one above the other: ``Layer`` objects, the pixels first, and the ``Transition`` objects between them."""
+
+    cdef cbn_layer[CBN_MAX_LAYERS] layers
+    cdef cbn_transition[CBN_MAX_LAYERS] transitions
+    cdef int n_layers
+    cdef readonly int64_t n_nodes, n_rows
+    cdef object _kept
+
+    def __init__(self, layers, transitions):
+        cdef Layer layer
+        cdef Transition transition
+        cdef int64_t n_bytes
+        if not 1 <= len(layers) <= CBN_MAX_LAYERS:
+            raise ValueError(f"layers: {len(layers)} where 1 to {CBN_MAX_LAYERS} are possible")
+        expect("transitions", len(transitions), len(layers) - 1)
+        self._kept = list(layers), list(transitions)  # they own the arrays
+        self.n_layers = len(layers)
+        for i, layer in enumerate(layers):
+            self.layers[i] = layer.c
+            self.n_rows += layer.n_rows
+        for i, transition in enumerate(transitions):
+            self.transitions[i] = transition.c
+        layer = layers[0]
+        self.n_nodes = layer.n_nodes
+        check(cbn_gibbs_layers_workspace_size(self.n_layers, self.layers, self.transitions, 1, 1, &n_bytes))
+
+
+def sample_gibbs_layers(LayerStack stack not None, const int64_t[:, ::1] values, double unit,
+                        const double[::1] inverse_temperature not None, uint64_t seed, uint64_t first_step,
+                        const int64_t[::1] sites, uint8_t[:, ::1] states, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes, n_steps = inverse_temperature.shape[0]
+    cdef const double *schedule = NULL
+    expect("rows of values", values.shape[0], stack.n_rows)
+    expect("states of values", values.shape[1], 2)
+    expect("nodes of states", states.shape[1], stack.n_nodes)
+    if sites.shape[0] == 0:
+        raise ValueError("sites: empty")
+    if n_steps > 0:
+        schedule = &inverse_temperature[0]
+    check(cbn_gibbs_layers_workspace_size(stack.n_layers, stack.layers, stack.transitions, states.shape[0], num_threads,
+                                          &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_sample_gibbs_layers(stack.n_layers, stack.layers, stack.transitions, &values[0, 0], unit, schedule,
+                                         seed, first_step, n_steps, &sites[0], sites.shape[0], states.shape[0],
+                                         &states[0, 0], &workspace[0], n_bytes, num_threads)
+    check(status)

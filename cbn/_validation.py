@@ -172,6 +172,20 @@ def check_real(value, name, low, high, *, open_ends=False):
     return float(value)
 
 
+def check_temperature(temperature, name="temperature"):
+    """(first, last) of a positive temperature, 0, or a pair of positive ones."""
+    pair = temperature if isinstance(temperature, tuple | list) else (temperature, temperature)
+    numeric = all(isinstance(t, numbers.Real) and not isinstance(t, bool) for t in pair)
+    if len(pair) == 2 and numeric:
+        first, last = map(float, pair)
+        if all(1e-9 <= t <= 1e9 for t in (first, last)) or (pair is not temperature and first == 0):
+            return first, last
+    raise ValueError(
+        f"{name}: {temperature!r}; give a number from 1e-9 to 1e9, 0 for strict climbing, or two such numbers "
+        "(first, last), neither of them 0"
+    )
+
+
 def check_choice(value, name, choices):
     """One of several strings."""
     if not isinstance(value, str) or value not in choices:

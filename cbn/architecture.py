@@ -249,8 +249,7 @@ class LayerGeometry:
             )
         if not self._fits(dy, dx):
             raise ValueError(
-                f"offset ({dy}, {dx}): no two of the {self.height} x {self.width} positions are that far apart; give a "
-                "smaller offset"
+                f"offset ({dy}, {dx}) leads out of the {self.height} x {self.width} positions; give a smaller offset"
             )
 
 
@@ -275,8 +274,8 @@ def geometry(height, width, n_thresholds, hidden):
         raise ValueError(f"hidden: {len(hidden)} layers, at most {MAX_LAYERS - 1} are possible")
     if hidden and n_thresholds > MAX_KERNELS:
         raise ValueError(
-            f"threshold: {n_thresholds} values, but kernels look at no more than {MAX_KERNELS}: give fewer, or no hidden "
-            "layers"
+            f"threshold: {n_thresholds} values, but kernels look at no more than {MAX_KERNELS}: give fewer, or no "
+            "hidden layers"
         )
     layers = [LayerGeometry(n_thresholds, height, width, 1, 1)]
     for number, wanted in enumerate(hidden, start=1):
@@ -298,8 +297,8 @@ def geometry(height, width, n_thresholds, hidden):
         if not layer.relation_offsets():
             raise ValueError(
                 f"{what} has {layer.height} x {layer.width} positions, but nodes must be {layer.distance} apart to see "
-                f"different pixels ({layer.receptive_field} x {layer.receptive_field} each), so none can have a parent: "
-                "use fewer layers, smaller kernels, less pooling or larger images"
+                f"different pixels ({layer.receptive_field} x {layer.receptive_field} each), so none can have a "
+                "parent: use fewer layers, smaller kernels, less pooling or larger images"
             )
         layers.append(layer)
     return tuple(layers)

@@ -109,8 +109,8 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         """Adds images to the known networks (label -> network), which stay as they are if anything is refused."""
         if resolve(ConvolutionalBayesianNetwork(**self.network_arguments()))["hidden"]:
             raise ValueError(
-                f"preset: {self.preset!r} has hidden layers, whose product is no probability as Bayes' rule needs it; use "
-                "'pixel'"
+                f"preset: {self.preset!r} has hidden layers, whose product is no probability as Bayes' rule needs it; "
+                "use 'pixel'"
             )
         if self.image_shape is not None:
             validation.check_shape(self.image_shape)

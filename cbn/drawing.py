@@ -8,14 +8,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validation as validation
 from . import sampling
+from .annealing import Temperatures
 from .exceptions import DataError, MixingWarning
+from .presets import check_layer_weights
 
 # Draws at which a Gibbs run is looked at for the mixing report, the first half being warm-up: at least 200 of each
 # chain, and enough of few chains for the effective sample size that the report asks for.
 MIN_DRAWS, ALL_DRAWS = 200, 4000
 # Sweeps of an inpainting whose length is left open: each round is tried if the one before has not mixed.
 SWEEP_ROUNDS = (1_000, 4_000, 16_000, 64_000)
-MAX_ROUND_PROPOSALS = 500_000_000  # some seconds
+# Some seconds' worth of proposals, over all chains: for pixels alone, and through all layers. Through all layers the
+# first round is shortened to it as well, but for FEWEST_SWEEPS.
+MAX_ROUND_PROPOSALS, MAX_LAYERED_ROUND_PROPOSALS = 500_000_000, 12_000_000
+FEWEST_SWEEPS = 100
 
 
 def draws_of(n_chains, n_steps):
@@ -23,20 +28,35 @@ def draws_of(n_chains, n_steps):
     return min(n_steps, max(MIN_DRAWS, ALL_DRAWS // n_chains))
 
 
+def sweep_rounds(n_sites, n_chains, n_layers):
+    """Sweeps of the rounds of an inpainting whose length is left open."""
+    if n_layers == 1:
+        limit, first = MAX_ROUND_PROPOSALS, SWEEP_ROUNDS[0]
+    else:
+        limit = MAX_LAYERED_ROUND_PROPOSALS
+        first = min(SWEEP_ROUNDS[0], max(FEWEST_SWEEPS, limit // (n_sites * n_chains)))
+    return [first, *(sweeps for sweeps in SWEEP_ROUNDS[1:] if sweeps * n_sites * n_chains <= limit)]
+
+
 class DrawingMixin:
     """Sampling and inpainting for an estimator with a fitted network."""
 
-    def sample(self, n_samples=1, method="ancestral", *, n_steps=100_000, random_state=None, return_mixing=False):
+    def sample(
+        self, n_samples=1, method="ancestral", *, n_steps=100_000, temperature=1, random_state=None, return_mixing=False
+    ):
         """Draw images from the network.
 
         Parameters
         ----------
         n_samples : int
         method : {"ancestral", "gibbs"}
-            "ancestral": exact and independent, one raster pass. "gibbs": one chain per sample from a random image
-            (thesis Algorithm 1).
+            "ancestral": exact and independent, one raster pass through the pixel layer; hidden layers have no part in
+            it. "gibbs": one chain per sample from a random image (thesis Algorithm 1), through all layers: see
+            :meth:`gibbs_chains`.
         n_steps : int
             Gibbs proposals per chain, at least 8.
+        temperature : float or (first, last)
+            Of Gibbs chains: see :meth:`gibbs_chains`; a pair is spread over n_steps.
         random_state : int, NumPy generator or None
             None: the constructor's.
         return_mixing : bool
@@ -50,7 +70,7 @@ class DrawingMixin:
         Warns
         -----
         MixingWarning
-            The chains had not mixed: do more steps.
+            The chains had not mixed: do more steps. Not for temperature 0 or a pair, which have nothing to mix into.
         """
         check_is_fitted(self, "counts_")
         n = validation.check_integer(n_samples, "n_samples", 1, 2**24)
@@ -58,29 +78,57 @@ class DrawingMixin:
         if method == "ancestral":
             if return_mixing:
                 raise ValueError("return_mixing: ancestral samples are independent; use it with method='gibbs'")
+            if validation.check_temperature(temperature) != (1, 1):
+                raise ValueError("temperature: ancestral samples have temperature 1; use it with method='gibbs'")
             threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
             states = sampling.ancestral_states(self._network.pixels, n, seed, threads)
             return self.binarizer_.pictures(states, self.image_shape_)
         n_steps = validation.check_integer(n_steps, "n_steps", 8, 2**62)
         recorder = sampling.Recorder(n_draws := draws_of(n, n_steps))
-        for images in self.gibbs_chains(n, random_state).run(n_steps, n_draws):
+        chains = self.gibbs_chains(n, random_state, temperature=temperature, n_steps=n_steps)
+        for images in chains.run(n_steps, n_draws):
             recorder.add(images)
         mixing = recorder.report()
-        self._warn_unless_mixed(mixing, "n_steps")
+        self._warn_unless_mixed(mixing, chains.temperatures, "n_steps")
         return (images, mixing) if return_mixing else images
 
-    def gibbs_chains(self, n_chains, random_state=None):
-        """Gibbs chains started from random images, to be advanced step by step: a cbn.sampling.GibbsChains."""
+    def gibbs_chains(self, n_chains, random_state=None, *, temperature=1, n_steps=None):
+        """Gibbs chains started from random images, to be advanced step by step.
+
+        A step proposes to flip one pixel and accepts with probability P'^(1/T) / (P^(1/T) + P'^(1/T)). P is the
+        probability of the image; with hidden layers it is the product over the layers of p(layer)^weight, the weights
+        being ``layer_weights`` (the thesis's product, not the scaled sum of :meth:`score_samples`), and the hidden
+        nodes what the flipped pixel makes of them.
+
+        Parameters
+        ----------
+        n_chains : int
+        random_state : int, NumPy generator or None
+            None: the constructor's.
+        temperature : float or (first, last)
+            T: 1 is the model's distribution, more flattens it, less sharpens it, 0 accepts only what raises P (strict
+            climbing). A pair of positive numbers: from the first to the last geometrically over ``n_steps``, the last
+            from then on (simulated annealing).
+        n_steps : int, optional
+            Steps over which a pair is spread; needed with one.
+
+        Returns
+        -------
+        cbn.sampling.GibbsChains
+        """
         check_is_fitted(self, "counts_")
         n_chains = validation.check_integer(n_chains, "n_chains", 1, 2**24)
+        temperatures = self._temperatures(temperature, n_steps)
         seed = self._seed(random_state)
         states = sampling.random_states(self.layer_, n_chains, seed)
         sites = np.arange(self.layer_.n_nodes, dtype=np.int64)
-        threads = validation.check_threads(self.n_jobs)
-        return sampling.GibbsChains(self._network, self.layer_, self.binarizer_, states, sites, seed, threads)
+        return self._chains(states, sites, seed, temperatures)
 
-    def inpaint(self, image, mask, n=16, *, n_sweeps=None, random_state=None):
+    def inpaint(self, image, mask, n=16, *, n_sweeps=None, temperature=1, random_state=None):
         """Posterior of missing pixels given the known ones, by Gibbs sampling with the known pixels clamped.
+
+        With hidden layers the chains go through all of them, see :meth:`gibbs_chains`; they start from an ancestral
+        pass through the pixel layer.
 
         Parameters
         ----------
@@ -92,7 +140,10 @@ class DrawingMixin:
             Number of chains, that is of samples.
         n_sweeps : int, optional
             Proposals per missing pixel and chain, at least 8. None: 1,000, then rounds of 4,000, 16,000 and 64,000 more
-            until the chains have mixed, but no round of more than half a billion proposals.
+            until the chains have mixed, but no round of more than half a billion proposals (with hidden layers 12
+            million, the first round included, but for 100 sweeps). With temperature 0 or a pair there is one round.
+        temperature : float or (first, last)
+            As in :meth:`gibbs_chains`; a pair is spread over the whole run. ``mean`` is then no posterior mean.
         random_state : int, NumPy generator or None
 
         Returns
@@ -103,7 +154,7 @@ class DrawingMixin:
         Warns
         -----
         MixingWarning
-            The chains had not mixed: do more sweeps or chains.
+            The chains had not mixed: do more sweeps or chains. Not for temperature 0 or a pair.
         """
         image = validation.as_array(image, "image")
         if image.ndim != 2:
@@ -113,22 +164,40 @@ class DrawingMixin:
         if not mask.any():
             raise DataError("mask: no pixel is missing; set it to True where pixels are to be filled in")
         n = validation.check_integer(n, "n", 1, 2**20)
+        n_sites = int(mask.sum()) * self.layer_.channels
         if n_sweeps is None:
-            rounds = [r for r in SWEEP_ROUNDS if r == SWEEP_ROUNDS[0] or r * n * mask.sum() <= MAX_ROUND_PROPOSALS]
+            rounds = sweep_rounds(n_sites, n, len(self._network))
         else:
             rounds = [validation.check_integer(n_sweeps, "n_sweeps", 8, 2**40)]
+        temperatures = self._temperatures(temperature, rounds[0] * n_sites)
+        if not temperatures.stationary:
+            rounds = rounds[:1]
         threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
         result = sampling.inpaint(
-            self._network, self.layer_, self.binarizer_, self.binarizer_.states(images, threads), mask, n,
-            rounds, draws_of(n, rounds[0]), seed, threads,
+            self._network, lambda states, sites: self._chains(states, sites, seed, temperatures),
+            self.binarizer_.states(images, threads), mask, n, rounds, draws_of(n, rounds[0]), seed, threads,
         )  # fmt: skip
-        self._warn_unless_mixed(result.mixing, "n_sweeps or n")
+        self._warn_unless_mixed(result.mixing, temperatures, "n_sweeps or n")
         return result
+
+    def _chains(self, states, sites, seed, temperatures):
+        weights = check_layer_weights(self.layer_weights, len(self._network))
+        threads = validation.check_threads(self.n_jobs)
+        return sampling.GibbsChains(self._network, weights, self.binarizer_, states, sites, seed, threads, temperatures)
+
+    @staticmethod
+    def _temperatures(temperature, n_steps):
+        first, last = validation.check_temperature(temperature)
+        if first == last:
+            return Temperatures(first, last)
+        if n_steps is None:
+            raise ValueError(f"n_steps: None; give the number of steps from temperature {first:g} to {last:g}")
+        return Temperatures(first, last, validation.check_integer(n_steps, "n_steps", 1, 2**62))
 
     def _seed(self, random_state):
         return validation.check_seed(self.random_state if random_state is None else random_state)
 
     @staticmethod
-    def _warn_unless_mixed(mixing, argument):
-        if not mixing.mixed:
+    def _warn_unless_mixed(mixing, temperatures, argument):
+        if temperatures.stationary and not mixing.mixed:
             warnings.warn(f"{mixing.summary()}; raise {argument}", MixingWarning, stacklevel=3)

@@ -7,8 +7,8 @@ from numbers import Integral
 
 import numpy as np
 
+from . import __version__, scoring
 from . import _validation as validation
-from . import scoring
 from .architecture import geometry
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from .exceptions import ModelFileError
@@ -53,7 +53,7 @@ def train_hidden_layers(
     progress : callable, optional
         Called with the TrainingState after every iteration.
     checkpoint : path, optional
-        File to write after every iteration; removed at the end.
+        File to write after every iteration. It stays, because what is learned is not saved yet.
     resume : bool
         Go on from the checkpoint, if there is one.
 
@@ -63,12 +63,12 @@ def train_hidden_layers(
     interrupted : bool
         KeyboardInterrupt: ``layers`` are the finished ones and the best so far of the one under way.
     """
-    same = ("iterations", "learning_rate", "momentum", "keep_activation", "initialization", "activation", "replace_worst",
-            "max_parents", "pseudocount")  # fmt: skip
+    same = ("iterations", "learning_rate", "momentum", "keep_activation", "initialization", "activation",
+            "replace_worst", "max_parents", "pseudocount")  # fmt: skip
     belongs = {name: setting[name] for name in (*same, "normalize_kernels", "forced_relations", "forbidden_relations")}
     belongs["layers"] = [astuple(layer) for layer in (*geometries, *setting["hidden"])]
     belongs["kernels"] = [(k.weights.tolist(), k.bias.tolist(), k.pool) for k in start]
-    belongs["n_images"] = n_images  # images of zeros at the end change no bit-plane
+    belongs |= {"n_images": n_images, "version": __version__}  # black images change no bit-plane
 
     def mark(seed):
         return fingerprint(data_sha256, {**belongs, "seed": seed})
@@ -78,8 +78,8 @@ def train_hidden_layers(
         state, seed = load_checkpoint(checkpoint, mark, setting["hidden"], geometries)
         if isinstance(random_state, Integral) and validation.check_seed(random_state) != seed:
             raise ModelFileError(
-                f"{os.fsdecode(checkpoint)!r}: a checkpoint of random_state {seed}, not {random_state}; give the same one, "
-                "or delete it to begin anew"
+                f"{os.fsdecode(checkpoint)!r}: a checkpoint of random_state {seed}, not {random_state}; give the same "
+                "one, or delete it to begin anew"
             )
     else:  # a generator is left alone where nothing is drawn
         seed = validation.check_seed(random_state) if setting["hidden"] else 0
@@ -96,8 +96,6 @@ def train_hidden_layers(
                 progress(state)
     except KeyboardInterrupt:
         return (state.layers() if state is not None else ()), True
-    if checkpoint is not None and os.path.exists(checkpoint):
-        os.unlink(checkpoint)
     return (state.finished if state is not None else ()), False
 
 
@@ -124,7 +122,7 @@ def leave_one_out_scores(network, layer_weights, planes, n_images, score, num_th
 
 
 def map_quantile(network, planes, n_images, share, num_threads):
-    """The surprise that a share of the pixels of the training images stays below, nats; on up to SCALE_IMAGES of them."""
+    """The surprise that a share of the pixels of up to SCALE_IMAGES of the images stays below, nats."""
     words = max(1, min(planes[0].shape[1], SCALE_IMAGES // 64))
     n = min(n_images, 64 * words)
     maps = network.surprise_maps([np.ascontiguousarray(own[:, :words]) for own in planes], n, num_threads)

@@ -128,7 +128,7 @@ class ActivationMeter:
             self.planes, self.n_images = np.ascontiguousarray(planes[:, words]), 64 * MEASURED_WORDS
 
     def bits(self, kernels):
-        """(kernels, words) uint64: the bits of each kernel at all positions in all measured images, and their number."""
+        """(kernels, words) uint64: bits of each kernel at all positions in all measured images; and their number."""
         out = forward(kernels, self.below, self.planes, self.n_images, self.num_threads)
         n = len(kernels.bias)
         return out.reshape(n, -1), len(out) // n * self.n_images
@@ -216,7 +216,7 @@ def _candidates(hidden, meter, activation, draws):
 
 
 def _correlations(bits, n):
-    """(kernels, kernels) absolute correlation of rows of n bits; 1 with a row that never changes, which says nothing."""
+    """(kernels, kernels) absolute correlation of rows of n bits; 1 with a row that never changes and says nothing."""
     # counted in whole numbers: what is chosen cannot depend on the order of sums, that is on a library or its threads
     both = np.array([np.bitwise_count(bits & row).sum(axis=1, dtype=np.int64) for row in bits])
     ones = np.diag(both)
@@ -295,8 +295,8 @@ def check_kernels(kernels, name):
             or not weights.size
         ):
             raise DataError(
-                f"{name}: layer {number} has weights of shape {weights.shape} and bias {bias.shape}; needed are (kernels, "
-                "channels, size, size) and (kernels,)"
+                f"{name}: layer {number} has weights of shape {weights.shape} and bias {bias.shape}; needed are "
+                "(kernels, channels, size, size) and (kernels,)"
             )
         if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
             raise DataError(f"{name}: layer {number} holds NaN or infinity; replace the values")

@@ -37,6 +37,35 @@ class LayeredNetwork:
         """The CountedNetwork of the pixel layer."""
         return self.networks[0]
 
+    def chain_tables(self, layer_weights, num_threads):
+        """What Gibbs chains through all layers need: tables of the product over layers of p(layer)^weight.
+
+        Parameters
+        ----------
+        layer_weights : sequence of float, one for each layer
+            With one layer there is nothing to weigh, and its weight is not used.
+
+        Returns
+        -------
+        stack : cbn._engine.LayerStack
+        values : ndarray, (rows of all layers, 2) int64
+            weight x log p in units, so that sums are exact.
+        unit : float
+            Nats; a power of two so small that the rounding of values cannot be noticed, and so large that values of all
+            nodes have room in 62 bits.
+        """
+        weights = layer_weights if len(self) > 1 else (1.0,)
+        tables = []
+        for network, weight in zip(self.networks, weights):
+            log_p = network.values(_engine.LOG_PROBABILITY, False, num_threads)
+            # what a required relation excludes is refused by the engine itself
+            tables.append(weight * np.where(np.isfinite(log_p), log_p, 0.0))
+        values = np.concatenate(tables)
+        n_nodes = sum(network.layer.n_nodes for network in self.networks)
+        unit = 2.0 ** (np.frexp(np.abs(values).max() * n_nodes)[1] - 60)
+        layers = [network.engine_layer for network in self.networks]
+        return _engine.LayerStack(layers, self._engine_transitions), np.rint(values / unit).astype(np.int64), unit
+
     def planes(self, pixel_planes, n_images, num_threads):
         """Bit-planes of every layer."""
         planes = [pixel_planes]
@@ -64,10 +93,10 @@ class LayeredNetwork:
     def set_scales(self, layer_weights, scores_by_name):
         """Scales that give layers of equal weight equal spread over normal images.
 
-        The scale of layer l is weight_l * deviation_0 / deviation_l: every layer's score is brought to the spread of the
-        pixel layer's, so that the sum stays in its unit. Ranks are those of scores centred and divided by their
-        deviation; the centre is left out, because it moves every image alike and would take the unit away. A layer whose
-        score is the same for all these images has no spread to go by and keeps its unit.
+        The scale of layer l is weight_l * deviation_0 / deviation_l: every layer's score is brought to the spread of
+        the pixel layer's, so that the sum stays in its unit. Ranks are those of scores centred and divided by their
+        deviation; the centre is left out, because it moves every image alike and would take the unit away. A layer
+        whose score is the same for all these images has no spread to go by and keeps its unit.
 
         Parameters
         ----------

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Trained hidden layers as part of a model file or checkpoint: a description for its header, and arrays.
 
-Description: ``layer`` (sizes, relations), ``kernel_size``, ``pool``, ``steps`` (the search: child, parent, dy, dx, change
-of the BIC), ``best`` (iteration). Arrays, all float64: ``<prefix>_weights`` (kernels, channels, size, size),
-``<prefix>_bias`` (kernels,) and, uncompressed, ``<prefix>_curve`` (iterations, 3 + kernels): gain, BIC, relations, share
-of active nodes.
+Description: ``layer`` (sizes, relations), ``kernel_size``, ``pool``, ``steps`` (the search: child, parent, dy, dx,
+change of the BIC), ``best`` (iteration). Arrays, all float64: ``<prefix>_weights`` (kernels, channels, size, size),
+``<prefix>_bias`` (kernels,) and, uncompressed, ``<prefix>_curve`` (iterations, 3 + kernels): gain, BIC, relations,
+share of active nodes.
 """
 
 import math
@@ -51,10 +51,8 @@ def read_trained(archive, description, prefix, hidden, below, own):
             f"a hidden layer of {layer.channels} x {layer.height} x {layer.width} nodes where {own.channels} x "
             f"{own.height} x {own.width} fit"
         )
-    for relation in layer.relations:
+    for relation in layer.relations:  # none is required: those have offset (0, 0), where nodes share pixels
         own.check_offset(relation.dy, relation.dx)
-        if relation.required:
-            raise ValueError("a required parent in a hidden layer")
     if (_integer(description["kernel_size"]), _integer(description["pool"])) != (hidden.kernel_size, hidden.pool):
         raise ValueError("kernels or pooling of another size")
     kernels = read_kernels(archive, prefix, hidden, below)

@@ -7,16 +7,16 @@ format       "cbn-model"
 version      1
 kind         "network" or "classifier"
 arguments    constructor arguments of the estimator
-networks     one description per network: layer (sizes, relations), thresholds, full scale, pseudo-count, score, number of
-             images, where the calibration comes from, binarization, provenance; of a classifier also the class
+networks     one description per network: layer (sizes, relations), thresholds, full scale, pseudo-count, score,
+             number of images, where the calibration comes from, binarization, provenance; of a classifier the class
 package      version of cbn that wrote the file
 
-Arrays: ``counts_<i>.npy`` int64 (rows, 2) and, uncompressed, ``calibration_<i>.npy`` float64 (n,) of network i. The same
-model gives the same bytes: no times, fixed order, sorted keys.
+Arrays: ``counts_<i>.npy`` int64 (rows, 2) and, uncompressed, ``calibration_<i>.npy`` float64 (n,) of network i. The
+same model gives the same bytes: no times, fixed order, sorted keys.
 
 Version 2, written for networks with hidden layers, and for presets and arguments that version 1 does not know: a
-network's description may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``, l
-from 1, and have ``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
+network's description may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``,
+l from 1, and have ``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
 """
 
 import numbers

@@ -28,17 +28,17 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
     raster order, so it is normalized over the binarized images (thesis section 3.1, eq. 1 and 2). Images that are
     unlikely, or that surprise more than their pixels' entropy explains, are outliers.
 
-    Hidden layers (thesis section 3.2) are binary features: convolution of the layer below, max pooling, threshold. Their
-    kernels are learned so that features predict each other, and the relations between features are found by BIC. They
-    see further than pixels do and find outliers better. They are functions of the pixels, so all layers together give an
-    energy, not a normalized probability.
+    Hidden layers (thesis section 3.2) are binary features: convolution of the layer below, max pooling, threshold.
+    Their kernels are learned so that features predict each other, and the relations between features are found by BIC.
+    They see further than pixels do and find outliers better. They are functions of the pixels, so all layers together
+    give an energy, not a normalized probability.
 
     Parameters
     ----------
     preset : {"pixel", "hidden"}
         Names the values of arguments that are left at None. "pixel" has offsets NW, N, NE and W, threshold 0.3,
-        pseudo-count 1, score "log_probability" and no hidden layer; "hidden" has two hidden layers of five 3 x 3 kernels
-        with 2 x 2 pooling, and score "surprise".
+        pseudo-count 1, score "log_probability" and no hidden layer; "hidden" has two hidden layers of five 3 x 3
+        kernels with 2 x 2 pooling, and score "surprise".
     offsets : sequence of (dy, dx), optional
         Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most 16.
         Tables have 2^parents rows at every pixel.
@@ -199,7 +199,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         progress : callable, optional
             Called with a :class:`cbn.training.TrainingState` after every iteration of a hidden layer.
         checkpoint : path, optional
-            File to write after every iteration; it is removed at the end.
+            File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing
+            is lost before the model is saved: delete it then.
         resume : bool
             Go on from ``checkpoint`` if it is there; the result has the same bytes as that of an uninterrupted fit.
 
@@ -216,7 +217,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         ValueError
             A constructor argument outside its range, or a hidden layer that does not fit the images.
         KeyboardInterrupt
-            The model is then fitted with the best hidden layers so far.
+            While hidden layers were trained: the model is fitted with the best ones so far. At any other time it is
+            not.
         """
         setting = resolve(self)
         images = validation.as_images(X, image_shape=self.image_shape)

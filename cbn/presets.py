@@ -52,7 +52,7 @@ def resolve(model):
     if model.image_shape is not None:
         validation.check_shape(model.image_shape)
     chosen["hidden"] = _hidden_layers(chosen["hidden"])
-    chosen["layer_weights"] = _layer_weights(model.layer_weights, 1 + len(chosen["hidden"]))
+    chosen["layer_weights"] = check_layer_weights(model.layer_weights, 1 + len(chosen["hidden"]))
     chosen["max_parents"] = validation.check_integer(model.max_parents, "max_parents", 0, MAX_SEARCH_PARENTS)
     chosen["iterations"] = validation.check_integer(model.iterations, "iterations", 0, 10**6)
     chosen["learning_rate"] = validation.check_real(model.learning_rate, "learning_rate", 0, 1e6)
@@ -91,7 +91,8 @@ def _hidden_layers(hidden):
     return tuple(layers)
 
 
-def _layer_weights(weights, n_layers):
+def check_layer_weights(weights, n_layers):
+    """One weight for each layer; None is 1 for each. Raises ValueError."""
     if weights is None:
         return (1.0,) * n_layers
     try:
@@ -100,7 +101,7 @@ def _layer_weights(weights, n_layers):
         values = ()
     if len(values) != n_layers or not any(values):
         raise ValueError(
-            f"layer_weights: {weights!r}; give {n_layers} numbers from 0 to 1e9, the pixels' first, not all of them 0"
+            f"layer_weights: {weights!r}; give {n_layers} numbers from 0 to 1e9, not all 0, the pixels' first"
         )
     return values
 
@@ -115,8 +116,8 @@ def weights_of_layers(layer_weights, n_layers):
     """
     if len(layer_weights) < n_layers:
         raise ValueError(
-            f"hidden: {len(layer_weights) - 1} layers, but the model was fitted with {n_layers - 1}; set it back, or fit "
-            "again"
+            f"hidden: {len(layer_weights) - 1} layers, but the model was fitted with {n_layers - 1}; set it back, or "
+            "fit again"
         )
     used = layer_weights[:n_layers]
     return used if any(used) else (1.0,) * n_layers
@@ -134,7 +135,7 @@ def _activation(activation):
 
 
 def _relations(relations, name, hidden):
-    """One tuple of Relation for every hidden layer, from (layer, child, parent, dy, dx); layer 1 is the first hidden."""
+    """One tuple of Relation for every hidden layer, from (layer, child, parent, dy, dx); layers count from 1."""
     by_layer = tuple([] for _ in hidden)
     try:
         entries = () if relations is None else tuple(relations)

@@ -8,8 +8,9 @@ import numpy as np
 from . import _engine
 from .diagnostics import MixingReport, image_statistics, mixing_report
 
-# Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second.
-BATCH_PROPOSALS = 2_000_000
+# Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second. The second
+# figure is for chains through all layers.
+BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS = 2_000_000, 100_000
 
 
 def ancestral_states(network, n, seed, num_threads, *, clamped=None, states=None):
@@ -31,37 +32,53 @@ def random_states(layer, n, seed):
 
 
 class GibbsChains:
-    """Parallel Gibbs chains (thesis Algorithm 1) with a record of image statistics.
+    """Parallel Gibbs chains (thesis Algorithm 1) through all layers of a network.
+
+    A step proposes to flip one pixel in every chain. With hidden layers it is accepted by the product over layers of
+    p(layer)^weight, hidden nodes being functions of the pixels.
 
     Parameters
     ----------
-    network : CountedNetwork
-    layer : Layer
+    network : LayeredNetwork
+    layer_weights : sequence of float, one for each layer
     binarization : Binarization
-    states : ndarray, (n_chains, nodes) uint8
+    states : ndarray, (n_chains, pixel nodes) uint8
         Start of the chains; changed in place.
     sites : ndarray of int64
         The nodes that may change.
     seed, num_threads : int
+    temperatures : cbn.annealing.Temperatures
     """
 
-    def __init__(self, network, layer, binarization, states, sites, seed, num_threads):
-        self.network, self.layer, self.binarization = network, layer, binarization
+    def __init__(self, network, layer_weights, binarization, states, sites, seed, num_threads, temperatures):
+        self.network, self.layer, self.binarization = network, network.pixels.layer, binarization
         self.states, self.sites = states, sites
         self.seed, self.num_threads = seed, num_threads
+        self.temperatures = temperatures
         self.steps_done = 0
-        self._probability = network.probabilities(num_threads)
+        # pixels alone at temperature 1 have a faster sampler, which gives the same
+        self._plain = len(network) == 1 and temperatures.first == temperatures.last == 1
+        if self._plain:
+            self._probability = network.pixels.probabilities(num_threads)
+        else:
+            self._tables = network.chain_tables(layer_weights, num_threads)
 
     def advance(self, n_steps):
         """Does n_steps proposals in every chain, in batches short enough for Ctrl-C."""
-        batch = max(1, BATCH_PROPOSALS // len(self.states))
+        batch = max(1, (BATCH_PROPOSALS if self._plain else LAYERED_BATCH_PROPOSALS) // len(self.states))
         end = self.steps_done + n_steps
         while self.steps_done < end:
             now = min(batch, end - self.steps_done)
-            _engine.sample_gibbs(
-                self.network.engine_layer, self._probability, self.seed, self.steps_done, now, self.sites,
-                self.states, self.num_threads,
-            )  # fmt: skip
+            if self._plain:
+                _engine.sample_gibbs(
+                    self.network.pixels.engine_layer, self._probability, self.seed, self.steps_done, now, self.sites,
+                    self.states, self.num_threads,
+                )  # fmt: skip
+            else:
+                inverse = self.temperatures.inverse(self.steps_done, now)
+                _engine.sample_gibbs_layers(
+                    *self._tables, inverse, self.seed, self.steps_done, self.sites, self.states, self.num_threads
+                )
             self.steps_done += now
 
     def pictures(self):
@@ -119,11 +136,13 @@ class Inpainting:
     mixing: MixingReport
 
 
-def inpaint(network, layer, binarization, states, mask, n, rounds, n_draws, seed, num_threads):
+def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_threads):
     """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones.
 
     Parameters
     ----------
+    network : LayeredNetwork
+    chains_of : callable, (states, sites) -> GibbsChains
     states : ndarray, (1, nodes) uint8
         The binarized image; what it holds under the mask is not used.
     mask : ndarray, (height, width) bool
@@ -132,17 +151,17 @@ def inpaint(network, layer, binarization, states, mask, n, rounds, n_draws, seed
         Sweeps (proposals per missing node and chain) of each round. Every round goes on where the one before ended and
         is judged by its own second half; the first round that has mixed is the last.
     """
-    missing = np.tile(mask.ravel(), layer.channels)
+    missing = np.tile(mask.ravel(), network.pixels.layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
     states = np.repeat(states, n, axis=0)
-    ancestral_states(network, n, seed, num_threads, clamped=(~missing).view(np.uint8), states=states)
-    chains = GibbsChains(network, layer, binarization, states, sites, seed, num_threads)
+    ancestral_states(network.pixels, n, seed, num_threads, clamped=(~missing).view(np.uint8), states=states)
+    chains = chains_of(states, sites)
     for sweeps in rounds:
         recorder = Recorder(n_draws)
         total, n_counted = np.zeros(mask.shape), 0
         for pictures in chains.run(sweeps * len(sites), n_draws):
             if recorder.add(pictures):
-                total += pictures.mean(axis=0) / binarization.full_scale
+                total += pictures.mean(axis=0) / chains.binarization.full_scale
                 n_counted += 1
         mixing = recorder.report()
         if mixing.mixed:

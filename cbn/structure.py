@@ -51,21 +51,22 @@ def check_relations(geometry, number, forced, forbidden):
     ValueError
         Names the argument, the relation and the reason.
     """
-    tried = candidate_relations(geometry)
-    for name, relations in (("forced_relations", forced), ("forbidden_relations", forbidden)):
-        for r in relations:
-            entry = (number, r.child, r.parent, r.dy, r.dx)
-            try:
-                geometry.check_offset(r.dy, r.dx)
-            except ValueError as error:
-                raise ValueError(f"{name}: {entry}: {error}") from None
-            if name == "forbidden_relations" and r not in tried:
-                raise ValueError(
-                    f"{name}: {entry} is not tried anyway; the search of layer {number} tries the offsets "
-                    f"{', '.join(map(str, geometry.relation_offsets()))}"
-                )
-            if name == "forbidden_relations" and r in forced:
-                raise ValueError(f"{name}: {entry} is in forced_relations too; take it out of one of them")
+    for r in forced:
+        try:
+            geometry.check_offset(r.dy, r.dx)
+        except ValueError as error:
+            raise ValueError(f"forced_relations: {_entry(number, r)}: {error}") from None
+    offsets = geometry.relation_offsets()
+    for r in forbidden:
+        if (r.dy, r.dx) not in offsets:
+            raise ValueError(
+                f"forbidden_relations: {_entry(number, r)} is never tried: the offsets in hidden layer {number} are "
+                f"{', '.join(map(str, offsets))}"
+            )
+        if r in forced:
+            raise ValueError(
+                f"forbidden_relations: {_entry(number, r)} is in forced_relations too; take it out of one of them"
+            )
     for child in {r.child for r in forced}:
         n = _forced_parents(forced, child)
         if n > MAX_SEARCH_PARENTS:
@@ -88,6 +89,11 @@ def check_search_size(geometry, max_parents, forced=()):
             f"{geometry.width} nodes can need {rows:,} table rows ({rows / 2**26:.1f} GiB of counts), more than "
             f"{MAX_ROWS:,}; every parent fewer halves them"
         )
+
+
+def _entry(number, r):
+    """A relation as the estimator's arguments have it."""
+    return number, r.child, r.parent, r.dy, r.dx
 
 
 def _forced_parents(forced, child):

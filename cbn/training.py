@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training of hidden layers: structure and kernels in turn, layer by layer (thesis section 3.2).
 
-Every iteration makes the bits of the layer, searches its relations from scratch (Algorithm 2), records how good it is, and
-moves the kernels one step up the gradient of the objective (eq. 8, 9)
+Every iteration makes the bits of the layer, searches its relations from scratch (Algorithm 2), records how good it is,
+and moves the kernels one step up the gradient of the objective (eq. 8, 9)
 
     gain = [ log P(D | BN) - log P(D | BN') ] / n        nats per image, at maximum likelihood
 
-BN' being the same nodes without relations. All that an iteration needs is in :class:`TrainingState`, so training can stop
-after any iteration and go on from its state to the same bytes.
+BN' being the same nodes without relations. All that an iteration needs is in :class:`TrainingState`, so training can
+stop after any iteration and go on from its state to the same bytes.
 """
 
 from dataclasses import dataclass, field, replace

@@ -57,6 +57,7 @@ enum {
 };
 
 #define CBN_MAX_PARENTS 16
+#define CBN_MAX_LAYERS 8 /* pixels and hidden layers */
 
 /* ---- the build ------------------------------------------------------------------------------------------------- */
 
@@ -253,6 +254,31 @@ int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint
 int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step,
                      int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
                      void *workspace, int64_t workspace_bytes, int num_threads);
+
+/* Bytes of workspace of cbn_sample_gibbs_layers. */
+int cbn_gibbs_layers_workspace_size(int n_layers, const cbn_layer *layers, const cbn_transition *transitions,
+                                    int64_t n_chains, int num_threads, int64_t *bytes);
+/*
+ * Gibbs sampling through all layers. P(pixels) = product over layers and nodes of exp(value), hidden nodes being
+ * functions of the pixels below them; each step proposes to flip one random pixel node, with all that this changes
+ * above it, and accepts with probability P'^b / (P^b + P'^b), b being the step's inverse temperature. Sites, draws and
+ * splitting into calls are those of cbn_sample_gibbs, which is faster and for one layer and b = 1 has the same
+ * distribution.
+ *
+ * layers (n_layers, at most CBN_MAX_LAYERS), the pixels first; transitions (n_layers - 1): number l makes layer l + 1
+ * of layer l; NULL for one layer. Required relations only in layer 0: a flip that breaks one is never made, and one
+ * that mends one always, whatever b.
+ * values: the tables (rows, 2) of all layers, one behind the other, in whole multiples of `unit` nats (weight x log p),
+ * so that sums are exact and do not depend on their order. What a required relation excludes is not used if the start
+ * does not break it. The caller promises that values of as many nodes as all layers have sum to less than 2^62.
+ * inverse_temperature (n_steps): 0 or more; INFINITY: strict climbing, only what raises P is accepted.
+ * states (n_chains, nodes of layer 0), in and out. Threads own groups of at most 32 chains.
+ */
+int cbn_sample_gibbs_layers(int n_layers, const cbn_layer *layers, const cbn_transition *transitions,
+                            const int64_t *values, double unit, const double *inverse_temperature, uint64_t seed,
+                            uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites,
+                            int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes,
+                            int num_threads);
 
 #ifdef __cplusplus
 }

@@ -122,6 +122,24 @@ def write_pictures(folder, images, suffix=".png"):
         Image.fromarray(image).save(folder / f"{i:03}{suffix}")
 
 
+def save_hidden_model(path):
+    """A model of digit 2 with the two untrained hidden layers of the preset."""
+    import cbn
+
+    train, _ = cbn.datasets.load_mnist()
+    model = cbn.ConvolutionalBayesianNetwork("hidden", iterations=0, random_state=0)
+    model.fit(train.select(2).images[:500]).save(path)
+
+
+def digit_images(n, digit=2, side=20):
+    """(n, side, side) uint8 of 0 and 1: the middle of images of a digit, in which hidden layers find relations."""
+    from cbn import datasets
+
+    margin = (28 - side) // 2
+    train, _ = datasets.load_mnist()
+    return np.ascontiguousarray(train.select(digit).images[:n, margin : margin + side, margin : margin + side])
+
+
 # ---- the model, naively ----
 
 

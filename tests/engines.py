@@ -99,6 +99,15 @@ class Engine:
             )
         return states
 
+    def gibbs_layers(self, layers, transitions, values, unit, schedule, seed, first_step, sites, states, threads=1):
+        states = states.copy()
+        if self.module is not reference:
+            layers, transitions = [_engine.Layer(x) for x in layers], [_engine.Transition(t) for t in transitions]
+        with self._path() as module:
+            stack = module.LayerStack(layers, transitions)
+            module.sample_gibbs_layers(stack, values, unit, schedule, seed, first_step, sites, states, threads)
+        return states
+
 
 TWIN = Engine("twin", reference, lambda layer: layer)
 PATHS = [Engine(name, _engine, _engine.Layer, name) for name in ("avx512", "avx2", "generic")]

@@ -14,7 +14,7 @@ from test_modelfile import members_of, npy, write
 from test_training import blots
 
 import cbn
-from cbn import CbnError, DataError, ModelFileError
+from cbn import CbnError, DataError, ModelFileError, fitting
 from cbn import ConvolutionalBayesianNetwork as Network
 
 X = blots(130)
@@ -75,7 +75,10 @@ def test_resuming_after_every_iteration_gives_the_same_bytes(after, whole, tmp_p
     seen = []
     model = network(n_jobs=2).fit(X, checkpoint=path, resume=True, progress=seen.append)
     assert saved(model, tmp_path / "model.cbn") == whole
-    assert len(seen) == REPORTS - after and not path.exists() and os.listdir(tmp_path) == ["model.cbn"]
+    assert len(seen) == REPORTS - after
+    # the checkpoint is of use until the model is saved
+    assert saved(network().fit(X, checkpoint=path, resume=True), tmp_path / "model.cbn") == whole
+    assert sorted(os.listdir(tmp_path)) == ["a.checkpoint", "model.cbn"]
 
 
 def test_resuming_again_and_again(whole, tmp_path):
@@ -92,7 +95,7 @@ def test_the_options_of_a_fit(whole, tmp_path):
         saved(network().fit(X, checkpoint=path, resume=True), tmp_path / "m") == whole
     )  # nothing there: from the start
     interrupted(path, 5)
-    assert saved(network().fit(X, checkpoint=path), tmp_path / "m") == whole and not path.exists()  # without resume
+    assert saved(network().fit(X, checkpoint=path), tmp_path / "m") == whole  # without resume
     path.write_bytes(b"anything")  # without resume an earlier file is overwritten, whatever it is
     assert saved(network().fit(X, checkpoint=path), tmp_path / "m") == whole
     interrupted(path, 3)
@@ -183,21 +186,30 @@ def test_of_other_arguments(name, tmp_path):
     images = np.where(X == 1, 200, 100).astype(np.uint8)
     images[:, 0, 0] = 120
     path = interrupted(tmp_path / "a.checkpoint", 1, images, full_scale=255)
-    refused(network(full_scale=255, **{name: OTHERS[name]}), images, path, "of other images or arguments", "delete it")
+    refused(
+        network(full_scale=255, **{name: OTHERS[name]}),
+        images,
+        path,
+        "of other images, arguments or version",
+        "delete it",
+    )
 
 
-def test_of_other_images_kernels_or_seed(files, tmp_path):
+def test_of_other_images_kernels_seed_or_version(files, tmp_path, monkeypatch):
     path = shutil.copy(files[1], tmp_path / "a.checkpoint")
     changed = X.copy()
     changed[5, 5, 5] ^= 1
     more = np.concatenate([X, np.zeros((3, 12, 12), np.uint8)])  # black images change no bit-plane of 130
     turned = np.concatenate([X, X], axis=2)
     for other in (changed, X[::-1], X[:129], more, turned, turned.transpose(0, 2, 1)):
-        refused(network(), other, path, "of other images or arguments")
+        refused(network(), other, path, "of other images, arguments or version")
     refused(network(random_state=12), X, path, "of random_state 11, not 12", "delete it")
     kernels = [layer.kernels for layer in network().fit(X).hidden_layers_]
-    refused(network(kernels=kernels), X, path, "of other images or arguments")
-    refused(Network(), X, path, "of other images or arguments")  # no hidden layers at all
+    refused(network(kernels=kernels), X, path, "of other images, arguments or version")
+    monkeypatch.setattr(fitting, "__version__", "9.9")
+    refused(network(), X, path, "of other images, arguments or version")
+    monkeypatch.undo()
+    refused(Network(), X, path, "of other images, arguments or version")  # no hidden layers at all
     for name, value in {
         "score": "normalized",
         "layer_weights": (1, 2, 3),

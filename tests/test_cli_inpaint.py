@@ -188,3 +188,24 @@ def test_image_of_one_pixel(here):
     cli.done("cbn-train", "--data", "coin.npy", "--false-alarm-rate", "0.5")
     cli.done("cbn-inpaint", "--data", "coin.npy", "--n", "100", "--npz", "filled.npz")
     assert arrays()[1][0, 0] == pytest.approx((9 + 1) / (38 + 2), abs=0.03)
+
+
+@pytest.mark.parametrize("temperature", [(), ("--temperature", "0"), ("--temperature", "2,0.2")])
+def test_hidden_model(here, temperature):
+    cli.save_hidden_model("model.cbn")
+    arguments = ("--digit", "2", "--hole", "14:20,8:20", "--n", "3", "--sweeps", "20", "--npz", "filled.npz", "--quiet")
+    written = []
+    for threads in (1, 2):
+        result = cli.done("cbn-inpaint", *arguments, *temperature, "--threads", threads, "--json").json()
+        written.append((here / "filled.npz").read_bytes())
+    assert written[0] == written[1]
+    assert result["layers"] == 3 and result["n_missing"] == 72
+    samples, mean, mask = arrays()
+    np.testing.assert_array_equal(samples[:, ~mask], np.tile(mean[~mask], (3, 1)))
+    said = cli.done("cbn-inpaint", *arguments, *temperature).out
+    assert ("R-hat" in said) != bool(temperature)
+
+
+def test_bad_temperatures(folder):
+    for temperature in ("-1", "x", "1,0", "1,2,3"):
+        cli.assert_one_line_error(inpaint(folder, f"--temperature={temperature}"), 2, "--temperature", temperature)

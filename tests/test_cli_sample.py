@@ -30,6 +30,14 @@ def coin(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("coin"), images)
 
 
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory):
+    """A model with two hidden layers, of digit 2."""
+    path = tmp_path_factory.mktemp("hidden") / "model.cbn"
+    cli.save_hidden_model(path)
+    return path
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -142,6 +150,45 @@ def test_animation(model):
         assert np.abs(last.astype(int) - np.asarray(picture.convert("L"))).max() <= 2
 
 
+def test_ancestral_samples_of_a_hidden_model_say_what_they_leave_out(hidden):
+    result = cli.done("cbn-sample", "--model", hidden, "--n", "4")
+    assert "pixel layer alone" in result.out and "--method gibbs" in result.out
+    assert cli.done("cbn-sample", "--model", hidden, "--n", "4", "--json").json()["layers"] == 1
+
+
+def test_gibbs_chains_of_a_hidden_model_go_through_all_layers(hidden):
+    arguments = ("--model", hidden, "--method", "gibbs", "--steps", "2000", "--n", "3", "--quiet", "--gif", "chain.gif")
+    result = cli.done("cbn-sample", *arguments, "--npz", "s.npz")
+    assert "through all 3 layers" in result.out
+    assert images_of("s.npz").shape == (3, 28, 28)
+    with Image.open("chain.gif") as animation:
+        assert animation.n_frames > 10
+    found = cli.done("cbn-sample", *arguments, "--json").json()
+    assert (found["layers"], found["temperature"], found["mixing"]["n_chains"]) == (3, 1.0, 3)
+
+
+@pytest.mark.parametrize("temperature, value", [("0", 0.0), ("2.5", 2.5), ("4,0.25", [4.0, 0.25]), ("1,1", 1.0)])
+@pytest.mark.parametrize("which", ["model", "hidden"])
+def test_temperatures(which, temperature, value, request):
+    path = request.getfixturevalue(which)
+    drawn = {}
+    for threads in (1, 2):
+        result = cli.done(
+            "cbn-sample", "--model", path, "--method", "gibbs", "--steps", "500", "--n", "5", "--threads", threads,
+            "--temperature", temperature, "--npz", "s.npz", "--json", "--quiet",
+        )  # fmt: skip
+        assert result.json()["temperature"] == value
+        drawn[threads] = images_of("s.npz")
+    np.testing.assert_array_equal(drawn[1], drawn[2])
+
+
+def test_chains_without_a_distribution_are_not_told_to_mix(model):
+    for temperature in ("0", "4,0.25"):
+        arguments = ("--method", "gibbs", "--steps", "100", "--n", "2", "--temperature", temperature)
+        result = cli.done("cbn-sample", "--model", model, *arguments)
+        assert result.err == "" and "not judged" in result.out and "R-hat" not in result.out
+
+
 @pytest.mark.parametrize("n", [1, 2, 7, 64, 100])
 def test_grid_has_room_for_every_image(model, n):
     cli.done("cbn-sample", "--model", model, "--n", n)
@@ -178,6 +225,12 @@ def test_npz_carries_no_clock_time(model):
         (["--method", "foo"], ["--method", "foo", "ancestral", "gibbs"]),
         (["--steps", "100"], ["--steps", "--method gibbs"]),
         (["--method", "gibbs", "--steps", "0"], ["--steps", "0"]),
+        (["--temperature", "2"], ["--temperature", "--method gibbs"]),
+        (["--method", "gibbs", "--temperature=-1"], ["--temperature", "-1"]),
+        (["--method", "gibbs", "--temperature", "x"], ["--temperature", "x"]),
+        (["--method", "gibbs", "--temperature", "1,0"], ["--temperature", "1,0"]),
+        (["--method", "gibbs", "--temperature", "1,2,3"], ["--temperature", "1,2,3"]),
+        (["--method", "gibbs", "--temperature", "nan"], ["--temperature", "nan"]),
         (["--method", "ancestral", "--gif", "x.gif"], ["--gif", "--method"]),
         (["--npz", ""], ["--npz"]),
         (["--gif", ""], ["--gif"]),

@@ -20,6 +20,7 @@ LAYER = pixel_layer(3, 4, ((-1, 0), (0, -1)))
 def arrays():
     """Arguments of every function that takes arrays, all of the right shapes, for 70 images of 3 x 4 pixels."""
     layer = _engine.Layer(LAYER)
+    stack = _engine.LayerStack([layer], [])
     images = np.zeros((70, 12), np.uint8)
     planes = np.zeros((12, 2), np.uint64)
     counts = np.zeros((48, 2), np.int64)
@@ -38,6 +39,7 @@ def arrays():
         "score_nodes": [layer, planes, 70, values, np.zeros((70, 12))],
         "sample_ancestral": [layer, values, 1, np.zeros(12, np.uint8), states],
         "sample_gibbs": [layer, values, 1, 0, 10, np.arange(12), states],
+        "sample_gibbs_layers": [stack, values.astype(np.int64), 1.0, np.ones(10), 1, 0, np.arange(12), states.copy()],
     }
 
 
@@ -60,7 +62,11 @@ def test_wrong_arrays_are_refused(name):
         for array in wrong:
             if name == "sample_ancestral" and array is None and i == 3:
                 continue  # nothing clamped
-            free = {("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5)}  # any number of chains or sites
+            # any number of chains, sites or steps
+            free = {("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5), ("sample_gibbs_layers", 7),
+                    ("sample_gibbs_layers", 6), ("sample_gibbs_layers", 3)}  # fmt: skip
+            if (name, i) == ("sample_gibbs_layers", 3) and array is not None and array.shape == (0,):
+                continue  # no step
             if (name, i) in free and array is not None and array.shape[1:] == argument.shape[1:] and len(array):
                 if array.dtype == argument.dtype and array.flags.c_contiguous:
                     continue
@@ -69,7 +75,9 @@ def test_wrong_arrays_are_refused(name):
 
 
 @pytest.mark.parametrize("threads", [0, -1])
-@pytest.mark.parametrize("name", ["count", "score_images", "value_table", "sample_gibbs", "pack_planes"])
+@pytest.mark.parametrize(
+    "name", ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes"]
+)
 def test_thread_count_is_checked(name, threads):
     with pytest.raises(ValueError):
         getattr(_engine, name)(*arrays()[name], threads)

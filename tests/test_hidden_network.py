@@ -141,9 +141,10 @@ def test_every_argument_changes_something(name):
 
 
 BAD = {
-    "hidden": [3, "533", [3], [(5, 3)], [(5, 3, 2, 1)], [(0, 3, 2)], [(5, 11, 2)], [(5, 3, 0)], [(5, 3.0, 2)], [(65, 3, 2)],
-               [(5, 3, 2)] * 8, [(5, 13, 1)], [(5, 12, 1)]],
-    "layer_weights": [(1, 1), (1, 1, 1, 1), (0, 0, 0), (1, -1, 1), 1, "111", (1, np.nan, 1), (1, None, 1), (1, True, 1)],
+    "hidden": [3, "533", [3], [(5, 3)], [(5, 3, 2, 1)], [(0, 3, 2)], [(5, 11, 2)], [(5, 3, 0)], [(5, 3.0, 2)],
+               [(65, 3, 2)], [(5, 3, 2)] * 8, [(5, 13, 1)], [(5, 12, 1)]],
+    "layer_weights": [(1, 1), (1, 1, 1, 1), (0, 0, 0), (1, -1, 1), 1, "111", (1, np.nan, 1), (1, None, 1),
+                      (1, True, 1)],
     "max_parents": [-1, 11, 2.0, "3", None, True], "initialization": ["best", None, 3],
     "kernels": [3, [3], "nothing.npz", [Kernels(np.zeros((3, 1, 3, 3)), np.zeros(3), 2)],
                 [Kernels(np.zeros((3, 1, 2, 2)), np.zeros(3), 1)], [Kernels(np.zeros((3, 3)), np.zeros(3), 1)],
@@ -170,7 +171,8 @@ def test_unusual_but_good_arguments(tmp_path):
     X = blots(120)
     expected = outcome(Network("hidden", **SMALL).fit(X), X)
     for arguments in (
-        {"hidden": [HiddenLayer(3, 3, 1), [2, 3, 1]]}, {"hidden": np.array([[3, 3, 1], [2, 3, 1]])}, {"iterations": np.int8(2)},
+        {"hidden": [HiddenLayer(3, 3, 1), [2, 3, 1]]}, {"hidden": np.array([[3, 3, 1], [2, 3, 1]])},
+        {"iterations": np.int8(2)},
         {"activation": [np.float64(0.3), 0.6]}, {"layer_weights": np.ones(3)},
         {"normalize_kernels": np.True_}, {"forced_relations": []}, {"kernels": []}, {"max_parents": np.int64(6)},
     ):  # fmt: skip

@@ -150,6 +150,25 @@ def test_layers_that_cannot_be(name, value, saved, tmp_path):
     assert peak < 10 * 2**20
 
 
+@pytest.mark.parametrize(
+    "relation, words",
+    [
+        ([0, 0, -1, 0, 0], "same pixels"), ([0, 1, -2, 2, 0], "same pixels"), ([1, 0, 0, 0, 0], "same pixels"),
+        ([1, 0, 0, 0, 1], "same pixels"), ([0, 0, -10, 0, 0], "leads out"), ([0, 0, 0, -99, 0], "leads out"),
+        ([0, 0, 0, -4, 1], "required"),
+    ],
+)  # fmt: skip
+def test_relations_that_the_geometry_does_not_allow(relation, words, saved, tmp_path):
+    """With a step of the search for each, so that only the geometry is wrong."""
+
+    def change(header):
+        own = header["networks"][0]["hidden"][0]
+        own["layer"]["relations"].append(relation)
+        own["steps"].append([*relation[:4], -1.0])
+
+    refused(changed(saved, tmp_path / "a.cbn", change), "damaged", words)
+
+
 OF_A_NETWORK = {
     "hidden": [None, {}, 3, "x", [None], [3], [[]], [{}]],
     "scales": [None, [], {}, {"surprise": [1, 1, 1]}, dict.fromkeys(SCORES, [1, 1]), dict.fromkeys(SCORES, [1] * 4),

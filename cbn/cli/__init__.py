@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The programs: one file each, shared habits in ``_common``. Here their entry points, which load as little as possible."""
+"""The programs: one file each, shared habits in ``_common``; ``_train_*`` are parts of cbn-train, one concept each.
+
+Here are their entry points, which load as little as possible.
+"""
 
 import importlib
 import os

@@ -28,10 +28,23 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line."""
+    """Errors in one line.
+
+    Attributes
+    ----------
+    default_text : callable, name of an argument -> str, or None
+        Fills in ``{default}`` in the help of options. It is called for --help only: to know defaults can take imports.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+        self.default_text = None
+
+    def format_help(self):
+        for action in self._actions:
+            if action.help and "{default}" in action.help:
+                action.help = action.help.replace("{default}", self.default_text(action.dest))
+        return super().format_help()
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)\n")
@@ -129,8 +142,9 @@ def run(program, build_parser, body, argv):
     except BrokenPipeError:  # the reader of the output, such as head, has gone
         _silence_stdout()
         return 1
-    except KeyboardInterrupt:
-        return _fail(program, "interrupted; files that were not complete have not been written", 130)
+    except KeyboardInterrupt as interrupt:  # a body that knows what it leaves behind raises one with a message
+        message = str(interrupt) or "interrupted; files that were not complete have not been written"
+        return _fail(program, message, 130)
     except MemoryError:
         return _fail(program, "not enough memory; use fewer or smaller images, or fewer parents", 1)
     except OSError as error:
@@ -195,14 +209,6 @@ def warn(arguments, message):
     say(arguments, f"{arguments.program}: warning: {_one_line(message)}")
 
 
-def say_mixing(arguments, mixing, option):
-    """The mixing report on stdout; what to do about bad mixing on stderr."""
-    if not arguments.json:
-        print(mixing.summary())
-    if not mixing.mixed:
-        warn(arguments, f"the chains have not mixed, so the samples depend on where they started: raise {option}")
-
-
 def progress(iterable, arguments, total, unit, description):
     """A tqdm bar on stderr; none with --quiet or where stderr is no terminal."""
     from tqdm import tqdm
@@ -231,6 +237,8 @@ def _finite(value):
 
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
 _ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
+# Options that name files to read.
+_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels")
 
 
 def check_outputs(arguments, *options, picture="--out"):
@@ -239,7 +247,7 @@ def check_outputs(arguments, *options, picture="--out"):
     The folder must be there; pictures, animations and arrays have their usual endings; no two options name the same
     file, and none a file that is read.
     """
-    inputs = {f"--{name}": getattr(arguments, name, None) for name in ("model", "data", "labels", "calibration", "mask")}
+    inputs = {option: getattr(arguments, option.removeprefix("--"), None) for option in _INPUTS}
     taken = {os.path.realpath(path): option for option, path in inputs.items() if path}
     for option in options:
         path = getattr(arguments, option.removeprefix("--").replace("-", "_"))
@@ -356,10 +364,10 @@ def file_names(values):
 
 
 class Clock:
-    """Seconds by part of a program."""
+    """Seconds by part of a program, on top of given ones."""
 
-    def __init__(self):
-        self.seconds = {}
+    def __init__(self, seconds=()):
+        self.seconds = dict(seconds)
 
     @contextlib.contextmanager
     def part(self, name):

@@ -9,6 +9,7 @@ from .. import pictures
 from .._files import atomic_write
 from ..datasets import load_mask
 from ..exceptions import DataError, MixingWarning
+from . import _chains as chains
 from . import _common as common
 
 NAMED_HOLES = ("top", "bottom", "left", "right", "centre")
@@ -39,8 +40,10 @@ def build_parser():
     parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
     parser.add_argument(
         "--sweeps", type=common.integer(8, 2**40), metavar="N",
-        help="Gibbs proposals per missing pixel and chain (default: from 1000 on until the chains have mixed, at most 85000)",
+        help="Gibbs proposals per missing pixel and chain (default: from 1000 on until the chains have mixed, at most "
+        "85000; with hidden layers as many as take some seconds)",
     )  # fmt: skip
+    chains.add_temperature(parser)
     parser.add_argument("--out", default="inpainted.png", metavar="FILE", help="picture (default: inpainted.png)")
     parser.add_argument("--npz", metavar="FILE", help="arrays 'samples' (n, h, w), 'mean' (h, w) and 'mask' (h, w)")
     common.add_seed(parser)
@@ -91,11 +94,15 @@ def inpaint(arguments):
         raise DataError(f"--index {arguments.index}: there are {len(chosen)} images, 0 to {len(chosen) - 1}")
     image = common.images_for(arguments, model, chosen)[arguments.index]
     mask = read_mask(arguments, model.image_shape_)
+    temperature = 1 if arguments.temperature is None else arguments.temperature
     clock = common.Clock()
     with clock.part("inpaint"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MixingWarning)  # said below with the names of this program's options
-            result = model.inpaint(image, mask, arguments.n, n_sweeps=arguments.sweeps, random_state=arguments.seed)
+            result = model.inpaint(
+                image, mask, arguments.n,
+                n_sweeps=arguments.sweeps, temperature=temperature, random_state=arguments.seed,
+            )  # fmt: skip
     full_scale = model.binarizer_.full_scale
     shown = model.binarized_pictures(image[None])[0]
     picture = pictures.inpainting(shown, mask, result.samples, full_scale * result.mean, full_scale)
@@ -109,6 +116,8 @@ def inpaint(arguments):
                 "image": chosen.names[arguments.index] if chosen.names else int(index[arguments.index]),
                 "n_missing": int(mask.sum()),
                 "n": arguments.n,
+                "layers": 1 + len(model.hidden_layers_),
+                "temperature": temperature,
                 "seed": arguments.seed,
                 "binarization": model.binarization_,
                 "mixing": result.mixing.to_dict(),
@@ -121,4 +130,4 @@ def inpaint(arguments):
         print(f"{mask.sum()} missing pixels, {arguments.n} samples: {arguments.out}")
         if arguments.npz:
             print(f"also written: {arguments.npz}")
-    common.say_mixing(arguments, result.mixing, "--sweeps or --n")
+    chains.say_mixing(arguments, result.mixing, "--sweeps or --n")

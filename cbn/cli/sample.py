@@ -5,6 +5,7 @@ import numpy as np
 
 from .. import pictures
 from .._files import atomic_write
+from . import _chains as chains
 from . import _common as common
 
 # Frames of an animation; the last one is the result.
@@ -18,6 +19,7 @@ def build_parser():
         [
             "cbn-sample --n 64                                   # model.cbn -> samples.png",
             "cbn-sample --method gibbs --steps 1000000 --gif chain.gif",
+            "cbn-sample --method gibbs --temperature 4,0.25      # annealing towards the most probable images",
             "cbn-sample --n 1000 --npz samples.npz --seed 7",
         ],
     )
@@ -26,11 +28,13 @@ def build_parser():
     parser.add_argument(
         "--method",
         choices=("ancestral", "gibbs"),
-        help="ancestral: exact and independent (default); gibbs: chains from random images (default with --gif)",
+        help="ancestral: exact and independent, from the pixel layer alone (default); gibbs: chains from random images "
+        "through all layers (default with --gif)",
     )
     parser.add_argument(
         "--steps", type=common.integer(8, 2**62), metavar="N", help="Gibbs proposals per chain (default: 100000)"
     )
+    chains.add_temperature(parser)
     parser.add_argument("--out", default="samples.png", metavar="FILE", help="picture to write (default: samples.png)")
     parser.add_argument("--gif", metavar="FILE", help="animation of the Gibbs chains")
     parser.add_argument("--npz", metavar="FILE", help="raw samples: array 'images' (n, height, width) uint8")
@@ -48,8 +52,11 @@ def sample(arguments):
         raise common.UsageError("--gif shows a Gibbs chain: use --method gibbs, or leave --method out")
     if method == "ancestral" and arguments.steps is not None:
         raise common.UsageError("--steps is for --method gibbs")
+    if method == "ancestral" and arguments.temperature is not None:
+        raise common.UsageError("--temperature is for --method gibbs")
     common.check_outputs(arguments, "--out", "--gif", "--npz")
     model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
+    n_layers = 1 + len(model.hidden_layers_)
     clock = common.Clock()
     mixing, frames = None, []
     with clock.part("sample"):
@@ -69,6 +76,8 @@ def sample(arguments):
             {
                 "n": arguments.n,
                 "method": method,
+                "layers": 1 if method == "ancestral" else n_layers,
+                "temperature": 1.0 if arguments.temperature is None else arguments.temperature,
                 "seed": arguments.seed,
                 "image_shape": list(images.shape[1:]),
                 "full_scale": full_scale,
@@ -81,12 +90,17 @@ def sample(arguments):
             }
         )
     else:
-        print(f"{arguments.n} {method} samples: {arguments.out}")
+        source = ""
+        if n_layers > 1 and method == "ancestral":
+            source = " of the pixel layer alone (--method gibbs goes through the hidden layers too)"
+        elif n_layers > 1:
+            source = f" through all {n_layers} layers"
+        print(f"{arguments.n} {method} samples{source}: {arguments.out}")
         for path in (arguments.gif, arguments.npz):
             if path:
                 print(f"also written: {path}")
     if mixing is not None:
-        common.say_mixing(arguments, mixing, "--steps")
+        chains.say_mixing(arguments, mixing, "--steps")
 
 
 def run_chains(arguments, model):
@@ -97,10 +111,11 @@ def run_chains(arguments, model):
     n_steps = arguments.steps or 100_000
     n_draws = draws_of(arguments.n, n_steps)
     recorder = Recorder(n_draws)
-    chains = model.gibbs_chains(arguments.n, random_state=arguments.seed)
-    frames = [chains.pictures()]
+    temperature = 1 if arguments.temperature is None else arguments.temperature
+    gibbs = model.gibbs_chains(arguments.n, arguments.seed, temperature=temperature, n_steps=n_steps)
+    frames = [gibbs.pictures()]
     every = max(1, n_draws // GIF_FRAMES)
-    for draw, images in enumerate(common.progress(chains.run(n_steps, n_draws), arguments, n_draws, "draw", "Gibbs"), 1):
+    for draw, images in enumerate(common.progress(gibbs.run(n_steps, n_draws), arguments, n_draws, "draw", "Gibbs"), 1):
         recorder.add(images)
         if arguments.gif and (draw % every == 0 or draw == n_draws):
             frames.append(images)

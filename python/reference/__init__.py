@@ -10,6 +10,7 @@ from .ancestral import sample_ancestral
 from .bitplane import pack_planes, plane_words, unpack_planes
 from .counts import count, counts_add, counts_check
 from .gibbs import sample_gibbs
+from .gibbs_layers import LayerStack, sample_gibbs_layers
 from .gradient import kernel_gradient, state_gradient
 from .random import philox, uniform
 from .relaxed import central_difference, objective_near, relaxed_objective
@@ -19,8 +20,9 @@ from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, 
 from .transition import transition_forward
 
 __all__ = [
-    "LOG_PROBABILITY", "NORMALIZED", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "central_difference", "count",
-    "counts_add", "counts_check", "kernel_gradient", "objective_near", "pack_planes", "philox", "plane_words",
-    "probability_table", "relaxed_objective", "relation_gains", "sample_ancestral", "sample_gibbs", "score_images",
-    "score_nodes", "state_gradient", "transition_forward", "uniform", "unpack_planes", "value_table",
+    "LOG_PROBABILITY", "LayerStack", "NORMALIZED", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "central_difference",
+    "count", "counts_add", "counts_check", "kernel_gradient", "objective_near", "pack_planes", "philox",
+    "plane_words", "probability_table", "relation_gains", "relaxed_objective", "sample_ancestral", "sample_gibbs",
+    "sample_gibbs_layers", "score_images", "score_nodes", "state_gradient", "transition_forward", "uniform",
+    "unpack_planes", "value_table",
 ]  # fmt: skip

@@ -34,6 +34,18 @@ CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
 #include "transition_template.h"
 #include "gradient_template.h"
 
+CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
+    uint32_t word = 0;
+    for (int i = 0; i < CBN_GROUP; i += 8) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(values + i));
+        const __m256i above = _mm256_cmpgt_epi32(v, _mm256_setzero_si256());
+        word |= (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(above)) << i;
+    }
+    return word;
+}
+#define CBN_POSITIVE positive_lanes
+#include "gibbs_layers_template.h"
+
 CBN_KERNEL_SET(avx2);
 #else
 typedef int cbn_no_avx2; /* ISO C wants a declaration in every file */

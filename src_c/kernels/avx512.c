@@ -105,6 +105,14 @@ CBN_FUNCTION inline void factor_small(const uint32_t index[CBN_GROUP], const dou
 #include "transition_template.h"
 #include "gradient_template.h"
 
+CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
+    const __m512i zero = _mm512_setzero_si512();
+    return _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(values), zero) |
+           (uint32_t)_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(values + 16), zero) << 16;
+}
+#define CBN_POSITIVE positive_lanes
+#include "gibbs_layers_template.h"
+
 CBN_KERNEL_SET(avx512);
 #else
 typedef int cbn_no_avx512; /* ISO C wants a declaration in every file */

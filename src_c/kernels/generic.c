@@ -35,5 +35,6 @@ static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
 #include "sample_template.h"
 #include "transition_template.h"
 #include "gradient_template.h"
+#include "gibbs_layers_template.h"
 
 CBN_KERNEL_SET(generic);

@@ -47,6 +47,44 @@ typedef struct {
     uint64_t n_sites;
 } cbn_gibbs_plan;
 
+/* One layer of the chains that go through all layers: what never changes. */
+typedef struct {
+    const cbn_layer *layer;
+    const cbn_transition *transition; /* from the layer below; NULL for the pixels */
+    const int64_t *values;            /* (rows, 2) of this layer, in units */
+    const int64_t *channel_row;       /* (channels): first table row */
+    const int64_t *child_begin;       /* (channels + 1): the relations of which the channel is the parent ... */
+    const int32_t *child, *child_dy, *child_dx; /* ... where the child is from there */
+    int64_t n_nodes;
+    int required;              /* any relation is required (pixels only) */
+    int sum_height, sum_width; /* convolution sums that are pooled: pool * height, pool * width */
+    int box_height, box_width; /* at most so many of them change with one pixel */
+} cbn_chain_layer;
+
+/* What a group of chains keeps of one layer. */
+typedef struct {
+    uint32_t *state;    /* (nodes): bit i is chain i */
+    uint32_t *changed;  /* (nodes): chains in which the proposal changes the node; 0 between proposals */
+    cbn_place *list;    /* the nodes that the proposal changes in any chain ... */
+    int64_t n_changed;  /* ... and their number */
+    int64_t *scored_at; /* (nodes): proposal, counted from 1, for which the node's table was last looked up */
+    int32_t *sums;      /* (sum_height, sum_width, channels, CBN_GROUP): convolution sums */
+    int32_t *proposed;  /* (box_height, box_width, channels, CBN_GROUP): those of the proposal, inside the box ... */
+    int top, left, bottom, right; /* ... of sums that it may change, the last ones included */
+} cbn_chain_state;
+
+/* What a group of chains through all layers needs, besides its state. */
+typedef struct {
+    int n_layers;
+    cbn_chain_layer layer[CBN_MAX_LAYERS];
+    double unit; /* nats of one unit of the values */
+    const double *inverse_temperature; /* (n_steps) */
+    uint64_t seed, first_step;
+    int64_t n_steps;
+    const int64_t *sites;
+    uint64_t n_sites;
+} cbn_chain_plan;
+
 /*
  * How the sums of a convolution are looked up. A window is cut into chunks of up to CBN_CHUNK_BITS bits (whole rows of
  * one channel); the table of a chunk holds, for every state of its bits, the sum of the weights of the bits that are 1,
@@ -99,6 +137,9 @@ typedef struct {
     void (*multiply_slope)(const int32_t *sum, int64_t n, double sharpness, double *factor);
     /* state: one 32-bit word per node, one bit per chain; chain number first_chain is bit 0. */
     void (*gibbs_group)(const cbn_gibbs_plan *plan, uint32_t first_chain, uint32_t *state);
+    /* The same through all layers, for the chains of the mask; state[0].state is the pixels, the rest scratch. */
+    void (*gibbs_layers_group)(const cbn_chain_plan *plan, uint32_t first_chain, uint32_t chains,
+                               cbn_chain_state state[CBN_MAX_LAYERS]);
     void (*ancestral_group)(const cbn_layer *layer, const double *probability, uint64_t seed, const uint8_t *clamped,
                             uint32_t first_chain, uint32_t *state);
 } cbn_kernels;
@@ -117,6 +158,7 @@ typedef struct {
         .gradient_position = gradient_position,                                                                        \
         .multiply_slope = multiply_slope,                                                                              \
         .gibbs_group = gibbs_group,                                                                                    \
+        .gibbs_layers_group = gibbs_layers_group,                                                                      \
         .ancestral_group = ancestral_group,                                                                            \
     }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The engine's own logarithm against the long double one of libm: error below 1 unit in the last place. */
+/* The engine's own logarithm and exponential against those of libm in long double: error in units in the last place. */
 #include <math.h>
 
 #include "harness.h"
@@ -13,7 +13,30 @@ static double ulps(double x) {
     return (double)(fabsl((long double)found - exact) / next);
 }
 
+static double exp_ulps(double x) {
+    const long double exact = expl((long double)x);
+    const double next = nextafter((double)exact, INFINITY) - (double)exact;
+    return (double)(fabsl((long double)cbn_exp_negative(x) - exact) / next);
+}
+
+static void exponential(void) {
+    uint64_t state = 2;
+    double worst = 0;
+    for (int i = 0; i < 2000000; i++) {
+        const double u = (next_random(&state) + 0.5) / 2147483648.0;
+        const double error = exp_ulps(i % 2 ? -u : -700.0 * u);
+        if (error > worst) worst = error;
+    }
+    CHECK(worst < 1.5);
+    CHECK(cbn_exp_negative(0.0) == 1.0 && cbn_exp_negative(-0.0) == 1.0);
+    CHECK(exp_ulps(-1e-300) < 1 && exp_ulps(-700.0) < 1.5);
+    CHECK(cbn_exp_negative(-1e9) == cbn_exp_negative(-700.0));
+    CHECK(cbn_exp_negative(-INFINITY) == cbn_exp_negative(-700.0));
+    printf("largest error of the exponential: %.3f units in the last place\n", worst);
+}
+
 int main(void) {
+    exponential();
     uint64_t state = 1;
     double worst = 0;
     for (int i = 0; i < 2000000; i++) {

@@ -193,14 +193,12 @@ def places(value, path=""):
         yield from places(inner, f"{path}{key}/")
 
 
+SOME_OF_MANY = ("networks/0/layer/relations/0", "relations/0/2", "steps/0/4", "scales/surprise", "scales/surprise/1")
 EVERY_PLACE = [
     (kind, place)
     for kind, file in FILES.items()
     for place in places(json.loads(file["members"]["header.json"]))
-    if not any(list_ in place for list_ in ("relations/", "steps/", "scales/"))
-    or place.endswith(
-        ("networks/0/layer/relations/0", "relations/0/2", "steps/0/4", "scales/surprise", "scales/surprise/1")
-    )
+    if not any(many in place for many in ("relations/", "steps/", "scales/")) or place.endswith(SOME_OF_MANY)
 ]
 
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the programs that run Gibbs chains share: their temperature, and what is said about their mixing."""
+
+import argparse
+
+from .._validation import check_temperature
+from . import _common as common
+
+
+def add_temperature(parser):
+    parser.add_argument(
+        "--temperature",
+        type=temperature,
+        metavar="T",
+        help="of the Gibbs chains: 1 is the model's distribution (default), 0 accepts only what is more probable, "
+        "FIRST,LAST goes from one to the other during the run (annealing)",
+    )
+
+
+def temperature(text):
+    """An argparse type: T, or FIRST,LAST as a tuple."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+        first, last = check_temperature(numbers if len(numbers) > 1 else numbers[0])
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number from 1e-9 to 1e9, nor 0, nor two such numbers, neither of them 0, as in 4,0.25"
+        ) from None
+    return first if first == last else (first, last)
+
+
+def say_mixing(arguments, mixing, option):
+    """The mixing report on stdout; what to do about bad mixing on stderr. Chains that anneal or climb have none."""
+    if arguments.temperature == 0 or isinstance(arguments.temperature, tuple):
+        if not arguments.json:
+            print("mixing: not judged, because chains that anneal or climb have no distribution to mix into")
+        return
+    if not arguments.json:
+        print(mixing.summary())
+    if not mixing.mixed:
+        common.warn(arguments, f"the chains have not mixed: the samples depend on where they started; raise {option}")

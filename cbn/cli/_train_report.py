@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How good trained models are: AUROC of all layers together and of each, likelihood gains; as text beside the thesis's tables."""
+
+import numpy as np
+
+from ..scoring import SCORES
+from . import _common as common
+
+# AUROC by digit, in percent: thesis Table 1 (one layer) and Table 2 (two hidden layers of five kernels), both with
+# conditional probability tables.
+THESIS_TABLE_1 = (94.9, 99.9, 82.1, 84.2, 85.0, 89.2, 95.1, 94.8, 76.6, 92.5)
+THESIS_TABLE_2 = (98.9, 99.3, 91.3, 89.2, 90.9, 86.7, 98.0, 94.3, 87.7, 93.8)
+
+
+def describe(arguments, model, chosen, test, clock, out):
+    """The result of one training as --json prints it."""
+    label = None if arguments.digit is None else chosen.labels[0].item()
+    with clock.part("score"):
+        quality = evaluate(arguments, model, test, label)
+    _, n_parameters, bic = model.bic_terms()
+    trained = model.hidden_layers_
+    return {
+        "digit": label,
+        "preset": arguments.preset,
+        "n_train": len(chosen),
+        **quality,
+        "gain": [[layer.curve[0].gain, layer.curve[layer.best].gain] for layer in trained],
+        "n_relations": [len(layer.layer.relations) for layer in trained],
+        "best_iteration": [layer.best for layer in trained],
+        "binarization": model.binarization_,
+        "n_parameters": n_parameters,
+        "bic": bic,
+        "calibration": model.calibration_,
+        "n_calibration": len(model.calibration_scores_),
+        "score": model.score_,
+        "threshold": model.offset_,
+        "false_alarm_rate": arguments.false_alarm_rate,
+        "seed": arguments.seed,
+        "seconds": clock.seconds,
+        "model": out,
+    }
+
+
+def evaluate(arguments, model, test, label):
+    """AUROC by score name in percent, combined and by layer; mean log-probability (nats) of test images of the label."""
+    quality = {"n_test": 0, "auroc": None, "auroc_by_layer": None, "log_probability_test": None}
+    if test is None:
+        return quality
+    images = common.images_for(arguments, model, test)
+    by_layer = {name: model.layer_scores(images, score=name) for name in SCORES}
+    own = np.ones(len(images), bool) if label is None else test.labels == label if test.labels is not None else None
+    quality["n_test"] = len(images)
+    if own is None or not own.any():
+        return quality
+    # of the pixels: with hidden layers the combined score is no log-probability
+    quality["log_probability_test"] = float(by_layer["log_probability"][own, 0].mean())
+    if not own.all():
+        from sklearn.metrics import roc_auc_score
+
+        combined = {name: model._network.combine(scores, name) for name, scores in by_layer.items()}
+        quality["auroc"] = {name: 100 * float(roc_auc_score(own, s)) for name, s in combined.items()}
+        quality["auroc_by_layer"] = {
+            name: [100 * float(roc_auc_score(own, column)) for column in scores.T] for name, scores in by_layer.items()
+        }
+    return quality
+
+
+def summary(results):
+    """Means over all models, as --json prints them."""
+    rated = all(result["auroc"] for result in results)
+
+    def mean(key):
+        return {name: np.mean([r[key][name] for r in results], axis=0).tolist() for name in SCORES} if rated else None
+
+    return {"mean_auroc": mean("auroc"), "mean_auroc_by_layer": mean("auroc_by_layer")}
+
+
+def layer_names(n_layers):
+    """Names of the layers of a model, the pixels first."""
+    return ["pixels", *(f"hidden {number}" for number in range(1, n_layers))]
+
+
+def print_one(result, images):
+    label = "all labels" if result["digit"] is None else f"label {result['digit']}"
+    nats = result["log_probability_test"]
+    print(f"trained on       {result['n_train']:,} images of {images.source}, {label}")
+    print(f"binarization     {result['binarization']}")
+    for number, (start, best) in enumerate(result["gain"], start=1):
+        print(
+            f"hidden layer {number}   gain {start:.2f} -> {best:.2f} nats per image (iteration "
+            f"{result['best_iteration'][number - 1]}), {result['n_relations'][number - 1]} relations"
+        )
+    print(f"parameters       {result['n_parameters']:,} (BIC {result['bic']:,.0f})")
+    if nats is not None:
+        print(f"log-probability  {nats:.2f} nats of the pixels per test image of the class (under that binarization)")
+    print(
+        f"threshold        {result['score']} {result['threshold']:.2f}: {result['n_calibration']:,} "
+        f"{result['calibration']} scores, false-alarm rate {result['false_alarm_rate']:g}"
+    )
+    print("seconds          " + ", ".join(f"{name} {s:.3f}" for name, s in result["seconds"].items()))
+    if result["auroc"]:
+        print(f"AUROC in percent against the other labels, {result['n_test']:,} test images")
+        _print_by_layer(result["auroc"], result["auroc_by_layer"])
+        if is_mnist(images):
+            number, thesis = _thesis(result)
+            figure = f"{thesis[result['digit']]:.1f}"
+            print(f"  {f'thesis Table {number}':16} " + (f"{figure:>11}" if result["gain"] else figure))
+    print(f"model            {result['model']}")
+
+
+def _print_by_layer(combined, by_layer, indent="  "):
+    """A line for every score: all layers together, then each; without hidden layers that is one figure."""
+    n_layers = len(next(iter(by_layer.values())))
+    if n_layers > 1:
+        print(f"{indent}{'':16} " + "".join(f"{name:>12}" for name in ("all layers", *layer_names(n_layers))))
+    for name, value in combined.items():
+        if n_layers == 1:
+            print(f"{indent}{name:16} {value:.2f}")
+        else:
+            print(f"{indent}{name:16} " + "".join(f"{v:12.2f}" for v in (value, *by_layer[name])))
+
+
+def print_all(results, means, images):
+    labels = [str(result["digit"]) for result in results]
+    first = results[0]
+    if means["mean_auroc"]:
+        print(f"AUROC in percent of each label against the others ({first['binarization']})")
+        _print_row("", labels, "mean")
+        for name in SCORES:
+            _print_figures(name, [result["auroc"][name] for result in results])
+        if first["gain"]:
+            score = first["score"]
+            print(f"by layer, {score}")
+            for layer, name in enumerate(layer_names(1 + len(first["gain"]))):
+                _print_figures(f"  {name}", [result["auroc_by_layer"][score][layer] for result in results])
+        if is_mnist(images):
+            number, thesis = _thesis(first)
+            _print_figures(f"thesis Table {number}", thesis, digits=1)
+        if first["gain"]:
+            print("mean over the labels")
+            _print_by_layer(means["mean_auroc"], means["mean_auroc_by_layer"], indent="")
+        nats = np.mean([result["log_probability_test"] for result in results])
+        print(f"mean log-probability of the pixels of own test images: {nats:.2f} nats")
+    if first["gain"]:
+        print("likelihood gain of relations, nats per training image, start -> best kernels")
+        _print_row("", labels, "mean")
+        for number in range(len(first["gain"])):
+            for which, name in enumerate(("start", "best")):
+                _print_figures(f"hidden {number + 1} {name}", [result["gain"][number][which] for result in results])
+            relations = [result["n_relations"][number] for result in results]
+            _print_figures("  relations", relations, digits=0)
+    fit, score = (sum(result["seconds"][name] for result in results) for name in ("fit", "score"))
+    print(f"seconds: fit {fit:.3f}, score {score:.3f}, {len(results)} models")
+    print(f"models: {first['model']} ... {results[-1]['model']}")
+
+
+def _print_figures(name, values, digits=2):
+    """A row of the table, one figure for each label, and their mean."""
+    _print_row(name, [f"{value:.{digits}f}" for value in values], f"{np.mean(values):.{digits}f}")
+
+
+def _print_row(name, cells, mean):
+    print(f"{name:16}" + "".join(f"{cell:>7}" for cell in (*cells, mean)))
+
+
+def _thesis(result):
+    """Number and figures of the thesis's table for this kind of model."""
+    return (2, THESIS_TABLE_2) if result["gain"] else (1, THESIS_TABLE_1)
+
+
+def is_mnist(images):
+    """The thesis's tables stand beside its own data only."""
+    return images.source.startswith("MNIST") and len(images) == 60000
