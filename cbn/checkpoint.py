@@ -102,7 +102,7 @@ def load_checkpoint(path, mark, geometries):
     found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)
     if found is None:
         raise ModelFileError(
-            f"{str(path)!r}: a checkpoint of other images, arguments or version of cbn; give the same ones, or delete it "
-            "to begin anew"
+            f"{str(path)!r}: a checkpoint of other images, arguments or version of cbn; give the same ones, or delete "
+            "it to begin anew"
         )
     return found

@@ -198,8 +198,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         progress : callable, optional
             Called with a :class:`cbn.training.TrainingState` after every iteration of a hidden layer.
         checkpoint : path, optional
-            File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing is
-            lost before the model is saved: delete it then.
+            File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing
+            is lost before the model is saved: delete it then.
         resume : bool
             Go on from ``checkpoint`` if it is there; the result has the same bytes as that of an uninterrupted fit.
 
@@ -216,7 +216,7 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         ValueError
             A constructor argument outside its range, or a hidden layer that does not fit the images.
         KeyboardInterrupt
-            While hidden layers were trained: the model is fitted with the best ones so far. At any other time it is not.
+            While hidden layers were trained: the model is fitted with the best ones so far. At other times it is not.
         """
         setting = resolve(self)
         images = validation.as_images(X, image_shape=self.image_shape)

@@ -41,19 +41,19 @@ def candidate_relations(geometry, forbidden=()):
 
 
 def check_relations(geometry, number, forced, forbidden):
-    """Refuses forced and forbidden relations of hidden layer ``number`` that would have no effect. Raises ValueError."""
+    """Refuses relations of hidden layer ``number`` that would have no effect. Raises ValueError."""
     for r in forced:
         if -r.dy >= geometry.height or abs(r.dx) >= geometry.width:
             raise ValueError(
-                f"forced_relations: ({number}, {r.child}, {r.parent}, {r.dy}, {r.dx}) leads out of hidden layer {number}, "
-                f"which has {geometry.height} x {geometry.width} positions"
+                f"forced_relations: {(number, r.child, r.parent, r.dy, r.dx)} leads out of hidden layer {number}, which "
+                f"has {geometry.height} x {geometry.width} positions"
             )
     offsets = geometry.relation_offsets()
     for r in forbidden:
         if (r.dy, r.dx) not in offsets:
             raise ValueError(
-                f"forbidden_relations: ({number}, {r.child}, {r.parent}, {r.dy}, {r.dx}) is never tried: offsets in hidden "
-                f"layer {number} are {', '.join(map(str, offsets))}"
+                f"forbidden_relations: {(number, r.child, r.parent, r.dy, r.dx)} is never tried: offsets in hidden layer "
+                f"{number} are {', '.join(map(str, offsets))}"
             )
 
 
