@@ -39,7 +39,7 @@ def interrupted_after(n, model, X, checkpoint):
 
 
 def test_checkpoint_outlives_fit(X, tmp_path):
-    """Until the caller has saved the model, nothing else holds what was learned; it resumes to the same without work."""
+    """Until the caller has saved the model, nothing else holds what was learned; resuming from it takes no work."""
     path = tmp_path / "checkpoint"
     model = network().fit(X, checkpoint=path)
     assert path.exists()
@@ -66,7 +66,9 @@ def test_interrupted_fit_is_fitted_and_resumes(X, tmp_path, n, random_state):
         assert after.curve[: len(before.curve)] == before.curve
     if random_state is not None:
         whole = begin().fit(X)
-        assert bytes_of(resumed.set_params(random_state=0), tmp_path) == bytes_of(whole.set_params(random_state=0), tmp_path)
+        assert bytes_of(resumed.set_params(random_state=0), tmp_path) == bytes_of(
+            whole.set_params(random_state=0), tmp_path
+        )
 
 
 def test_checkpoint_belongs_to_its_seed_images_and_shape(X, tmp_path):
