@@ -217,12 +217,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         ValueError
             A constructor argument outside its range, or a hidden layer that does not fit the images.
         KeyboardInterrupt
-<<<<<<< HEAD
             While hidden layers were trained: the model is fitted with the best ones so far. At any other time it is
             not.
-=======
-            While hidden layers were trained: the model is fitted with the best ones so far. At other times it is not.
->>>>>>> train
         """
         setting = resolve(self)
         images = validation.as_images(X, image_shape=self.image_shape)
