@@ -68,8 +68,8 @@ def trained(*arguments):
         (("--shift", "1"), {"shift": 1}),
         (("--layer-weights", "0,1,2.5"), {"layer_weights": (0, 1, 2.5)}),
         (
-            ("--force-relation", "1,0,2,-3,0", "--force-relation", "2,1,1,0,-2"),
-            {"forced_relations": ((1, 0, 2, -3, 0), (2, 1, 1, 0, -2))},
+            ("--force-relation", "1,0,2,-3,0", "--force-relation", "2,1,1,0,-3"),
+            {"forced_relations": ((1, 0, 2, -3, 0), (2, 1, 1, 0, -3))},
         ),
         (("--forbid-relation", "1,0,2,-3,0"), {"forbidden_relations": ((1, 0, 2, -3, 0),)}),
     ],

@@ -75,8 +75,12 @@ def test_checkpoint_belongs_to_its_seed_images_and_shape(X, tmp_path):
     path = tmp_path / "checkpoint"
     interrupted_after(2, network(), X, path)
     black = np.concatenate([X, np.zeros_like(X[:3])])  # the bit-planes of 120 and 123 images are the same
-    for model, images in ((network(1), X), (network(), X[:-1]), (network(), black), (network(max_parents=2), X)):
-        with pytest.raises(ModelFileError, match="checkpoint of other images, arguments or version"):
+    other = "other images, arguments or version"
+    for model, images, what in (
+        (network(1), X, "random_state 0, not 1"), (network(), X[:-1], other), (network(), black, other),
+        (network(max_parents=2), X, other),
+    ):  # fmt: skip
+        with pytest.raises(ModelFileError, match=f"checkpoint of {what}"):
             model.fit(images, checkpoint=path, resume=True)
     network(score="surprise", n_jobs=1).fit(X, checkpoint=path, resume=True)  # neither matters to the layers
 
