@@ -9,8 +9,9 @@ from . import _engine
 from .diagnostics import MixingReport, image_statistics, mixing_report
 
 # Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second. The second
-# figure is for chains through all layers.
-BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS = 2_000_000, 100_000
+# figure is for chains through all layers, whose calls begin by making the hidden layers from scratch: the work of some
+# ten steps, which at least LAYERED_BATCH_STEPS are to outweigh.
+BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS, LAYERED_BATCH_STEPS = 2_000_000, 100_000, 50
 
 
 def ancestral_states(network, n, seed, num_threads, *, clamped=None, states=None):
@@ -65,7 +66,10 @@ class GibbsChains:
 
     def advance(self, n_steps):
         """Does n_steps proposals in every chain, in batches short enough for Ctrl-C."""
-        batch = max(1, (BATCH_PROPOSALS if self._plain else LAYERED_BATCH_PROPOSALS) // len(self.states))
+        if self._plain:
+            batch = max(1, BATCH_PROPOSALS // len(self.states))
+        else:
+            batch = max(LAYERED_BATCH_STEPS, LAYERED_BATCH_PROPOSALS // len(self.states))
         end = self.steps_done + n_steps
         while self.steps_done < end:
             now = min(batch, end - self.steps_done)

@@ -124,9 +124,7 @@ def test_calibration_images(here):
     np.save("more.npy", cli.digit_images(220)[150:])
     plain, calibrated = trained(), trained("--calibration", "more.npy")
     assert calibrated.calibration_ == "separate images"
-    np.testing.assert_array_equal(
-        calibrated.calibration_scores_, np.sort(plain.score_samples(np.load("more.npy")))
-    )
+    np.testing.assert_array_equal(calibrated.calibration_scores_, np.sort(plain.score_samples(np.load("more.npy"))))
     assert calibrated.hidden_layers_[1].layer == plain.hidden_layers_[1].layer
 
 

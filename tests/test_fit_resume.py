@@ -39,7 +39,7 @@ def interrupted_after(n, model, X, checkpoint):
 
 
 def test_checkpoint_outlives_fit(X, tmp_path):
-    """Until the caller has saved the model, nothing else holds what was learned; it resumes to the same without work."""
+    """Until the caller has saved the model, nothing else holds what was learned; resuming from it takes no work."""
     path = tmp_path / "checkpoint"
     model = network().fit(X, checkpoint=path)
     assert path.exists()
@@ -66,15 +66,21 @@ def test_interrupted_fit_is_fitted_and_resumes(X, tmp_path, n, random_state):
         assert after.curve[: len(before.curve)] == before.curve
     if random_state is not None:
         whole = begin().fit(X)
-        assert bytes_of(resumed.set_params(random_state=0), tmp_path) == bytes_of(whole.set_params(random_state=0), tmp_path)
+        assert bytes_of(resumed.set_params(random_state=0), tmp_path) == bytes_of(
+            whole.set_params(random_state=0), tmp_path
+        )
 
 
 def test_checkpoint_belongs_to_its_seed_images_and_shape(X, tmp_path):
     path = tmp_path / "checkpoint"
     interrupted_after(2, network(), X, path)
     black = np.concatenate([X, np.zeros_like(X[:3])])  # the bit-planes of 120 and 123 images are the same
-    for model, images in ((network(1), X), (network(), X[:-1]), (network(), black), (network(max_parents=2), X)):
-        with pytest.raises(ModelFileError, match="checkpoint of other images, arguments or version"):
+    other = "other images, arguments or version"
+    for model, images, what in (
+        (network(1), X, "random_state 0, not 1"), (network(), X[:-1], other), (network(), black, other),
+        (network(max_parents=2), X, other),
+    ):  # fmt: skip
+        with pytest.raises(ModelFileError, match=f"checkpoint of {what}"):
             model.fit(images, checkpoint=path, resume=True)
     network(score="surprise", n_jobs=1).fit(X, checkpoint=path, resume=True)  # neither matters to the layers
 

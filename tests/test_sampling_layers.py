@@ -117,6 +117,7 @@ def test_temperatures_depend_on_the_step_alone(model, temperature, monkeypatch):
     expected.advance(700)  # beyond the end of the annealing
     for batch, n_jobs, n in ((1, 1, 40), (7, 2, 40), (100, 3, 3)):
         monkeypatch.setattr("cbn.sampling.LAYERED_BATCH_PROPOSALS", batch * n)
+        monkeypatch.setattr("cbn.sampling.LAYERED_BATCH_STEPS", 1)
         chains = model.set_params(n_jobs=n_jobs).gibbs_chains(n, 3, **arguments)
         for n_steps in (1, 0, 299, 400):
             chains.advance(n_steps)

@@ -210,12 +210,11 @@ def warn(arguments, message):
 
 
 def progress(iterable, arguments, total, unit, description):
-    """A tqdm bar on stderr; none with --quiet or where stderr is no terminal."""
+    """A tqdm bar on stderr; none with --quiet or where stderr is closed or no terminal."""
     from tqdm import tqdm
 
-    return tqdm(
-        iterable, total=total, unit=unit, desc=description, disable=True if arguments.quiet else None, leave=False
-    )
+    disable = True if arguments.quiet or sys.stderr is None else None
+    return tqdm(iterable, total=total, unit=unit, desc=description, disable=disable, leave=False)
 
 
 def print_json(result):

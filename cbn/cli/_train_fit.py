@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One model from its images to its file: progress, checkpoints, going on from them, and interruption.
 
-Beside the model file OUT lies OUT.checkpoint while hidden layers are trained. It is removed once the model is written, so
-that at any moment one of them holds what was learned.
+Beside the model file OUT lies OUT.checkpoint while hidden layers are trained. It is removed once the model is written,
+so that at any moment one of them holds what was learned.
 """
 
 import contextlib
@@ -36,8 +36,8 @@ def check_checkpoints(arguments, outs):
     for path in checkpoints:
         if os.path.lexists(path):
             raise CbnError(
-                f"{path!r}: the checkpoint of a training that did not end; go on from it with --resume, or delete it to "
-                "begin anew"
+                f"{path!r}: the checkpoint of a training that did not end; go on from it with --resume, or delete it "
+                "to begin anew"
             )
 
 
@@ -58,7 +58,7 @@ class Progress:
         self.n_layers = len(setting["hidden"])
         self.per_layer = setting["iterations"] + 1  # the last one has no kernel step
         self.per_model = self.n_layers * self.per_layer or 1
-        self.finished_models, self.state = 0, None
+        self.finished_models = 0
         unit = "iteration" if self.n_layers else "model"
         self.bar = common.progress(None, arguments, n_models * self.per_model, unit, "training")
 
@@ -72,32 +72,32 @@ class Progress:
 
     def begin(self, label):
         """A new model."""
-        self.state = None
         if label is not None:
             self.bar.set_description(f"training label {label}", refresh=False)
 
     def __call__(self, state):
         """Takes note of a TrainingState, as ``fit`` reports it."""
-        first, self.state = self.state is None, state
         layers = state.layers()
         gain = layers[-1].curve[-1].gain
         self.bar.set_postfix_str(f"layer {len(layers)} of {self.n_layers}, gain {gain:.2f} nats/image", refresh=False)
-        self._move(len(state.finished) * self.per_layer + state.iteration, known=int(not first))
+        self._move(len(state.finished) * self.per_layer + state.iteration, trained=1)
 
     def end(self):
         """The model is done, whether it was trained or found complete."""
-        self._move(self.per_model, known=self.state is not None or self.n_layers == 0)
+        self._move(self.per_model, trained=0 if self.n_layers else 1)
         self.finished_models += 1
 
-    def _move(self, steps, known):
-        """To a number of steps of the present model; those that an earlier run did must not count as speed."""
+    def _move(self, steps, trained):
+        """To a number of steps of the present model, the last ``trained`` of them new.
+
+        Any others before them were done by an earlier run and must not count as speed.
+        """
         if self.bar.disable:
             return
-        ahead = self.finished_models * self.per_model + steps - self.bar.n
-        earlier = 0 if known else ahead - (self.state is not None)
+        earlier = self.finished_models * self.per_model + steps - trained - self.bar.n
         self.bar.initial += earlier
         self.bar.n += earlier
-        self.bar.update(ahead - earlier)
+        self.bar.update(trained)
 
     def say(self, message):
         """A message on stderr that does not mix with the bar."""
@@ -161,7 +161,7 @@ def _fit_and_save(arguments, model, chosen, calibration, out, record, mark, prog
                 warnings.simplefilter("ignore", CalibrationWarning)
             model.fit(chosen.images, progress=progress, checkpoint=checkpoint, resume=bool(arguments.resume))
     except KeyboardInterrupt:
-        # fit sets what it has before it lets go; only a second Ctrl-C, or one outside the training of layers, stops that
+        # fit sets what it has before it lets go, unless the training of layers was not under way, or after a second one
         if not getattr(model, "hidden_layers_", ()) or not hasattr(model, "offset_"):
             raise KeyboardInterrupt(_interrupted("interrupted; no model has been written", checkpoint)) from None
         interrupted = True

@@ -37,14 +37,16 @@ def add_model_options(parser):
     parser.default_text = default_text
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--preset", default="pixel", help=f"{' or '.join(PRESETS)}: names the defaults of the options below (default: pixel)"
+        "--preset",
+        default="pixel",
+        help=f"{' or '.join(PRESETS)}: names the defaults of the options below (default: pixel)",
     )
-    model.add_argument("--threshold", metavar="T[,T...]", help="binarization: 1 where value > T x full scale (default: 0.3)")
+    model.add_argument(
+        "--threshold", metavar="T[,T...]", help="binarization: 1 where value > T x full scale (default: 0.3)"
+    )
     model.add_argument("--offsets", metavar="DY,DX;...", help="parents of a pixel (default: -1,-1;-1,0;-1,1;0,-1)")
     model.add_argument("--pseudocount", type=float, metavar="X", help="added to every count (default: 1)")
-    model.add_argument(
-        "--score", help="log_probability, surprise, standardized or normalized (default: {default})"
-    )
+    model.add_argument("--score", help="log_probability, surprise, standardized or normalized (default: {default})")
     model.add_argument("--false-alarm-rate", type=common.rate, default=0.01, metavar="P", help="default: 0.01")
     model.add_argument(
         "--shift",
@@ -76,7 +78,9 @@ def add_model_options(parser):
         "--initialization", choices=INITIALIZATIONS, help="how kernels are drawn at the start (default: {default})"
     )
     hidden.add_argument(
-        "--activation", metavar="LOW,HIGH", help="range of the share of active nodes of a drawn kernel (default: {default})"
+        "--activation",
+        metavar="LOW,HIGH",
+        help="range of the share of active nodes of a drawn kernel (default: {default})",
     )
     hidden.add_argument(
         "--replace-worst",
@@ -93,7 +97,9 @@ def add_model_options(parser):
         help="let the share of active nodes of a kernel drift",
     )  # fmt: skip
     hidden.add_argument(
-        "--kernels", metavar="FILE", help="kernels to start from, written by --save-kernels; with --iterations 0 they stay"
+        "--kernels",
+        metavar="FILE",
+        help="kernels to start from, written by --save-kernels; with --iterations 0 they stay",
     )
     hidden.add_argument(
         "--save-kernels",
@@ -101,21 +107,24 @@ def add_model_options(parser):
         help="write the kernels alone as well (.npz; with --digit all, one file for each label)",
     )
     hidden.add_argument(
-        "--layer-weights", metavar="W,W,...", help="weight of every layer in the scores, the pixels' first (default: 1 each)"
+        "--layer-weights",
+        metavar="W,W,...",
+        help="weight of every layer in the scores, the pixels' first (default: 1 each)",
     )
     relation = {"metavar": "LAYER,CHILD,PARENT,DY,DX", "action": "append"}
     hidden.add_argument(
         "--force-relation", dest="forced_relations", **relation,
-        help="kernel PARENT at offset DY,DX positions is a parent of kernel CHILD in hidden layer LAYER (1 is the first); "
-        "may be repeated",
+        help="kernel PARENT at offset DY,DX positions is a parent of kernel CHILD in hidden layer LAYER (1 is the "
+        "first); may be repeated",
     )  # fmt: skip
     hidden.add_argument(
-        "--forbid-relation", dest="forbidden_relations", **relation, help="a relation that is never taken; may be repeated"
+        "--forbid-relation", dest="forbidden_relations", **relation,
+        help="a relation that is never taken; may be repeated",
     )  # fmt: skip
 
 
 def default_text(name):
-    """The default of a constructor argument as the command line would give it; "pixel / hidden" where presets differ."""
+    """The default of a constructor argument as an option would give it; "pixel / hidden" where presets differ."""
     from ..network import ConvolutionalBayesianNetwork
 
     default = inspect.signature(ConvolutionalBayesianNetwork).parameters[name].default

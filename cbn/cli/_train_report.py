@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How good trained models are: AUROC of all layers together and of each, likelihood gains; as text beside the thesis's tables."""
+"""How good trained models are: AUROC of all layers and of each, likelihood gains; the thesis's tables beside them."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def describe(arguments, model, chosen, test, clock, out):
 
 
 def evaluate(arguments, model, test, label):
-    """AUROC by score name in percent, combined and by layer; mean log-probability (nats) of test images of the label."""
+    """AUROC by score in percent, combined and by layer; mean log-probability (nats) of test images of the label."""
     quality = {"n_test": 0, "auroc": None, "auroc_by_layer": None, "log_probability_test": None}
     if test is None:
         return quality

@@ -18,9 +18,10 @@ from ._train_options import add_model_options, join_values, make_model, parse_th
 def build_parser():
     parser = common.make_parser(
         "cbn-train",
-        "Train a Bayesian network on images of one class and write a model file. If there are labelled test images, print\n"
-        "the AUROC (in percent) of that class against the others, for every score and layer. Ctrl-C during the training of\n"
-        "hidden layers keeps the best ones so far; --resume goes on, after a crash as well, to the same model as without it.",
+        "Train a Bayesian network on images of one class and write a model file. If there are labelled test images,\n"
+        "print the AUROC (in percent) of that class against the others, for every score and layer. Ctrl-C during the\n"
+        "training of hidden layers keeps the best ones so far; --resume goes on, after a crash as well, to the model\n"
+        "of an undisturbed training.",
         [
             "cbn-train --digit 2                         # embedded MNIST, writes model.cbn",
             "cbn-train --digit 2 --preset hidden         # with two hidden layers",
@@ -35,7 +36,9 @@ def build_parser():
     data.add_argument(
         "--digit", "--label", metavar="LABEL", help="train on images of this label; 'all': one model for each label"
     )
-    data.add_argument("--calibration", metavar="PATH", help="normal images that set the threshold (see --data for forms)")
+    data.add_argument(
+        "--calibration", metavar="PATH", help="normal images that set the threshold (see --data for forms)"
+    )
     add_model_options(parser)
     parser.add_argument(
         "--out",
@@ -49,7 +52,9 @@ def build_parser():
         default=None,
         help="go on from the checkpoints FILE.checkpoint, where there are any, and keep models that are complete",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print parameters, memory and expected time; train nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print parameters, memory and expected time; train nothing"
+    )
     common.add_seed(parser)
     return parser
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Thesis Table 2: a network with two hidden layers per digit, AUROC of that digit against the other nine on the test images.
+"""Thesis Table 2: a network with two hidden layers per digit, AUROC of that digit against the other nine, in percent.
 
-Every figure is a mean over seeds, its spread the standard deviation over them. Random kernels (no training step) of the same
-seeds stand beside the trained ones, with the likelihood gain of both (thesis eq. 8, nats per training image).
+Every figure is a mean over seeds, its spread the standard deviation over them. Random kernels (no training step) of the
+same seeds stand beside the trained ones, with the likelihood gain of both (thesis eq. 8, nats per training image).
 
     python python/analysis/reproduce_table2.py [--seeds 3] [--iterations 50]
 """
