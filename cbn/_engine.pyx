@@ -263,6 +263,143 @@ def value_table(Layer layer, const int64_t[:, ::1] counts, double pseudocount, i
     check(status)
 
 
+cdef class Trees:
+    """A ``cbn_trees`` made from a ``cbn.trees.TreeLayer``; it keeps the arrays alive."""
+
+    cdef cbn_trees c
+    cdef readonly int64_t n_nodes, n_vertices
+    cdef const int64_t[::1] _begin
+    cdef const int32_t[::1] _split, _child, _required
+
+    def __init__(self, trees):
+        self._begin, self._split, self._child, self._required = trees.arrays()
+        self.c.channels, self.c.height, self.c.width = trees.channels, trees.height, trees.width
+        self.n_nodes = <int64_t>trees.channels * trees.height * trees.width
+        expect("begin", self._begin.shape[0], self.n_nodes + 1)
+        self.n_vertices = self._begin[self.n_nodes]
+        expect("split", self._split.shape[0], self.n_vertices)
+        expect("child", self._child.shape[0], self.n_vertices)
+        expect("required", self._required.shape[0], self.n_nodes)
+        if self.n_vertices < 1:
+            raise ValueError("begin: no vertices")
+        self.c.begin, self.c.split, self.c.child = &self._begin[0], &self._split[0], &self._child[0]
+        self.c.required = &self._required[0]
+        check(cbn_trees_check(&self.c))
+
+
+cdef int expect_tree_planes(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images) except -1:
+    if n_images < 1:
+        raise ValueError(f"n_images: {n_images}, at least 1 is needed")
+    expect("planes", planes.shape[0], trees.n_nodes)
+    return expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
+
+
+def tree_grow(shape, const uint64_t[:, ::1] planes, int64_t n_images, const int64_t[::1] candidate_begin,
+              int64_t max_candidates, const int32_t[::1] candidate, const int32_t[::1] required, double penalty, int max_leaves,
+              int64_t min_leaf, int32_t[::1] n_vertices, int32_t[:, ::1] split, int32_t[:, ::1] child,
+              int64_t[:, :, ::1] counts, int num_threads=1):
+    cdef int status
+    cdef int32_t channels, height, width
+    cdef int64_t n_bytes, n_nodes, capacity = 2 * <int64_t>max_leaves - 1
+    channels, height, width = shape
+    n_nodes = <int64_t>channels * height * width
+    if n_images < 1 or n_nodes < 1:
+        raise ValueError(f"n_images, shape: {n_images}, {shape}; at least 1 is needed")
+    expect("planes", planes.shape[0], n_nodes)
+    expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
+    expect("candidate_begin", candidate_begin.shape[0], n_nodes + 1)
+    expect("candidate", candidate.shape[0], candidate_begin[n_nodes])
+    if required is not None:
+        expect("required", required.shape[0], n_nodes)
+    expect("n_vertices", n_vertices.shape[0], n_nodes)
+    expect("nodes of split", split.shape[0], n_nodes)
+    expect("vertices of split", split.shape[1], capacity)
+    expect("nodes of child", child.shape[0], n_nodes)
+    expect("vertices of child", child.shape[1], capacity)
+    expect("nodes of counts", counts.shape[0], n_nodes)
+    expect("vertices of counts", counts.shape[1], capacity)
+    expect("states of counts", counts.shape[2], 2)
+    check(cbn_tree_grow_workspace_size(n_images, max_candidates, max_leaves, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef const int32_t *candidate_data = &candidate[0] if candidate.shape[0] else NULL
+    cdef const int32_t *required_data = &required[0] if required is not None else NULL
+    with nogil:
+        status = cbn_tree_grow(channels, height, width, &planes[0, 0], n_images, &candidate_begin[0], candidate_data,
+                               required_data, penalty, max_leaves, min_leaf, &n_vertices[0], &split[0, 0],
+                               &child[0, 0], &counts[0, 0, 0], &workspace[0], n_bytes, num_threads)
+    check(status)
+
+
+def tree_count(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, int64_t[:, ::1] counts,
+               int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    expect_tree_planes(trees, planes, n_images)
+    expect("vertices of counts", counts.shape[0], trees.n_vertices)
+    expect("states of counts", counts.shape[1], 2)
+    check(cbn_tree_count_workspace_size(&trees.c, n_images, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_tree_count(&trees.c, &planes[0, 0], n_images, &counts[0, 0], &workspace[0], n_bytes, num_threads)
+    check(status)
+
+
+def tree_probability(Trees trees, const int64_t[:, ::1] counts, double pseudocount, double shrinkage,
+                     double[:, ::1] probability, int num_threads=1):
+    cdef int status
+    expect("vertices of counts", counts.shape[0], trees.n_vertices)
+    expect("states of counts", counts.shape[1], 2)
+    expect("vertices of probability", probability.shape[0], trees.n_vertices)
+    expect("states of probability", probability.shape[1], 2)
+    with nogil:
+        status = cbn_tree_probability(&trees.c, &counts[0, 0], pseudocount, shrinkage, &probability[0, 0], num_threads)
+    check(status)
+
+
+def tree_values(Trees trees, const int64_t[:, ::1] counts, const double[:, ::1] probability, double pseudocount,
+                double shrinkage, int kind, bint leave_one_out, double[:, ::1] values, int num_threads=1):
+    cdef int status
+    expect("vertices of counts", counts.shape[0], trees.n_vertices)
+    expect("states of counts", counts.shape[1], 2)
+    expect("vertices of probability", probability.shape[0], trees.n_vertices)
+    expect("states of probability", probability.shape[1], 2)
+    expect("vertices of values", values.shape[0], trees.n_vertices)
+    expect("states of values", values.shape[1], 2)
+    with nogil:
+        status = cbn_tree_values(&trees.c, &counts[0, 0], &probability[0, 0], pseudocount, shrinkage, kind,
+                                 leave_one_out, &values[0, 0], num_threads)
+    check(status)
+
+
+cdef int expect_tree_scores(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images,
+                            const double[:, ::1] values) except -1:
+    expect_tree_planes(trees, planes, n_images)
+    expect("vertices of values", values.shape[0], trees.n_vertices)
+    return expect("states of values", values.shape[1], 2)
+
+
+def tree_score_images(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
+                      double[::1] scores, int num_threads=1):
+    cdef int status
+    expect_tree_scores(trees, planes, n_images, values)
+    expect("scores", scores.shape[0], n_images)
+    with nogil:
+        status = cbn_tree_score_images(&trees.c, &planes[0, 0], n_images, &values[0, 0], &scores[0], num_threads)
+    check(status)
+
+
+def tree_score_nodes(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
+                     double[:, ::1] contributions, int num_threads=1):
+    cdef int status
+    expect_tree_scores(trees, planes, n_images, values)
+    expect("images of contributions", contributions.shape[0], n_images)
+    expect("nodes of contributions", contributions.shape[1], trees.n_nodes)
+    with nogil:
+        status = cbn_tree_score_nodes(&trees.c, &planes[0, 0], n_images, &values[0, 0], &contributions[0, 0],
+                                      num_threads)
+    check(status)
+
+
 def score_images(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
                  double[::1] scores, int num_threads=1):
     cdef int status

@@ -54,6 +54,7 @@ enum {
     CBN_E_WORKSPACE = -8,   /* the workspace is too small */
     CBN_E_SITE = -9,        /* a site index is not a node of the layer */
     CBN_E_TRANSITION = -10, /* a transition leaves no position, or has too many or too large kernels */
+    CBN_E_TREE = -11,       /* trees whose vertices are not in order, or that split on a node that is not earlier */
 };
 
 #define CBN_MAX_PARENTS 16
@@ -211,6 +212,76 @@ int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer
                         const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount,
                         double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes,
                         int num_threads);
+
+/* ---- trees: CPDs that look further ------------------------------------------------------------------------------- */
+
+/*
+ * A node's CPD may be a decision tree over earlier nodes in place of a table: context-specific independence (Boutilier,
+ * Friedman, Goldszmidt, Koller 1996; Friedman, Goldszmidt 1996). At an inner vertex the state of one earlier node
+ * decides which child comes next; a leaf is what a table row is. The network stays acyclic and normalized.
+ *
+ * Vertices of a node are numbered breadth first, the root is 0: the children of the i-th inner vertex are 2 i + 1 (where
+ * the deciding node is 0) and 2 i + 2 (where it is 1). The vertices of all nodes lie one behind the other in node order.
+ * Counts (vertices, 2) are kept at inner vertices too: those of an inner vertex are the sums of its children's.
+ */
+typedef struct {
+    int32_t channels, height, width;
+    const int64_t *begin;    /* (nodes + 1): vertices of node v are begin[v] .. begin[v + 1] - 1 */
+    const int32_t *split;    /* per vertex: the node that decides, earlier in raster order; -1 at a leaf */
+    const int32_t *child;    /* per vertex: first child, counted from the root; 0 at a leaf */
+    const int32_t *required; /* (nodes), or NULL: the node without which v is never 1 (the lower threshold of a
+                                thermometer code), then the root's split with a leaf on the side of 0; -1 for none */
+} cbn_trees;
+
+/* CBN_OK when the trees are sound: numbered as said, splits earlier than the node. O(vertices). */
+int cbn_trees_check(const cbn_trees *trees);
+
+#define CBN_MAX_LEAVES 4096
+
+/*
+ * Grow the tree of every node, best leaf first: the split with the largest gain of log-likelihood (nats, at maximum
+ * likelihood) is made as long as that gain exceeds penalty * ln(n_images) and the tree has fewer than max_leaves leaves;
+ * penalty 0.5 is the BIC's price of one more parameter. Every child holds at least min_leaf images. Of equal gains the
+ * leaf that is older and the candidate that comes first win.
+ *
+ * candidate_begin (nodes + 1), candidate: the nodes that may decide for node v are candidate[candidate_begin[v] ..
+ * candidate_begin[v + 1] - 1], all earlier than v. required: as in cbn_trees; its split is made first, without a price.
+ * n_vertices (nodes); split, child (nodes, 2 max_leaves - 1) and counts (nodes, 2 max_leaves - 1, 2): the vertices of
+ * node v stand at the beginning of its row. n_images < 2^32.
+ */
+int cbn_tree_grow_workspace_size(int64_t n_images, int64_t max_candidates, int max_leaves, int num_threads,
+                                 int64_t *bytes);
+int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
+                  const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty,
+                  int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child,
+                  int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads);
+
+/* counts (vertices, 2): number of images that reach a vertex with the node in that state. */
+int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes);
+int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace,
+                   int64_t workspace_bytes, int num_threads);
+
+/*
+ * probability (vertices, 2), shrunk towards the root (hierarchical shrinkage, one strength for all vertices):
+ * root: (n_x + pseudocount) / (n + 2 pseudocount), other vertices: (n_x + shrinkage * p_parent) / (n + shrinkage).
+ * 1e-9 <= shrinkage <= 1e9; pseudocount as for tables. Below a required root the child at 1 begins anew, as a root does,
+ * and the child at 0 has state 0 for certain. No other probability is below CBN_SMALLEST_P.
+ */
+#define CBN_SMALLEST_P 1e-12
+int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double pseudocount, double shrinkage,
+                         double *probability, int num_threads);
+/* values (vertices, 2) of the given kind, of use at leaves; probability: what cbn_tree_probability makes of the same
+ * arguments. leave_one_out as for tables: the image is taken out of the counts of every vertex on its way, the splits
+ * stay. */
+int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount,
+                    double shrinkage, int kind, int leave_one_out, double *values, int num_threads);
+
+/* scores (n_images): sum over nodes, in node order, of values[leaf of the image][state in the image]. */
+int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
+                          double *scores, int num_threads);
+/* The same without the sum: contributions (n_images, nodes). */
+int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
+                         double *contributions, int num_threads);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 

@@ -29,6 +29,7 @@ CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
 #define CBN_ZERO() 0
 #define CBN_SUM(a) ((int64_t)(a))
 #include "count_template.h"
+#include "tree_template.h"
 #include "score_template.h"
 #include "sample_template.h"
 #include "transition_template.h"

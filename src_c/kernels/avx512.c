@@ -23,6 +23,7 @@
 #define CBN_ZERO() _mm512_setzero_si512()
 #define CBN_SUM(a) ((int64_t)_mm512_reduce_add_epi64(a))
 #include "count_template.h"
+#include "tree_template.h"
 
 /* Tables of up to 32 doubles live in four registers; permutations look eight values up at once. */
 typedef struct {

@@ -31,6 +31,7 @@ static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
 #define CBN_ZERO() 0
 #define CBN_SUM(a) ((int64_t)(a))
 #include "count_template.h"
+#include "tree_template.h"
 #include "score_template.h"
 #include "sample_template.h"
 #include "transition_template.h"

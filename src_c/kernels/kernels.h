@@ -79,6 +79,9 @@ typedef struct {
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
+    /* counts[c] = {images of `members`, images of `members_on`} in which plane candidate[c] is 1; fewer than 2^32 images. */
+    void (*count_candidates)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
+                             const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
     /* The layer above for one image: fired[y * width + x] bit k = kernel k. rows: the image, image_words words. */
     void (*transition_image)(const cbn_window_plan *plan, const uint64_t *rows, uint64_t *fired);
     /* Adds the kernel gradient of up to 64 images at position (y, x) of the layer above to a histogram by window state
@@ -98,6 +101,7 @@ typedef struct {
         .transpose = transpose_64,                                                                                     \
         .pack_word = pack_word,                                                                                        \
         .count_subsets = count_subsets,                                                                                \
+        .count_candidates = count_candidates,                                                                          \
         .score_block = score_block,                                                                                    \
         .transition_image = transition_image,                                                                          \
         .gradient_position = gradient_position,                                                                        \
