@@ -8,38 +8,11 @@
  *   CBN_FUNCTION    storage class and target attribute; after transition_template.h
  */
 
-/* e^x for x <= 0, from additions and multiplications only (the same on every machine); below -700 taken as -700.
- * x = n ln 2 + r, |r| <= 0.35; Taylor series of e^r to r^13, error below 1e-16. */
-CBN_FUNCTION inline double exp_negative(double x) {
-    x = x < -700.0 ? -700.0 : x;
-    /* adding and subtracting 1.5 * 2^52 rounds to a whole number */
-    const double n = (x * 1.4426950408889634 + 0x1.8p52) - 0x1.8p52;
-    const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    double t = 1.0 / 6227020800.0;
-    t = t * r + 1.0 / 479001600.0;
-    t = t * r + 1.0 / 39916800.0;
-    t = t * r + 1.0 / 3628800.0;
-    t = t * r + 1.0 / 362880.0;
-    t = t * r + 1.0 / 40320.0;
-    t = t * r + 1.0 / 5040.0;
-    t = t * r + 1.0 / 720.0;
-    t = t * r + 1.0 / 120.0;
-    t = t * r + 1.0 / 24.0;
-    t = t * r + 1.0 / 6.0;
-    t = t * r + 0.5;
-    t = t * r + 1.0;
-    t = t * r + 1.0;
-    const uint64_t bits = (uint64_t)((int64_t)n + 1023) << 52;
-    double power;
-    memcpy(&power, &bits, sizeof power);
-    return t * power;
-}
-
 /* factor[i] *= derivative of 1 / (1 + exp(-sharpness s)) at s = sum[i] / CBN_WEIGHT_ONE */
 CBN_FUNCTION void multiply_slope(const int32_t sum[64], double sharpness, double factor[64]) {
     const double scale = sharpness / CBN_WEIGHT_ONE;
     for (int i = 0; i < 64; i++) {
-        const double s = scale * (double)sum[i], e = exp_negative(s < 0 ? s : -s);
+        const double s = scale * (double)sum[i], e = cbn_exp_negative(s < 0 ? s : -s);
         factor[i] *= sharpness * e / ((1.0 + e) * (1.0 + e));
     }
 }
