@@ -12,6 +12,10 @@ cdef extern from "cbn.h" nogil:
         CBN_VARIANCE
         CBN_NORMALIZED
         CBN_RANDOM_START
+        CBN_RANDOM_RESAMPLE
+        CBN_LOG_ODDS_ONE
+        CBN_MAX_ROUNDS
+        CBN_MAX_BOOSTED_LEAVES
     const double CBN_STD_FLOOR
 
     ctypedef struct cbn_layer:
@@ -33,6 +37,20 @@ cdef extern from "cbn.h" nogil:
         const int32_t *split
         const int32_t *child
         const int32_t *required
+
+    ctypedef struct cbn_boosted:
+        int32_t channels, height, width
+        const int64_t *begin
+        const int64_t *tree_begin
+        const int32_t *split
+        const int32_t *value
+        const int32_t *base
+        const int32_t *required
+
+    ctypedef struct cbn_boosting:
+        int32_t rounds, max_leaves, n_candidates
+        double rate, l2, min_gain, min_hessian, pseudocount
+        uint64_t seed
     const char *cbn_strerror(int status)
     const char *cbn_version()
     const char *cbn_instruction_set()
@@ -65,6 +83,12 @@ cdef extern from "cbn.h" nogil:
     int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount, double shrinkage, int kind, int leave_one_out, double *values, int num_threads)
     int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
     int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
+    int cbn_boosted_check(const cbn_boosted *boosted)
+    int cbn_boosted_grow_workspace_size(const cbn_boosting *boosting, int64_t n_images, int64_t grid_nodes, int64_t max_candidates, int num_threads, int64_t *bytes)
+    int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees, int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int32_t *odds, int num_threads)
+    int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind, double *scores, int num_threads)
+    int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind, double *contributions, int num_threads)
     int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
     int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
     void cbn_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)

@@ -13,6 +13,10 @@ SURPRISE = CBN_SURPRISE
 VARIANCE = CBN_VARIANCE
 NORMALIZED = CBN_NORMALIZED
 RANDOM_START = CBN_RANDOM_START
+RANDOM_RESAMPLE = CBN_RANDOM_RESAMPLE
+LOG_ODDS_ONE = CBN_LOG_ODDS_ONE
+MAX_ROUNDS = CBN_MAX_ROUNDS
+MAX_BOOSTED_LEAVES = CBN_MAX_BOOSTED_LEAVES
 STD_FLOOR = CBN_STD_FLOOR
 
 
@@ -397,6 +401,116 @@ def tree_score_nodes(Trees trees, const uint64_t[:, ::1] planes, int64_t n_image
     with nogil:
         status = cbn_tree_score_nodes(&trees.c, &planes[0, 0], n_images, &values[0, 0], &contributions[0, 0],
                                       num_threads)
+    check(status)
+
+
+cdef class Boosted:
+    """A ``cbn_boosted`` made from a ``cbn.boosted.BoostedLayer``; it keeps the arrays alive."""
+
+    cdef cbn_boosted c
+    cdef readonly int64_t n_nodes
+    cdef const int64_t[::1] _begin, _tree_begin
+    cdef const int32_t[::1] _split, _value, _base, _required
+
+    def __init__(self, boosted):
+        cdef int64_t n_vertices
+        self._begin, self._tree_begin, self._split, self._value, self._base, self._required = boosted.arrays()
+        self.c.channels, self.c.height, self.c.width = boosted.channels, boosted.height, boosted.width
+        self.n_nodes = <int64_t>boosted.channels * boosted.height * boosted.width
+        expect("begin", self._begin.shape[0], self.n_nodes + 1)
+        expect("tree_begin", self._tree_begin.shape[0], self._begin[self.n_nodes] + 1)
+        n_vertices = self._tree_begin[self._begin[self.n_nodes]]
+        expect("split", self._split.shape[0], n_vertices)
+        expect("value", self._value.shape[0], n_vertices)
+        expect("base", self._base.shape[0], self.n_nodes)
+        expect("required", self._required.shape[0], self.n_nodes)
+        self.c.begin, self.c.tree_begin, self.c.base = &self._begin[0], &self._tree_begin[0], &self._base[0]
+        self.c.required = &self._required[0]
+        if n_vertices:
+            self.c.split, self.c.value = &self._split[0], &self._value[0]
+        check(cbn_boosted_check(&self.c))
+
+
+cdef int expect_boosted_planes(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_images) except -1:
+    if n_images < 1:
+        raise ValueError(f"n_images: {n_images}, at least 1 is needed")
+    expect("planes", planes.shape[0], boosted.n_nodes)
+    return expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
+
+
+def boosted_grow(shape, const uint64_t[:, ::1] planes, int64_t n_images, const int64_t[::1] candidate_begin,
+                 int64_t max_candidates, const int32_t[::1] candidate, const int32_t[::1] required, boosting, uint64_t seed,
+                 int64_t first_node, int32_t[::1] base, int32_t[::1] n_trees, int32_t[:, ::1] n_vertices,
+                 int32_t[:, :, ::1] split, int32_t[:, :, ::1] value, int num_threads=1):
+    cdef int status
+    cdef cbn_boosting how
+    cdef int32_t channels, height, width
+    cdef int64_t n_bytes, grid_nodes, n_nodes = base.shape[0]
+    channels, height, width = shape
+    grid_nodes = <int64_t>channels * height * width
+    how.rounds, how.max_leaves, how.n_candidates = boosting.rounds, boosting.max_leaves, boosting.n_candidates
+    how.rate, how.l2, how.min_gain = boosting.rate, boosting.l2, boosting.min_gain
+    how.min_hessian, how.pseudocount, how.seed = boosting.min_hessian, boosting.pseudocount, seed
+    if n_images < 1 or grid_nodes < 1 or n_nodes < 1:
+        raise ValueError(f"n_images, shape, base: {n_images}, {shape}, {n_nodes}; at least 1 is needed")
+    expect("planes", planes.shape[0], grid_nodes)
+    expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
+    expect("candidate_begin", candidate_begin.shape[0], grid_nodes + 1)
+    expect("candidate", candidate.shape[0], candidate_begin[grid_nodes])
+    if required is not None:
+        expect("required", required.shape[0], grid_nodes)
+    expect("n_trees", n_trees.shape[0], n_nodes)
+    expect("nodes of n_vertices", n_vertices.shape[0], n_nodes)
+    expect("rounds of n_vertices", n_vertices.shape[1], how.rounds)
+    expect("nodes of split", split.shape[0], n_nodes)
+    expect("rounds of split", split.shape[1], how.rounds)
+    expect("vertices of split", split.shape[2], 2 * <int64_t>how.max_leaves - 1)
+    expect("nodes of value", value.shape[0], n_nodes)
+    expect("rounds of value", value.shape[1], how.rounds)
+    expect("vertices of value", value.shape[2], 2 * <int64_t>how.max_leaves - 1)
+    check(cbn_boosted_grow_workspace_size(&how, n_images, grid_nodes, max_candidates, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef const int32_t *candidate_data = &candidate[0] if candidate.shape[0] else NULL
+    cdef const int32_t *required_data = &required[0] if required is not None else NULL
+    cdef int32_t *n_vertices_data = &n_vertices[0, 0] if how.rounds else &n_trees[0]  # never written without rounds
+    cdef int32_t *split_data = &split[0, 0, 0] if how.rounds else &n_trees[0]
+    cdef int32_t *value_data = &value[0, 0, 0] if how.rounds else &n_trees[0]
+    with nogil:
+        status = cbn_boosted_grow(channels, height, width, &planes[0, 0], n_images, &candidate_begin[0], candidate_data,
+                                  required_data, &how, first_node, n_nodes, &base[0], &n_trees[0], n_vertices_data,
+                                  split_data, value_data, &workspace[0], n_bytes, num_threads)
+    check(status)
+
+
+def boosted_log_odds(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_images, int32_t[:, ::1] odds,
+                     int num_threads=1):
+    cdef int status
+    expect_boosted_planes(boosted, planes, n_images)
+    expect("images of odds", odds.shape[0], n_images)
+    expect("nodes of odds", odds.shape[1], boosted.n_nodes)
+    with nogil:
+        status = cbn_boosted_log_odds(&boosted.c, &planes[0, 0], n_images, &odds[0, 0], num_threads)
+    check(status)
+
+
+def boosted_score_images(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_images, int kind, double[::1] scores,
+                         int num_threads=1):
+    cdef int status
+    expect_boosted_planes(boosted, planes, n_images)
+    expect("scores", scores.shape[0], n_images)
+    with nogil:
+        status = cbn_boosted_score_images(&boosted.c, &planes[0, 0], n_images, kind, &scores[0], num_threads)
+    check(status)
+
+
+def boosted_score_nodes(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_images, int kind,
+                        double[:, ::1] contributions, int num_threads=1):
+    cdef int status
+    expect_boosted_planes(boosted, planes, n_images)
+    expect("images of contributions", contributions.shape[0], n_images)
+    expect("nodes of contributions", contributions.shape[1], boosted.n_nodes)
+    with nogil:
+        status = cbn_boosted_score_nodes(&boosted.c, &planes[0, 0], n_images, kind, &contributions[0, 0], num_threads)
     check(status)
 
 

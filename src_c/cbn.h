@@ -283,6 +283,80 @@ int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_
 int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
                          double *contributions, int num_threads);
 
+/* ---- boosted trees: CPDs as sums of trees -------------------------------------------------------------------------- */
+
+/*
+ * The log-odds of a node are a base and the sum of one leaf value of each of its trees over earlier nodes (Friedman 2001;
+ * Chen, Guestrin 2016). p(1 | earlier) = 1 / (1 + exp(-log-odds)), so the network is a normalized one as before.
+ *
+ * Log-odds are whole multiples of 1 / CBN_LOG_ODDS_ONE: sums are exact and do not depend on their order.
+ */
+#define CBN_LOG_ODDS_ONE 65536
+#define CBN_MAX_BOOSTED_LEAVES 256
+#define CBN_MAX_ROUNDS 1000
+/* Largest size of a base or a leaf value, 16 nats: the sum of CBN_MAX_ROUNDS of them fits 32 bits. */
+#define CBN_MAX_LEAF_VALUE (16 * CBN_LOG_ODDS_ONE)
+
+typedef struct {
+    int32_t channels, height, width;
+    const int64_t *begin;      /* (nodes + 1): trees of node v are begin[v] .. begin[v + 1] - 1; there may be none */
+    const int64_t *tree_begin; /* (trees + 1): vertices of tree t are tree_begin[t] .. tree_begin[t + 1] - 1 */
+    const int32_t *split;      /* per vertex: the node that decides, earlier in raster order; -1 at a leaf. Vertices are
+                                  numbered breadth first as in cbn_trees: the children of the i-th inner vertex of a tree
+                                  are 2 i + 1 (where the deciding node is 0) and 2 i + 2 */
+    const int32_t *value;      /* per vertex: what a leaf adds to the log-odds; 0 at an inner vertex */
+    const int32_t *base;       /* (nodes) */
+    const int32_t *required;   /* (nodes), or NULL: the earlier node without which v is never 1, whatever the trees say; -1
+                                  for none */
+} cbn_boosted;
+
+/* CBN_OK when the trees are sound: numbered as said, splits and required nodes earlier than the node, values in range
+ * (CBN_E_TREE otherwise). O(vertices). */
+int cbn_boosted_check(const cbn_boosted *boosted);
+
+/* How trees are grown. Gradients and Hessians are those of the log-likelihood by the log-odds. */
+typedef struct {
+    int32_t rounds;       /* most trees of a node, 0 .. CBN_MAX_ROUNDS */
+    int32_t max_leaves;   /* of a tree, 2 .. CBN_MAX_BOOSTED_LEAVES */
+    int32_t n_candidates; /* drawn for each tree from those of the node, 1 or more */
+    double rate;          /* step length: a leaf's Newton step times this, 0 < rate <= 1 */
+    double l2;            /* added to the Hessian of a leaf, 0 .. 1e9 */
+    double min_gain;      /* a split is made when it gains more log-likelihood than this (nats, quadratic model), 0 .. 1e9 */
+    double min_hessian;   /* sum of Hessians that a side of a split needs, 1e-3 .. 1e9: p (1 - p) times its images */
+    double pseudocount;   /* of the base, as for tables */
+    uint64_t seed;
+} cbn_boosting;
+
+/*
+ * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of splits
+ * are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so
+ * popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the candidate drawn first win.
+ * A node gets no further trees after a round in which no split pays. Images in which the required node is 0 take no
+ * part. Random numbers are functions of (seed, purpose, node, round, image): the same trees whatever range they are grown
+ * in.
+ *
+ * candidate_begin, candidate, required: as for cbn_tree_grow, for all nodes of the grid. base, n_trees (n_nodes);
+ * n_vertices (n_nodes, rounds); split, value (n_nodes, rounds, 2 max_leaves - 1): trees and vertices stand at the
+ * beginning of their rows. n_images <= 2^28.
+ */
+int cbn_boosted_grow_workspace_size(const cbn_boosting *boosting, int64_t n_images, int64_t grid_nodes,
+                                    int64_t max_candidates, int num_threads, int64_t *bytes);
+int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
+                     const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required,
+                     const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees,
+                     int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes,
+                     int num_threads);
+
+/* odds (n_images, nodes), in units of 1 / CBN_LOG_ODDS_ONE; what the trees say where a required node is 0 too. */
+int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int32_t *odds,
+                         int num_threads);
+/* scores (n_images): sum over nodes, in node order, of CBN_LOG_PROBABILITY, CBN_SURPRISE or CBN_VARIANCE. */
+int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind,
+                             double *scores, int num_threads);
+/* The same without the sum: contributions (n_images, nodes). */
+int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind,
+                            double *contributions, int num_threads);
+
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 
 /* scores (n_images): sum over all nodes, in node order, of values[row of the image][state in the image]. */
@@ -295,7 +369,15 @@ int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_im
 /* ---- random numbers -------------------------------------------------------------------------------------------- */
 
 /* Every random number is a pure function of (seed, purpose, chain, step): Philox4x32-10 (Salmon et al. 2011). */
-enum { CBN_RANDOM_ANCESTRAL = 1, CBN_RANDOM_SITE = 2, CBN_RANDOM_FLIP = 3, CBN_RANDOM_START = 4 };
+enum {
+    CBN_RANDOM_ANCESTRAL = 1,
+    CBN_RANDOM_SITE = 2,
+    CBN_RANDOM_FLIP = 3,
+    CBN_RANDOM_START = 4,
+    CBN_RANDOM_CANDIDATE = 5,
+    CBN_RANDOM_ROUNDING = 6,
+    CBN_RANDOM_RESAMPLE = 7,
+};
 
 /* One block of Philox4x32-10. */
 void cbn_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

@@ -254,9 +254,8 @@ int cbn_tree_grow_workspace_size(int64_t n_images, int64_t max_candidates, int m
     return CBN_OK;
 }
 
-/* Candidates and required nodes must be nodes that come earlier. max_candidates: the most that a node has. */
-static int check_candidates(const cbn_trees *grid, const int64_t *begin, const int32_t *candidate,
-                            int64_t *max_candidates) {
+int cbn_candidates_check(const cbn_trees *grid, const int64_t *begin, const int32_t *candidate,
+                         int64_t *max_candidates) {
     const int64_t n_nodes = cbn_tree_nodes(grid);
     *max_candidates = 0;
     if (begin[0] != 0) return CBN_E_TREE;
@@ -282,7 +281,7 @@ int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_
     CBN_TRY(cbn_grid_check(channels, height, width));
     if (!planes || !candidate_begin || !n_vertices || !split || !child || !counts || !workspace) return CBN_E_NULL;
     const cbn_trees grid = {channels, height, width, NULL, NULL, NULL, required};
-    CBN_TRY(check_candidates(&grid, candidate_begin, candidate, &max_candidates));
+    CBN_TRY(cbn_candidates_check(&grid, candidate_begin, candidate, &max_candidates));
     CBN_TRY(cbn_tree_grow_workspace_size(n_images, max_candidates, max_leaves, num_threads, &needed));
     if (!(penalty >= 0.0 && penalty <= 1e9) || min_leaf < 1) return CBN_E_PARAMETER;
     if (required && max_leaves < 2) return CBN_E_PARAMETER;

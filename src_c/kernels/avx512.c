@@ -25,6 +25,28 @@
 #include "count_template.h"
 #include "tree_template.h"
 
+CBN_FUNCTION inline void add_masked_16(uint64_t set, int32_t value, int32_t *numbers) {
+    const __m512i v = _mm512_set1_epi32(value);
+    for (int j = 0; j < 64; j += 16) {
+        const __m512i n = _mm512_loadu_si512(numbers + j);
+        _mm512_storeu_si512(numbers + j, _mm512_mask_add_epi32(n, (__mmask16)(set >> j), n, v));
+    }
+}
+
+/* Four numbers below 2^29 in size fit 32 bits; further sums are in 64. */
+CBN_FUNCTION inline int64_t sum_masked_16(uint64_t set, const int32_t *numbers) {
+    __m512i sum = _mm512_setzero_si512();
+    for (int j = 0; j < 64; j += 16)
+        sum = _mm512_mask_add_epi32(sum, (__mmask16)(set >> j), sum, _mm512_loadu_si512(numbers + j));
+    const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
+    return _mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1))));
+}
+#define CBN_SUBTRACT(a, b) _mm512_sub_epi64(a, b)
+#define CBN_BIT_MASK(p, bit) ((uint64_t)_mm512_test_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(1 << (bit)))))
+#define CBN_ADD_MASKED(set, value, numbers) add_masked_16(set, value, numbers)
+#define CBN_SUM_MASKED(set, numbers) sum_masked_16(set, numbers)
+#include "boost_template.h"
+
 /* Tables of up to 32 doubles live in four registers; permutations look eight values up at once. */
 typedef struct {
     __m512d part[4];

@@ -66,6 +66,19 @@ typedef struct {
     uint64_t *fire;         /* [1 << bits]: kernels above 0; for transitions of one chunk, else NULL */
 } cbn_window_plan;
 
+/*
+ * Gradients of boosted trees (Newton boosting): kept in units of 1 / CBN_GRADIENT_ONE for leaf values, and rounded
+ * stochastically to a few levels for the choice of splits. A gradient is a signed number of CBN_GRADIENT_BITS bits from
+ * -CBN_GRADIENT_LEVELS to CBN_GRADIENT_LEVELS, a Hessian (at most 1/4) an unsigned one; one plane a bit, the gradient's
+ * first, lowest bits first.
+ */
+#define CBN_GRADIENT_ONE 16777216
+#define CBN_GRADIENT_BITS 3
+#define CBN_HESSIAN_BITS 2
+#define CBN_GRADIENT_LEVELS ((1 << (CBN_GRADIENT_BITS - 1)) - 1)
+#define CBN_HESSIAN_LEVELS ((1 << CBN_HESSIAN_BITS) - 1)
+#define CBN_GRADIENT_PLANES (CBN_GRADIENT_BITS + CBN_HESSIAN_BITS)
+
 typedef struct {
     const char *name;
     /* Transposes a 64 x 64 bit matrix in place. */
@@ -82,6 +95,27 @@ typedef struct {
     /* counts[c] = {images of `members`, images of `members_on`} in which plane candidate[c] is 1; fewer than 2^32 images. */
     void (*count_candidates)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                              const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
+    /* odds[i] = log-odds of the node in the 64 images of a word; state(v) of earlier nodes is word column[v * stride]. */
+    void (*log_odds)(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride, int32_t odds[64]);
+    /* p1[i]: probability of 1 from log-odds; values[i]: of the given kind, for the states in the bits of `state`. */
+    void (*odds_probability)(const int32_t odds[64], double p1[64]);
+    void (*odds_values)(const int32_t odds[64], uint64_t state, int kind, double values[64]);
+    /* Gradients and Hessians of a node's images at their log-odds, and planes [CBN_GRADIENT_PLANES][n_words] of both
+     * after rounding, 0 outside of `members`. odds, gradient, hessian: 64 n_words numbers. */
+    void (*gradients)(const int32_t *odds, const uint64_t *target, const uint64_t *members, int64_t n_words,
+                      uint64_t seed, uint32_t node, uint32_t round, int32_t *gradient, int32_t *hessian,
+                      uint64_t *planes);
+    /* gradient[c], hessian[c]: sums of the rounded ones in `set` (planes as above) over the images with candidate[c]. */
+    void (*count_gradients)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
+                            const uint64_t *set, int32_t *gradient, int32_t *hessian);
+    /* score[c] = sum over both sides of a split of g^2 / (h + l2); -1 where a side's h is below min_hessian. */
+    void (*split_scores)(const int32_t *gradient, const int32_t *hessian, int64_t n, const int64_t total[2], double l2,
+                         double min_hessian, double *score);
+    /* sums: of gradient and hessian over the images of a set. */
+    void (*leaf_sums)(const uint64_t *set, int64_t n_words, const int32_t *gradient, const int32_t *hessian,
+                      int64_t sums[2]);
+    /* odds[i] += value for the images of a set. */
+    void (*add_leaf)(const uint64_t *set, int64_t n_words, int32_t value, int32_t *odds);
     /* The layer above for one image: fired[y * width + x] bit k = kernel k. rows: the image, image_words words. */
     void (*transition_image)(const cbn_window_plan *plan, const uint64_t *rows, uint64_t *fired);
     /* Adds the kernel gradient of up to 64 images at position (y, x) of the layer above to a histogram by window state
@@ -102,6 +136,14 @@ typedef struct {
         .pack_word = pack_word,                                                                                        \
         .count_subsets = count_subsets,                                                                                \
         .count_candidates = count_candidates,                                                                          \
+        .log_odds = log_odds,                                                                                          \
+        .odds_probability = odds_probability,                                                                          \
+        .odds_values = odds_values,                                                                                    \
+        .gradients = gradients,                                                                                        \
+        .count_gradients = count_gradients,                                                                            \
+        .split_scores = split_scores,                                                                                  \
+        .leaf_sums = leaf_sums,                                                                                        \
+        .add_leaf = add_leaf,                                                                                          \
         .score_block = score_block,                                                                                    \
         .transition_image = transition_image,                                                                          \
         .gradient_position = gradient_position,                                                                        \
