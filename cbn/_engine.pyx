@@ -514,6 +514,61 @@ def boosted_score_nodes(Boosted boosted, const uint64_t[:, ::1] planes, int64_t 
     check(status)
 
 
+def boosted_sample(Boosted boosted, uint64_t seed, clamped, uint8_t[:, ::1] states, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef const uint8_t[::1] clamped_view
+    cdef const uint8_t *clamped_data = NULL
+    expect("nodes of states", states.shape[1], boosted.n_nodes)
+    if clamped is not None:
+        clamped_view = clamped
+        expect("clamped", clamped_view.shape[0], boosted.n_nodes)
+        clamped_data = &clamped_view[0]
+    check(cbn_boosted_sample_workspace_size(&boosted.c, states.shape[0], &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_boosted_sample(&boosted.c, seed, states.shape[0], clamped_data, &states[0, 0], &workspace[0],
+                                    n_bytes, num_threads)
+    check(status)
+
+
+cdef uint8_t[::1] inpaint_workspace(int64_t n_nodes, const uint8_t[::1] known, uint8_t[:, ::1] states,
+                                    double[::1] weight, int num_threads):
+    """Checks what both particle filters take; their scratch memory."""
+    cdef int64_t n_bytes
+    expect("known", known.shape[0], n_nodes)
+    expect("nodes of states", states.shape[1], n_nodes)
+    expect("weight", weight.shape[0], states.shape[0])
+    check(cbn_inpaint_workspace_size(n_nodes, states.shape[0], num_threads, &n_bytes))
+    return bytearray(n_bytes)
+
+
+def boosted_inpaint(Boosted boosted, uint64_t seed, const uint8_t[::1] known, uint8_t[:, ::1] states,
+                    double[::1] weight, int num_threads=1):
+    cdef int status
+    cdef double log_marginal
+    cdef uint8_t[::1] workspace = inpaint_workspace(boosted.n_nodes, known, states, weight, num_threads)
+    with nogil:
+        status = cbn_boosted_inpaint(&boosted.c, seed, states.shape[0], &known[0], &states[0, 0], &weight[0],
+                                     &log_marginal, &workspace[0], workspace.shape[0], num_threads)
+    check(status)
+    return log_marginal
+
+
+def tree_inpaint(Trees trees, const double[:, ::1] probability, uint64_t seed, const uint8_t[::1] known,
+                 uint8_t[:, ::1] states, double[::1] weight, int num_threads=1):
+    cdef int status
+    cdef double log_marginal
+    expect("vertices of probability", probability.shape[0], trees.n_vertices)
+    expect("states of probability", probability.shape[1], 2)
+    cdef uint8_t[::1] workspace = inpaint_workspace(trees.n_nodes, known, states, weight, num_threads)
+    with nogil:
+        status = cbn_tree_inpaint(&trees.c, &probability[0, 0], seed, states.shape[0], &known[0], &states[0, 0],
+                                  &weight[0], &log_marginal, &workspace[0], workspace.shape[0], num_threads)
+    check(status)
+    return log_marginal
+
+
 def score_images(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
                  double[::1] scores, int num_threads=1):
     cdef int status

@@ -215,17 +215,20 @@ static int32_t grow_node(booster *b, int64_t node, int64_t n_usable, int32_t *ba
     b->n_drawn = p->n_candidates < n_usable ? p->n_candidates : n_usable;
     if (b->n_drawn == 0) return 0;
     const int32_t capacity = 2 * p->max_leaves - 1;
-    for (int32_t round = 0; round < p->rounds; round++) {
+    int32_t n_trees = 0, barren = 0;
+    for (int32_t round = 0; round < p->rounds && barren < CBN_BARREN_ROUNDS; round++) {
         memcpy(images, b->members, sizeof *images * (size_t)b->n_words);
         b->kernels->gradients(b->odds, target, b->members, b->n_words, p->seed, (uint32_t)node, (uint32_t)round,
                               b->gradient, b->hessian, images + b->n_words);
         draw_candidates(b, n_usable, node, round);
         const int32_t n_leaves = grow_tree(b);
-        if (n_leaves == 1) return round;
-        n_vertices[round] = 2 * n_leaves - 1;
-        finish_tree(b, n_leaves, split + (int64_t)round * capacity, value + (int64_t)round * capacity);
+        barren = n_leaves == 1 ? barren + 1 : 0;
+        if (barren) continue; /* other candidates may do better */
+        n_vertices[n_trees] = 2 * n_leaves - 1;
+        finish_tree(b, n_leaves, split + (int64_t)n_trees * capacity, value + (int64_t)n_trees * capacity);
+        n_trees++;
     }
-    return p->rounds;
+    return n_trees;
 }
 
 static int check_boosting(const cbn_boosting *p) {

@@ -55,6 +55,7 @@ enum {
     CBN_E_SITE = -9,        /* a site index is not a node of the layer */
     CBN_E_TRANSITION = -10, /* a transition leaves no position, or has too many or too large kernels */
     CBN_E_TREE = -11,       /* trees whose vertices are not in order, or that split on a node that is not earlier */
+    CBN_E_IMPOSSIBLE = -12, /* known states to which the model gives probability 0 */
 };
 
 #define CBN_MAX_PARENTS 16
@@ -314,9 +315,11 @@ typedef struct {
  * (CBN_E_TREE otherwise). O(vertices). */
 int cbn_boosted_check(const cbn_boosted *boosted);
 
+#define CBN_BARREN_ROUNDS 5
+
 /* How trees are grown. Gradients and Hessians are those of the log-likelihood by the log-odds. */
 typedef struct {
-    int32_t rounds;       /* most trees of a node, 0 .. CBN_MAX_ROUNDS */
+    int32_t rounds;       /* in which a node may get a tree, 0 .. CBN_MAX_ROUNDS */
     int32_t max_leaves;   /* of a tree, 2 .. CBN_MAX_BOOSTED_LEAVES */
     int32_t n_candidates; /* drawn for each tree from those of the node, 1 or more */
     double rate;          /* step length: a leaf's Newton step times this, 0 < rate <= 1 */
@@ -331,7 +334,7 @@ typedef struct {
  * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of splits
  * are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so
  * popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the candidate drawn first win.
- * A node gets no further trees after a round in which no split pays. Images in which the required node is 0 take no
+ * A round in which no split pays gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which the required node is 0 take no
  * part. Random numbers are functions of (seed, purpose, node, round, image): the same trees whatever range they are grown
  * in.
  *
@@ -356,6 +359,32 @@ int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes,
 /* The same without the sum: contributions (n_images, nodes). */
 int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind,
                             double *contributions, int num_threads);
+
+int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes);
+/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. states (n_chains, nodes), in and out; clamped
+ * (nodes) or NULL. */
+int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped,
+                       uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads);
+/*
+ * Inpainting by sequential Monte Carlo, a particle filter over the raster pass (Gordon, Salmond, Smith 1993; Doucet,
+ * Johansen 2009): missing nodes are drawn from their CPD, a known node multiplies a particle's weight by the probability
+ * of its state. When the effective sample size 1 / sum w^2 falls below half of the particles, they are drawn anew by
+ * systematic resampling. As n_particles grows, the weighted particles become the posterior of the missing nodes given the
+ * known ones, whether these come earlier or later.
+ *
+ * states (n_particles, nodes), in and out: nodes with known[v] != 0 keep the state of the first particle, which is what
+ * all particles get. weight (n_particles): sums to 1. log_marginal: log of an unbiased estimate of the product over the
+ * known nodes of p(state | known nodes before), the probability of the known nodes. CBN_E_IMPOSSIBLE when every particle
+ * has weight 0: a required node is known to be 0 and its dependent to be 1. n_particles < 2^32.
+ */
+int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes);
+int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known,
+                        uint8_t *states, double *weight, double *log_marginal, void *workspace,
+                        int64_t workspace_bytes, int num_threads);
+/* The same for trees: probability (vertices, 2) as cbn_tree_probability makes it. */
+int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles,
+                     const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
+                     int64_t workspace_bytes, int num_threads);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 

@@ -70,9 +70,24 @@ CBN_FUNCTION inline double probability_of(int32_t odds, double *e) {
     return (x < 0.0 ? *e : 1.0) / (1.0 + *e);
 }
 
-CBN_FUNCTION void odds_probability(const int32_t odds[64], double p1[64]) {
-    double e;
-    for (int i = 0; i < 64; i++) p1[i] = probability_of(odds[i], &e);
+CBN_FUNCTION void odds_probability(const int32_t odds[64], double p[2][64]) {
+    for (int i = 0; i < 64; i++) {
+        double e;
+        p[1][i] = probability_of(odds[i], &e);
+        p[0][i] = probability_of(-odds[i], &e);
+    }
+}
+
+CBN_FUNCTION uint64_t draw_word(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step) {
+    double u[64];
+    for (uint32_t i = 0; i < 64; i++) { /* as cbn_uniform */
+        uint32_t c0 = (uint32_t)(step >> 1), c1 = (uint32_t)(step >> 33), c2 = first_chain + i, c3 = CBN_RANDOM_ANCESTRAL;
+        cbn_philox_block(&c0, &c1, &c2, &c3, (uint32_t)seed, (uint32_t)(seed >> 32));
+        u[i] = step & 1 ? cbn_to_unit(c2, c3) : cbn_to_unit(c0, c1);
+    }
+    uint64_t drawn = 0;
+    for (int i = 0; i < 64; i++) drawn |= (uint64_t)(u[i] < p1[i]) << i;
+    return drawn;
 }
 
 CBN_FUNCTION void odds_values(const int32_t odds[64], uint64_t state, int kind, double values[64]) {
@@ -98,19 +113,23 @@ CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uin
         cbn_philox_block(&c0, &c1, &c2, &c3, (uint32_t)seed, (uint32_t)(seed >> 32));
         random[0][b] = c0, random[1][b] = c1, random[2][b] = c2, random[3][b] = c3;
     }
+    /* image i: word i / 16 of block i % 16; loops are cut by the width of their types so that they vectorize */
+    const uint32_t *noise = random[0];
+    int32_t on[64]; /* 0 or all ones */
     uint8_t code[64];
-    const uint32_t *noise = random[0]; /* image i: word i / 16 of block i % 16, so that both loops vectorize */
+    for (int i = 0; i < 64; i++) on[i] = -(int32_t)(target >> i & 1);
     for (int i = 0; i < 64; i++) {
         double e;
-        const double p = probability_of(odds[i], &e), curve = e / ((1.0 + e) * (1.0 + e));
-        const int32_t on = -(int32_t)(target >> i & 1); /* 0 or all ones */
-        const double g = on ? 1.0 - p : p;
-        const int32_t size = (int32_t)(g * CBN_GRADIENT_ONE + 0.5), h = (int32_t)(curve * CBN_GRADIENT_ONE + 0.5);
-        gradient[i] = on ? size : -size;
-        hessian[i] = h;
+        const double p = probability_of(odds[i], &e), scale = CBN_GRADIENT_ONE;
+        gradient[i] = (int32_t)(p * scale + 0.5);
+        hessian[i] = (int32_t)(e / ((1.0 + e) * (1.0 + e)) * scale + 0.5);
+    }
+    for (int i = 0; i < 64; i++) {
+        const int32_t size = on[i] ? CBN_GRADIENT_ONE - gradient[i] : gradient[i];
         const int32_t level = (size * CBN_GRADIENT_LEVELS + (int32_t)(noise[i] >> 16 << 8)) >> 24;
-        const int32_t curved = (h * (4 * CBN_HESSIAN_LEVELS) + (int32_t)((noise[i] & 0xffff) << 8)) >> 24;
-        code[i] = (uint8_t)(((on ? level : -level) & (2 * CBN_GRADIENT_LEVELS + 1)) | curved << CBN_GRADIENT_BITS);
+        const int32_t curved = (hessian[i] * (4 * CBN_HESSIAN_LEVELS) + (int32_t)((noise[i] & 0xffff) << 8)) >> 24;
+        gradient[i] = on[i] ? size : -size;
+        code[i] = (uint8_t)(((on[i] ? level : -level) & (2 * CBN_GRADIENT_LEVELS + 1)) | curved << CBN_GRADIENT_BITS);
     }
     for (int k = 0; k < CBN_GRADIENT_PLANES; k++) planes[k * n_words] = CBN_BIT_MASK(code, k) & members;
 }
@@ -159,7 +178,9 @@ CBN_FUNCTION void split_scores(const int32_t *gradient, const int32_t *hessian, 
     const double all_g = (double)total[0], all_h = (double)total[1];
     for (int64_t c = 0; c < n; c++) {
         const double g1 = (double)gradient[c], h1 = (double)hessian[c], g0 = all_g - g1, h0 = all_h - h1;
-        const double a = h0 + l2, b = h1 + l2, both = (g0 * g0 * b + g1 * g1 * a) / (a * b);
-        score[c] = (h0 < h1 ? h0 : h1) < min_hessian ? -1.0 : both;
+        const double a = h0 + l2, b = h1 + l2;
+        score[c] = (g0 * g0 * b + g1 * g1 * a) / (a * b); /* not a number where l2 and a side's Hessian are 0 */
     }
+    for (int64_t c = 0; c < n; c++) /* apart: a condition on a division keeps it from being vectorized */
+        if ((double)hessian[c] < min_hessian || all_h - (double)hessian[c] < min_hessian) score[c] = -1.0;
 }

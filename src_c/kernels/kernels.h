@@ -73,8 +73,8 @@ typedef struct {
  * first, lowest bits first.
  */
 #define CBN_GRADIENT_ONE 16777216
-#define CBN_GRADIENT_BITS 3
-#define CBN_HESSIAN_BITS 2
+#define CBN_GRADIENT_BITS 4
+#define CBN_HESSIAN_BITS 3
 #define CBN_GRADIENT_LEVELS ((1 << (CBN_GRADIENT_BITS - 1)) - 1)
 #define CBN_HESSIAN_LEVELS ((1 << CBN_HESSIAN_BITS) - 1)
 #define CBN_GRADIENT_PLANES (CBN_GRADIENT_BITS + CBN_HESSIAN_BITS)
@@ -97,9 +97,11 @@ typedef struct {
                              const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
     /* odds[i] = log-odds of the node in the 64 images of a word; state(v) of earlier nodes is word column[v * stride]. */
     void (*log_odds)(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride, int32_t odds[64]);
-    /* p1[i]: probability of 1 from log-odds; values[i]: of the given kind, for the states in the bits of `state`. */
-    void (*odds_probability)(const int32_t odds[64], double p1[64]);
+    /* p[x][i]: probability of state x from log-odds; values[i]: of the given kind, for the states in the bits of `state`. */
+    void (*odds_probability)(const int32_t odds[64], double p[2][64]);
     void (*odds_values)(const int32_t odds[64], uint64_t state, int kind, double values[64]);
+    /* Bit i: 1 with probability p1[i], by the uniform of a step of the ancestral stream of chain first_chain + i. */
+    uint64_t (*draw_word)(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step);
     /* Gradients and Hessians of a node's images at their log-odds, and planes [CBN_GRADIENT_PLANES][n_words] of both
      * after rounding, 0 outside of `members`. odds, gradient, hessian: 64 n_words numbers. */
     void (*gradients)(const int32_t *odds, const uint64_t *target, const uint64_t *members, int64_t n_words,
@@ -139,6 +141,7 @@ typedef struct {
         .log_odds = log_odds,                                                                                          \
         .odds_probability = odds_probability,                                                                          \
         .odds_values = odds_values,                                                                                    \
+        .draw_word = draw_word,                                                                                        \
         .gradients = gradients,                                                                                        \
         .count_gradients = count_gradients,                                                                            \
         .split_scores = split_scores,                                                                                  \
