@@ -7,9 +7,12 @@ One file per C file of ``src_c``. Every function fills the arrays that its calle
 
 from .ancestral import sample_ancestral
 from .bitplane import pack_planes, plane_words, unpack_planes
+from .boosted import boosted_grow, boosted_log_odds, boosted_score_images, boosted_score_nodes
 from .counts import count, counts_add, counts_check
 from .gibbs import sample_gibbs
 from .gradient import kernel_gradient, state_gradient
+from .particles import boosted_inpaint, boosted_sample, tree_inpaint
+from .random import RESAMPLE as RANDOM_RESAMPLE
 from .random import philox, uniform
 from .score import score_images, score_nodes
 from .structure import bic, relation_gains
@@ -17,7 +20,8 @@ from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, 
 from .transition import transition_forward
 
 __all__ = [
-    "LOG_PROBABILITY", "NORMALIZED", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "count", "counts_add", "counts_check",
+    "LOG_PROBABILITY", "NORMALIZED", "RANDOM_RESAMPLE", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "boosted_grow", "boosted_inpaint", "boosted_log_odds",
+    "boosted_sample", "boosted_score_images", "boosted_score_nodes", "count", "counts_add", "counts_check",
     "kernel_gradient", "pack_planes", "philox", "plane_words", "probability_table", "relation_gains", "sample_ancestral", "sample_gibbs", "score_images",
-    "score_nodes", "state_gradient", "transition_forward", "uniform", "unpack_planes", "value_table",
+    "score_nodes", "state_gradient", "transition_forward", "tree_inpaint", "uniform", "unpack_planes", "value_table",
 ]  # fmt: skip
