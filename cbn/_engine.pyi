@@ -6,13 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from . import architecture
+from . import architecture, boosted, trees
 
 LOG_PROBABILITY: int
 SURPRISE: int
 VARIANCE: int
 NORMALIZED: int
 RANDOM_START: int
+RANDOM_RESAMPLE: int
+LOG_ODDS_ONE: int
+MAX_ROUNDS: int
+MAX_BOOSTED_LEAVES: int
 STD_FLOOR: float
 
 class Layer:
@@ -85,6 +89,71 @@ def value_table(
     values: NDArray[np.float64],
     num_threads: int = 1,
 ) -> None: ...
+class Boosted:
+    n_nodes: int
+    def __init__(self, boosted: boosted.BoostedLayer) -> None: ...
+
+def boosted_grow(
+    shape: tuple[int, int, int],
+    planes: NDArray[np.uint64],
+    n_images: int,
+    candidate_begin: NDArray[np.int64],
+    max_candidates: int,
+    candidate: NDArray[np.int32],
+    required: NDArray[np.int32] | None,
+    boosting: boosted.Boosting,
+    seed: int,
+    first_node: int,
+    base: NDArray[np.int32],
+    n_trees: NDArray[np.int32],
+    n_vertices: NDArray[np.int32],
+    split: NDArray[np.int32],
+    value: NDArray[np.int32],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_log_odds(
+    boosted: Boosted, planes: NDArray[np.uint64], n_images: int, odds: NDArray[np.int32], num_threads: int = 1
+) -> None: ...
+def boosted_score_images(
+    boosted: Boosted,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    kind: int,
+    scores: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_score_nodes(
+    boosted: Boosted,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    kind: int,
+    contributions: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_sample(
+    boosted: Boosted,
+    seed: int,
+    clamped: NDArray[np.uint8] | None,
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_inpaint(
+    boosted: Boosted,
+    seed: int,
+    known: NDArray[np.uint8],
+    states: NDArray[np.uint8],
+    weight: NDArray[np.float64],
+    num_threads: int = 1,
+) -> float: ...
+def tree_inpaint(
+    trees: Trees,
+    probability: NDArray[np.float64],
+    seed: int,
+    known: NDArray[np.uint8],
+    states: NDArray[np.uint8],
+    weight: NDArray[np.float64],
+    num_threads: int = 1,
+) -> float: ...
 def score_images(
     layer: Layer,
     planes: NDArray[np.uint64],
