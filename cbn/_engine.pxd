@@ -33,6 +33,7 @@ cdef extern from "cbn.h" nogil:
         const int32_t *split
         const int32_t *child
         const int32_t *required
+
     const char *cbn_strerror(int status)
     const char *cbn_version()
     const char *cbn_instruction_set()
@@ -57,10 +58,12 @@ cdef extern from "cbn.h" nogil:
     int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability, int num_threads)
     int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out, double *values, int num_threads)
     int cbn_trees_check(const cbn_trees *trees)
-    int cbn_tree_grow_workspace_size(int64_t n_images, int64_t max_candidates, int max_leaves, int num_threads, int64_t *bytes)
+    int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images, const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes)
     int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty, int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes)
     int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images)
+    int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic)
     int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double pseudocount, double shrinkage, double *probability, int num_threads)
     int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount, double shrinkage, int kind, int leave_one_out, double *values, int num_threads)
     int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
@@ -72,3 +75,6 @@ cdef extern from "cbn.h" nogil:
     int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes)
     int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes)
+    int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)

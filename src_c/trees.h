@@ -25,12 +25,4 @@ static inline int64_t cbn_required_node(const cbn_trees *trees, int64_t node) {
     return trees->required ? trees->required[node] : -1;
 }
 
-/* Leaf that an image reaches; state(v) of earlier nodes is bit `bit` of word state[v * stride]. Counted from the root. */
-static inline int32_t cbn_leaf_of(const int32_t *split, const int32_t *child, const uint64_t *state, int64_t stride,
-                                  int bit) {
-    int32_t t = 0;
-    while (split[t] >= 0) t = child[t] + (int32_t)(state[split[t] * stride] >> bit & 1);
-    return t;
-}
-
 #endif
