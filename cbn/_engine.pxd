@@ -12,6 +12,7 @@ cdef extern from "cbn.h" nogil:
         CBN_VARIANCE
         CBN_NORMALIZED
         CBN_RANDOM_START
+        CBN_MAX_LEAVES
     const double CBN_STD_FLOOR
 
     ctypedef struct cbn_layer:

@@ -236,6 +236,7 @@ typedef struct {
 /* CBN_OK when the trees are sound: numbered as said, splits earlier than the node. O(vertices). */
 int cbn_trees_check(const cbn_trees *trees);
 
+/* Most leaves of a tree. */
 #define CBN_MAX_LEAVES 4096
 
 /*
@@ -278,7 +279,7 @@ int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double p
                          double *probability, int num_threads);
 /* values (vertices, 2) of the given kind, of use at leaves; probability: what cbn_tree_probability makes of the same
  * arguments. leave_one_out as for tables: the image is taken out of the counts of every vertex on its way, the splits
- * stay. */
+ * stay; CBN_NORMALIZED compares with the other leaves as they are, which its absence would change a little. */
 int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount,
                     double shrinkage, int kind, int leave_one_out, double *values, int num_threads);
 

@@ -15,7 +15,7 @@ static int check_arguments(const cbn_trees *trees, const uint64_t *planes, int64
     return cbn_multiply(n_images, cbn_tree_nodes(trees), &entries);
 }
 
-static int64_t blocks_of(int64_t n_words) { return n_words / CBN_SCORE_WORDS + (n_words % CBN_SCORE_WORDS != 0); }
+static inline int64_t blocks_of(int64_t n_words) { return n_words / CBN_SCORE_WORDS + (n_words % CBN_SCORE_WORDS != 0); }
 
 /* sums (CBN_SCORE_BLOCK) of the images of a block; contributions (n_images, nodes) of all images, or NULL. */
 static void score_block_of_images(const cbn_kernels *kernels, const cbn_trees *trees, const uint64_t *planes,
