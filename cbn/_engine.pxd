@@ -16,6 +16,7 @@ cdef extern from "cbn.h" nogil:
         CBN_LOG_ODDS_ONE
         CBN_MAX_ROUNDS
         CBN_MAX_BOOSTED_LEAVES
+        CBN_MAX_LEAVES
     const double CBN_STD_FLOOR
 
     ctypedef struct cbn_layer:
@@ -75,16 +76,18 @@ cdef extern from "cbn.h" nogil:
     int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability, int num_threads)
     int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out, double *values, int num_threads)
     int cbn_trees_check(const cbn_trees *trees)
-    int cbn_tree_grow_workspace_size(int64_t n_images, int64_t max_candidates, int max_leaves, int num_threads, int64_t *bytes)
+    int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images, const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes)
     int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty, int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes)
     int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images)
+    int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic)
     int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double pseudocount, double shrinkage, double *probability, int num_threads)
     int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount, double shrinkage, int kind, int leave_one_out, double *values, int num_threads)
     int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
     int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
     int cbn_boosted_check(const cbn_boosted *boosted)
-    int cbn_boosted_grow_workspace_size(const cbn_boosting *boosting, int64_t n_images, int64_t grid_nodes, int64_t max_candidates, int num_threads, int64_t *bytes)
+    int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images, const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads, int64_t *bytes)
     int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees, int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int32_t *odds, int num_threads)
     int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind, double *scores, int num_threads)
@@ -101,3 +104,6 @@ cdef extern from "cbn.h" nogil:
     int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes)
     int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes)
+    int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)

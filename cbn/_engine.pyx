@@ -18,6 +18,7 @@ LOG_ODDS_ONE = CBN_LOG_ODDS_ONE
 MAX_ROUNDS = CBN_MAX_ROUNDS
 MAX_BOOSTED_LEAVES = CBN_MAX_BOOSTED_LEAVES
 STD_FLOOR = CBN_STD_FLOOR
+MAX_LEAVES = CBN_MAX_LEAVES
 
 
 cdef int check(int status) except -1:
@@ -279,6 +280,8 @@ cdef class Trees:
         self._begin, self._split, self._child, self._required = trees.arrays()
         self.c.channels, self.c.height, self.c.width = trees.channels, trees.height, trees.width
         self.n_nodes = <int64_t>trees.channels * trees.height * trees.width
+        if trees.channels < 1 or trees.height < 1 or trees.width < 1:
+            raise ValueError(f"channels, height, width: {(trees.channels, trees.height, trees.width)}, at least 1 is needed")
         expect("begin", self._begin.shape[0], self.n_nodes + 1)
         self.n_vertices = self._begin[self.n_nodes]
         expect("split", self._split.shape[0], self.n_vertices)
@@ -298,23 +301,25 @@ cdef int expect_tree_planes(Trees trees, const uint64_t[:, ::1] planes, int64_t 
     return expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
 
 
-def tree_grow(shape, const uint64_t[:, ::1] planes, int64_t n_images, const int64_t[::1] candidate_begin,
-              int64_t max_candidates, const int32_t[::1] candidate, const int32_t[::1] required, double penalty, int max_leaves,
-              int64_t min_leaf, int32_t[::1] n_vertices, int32_t[:, ::1] split, int32_t[:, ::1] child,
+def tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t[:, ::1] planes, int64_t n_images,
+              const int64_t[::1] candidate_begin, const int32_t[::1] candidate, required, double penalty,
+              int max_leaves, int64_t min_leaf, int32_t[::1] n_vertices, int32_t[:, ::1] split, int32_t[:, ::1] child,
               int64_t[:, :, ::1] counts, int num_threads=1):
     cdef int status
-    cdef int32_t channels, height, width
     cdef int64_t n_bytes, n_nodes, capacity = 2 * <int64_t>max_leaves - 1
-    channels, height, width = shape
+    cdef const int32_t[::1] required_view
+    cdef const int32_t *required_data = NULL
+    if n_images < 1 or channels < 1 or height < 1 or width < 1:
+        raise ValueError(f"n_images, channels, height, width: {(n_images, channels, height, width)}, at least 1 is needed")
     n_nodes = <int64_t>channels * height * width
-    if n_images < 1 or n_nodes < 1:
-        raise ValueError(f"n_images, shape: {n_images}, {shape}; at least 1 is needed")
     expect("planes", planes.shape[0], n_nodes)
     expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
     expect("candidate_begin", candidate_begin.shape[0], n_nodes + 1)
     expect("candidate", candidate.shape[0], candidate_begin[n_nodes])
     if required is not None:
-        expect("required", required.shape[0], n_nodes)
+        required_view = required
+        expect("required", required_view.shape[0], n_nodes)
+        required_data = &required_view[0]
     expect("n_vertices", n_vertices.shape[0], n_nodes)
     expect("nodes of split", split.shape[0], n_nodes)
     expect("vertices of split", split.shape[1], capacity)
@@ -323,10 +328,10 @@ def tree_grow(shape, const uint64_t[:, ::1] planes, int64_t n_images, const int6
     expect("nodes of counts", counts.shape[0], n_nodes)
     expect("vertices of counts", counts.shape[1], capacity)
     expect("states of counts", counts.shape[2], 2)
-    check(cbn_tree_grow_workspace_size(n_images, max_candidates, max_leaves, num_threads, &n_bytes))
+    check(cbn_tree_grow_workspace_size(channels, height, width, n_images, &candidate_begin[0], max_leaves, num_threads,
+                                       &n_bytes))
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     cdef const int32_t *candidate_data = &candidate[0] if candidate.shape[0] else NULL
-    cdef const int32_t *required_data = &required[0] if required is not None else NULL
     with nogil:
         status = cbn_tree_grow(channels, height, width, &planes[0, 0], n_images, &candidate_begin[0], candidate_data,
                                required_data, penalty, max_leaves, min_leaf, &n_vertices[0], &split[0, 0],
@@ -334,13 +339,17 @@ def tree_grow(shape, const uint64_t[:, ::1] planes, int64_t n_images, const int6
     check(status)
 
 
+cdef int expect_tree_counts(Trees trees, const int64_t[:, ::1] counts) except -1:
+    expect("vertices of counts", counts.shape[0], trees.n_vertices)
+    return expect("states of counts", counts.shape[1], 2)
+
+
 def tree_count(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, int64_t[:, ::1] counts,
                int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
     expect_tree_planes(trees, planes, n_images)
-    expect("vertices of counts", counts.shape[0], trees.n_vertices)
-    expect("states of counts", counts.shape[1], 2)
+    expect_tree_counts(trees, counts)
     check(cbn_tree_count_workspace_size(&trees.c, n_images, num_threads, &n_bytes))
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
@@ -348,11 +357,29 @@ def tree_count(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, int
     check(status)
 
 
+def tree_counts_check(Trees trees, const int64_t[:, ::1] counts, int64_t n_images):
+    cdef int status
+    expect_tree_counts(trees, counts)
+    with nogil:
+        status = cbn_tree_counts_check(&trees.c, &counts[0, 0], n_images)
+    check(status)
+
+
+def tree_bic(Trees trees, const int64_t[:, ::1] counts):
+    cdef int status
+    cdef double log_likelihood, value
+    cdef int64_t n_parameters
+    expect_tree_counts(trees, counts)
+    with nogil:
+        status = cbn_tree_bic(&trees.c, &counts[0, 0], &log_likelihood, &n_parameters, &value)
+    check(status)
+    return log_likelihood, n_parameters, value
+
+
 def tree_probability(Trees trees, const int64_t[:, ::1] counts, double pseudocount, double shrinkage,
                      double[:, ::1] probability, int num_threads=1):
     cdef int status
-    expect("vertices of counts", counts.shape[0], trees.n_vertices)
-    expect("states of counts", counts.shape[1], 2)
+    expect_tree_counts(trees, counts)
     expect("vertices of probability", probability.shape[0], trees.n_vertices)
     expect("states of probability", probability.shape[1], 2)
     with nogil:
@@ -363,8 +390,7 @@ def tree_probability(Trees trees, const int64_t[:, ::1] counts, double pseudocou
 def tree_values(Trees trees, const int64_t[:, ::1] counts, const double[:, ::1] probability, double pseudocount,
                 double shrinkage, int kind, bint leave_one_out, double[:, ::1] values, int num_threads=1):
     cdef int status
-    expect("vertices of counts", counts.shape[0], trees.n_vertices)
-    expect("states of counts", counts.shape[1], 2)
+    expect_tree_counts(trees, counts)
     expect("vertices of probability", probability.shape[0], trees.n_vertices)
     expect("states of probability", probability.shape[1], 2)
     expect("vertices of values", values.shape[0], trees.n_vertices)
@@ -438,27 +464,31 @@ cdef int expect_boosted_planes(Boosted boosted, const uint64_t[:, ::1] planes, i
     return expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
 
 
-def boosted_grow(shape, const uint64_t[:, ::1] planes, int64_t n_images, const int64_t[::1] candidate_begin,
-                 int64_t max_candidates, const int32_t[::1] candidate, const int32_t[::1] required, boosting, uint64_t seed,
+def boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t[:, ::1] planes, int64_t n_images,
+                 const int64_t[::1] candidate_begin, const int32_t[::1] candidate, required, boosting, uint64_t seed,
                  int64_t first_node, int32_t[::1] base, int32_t[::1] n_trees, int32_t[:, ::1] n_vertices,
                  int32_t[:, :, ::1] split, int32_t[:, :, ::1] value, int num_threads=1):
     cdef int status
     cdef cbn_boosting how
-    cdef int32_t channels, height, width
     cdef int64_t n_bytes, grid_nodes, n_nodes = base.shape[0]
-    channels, height, width = shape
+    cdef const int32_t[::1] required_view
+    cdef const int32_t *required_data = NULL
     grid_nodes = <int64_t>channels * height * width
     how.rounds, how.max_leaves, how.n_candidates = boosting.rounds, boosting.max_leaves, boosting.n_candidates
     how.rate, how.l2, how.min_gain = boosting.rate, boosting.l2, boosting.min_gain
     how.min_hessian, how.pseudocount, how.seed = boosting.min_hessian, boosting.pseudocount, seed
-    if n_images < 1 or grid_nodes < 1 or n_nodes < 1:
-        raise ValueError(f"n_images, shape, base: {n_images}, {shape}, {n_nodes}; at least 1 is needed")
+    if n_images < 1 or channels < 1 or height < 1 or width < 1:
+        raise ValueError(f"n_images, channels, height, width: {(n_images, channels, height, width)}, at least 1 is needed")
+    if n_nodes < 1:
+        raise ValueError("base: empty")
     expect("planes", planes.shape[0], grid_nodes)
     expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
     expect("candidate_begin", candidate_begin.shape[0], grid_nodes + 1)
     expect("candidate", candidate.shape[0], candidate_begin[grid_nodes])
     if required is not None:
-        expect("required", required.shape[0], grid_nodes)
+        required_view = required
+        expect("required", required_view.shape[0], grid_nodes)
+        required_data = &required_view[0]
     expect("n_trees", n_trees.shape[0], n_nodes)
     expect("nodes of n_vertices", n_vertices.shape[0], n_nodes)
     expect("rounds of n_vertices", n_vertices.shape[1], how.rounds)
@@ -468,10 +498,10 @@ def boosted_grow(shape, const uint64_t[:, ::1] planes, int64_t n_images, const i
     expect("nodes of value", value.shape[0], n_nodes)
     expect("rounds of value", value.shape[1], how.rounds)
     expect("vertices of value", value.shape[2], 2 * <int64_t>how.max_leaves - 1)
-    check(cbn_boosted_grow_workspace_size(&how, n_images, grid_nodes, max_candidates, num_threads, &n_bytes))
+    check(cbn_boosted_grow_workspace_size(channels, height, width, n_images, &candidate_begin[0], &how, num_threads,
+                                          &n_bytes))
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     cdef const int32_t *candidate_data = &candidate[0] if candidate.shape[0] else NULL
-    cdef const int32_t *required_data = &required[0] if required is not None else NULL
     cdef int32_t *n_vertices_data = &n_vertices[0, 0] if how.rounds else &n_trees[0]  # never written without rounds
     cdef int32_t *split_data = &split[0, 0, 0] if how.rounds else &n_trees[0]
     cdef int32_t *value_data = &value[0, 0, 0] if how.rounds else &n_trees[0]
@@ -650,4 +680,44 @@ def sample_gibbs(Layer layer, const double[:, ::1] probability, uint64_t seed, u
     with nogil:
         status = cbn_sample_gibbs(&layer.c, &probability[0, 0], seed, first_step, n_steps, &sites[0], sites.shape[0],
                                   states.shape[0], &states[0, 0], &workspace[0], workspace.shape[0], num_threads)
+    check(status)
+
+
+cdef uint8_t[::1] tree_sampler_workspace(Trees trees, const double[:, ::1] probability, uint8_t[:, ::1] states,
+                                         int num_threads):
+    """Checks what both samplers of trees take; their scratch memory."""
+    cdef int64_t n_bytes
+    expect("vertices of probability", probability.shape[0], trees.n_vertices)
+    expect("states of probability", probability.shape[1], 2)
+    expect("nodes of states", states.shape[1], trees.n_nodes)
+    check(cbn_tree_sampler_workspace_size(&trees.c, states.shape[0], num_threads, &n_bytes))
+    return bytearray(n_bytes)
+
+
+def tree_sample_ancestral(Trees trees, const double[:, ::1] probability, uint64_t seed, clamped,
+                          uint8_t[:, ::1] states, int num_threads=1):
+    cdef int status
+    cdef uint8_t[::1] workspace = tree_sampler_workspace(trees, probability, states, num_threads)
+    cdef const uint8_t[::1] clamped_view
+    cdef const uint8_t *clamped_data = NULL
+    if clamped is not None:
+        clamped_view = clamped
+        expect("clamped", clamped_view.shape[0], trees.n_nodes)
+        clamped_data = &clamped_view[0]
+    with nogil:
+        status = cbn_tree_sample_ancestral(&trees.c, &probability[0, 0], seed, states.shape[0], clamped_data,
+                                           &states[0, 0], &workspace[0], workspace.shape[0], num_threads)
+    check(status)
+
+
+def tree_sample_gibbs(Trees trees, const double[:, ::1] probability, uint64_t seed, uint64_t first_step,
+                      int64_t n_steps, const int64_t[::1] sites, uint8_t[:, ::1] states, int num_threads=1):
+    cdef int status
+    cdef uint8_t[::1] workspace = tree_sampler_workspace(trees, probability, states, num_threads)
+    if sites.shape[0] == 0:
+        raise ValueError("sites: empty")
+    with nogil:
+        status = cbn_tree_sample_gibbs(&trees.c, &probability[0, 0], seed, first_step, n_steps, &sites[0],
+                                       sites.shape[0], states.shape[0], &states[0, 0], &workspace[0],
+                                       workspace.shape[0], num_threads)
     check(status)

@@ -135,7 +135,6 @@ def grow(
         For sizes that do not fit, candidates that are not earlier, or a setting outside its range.
     """
     n_nodes, capacity = len(planes), 2 * boosting.max_leaves - 1
-    max_candidates = int(np.diff(candidate_begin).max())
     base, n_trees = (np.empty(n_nodes, np.int32) for _ in range(2))
     sizes, splits, values = [], [], []
     for first in range(0, n_nodes, BATCH_NODES):
@@ -144,7 +143,7 @@ def grow(
         n_vertices = np.empty((n, boosting.rounds), np.int32)
         split, value = (np.empty((n, boosting.rounds, capacity), np.int32) for _ in range(2))
         _engine.boosted_grow(
-            shape, planes, n_images, candidate_begin, max_candidates, candidate, required, boosting, seed, first,
+            *shape, planes, n_images, candidate_begin, candidate, required, boosting, seed, first,
             base[nodes], n_trees[nodes], n_vertices, split, value, num_threads,
         )  # fmt: skip
         grown = np.arange(boosting.rounds) < n_trees[nodes, None]

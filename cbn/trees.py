@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Decision trees as conditional distributions: candidates, growth, and what a grown layer is.
 
-A tree looks further than a table: every earlier node within ``reach`` may decide, and only where that pays (METHOD of
-Friedman & Goldszmidt 1996, "Learning Bayesian networks with local structure").
+A tree looks further than a table: every earlier node within ``reach`` may decide, and only where that pays (Friedman and
+Goldszmidt, "Learning Bayesian networks with local structure", 1996).
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _engine
 
-MAX_LEAVES = 4096  # CBN_MAX_LEAVES
+MAX_LEAVES = _engine.MAX_LEAVES
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,16 +100,49 @@ def candidates(channels, height, width, distance, reach):
 
 
 def grow(shape, planes, n_images, candidate_begin, candidate, required, *, penalty, max_leaves, min_leaf, num_threads):
-    """The trees of all nodes, and their counts: (TreeLayer, ndarray (vertices, 2) int64)."""
+    """Grow the tree of every node of a layer, best leaf first.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Channels, height, width.
+    planes : ndarray, (nodes, words) uint64
+        The states of the nodes in the training images, as bit-planes.
+    n_images : int
+    candidate_begin, candidate : ndarray
+        What `candidates` returns.
+    required : ndarray, (nodes,) int32, or None
+        The node without which a node is never 1 (-1 for none); it becomes the root's split. None: no node has one.
+    penalty : float
+        A split must gain more than ``penalty * log(n_images)`` nats; 0.5 is the BIC's price of a parameter.
+    max_leaves : int
+        At most `MAX_LEAVES`; at least 2 with `required`.
+    min_leaf : int
+        Images that each side of a split must hold.
+    num_threads : int
+
+    Returns
+    -------
+    trees : TreeLayer
+    counts : ndarray, (vertices, 2) int64
+        Images that reach a vertex with the node at 0 and at 1.
+
+    Raises
+    ------
+    ValueError
+        A number is outside its range, or a candidate or required node does not come before its node.
+    """
+    if not 1 <= max_leaves <= MAX_LEAVES:  # sizes the outputs, so that it must be known to be sound before them
+        raise ValueError(f"max_leaves: {max_leaves}, give a number from 1 to {MAX_LEAVES}")
     n_nodes, capacity = len(planes), 2 * max_leaves - 1
     n_vertices = np.empty(n_nodes, np.int32)
     split, child = (np.empty((n_nodes, capacity), np.int32) for _ in range(2))
     counts = np.empty((n_nodes, capacity, 2), np.int64)
     _engine.tree_grow(
-        shape, planes, n_images, candidate_begin, int(np.diff(candidate_begin).max()), candidate, required, penalty, max_leaves,
-        min_leaf, n_vertices, split, child, counts, num_threads,
+        *shape, planes, n_images, candidate_begin, candidate, required, penalty, max_leaves, min_leaf, n_vertices, split,
+        child, counts, num_threads,
     )  # fmt: skip
-    used = np.arange(capacity) < n_vertices[:, None]
     begin = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
+    used = np.arange(begin[-1]) + np.repeat(np.arange(n_nodes) * capacity - begin[:-1], n_vertices)
     required = np.full(n_nodes, -1, np.int32) if required is None else required
-    return TreeLayer(*shape, begin, split[used], required), counts[used]
+    return TreeLayer(*shape, begin, split.ravel()[used], required), counts.reshape(-1, 2)[used]

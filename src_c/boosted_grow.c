@@ -252,19 +252,29 @@ static int thread_words(const cbn_boosting *p, int64_t n_words, int64_t max_cand
     return CBN_OK;
 }
 
-int cbn_boosted_grow_workspace_size(const cbn_boosting *boosting, int64_t n_images, int64_t grid_nodes,
-                                    int64_t max_candidates, int num_threads, int64_t *bytes) {
-    int64_t words, all;
+/* words: of a thread; bytes: of all, with the number of images in which each node is 1. */
+static int sizes_of(int64_t grid_nodes, int64_t n_images, int64_t max_candidates, const cbn_boosting *boosting,
+                    int num_threads, int64_t *words, int64_t *bytes) {
+    int64_t all;
     CBN_TRY(check_boosting(boosting));
-    if (!bytes) return CBN_E_NULL;
-    if (n_images < 1 || n_images > (int64_t)1 << 28 || grid_nodes < 1 || grid_nodes > INT32_MAX || max_candidates < 0)
-        return CBN_E_SIZE;
+    if (n_images < 1 || n_images > (int64_t)1 << 28) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    CBN_TRY(thread_words(boosting, cbn_plane_words(n_images), max_candidates, &words));
-    CBN_TRY(cbn_multiply(words, 8 * (int64_t)num_threads, &all));
+    CBN_TRY(thread_words(boosting, cbn_plane_words(n_images), max_candidates, words));
+    CBN_TRY(cbn_multiply(*words, 8 * (int64_t)num_threads, &all));
     if (all > INT64_MAX / 2) return CBN_E_SIZE;
     *bytes = all + 8 * grid_nodes;
     return CBN_OK;
+}
+
+int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
+                                    const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads,
+                                    int64_t *bytes) {
+    int64_t max_candidates, words;
+    CBN_TRY(cbn_grid_check(channels, height, width));
+    if (!candidate_begin || !bytes) return CBN_E_NULL;
+    const int64_t grid_nodes = (int64_t)channels * height * width;
+    CBN_TRY(cbn_most_candidates(grid_nodes, candidate_begin, &max_candidates));
+    return sizes_of(grid_nodes, n_images, max_candidates, boosting, num_threads, &words, bytes);
 }
 
 /* Cuts a thread's memory. */
@@ -302,12 +312,12 @@ int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint
         return CBN_E_NULL;
     const cbn_trees grid = {channels, height, width, NULL, NULL, NULL, required};
     const int64_t grid_nodes = cbn_tree_nodes(&grid);
-    CBN_TRY(cbn_candidates_check(&grid, candidate_begin, candidate, &max_candidates));
-    CBN_TRY(cbn_boosted_grow_workspace_size(boosting, n_images, grid_nodes, max_candidates, num_threads, &needed));
+    CBN_TRY(cbn_most_candidates(grid_nodes, candidate_begin, &max_candidates));
+    CBN_TRY(cbn_candidates_check(&grid, candidate_begin, candidate));
+    CBN_TRY(sizes_of(grid_nodes, n_images, max_candidates, boosting, num_threads, &words, &needed));
     if (first_node < 0 || n_nodes < 1 || n_nodes > grid_nodes - first_node) return CBN_E_SIZE;
     if (workspace_bytes < needed) return CBN_E_WORKSPACE;
     const int64_t n_words = cbn_plane_words(n_images), capacity = 2 * (int64_t)boosting->max_leaves - 1;
-    CBN_TRY(thread_words(boosting, n_words, max_candidates, &words));
     const cbn_kernels *kernels = cbn_kernels_select();
     int64_t *on = (int64_t *)workspace; /* images in which a node is 1 */
     for (int64_t node = 0; node < grid_nodes; node++) {

@@ -29,10 +29,11 @@ static void tree_conditional(const void *network, int64_t node, const uint64_t *
                              double p[2][64]) {
     const tree_network *own = network;
     const int64_t first = own->trees->begin[node];
+    const int32_t *split = own->trees->split + first, *child = own->trees->child + first;
     for (int i = 0; i < 64; i++) {
-        const int64_t leaf =
-            first + cbn_leaf_of(own->trees->split + first, own->trees->child + first, column, stride, i);
-        for (int x = 0; x < 2; x++) p[x][i] = own->probability[2 * leaf + x];
+        int64_t t = 0;
+        while (split[t] >= 0) t = child[t] + (int64_t)(column[split[t] * stride] >> i & 1);
+        for (int x = 0; x < 2; x++) p[x][i] = own->probability[2 * (first + t) + x];
     }
 }
 

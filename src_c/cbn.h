@@ -237,6 +237,7 @@ typedef struct {
 /* CBN_OK when the trees are sound: numbered as said, splits earlier than the node. O(vertices). */
 int cbn_trees_check(const cbn_trees *trees);
 
+/* Most leaves of a tree. */
 #define CBN_MAX_LEAVES 4096
 
 /*
@@ -246,12 +247,12 @@ int cbn_trees_check(const cbn_trees *trees);
  * leaf that is older and the candidate that comes first win.
  *
  * candidate_begin (nodes + 1), candidate: the nodes that may decide for node v are candidate[candidate_begin[v] ..
- * candidate_begin[v + 1] - 1], all earlier than v. required: as in cbn_trees; its split is made first, without a price.
- * n_vertices (nodes); split, child (nodes, 2 max_leaves - 1) and counts (nodes, 2 max_leaves - 1, 2): the vertices of
+ * candidate_begin[v + 1] - 1], all earlier than v. required: as in cbn_trees; its split is made first, without a price,
+ * whatever its sides hold; it needs max_leaves >= 2. n_vertices (nodes); split, child (nodes, 2 max_leaves - 1) and counts (nodes, 2 max_leaves - 1, 2): the vertices of
  * node v stand at the beginning of its row. n_images < 2^32.
  */
-int cbn_tree_grow_workspace_size(int64_t n_images, int64_t max_candidates, int max_leaves, int num_threads,
-                                 int64_t *bytes);
+int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
+                                 const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes);
 int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
                   const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty,
                   int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child,
@@ -261,6 +262,12 @@ int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_
 int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes);
 int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace,
                    int64_t workspace_bytes, int num_threads);
+/* Checks that counts could come from n_images images: none negative, every root's sum equal to n_images, every inner
+ * vertex the sum of its children, nothing that a required node forbids. CBN_E_COUNTS otherwise. */
+int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images);
+/* The BIC, as cbn_bic: the parameters are the leaves that do not fix the state. */
+int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters,
+                 double *bic);
 
 /*
  * probability (vertices, 2), shrunk towards the root (hierarchical shrinkage, one strength for all vertices):
@@ -273,7 +280,7 @@ int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double p
                          double *probability, int num_threads);
 /* values (vertices, 2) of the given kind, of use at leaves; probability: what cbn_tree_probability makes of the same
  * arguments. leave_one_out as for tables: the image is taken out of the counts of every vertex on its way, the splits
- * stay. */
+ * stay; CBN_NORMALIZED compares with the other leaves as they are, which its absence would change a little. */
 int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount,
                     double shrinkage, int kind, int leave_one_out, double *values, int num_threads);
 
@@ -342,8 +349,9 @@ typedef struct {
  * n_vertices (n_nodes, rounds); split, value (n_nodes, rounds, 2 max_leaves - 1): trees and vertices stand at the
  * beginning of their rows. n_images <= 2^28.
  */
-int cbn_boosted_grow_workspace_size(const cbn_boosting *boosting, int64_t n_images, int64_t grid_nodes,
-                                    int64_t max_candidates, int num_threads, int64_t *bytes);
+int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
+                                    const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads,
+                                    int64_t *bytes);
 int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
                      const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required,
                      const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees,
@@ -435,6 +443,21 @@ int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint
 int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step,
                      int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
                      void *workspace, int64_t workspace_bytes, int num_threads);
+
+/* Bytes of workspace for the two samplers of trees. */
+int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes);
+/* cbn_sample_ancestral under trees: probability (vertices, 2); the random numbers are the same, step by step. */
+int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains,
+                              const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes,
+                              int num_threads);
+/*
+ * cbn_sample_gibbs under trees: the same sites and random numbers. A step weighs the two states of its site by the site's
+ * own probability and by those of the nodes on whose way through their tree the site decides. A site for which both states
+ * are impossible (its required node is 0 and a node that requires it is 1) becomes 0.
+ */
+int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step,
+                          int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
+                          void *workspace, int64_t workspace_bytes, int num_threads);
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,60 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the counts of trees to probabilities and values. A vertex's probability is shrunk towards its parent's, so the
+ * From the counts of trees to their BIC, to probabilities and to values. A vertex's probability is shrunk towards its parent's, so the
  * leaf's is a mixture of all estimates on its way from the root. Vertices are numbered breadth first: one forward pass
  * sees parents before children.
  */
 #include "rows.h"
 #include "trees.h"
+
+int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images) {
+    CBN_TRY(cbn_trees_check(trees));
+    if (!counts) return CBN_E_NULL;
+    if (n_images < 0) return CBN_E_SIZE;
+    for (int64_t node = 0; node < cbn_tree_nodes(trees); node++) {
+        const cbn_tree tree = cbn_tree_of(trees, node, NULL);
+        const int64_t *own = counts + 2 * trees->begin[node];
+        for (int64_t t = 0; t < tree.n_vertices; t++)
+            for (int x = 0; x < 2; x++) {
+                const int64_t n = own[2 * t + x];
+                if (n < 0 || n > n_images) return CBN_E_COUNTS;
+                if (tree.split[t] < 0) continue;
+                const int64_t *child = own + 2 * (int64_t)tree.child[t];
+                if (child[x] < 0 || child[x] > n || child[2 + x] != n - child[x]) return CBN_E_COUNTS;
+            }
+        if (own[0] != n_images - own[1]) return CBN_E_COUNTS;
+        if (cbn_required_node(trees, node) >= 0 && own[3] != 0) return CBN_E_COUNTS;
+    }
+    return CBN_OK;
+}
+
+int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters,
+                 double *bic) {
+    CBN_TRY(cbn_trees_check(trees));
+    if (!counts || !log_likelihood || !n_parameters || !bic) return CBN_E_NULL;
+    if (counts[0] < 0 || counts[1] < 0 || counts[0] > INT64_MAX - counts[1]) return CBN_E_COUNTS;
+    const int64_t n_images = counts[0] + counts[1];
+    if (n_images < 1) return CBN_E_COUNTS;
+    CBN_TRY(cbn_tree_counts_check(trees, counts, n_images));
+    int64_t parameters = 0;
+    double total = 0.0;
+    for (int64_t node = 0; node < cbn_tree_nodes(trees); node++) {
+        double own = 0.0;
+        if (cbn_required_node(trees, node) >= 0) parameters--; /* the leaf in which it is 0 for certain */
+        for (int64_t t = trees->begin[node]; t < trees->begin[node + 1]; t++) {
+            if (trees->split[t] >= 0) continue;
+            const double n0 = (double)counts[2 * t], n1 = (double)counts[2 * t + 1];
+            if (n0 > 0.0) own += n0 * cbn_log(n0 / (n0 + n1));
+            if (n1 > 0.0) own += n1 * cbn_log(n1 / (n0 + n1));
+            parameters++;
+        }
+        total += own;
+    }
+    *log_likelihood = total;
+    *n_parameters = parameters;
+    *bic = (double)parameters * cbn_log((double)n_images) - 2.0 * total;
+    return CBN_OK;
+}
 
 /* Probability of state 1 at a vertex from its counts and its parent's probability; below < 0: a root. */
 static inline double shrunk(double n0, double n1, double pseudocount, double shrinkage, double parent) {

@@ -25,15 +25,8 @@ static inline int64_t cbn_required_node(const cbn_trees *trees, int64_t node) {
     return trees->required ? trees->required[node] : -1;
 }
 
-/* Candidates and required nodes must be nodes that come earlier. max_candidates: the most that a node has (tree.c). */
-int cbn_candidates_check(const cbn_trees *grid, const int64_t *begin, const int32_t *candidate, int64_t *max_candidates);
-
-/* Leaf that an image reaches; state(v) of earlier nodes is bit `bit` of word state[v * stride]. Counted from the root. */
-static inline int32_t cbn_leaf_of(const int32_t *split, const int32_t *child, const uint64_t *state, int64_t stride,
-                                  int bit) {
-    int32_t t = 0;
-    while (split[t] >= 0) t = child[t] + (int32_t)(state[split[t] * stride] >> bit & 1);
-    return t;
-}
+/* Lists of candidates (tree.c): the most that a node has; candidates and required nodes must come earlier. */
+int cbn_most_candidates(int64_t n_nodes, const int64_t *begin, int64_t *most);
+int cbn_candidates_check(const cbn_trees *grid, const int64_t *begin, const int32_t *candidate);
 
 #endif

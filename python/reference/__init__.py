@@ -2,7 +2,7 @@
 """The NumPy twin of the engine: the same functions, names and argument order as ``cbn._engine``, written to be read.
 
 One file per C file of ``src_c``. Every function fills the arrays that its caller gives it, as the engine does, and takes
-``num_threads`` only to have the same signature. Layers are ``cbn.architecture.Layer``.
+``num_threads`` only to have the same signature. Layers are ``cbn.architecture.Layer``, trees ``cbn.trees.TreeLayer``.
 """
 
 from .ancestral import sample_ancestral
@@ -18,10 +18,17 @@ from .score import score_images, score_nodes
 from .structure import bic, relation_gains
 from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, probability_table, value_table
 from .transition import transition_forward
+from .tree import tree_count, tree_grow, trees_check
+from .tree_sampling import tree_sample_ancestral, tree_sample_gibbs
+from .tree_score import tree_score_images, tree_score_nodes
+from .tree_tables import tree_bic, tree_counts_check, tree_probability, tree_values
 
 __all__ = [
-    "LOG_PROBABILITY", "NORMALIZED", "RANDOM_RESAMPLE", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "boosted_grow", "boosted_inpaint", "boosted_log_odds",
-    "boosted_sample", "boosted_score_images", "boosted_score_nodes", "count", "counts_add", "counts_check",
-    "kernel_gradient", "pack_planes", "philox", "plane_words", "probability_table", "relation_gains", "sample_ancestral", "sample_gibbs", "score_images",
-    "score_nodes", "state_gradient", "transition_forward", "tree_inpaint", "uniform", "unpack_planes", "value_table",
+    "LOG_PROBABILITY", "NORMALIZED", "RANDOM_RESAMPLE", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "boosted_grow",
+    "boosted_inpaint", "boosted_log_odds", "boosted_sample", "boosted_score_images", "boosted_score_nodes", "count",
+    "counts_add", "counts_check",
+    "kernel_gradient", "pack_planes", "philox", "plane_words", "probability_table", "relation_gains", "sample_ancestral",
+    "sample_gibbs", "score_images", "score_nodes", "state_gradient", "transition_forward", "tree_bic", "tree_count",
+    "tree_counts_check", "tree_grow", "tree_inpaint", "tree_probability", "tree_sample_ancestral", "tree_sample_gibbs",
+    "tree_score_images", "tree_score_nodes", "tree_values", "trees_check", "uniform", "unpack_planes", "value_table",
 ]  # fmt: skip

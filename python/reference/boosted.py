@@ -141,7 +141,7 @@ def grow_node(states, members, usable, node, boosting, seed):
 
 
 def boosted_grow(
-    shape, planes, n_images, candidate_begin, max_candidates, candidate, required, boosting, seed, first_node, base,
+    channels, height, width, planes, n_images, candidate_begin, candidate, required, boosting, seed, first_node, base,
     n_trees, n_vertices, split, value, num_threads=1,
 ):  # fmt: skip
     """The trees of nodes first_node, ...; outputs as ``cbn_boosted_grow`` says."""

@@ -41,6 +41,7 @@ CBN_FUNCTION inline uint32_t half_bit_mask(const uint8_t *p, int bit) {
 #include "boost_template.h"
 #include "score_template.h"
 #include "sample_template.h"
+#include "tree_sample_template.h"
 #include "transition_template.h"
 #include "gradient_template.h"
 

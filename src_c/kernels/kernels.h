@@ -14,6 +14,10 @@
 /* Images that one call of score_block handles: 8 words of a plane, one cache line. */
 #define CBN_SCORE_WORDS 8
 #define CBN_SCORE_BLOCK (64 * CBN_SCORE_WORDS)
+/* 64-bit words of a cache line, and of the widest vector. */
+#define CBN_LINE_WORDS 8
+/* Candidates that count_candidates works on at a time: their sets of images are loaded once. */
+#define CBN_COUNTED_TOGETHER 4
 
 /* A node (first) and its present parents: the plane of variable i is bit bit[i] of the node's table index, which is
  * 2 * row + state. */
@@ -46,6 +50,38 @@ typedef struct {
     const int64_t *sites;
     uint64_t n_sites;
 } cbn_gibbs_plan;
+
+/* The tree of a node, and its part of an array per vertex and state. */
+typedef struct {
+    int32_t node, n_vertices;
+    const int32_t *split, *child;
+    const double *values; /* (n_vertices, 2) */
+} cbn_tree;
+
+/* values: an array per vertex and state, or NULL. */
+static inline cbn_tree cbn_tree_of(const cbn_trees *trees, int64_t node, const double *values) {
+    const int64_t first = trees->begin[node];
+    const cbn_tree tree = {(int32_t)node, (int32_t)(trees->begin[node + 1] - first), trees->split + first,
+                           trees->child + first, values ? values + 2 * first : NULL};
+    return tree;
+}
+
+/* A tree of at most this many vertices numbers its leaves with a byte. */
+#define CBN_BYTE_VERTICES 256
+/* Chains of one group of the tree samplers, which share a 64-bit word per node. */
+#define CBN_TREE_GROUP 64
+
+/* What a group of Gibbs chains under trees needs, besides its state. */
+typedef struct {
+    const cbn_trees *trees;
+    const double *probability; /* (vertices, 2) */
+    uint64_t seed, first_step;
+    int64_t n_steps;
+    const int64_t *sites;
+    uint64_t n_sites;
+    const int64_t *dependent_begin; /* (nodes + 1) */
+    const int32_t *dependent;       /* the nodes whose trees split on node v: dependent_begin[v] .. [v + 1] - 1 */
+} cbn_tree_gibbs_plan;
 
 /*
  * How the sums of a convolution are looked up. A window is cut into chunks of up to CBN_CHUNK_BITS bits (whole rows of
@@ -92,7 +128,9 @@ typedef struct {
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
-    /* counts[c] = {images of `members`, images of `members_on`} in which plane candidate[c] is 1; fewer than 2^32 images. */
+    /* counts[c] = {images of `members`, images of `members_on`} in which plane candidate[c] is 1; fewer than 2^32 images.
+     * Planes and sets begin at cache lines: n_words is a multiple of CBN_LINE_WORDS. counts has room for a multiple of
+     * CBN_COUNTED_TOGETHER. */
     void (*count_candidates)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                              const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
     /* odds[i] = log-odds of the node in the 64 images of a word; state(v) of earlier nodes is word column[v * stride]. */
@@ -118,6 +156,10 @@ typedef struct {
                       int64_t sums[2]);
     /* odds[i] += value for the images of a set. */
     void (*add_leaf)(const uint64_t *set, int64_t n_words, int32_t value, int32_t *odds);
+    /* sums[i] += values[leaf of image i][state of its node], for 64 * n_words images from word first_word on of planes of
+     * plane_words words; 1 <= n_words <= CBN_SCORE_WORDS. */
+    void (*score_tree)(const cbn_tree *tree, const uint64_t *planes, int64_t plane_words, int64_t first_word, int n_words,
+                       double *sums);
     /* The layer above for one image: fired[y * width + x] bit k = kernel k. rows: the image, image_words words. */
     void (*transition_image)(const cbn_window_plan *plan, const uint64_t *rows, uint64_t *fired);
     /* Adds the kernel gradient of up to 64 images at position (y, x) of the layer above to a histogram by window state
@@ -128,6 +170,10 @@ typedef struct {
     void (*gibbs_group)(const cbn_gibbs_plan *plan, uint32_t first_chain, uint32_t *state);
     void (*ancestral_group)(const cbn_layer *layer, const double *probability, uint64_t seed, const uint8_t *clamped,
                             uint32_t first_chain, uint32_t *state);
+    /* The two samplers for trees: n_chains <= CBN_TREE_GROUP; one 64-bit word per node, its other bits are scratch. */
+    void (*gibbs_trees)(const cbn_tree_gibbs_plan *plan, uint32_t first_chain, int n_chains, uint64_t *state);
+    void (*ancestral_trees)(const cbn_trees *trees, const double *probability, uint64_t seed, const uint8_t *clamped,
+                            uint32_t first_chain, int n_chains, uint64_t *state);
 } cbn_kernels;
 
 /* Defines the set of an instruction set, after the templates. */
@@ -148,10 +194,13 @@ typedef struct {
         .leaf_sums = leaf_sums,                                                                                        \
         .add_leaf = add_leaf,                                                                                          \
         .score_block = score_block,                                                                                    \
+        .score_tree = score_tree,                                                                                      \
         .transition_image = transition_image,                                                                          \
         .gradient_position = gradient_position,                                                                        \
         .gibbs_group = gibbs_group,                                                                                    \
         .ancestral_group = ancestral_group,                                                                            \
+        .gibbs_trees = gibbs_trees,                                                                                    \
+        .ancestral_trees = ancestral_trees,                                                                            \
     }
 
 extern const cbn_kernels cbn_kernels_generic;

@@ -20,6 +20,12 @@ CBN_FUNCTION void group_uniforms(uint64_t seed, uint32_t purpose, uint32_t first
     }
 }
 
+/* What chooses the sites of steps 4 * block .. 4 * block + 3, the same for all chains. */
+CBN_FUNCTION void site_words(uint64_t seed, uint64_t block, uint32_t word[4]) {
+    word[0] = (uint32_t)block, word[1] = (uint32_t)(block >> 32), word[2] = 0, word[3] = CBN_RANDOM_SITE;
+    cbn_philox_block(&word[0], &word[1], &word[2], &word[3], (uint32_t)seed, (uint32_t)(seed >> 32));
+}
+
 /* index[i] |= (bit i of word) << bit */
 CBN_FUNCTION inline void add_bit(uint32_t index[CBN_GROUP], uint32_t word, int bit) {
 #ifdef CBN_ADD_BIT
@@ -84,11 +90,11 @@ CBN_FUNCTION inline void gibbs_factor(const cbn_gibbs_plan *plan, const cbn_plac
 }
 
 /* Products of many small probabilities stay away from underflow: both weights grow by the same power of two, exactly. */
-CBN_FUNCTION inline void gibbs_rescale(double w[2][CBN_GROUP]) {
-    for (uint32_t i = 0; i < CBN_GROUP; i++) {
-        const double scale = w[0][i] + w[1][i] < 0x1.0p-500 ? 0x1.0p+500 : 1.0;
-        w[0][i] *= scale;
-        w[1][i] *= scale;
+CBN_FUNCTION inline void rescale_weights(double *w0, double *w1, int n_chains) {
+    for (int i = 0; i < n_chains; i++) {
+        const double scale = w0[i] + w1[i] < 0x1.0p-500 ? 0x1.0p+500 : 1.0;
+        w0[i] *= scale;
+        w1[i] *= scale;
     }
 }
 
@@ -99,11 +105,7 @@ CBN_FUNCTION void gibbs_group(const cbn_gibbs_plan *plan, uint32_t first_chain, 
     for (int64_t n = 0; n < plan->n_steps; n++) {
         const uint64_t step = plan->first_step + (uint64_t)n;
         if (n == 0 || !(step & 1)) group_uniforms(plan->seed, CBN_RANDOM_FLIP, first_chain, step >> 1, u);
-        if (n == 0 || !(step & 3)) { /* one block gives the sites of four steps, the same for all chains */
-            const uint64_t block = step >> 2;
-            word[0] = (uint32_t)block, word[1] = (uint32_t)(block >> 32), word[2] = 0, word[3] = CBN_RANDOM_SITE;
-            cbn_philox_block(&word[0], &word[1], &word[2], &word[3], (uint32_t)plan->seed, (uint32_t)(plan->seed >> 32));
-        }
+        if (n == 0 || !(step & 3)) site_words(plan->seed, step >> 2, word);
         const int64_t site = plan->sites[word[step & 3] * plan->n_sites >> 32];
         const cbn_place place = cbn_place_of(layer, site);
         double w[2][CBN_GROUP];
@@ -117,7 +119,7 @@ CBN_FUNCTION void gibbs_group(const cbn_gibbs_plan *plan, uint32_t first_chain, 
                 if (cbn_node_at(layer, child, row, column) < 0) continue;
                 const cbn_place at = cbn_place_at(layer, child, (int)row, (int)column);
                 gibbs_factor(plan, &at, (int)(r - layer->relation_begin[child]) + 1, state, w);
-                if ((++factors & 3) == 0) gibbs_rescale(w);
+                if ((++factors & 3) == 0) rescale_weights(w[0], w[1], CBN_GROUP);
             }
         uint32_t drawn = 0;
         for (uint32_t i = 0; i < CBN_GROUP; i++) drawn |= (uint32_t)(u[step & 1][i] * (w[0][i] + w[1][i]) < w[1][i]) << i;

@@ -32,7 +32,7 @@ static void free_grown(grown g) {
 
 static int grow(const cbn_boosting *boosting, int64_t first, int64_t n, grown g, int threads) {
     int64_t bytes = 0;
-    CHECK(cbn_boosted_grow_workspace_size(&how, IMAGES, NODES, NODES - 1, threads, &bytes) == CBN_OK);
+    CHECK(cbn_boosted_grow_workspace_size(1, HEIGHT, WIDTH, IMAGES, candidate_begin, &how, threads, &bytes) == CBN_OK);
     void *workspace = allocate(bytes);
     const int status =
         cbn_boosted_grow(1, HEIGHT, WIDTH, planes, IMAGES, candidate_begin, candidate, NULL, boosting, first, n, g.base,
@@ -162,9 +162,12 @@ static void refusals(cbn_boosted good) {
     CHECK(grow(&bad, 0, NODES, g, 1) == CBN_E_PARAMETER);
     bad = how, bad.max_leaves = LEAVES + 1;
     CHECK(grow(&bad, 0, NODES, g, 1) == CBN_E_WORKSPACE);
-    CHECK(cbn_boosted_grow_workspace_size(NULL, 1, 1, 1, 1, &bytes) == CBN_E_NULL);
-    CHECK(cbn_boosted_grow_workspace_size(&how, ((int64_t)1 << 28) + 1, 1, 1, 1, &bytes) == CBN_E_SIZE);
-    CHECK(cbn_boosted_grow_workspace_size(&how, 1, 1, INT64_MAX, 1, &bytes) == CBN_E_SIZE);
+    const int64_t none[2] = {0, 0}, endless[2] = {0, INT64_MAX}, backwards[2] = {0, -1};
+    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, none, NULL, 1, &bytes) == CBN_E_NULL);
+    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, ((int64_t)1 << 28) + 1, none, &how, 1, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, endless, &how, 1, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, backwards, &how, 1, &bytes) == CBN_E_TREE);
+    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, none, &how, 1, &bytes) == CBN_OK);
     const int32_t kept = candidate[0];
     candidate[0] = NODES - 1;
     CHECK(grow(&how, 0, NODES, g, 1) == CBN_E_TREE);
