@@ -13,6 +13,11 @@ cdef extern from "cbn.h" nogil:
         CBN_NORMALIZED
         CBN_RANDOM_START
         CBN_MAX_LAYERS
+        CBN_RANDOM_RESAMPLE
+        CBN_LOG_ODDS_ONE
+        CBN_MAX_ROUNDS
+        CBN_MAX_BOOSTED_LEAVES
+        CBN_MAX_LEAVES
     const double CBN_STD_FLOOR
 
     ctypedef struct cbn_layer:
@@ -28,6 +33,26 @@ cdef extern from "cbn.h" nogil:
         const int32_t *weights
         const int32_t *bias
 
+    ctypedef struct cbn_trees:
+        int32_t channels, height, width
+        const int64_t *begin
+        const int32_t *split
+        const int32_t *child
+        const int32_t *required
+
+    ctypedef struct cbn_boosted:
+        int32_t channels, height, width
+        const int64_t *begin
+        const int64_t *tree_begin
+        const int32_t *split
+        const int32_t *value
+        const int32_t *base
+        const int32_t *required
+
+    ctypedef struct cbn_boosting:
+        int32_t rounds, max_leaves, n_candidates
+        double rate, l2, min_gain, min_hessian, pseudocount
+        uint64_t seed
     const char *cbn_strerror(int status)
     const char *cbn_version()
     const char *cbn_instruction_set()
@@ -51,6 +76,28 @@ cdef extern from "cbn.h" nogil:
     int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer, const uint64_t *planes_in, const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount, double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability, int num_threads)
     int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out, double *values, int num_threads)
+    int cbn_trees_check(const cbn_trees *trees)
+    int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images, const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes)
+    int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty, int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes)
+    int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images)
+    int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic)
+    int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double pseudocount, double shrinkage, double *probability, int num_threads)
+    int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount, double shrinkage, int kind, int leave_one_out, double *values, int num_threads)
+    int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
+    int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
+    int cbn_boosted_check(const cbn_boosted *boosted)
+    int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images, const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads, int64_t *bytes)
+    int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees, int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int32_t *odds, int num_threads)
+    int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind, double *scores, int num_threads)
+    int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind, double *contributions, int num_threads)
+    int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes)
+    int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes)
+    int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles, const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
     int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
     void cbn_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)
@@ -60,3 +107,6 @@ cdef extern from "cbn.h" nogil:
     int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_gibbs_layers_workspace_size(int n_layers, const cbn_layer *layers, const cbn_transition *transitions, int64_t n_chains, int num_threads, int64_t *bytes)
     int cbn_sample_gibbs_layers(int n_layers, const cbn_layer *layers, const cbn_transition *transitions, const int64_t *values, double unit, const double *inverse_temperature, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes)
+    int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)

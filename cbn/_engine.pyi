@@ -6,14 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from . import architecture
+from . import architecture, boosted, trees
 
 LOG_PROBABILITY: int
 SURPRISE: int
 VARIANCE: int
 NORMALIZED: int
 RANDOM_START: int
+RANDOM_RESAMPLE: int
+LOG_ODDS_ONE: int
+MAX_ROUNDS: int
+MAX_BOOSTED_LEAVES: int
 STD_FLOOR: float
+MAX_LEAVES: int
 
 class Layer:
     n_nodes: int
@@ -85,6 +90,136 @@ def value_table(
     values: NDArray[np.float64],
     num_threads: int = 1,
 ) -> None: ...
+
+class Trees:
+    n_nodes: int
+    n_vertices: int
+    def __init__(self, trees: trees.TreeLayer) -> None: ...
+
+def tree_grow(
+    channels: int,
+    height: int,
+    width: int,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    candidate_begin: NDArray[np.int64],
+    candidate: NDArray[np.int32],
+    required: NDArray[np.int32] | None,
+    penalty: float,
+    max_leaves: int,
+    min_leaf: int,
+    n_vertices: NDArray[np.int32],
+    split: NDArray[np.int32],
+    child: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    num_threads: int = 1,
+) -> None: ...
+def tree_count(
+    trees: Trees, planes: NDArray[np.uint64], n_images: int, counts: NDArray[np.int64], num_threads: int = 1
+) -> None: ...
+def tree_counts_check(trees: Trees, counts: NDArray[np.int64], n_images: int) -> None: ...
+def tree_bic(trees: Trees, counts: NDArray[np.int64]) -> tuple[float, int, float]: ...
+def tree_probability(
+    trees: Trees,
+    counts: NDArray[np.int64],
+    pseudocount: float,
+    shrinkage: float,
+    probability: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def tree_values(
+    trees: Trees,
+    counts: NDArray[np.int64],
+    probability: NDArray[np.float64],
+    pseudocount: float,
+    shrinkage: float,
+    kind: int,
+    leave_one_out: bool,
+    values: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def tree_score_images(
+    trees: Trees,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    values: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def tree_score_nodes(
+    trees: Trees,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    values: NDArray[np.float64],
+    contributions: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+class Boosted:
+    n_nodes: int
+    def __init__(self, boosted: boosted.BoostedLayer) -> None: ...
+
+def boosted_grow(
+    channels: int,
+    height: int,
+    width: int,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    candidate_begin: NDArray[np.int64],
+    candidate: NDArray[np.int32],
+    required: NDArray[np.int32] | None,
+    boosting: boosted.Boosting,
+    seed: int,
+    first_node: int,
+    base: NDArray[np.int32],
+    n_trees: NDArray[np.int32],
+    n_vertices: NDArray[np.int32],
+    split: NDArray[np.int32],
+    value: NDArray[np.int32],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_log_odds(
+    boosted: Boosted, planes: NDArray[np.uint64], n_images: int, odds: NDArray[np.int32], num_threads: int = 1
+) -> None: ...
+def boosted_score_images(
+    boosted: Boosted,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    kind: int,
+    scores: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_score_nodes(
+    boosted: Boosted,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    kind: int,
+    contributions: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_sample(
+    boosted: Boosted,
+    seed: int,
+    clamped: NDArray[np.uint8] | None,
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...
+def boosted_inpaint(
+    boosted: Boosted,
+    seed: int,
+    known: NDArray[np.uint8],
+    states: NDArray[np.uint8],
+    weight: NDArray[np.float64],
+    num_threads: int = 1,
+) -> float: ...
+def tree_inpaint(
+    trees: Trees,
+    probability: NDArray[np.float64],
+    seed: int,
+    known: NDArray[np.uint8],
+    states: NDArray[np.uint8],
+    weight: NDArray[np.float64],
+    num_threads: int = 1,
+) -> float: ...
 def score_images(
     layer: Layer,
     planes: NDArray[np.uint64],
@@ -135,6 +270,24 @@ def sample_gibbs_layers(
     inverse_temperature: NDArray[np.float64],
     seed: int,
     first_step: int,
+    sites: NDArray[np.int64],
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...
+def tree_sample_ancestral(
+    trees: Trees,
+    probability: NDArray[np.float64],
+    seed: int,
+    clamped: NDArray[np.uint8] | None,
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...
+def tree_sample_gibbs(
+    trees: Trees,
+    probability: NDArray[np.float64],
+    seed: int,
+    first_step: int,
+    n_steps: int,
     sites: NDArray[np.int64],
     states: NDArray[np.uint8],
     num_threads: int = 1,

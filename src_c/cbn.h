@@ -54,6 +54,8 @@ enum {
     CBN_E_WORKSPACE = -8,   /* the workspace is too small */
     CBN_E_SITE = -9,        /* a site index is not a node of the layer */
     CBN_E_TRANSITION = -10, /* a transition leaves no position, or has too many or too large kernels */
+    CBN_E_TREE = -11,       /* trees whose vertices are not in order, or that split on a node that is not earlier */
+    CBN_E_IMPOSSIBLE = -12, /* known states to which the model gives probability 0 */
 };
 
 #define CBN_MAX_PARENTS 16
@@ -213,6 +215,186 @@ int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer
                         double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes,
                         int num_threads);
 
+/* ---- trees: CPDs that look further ------------------------------------------------------------------------------- */
+
+/*
+ * A node's CPD may be a decision tree over earlier nodes in place of a table: context-specific independence (Boutilier,
+ * Friedman, Goldszmidt, Koller 1996; Friedman, Goldszmidt 1996). At an inner vertex the state of one earlier node
+ * decides which child comes next; a leaf is what a table row is. The network stays acyclic and normalized.
+ *
+ * Vertices of a node are numbered breadth first, the root is 0: the children of the i-th inner vertex are 2 i + 1 (where
+ * the deciding node is 0) and 2 i + 2 (where it is 1). The vertices of all nodes lie one behind the other in node order.
+ * Counts (vertices, 2) are kept at inner vertices too: those of an inner vertex are the sums of its children's.
+ */
+typedef struct {
+    int32_t channels, height, width;
+    const int64_t *begin;    /* (nodes + 1): vertices of node v are begin[v] .. begin[v + 1] - 1 */
+    const int32_t *split;    /* per vertex: the node that decides, earlier in raster order; -1 at a leaf */
+    const int32_t *child;    /* per vertex: first child, counted from the root; 0 at a leaf */
+    const int32_t *required; /* (nodes), or NULL: the node without which v is never 1 (the lower threshold of a
+                                thermometer code), then the root's split with a leaf on the side of 0; -1 for none */
+} cbn_trees;
+
+/* CBN_OK when the trees are sound: numbered as said, splits earlier than the node. O(vertices). */
+int cbn_trees_check(const cbn_trees *trees);
+
+/* Most leaves of a tree. */
+#define CBN_MAX_LEAVES 4096
+
+/*
+ * Grow the tree of every node, best leaf first: the split with the largest gain of log-likelihood (nats, at maximum
+ * likelihood) is made as long as that gain exceeds penalty * ln(n_images) and the tree has fewer than max_leaves leaves;
+ * penalty 0.5 is the BIC's price of one more parameter. Every child holds at least min_leaf images. Of equal gains the
+ * leaf that is older and the candidate that comes first win.
+ *
+ * candidate_begin (nodes + 1), candidate: the nodes that may decide for node v are candidate[candidate_begin[v] ..
+ * candidate_begin[v + 1] - 1], all earlier than v. required: as in cbn_trees; its split is made first, without a price,
+ * whatever its sides hold; it needs max_leaves >= 2. n_vertices (nodes); split, child (nodes, 2 max_leaves - 1) and counts (nodes, 2 max_leaves - 1, 2): the vertices of
+ * node v stand at the beginning of its row. n_images < 2^32.
+ */
+int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
+                                 const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes);
+int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
+                  const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty,
+                  int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child,
+                  int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads);
+
+/* counts (vertices, 2): number of images that reach a vertex with the node in that state. */
+int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes);
+int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace,
+                   int64_t workspace_bytes, int num_threads);
+/* Checks that counts could come from n_images images: none negative, every root's sum equal to n_images, every inner
+ * vertex the sum of its children, nothing that a required node forbids. CBN_E_COUNTS otherwise. */
+int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images);
+/* The BIC, as cbn_bic: the parameters are the leaves that do not fix the state. */
+int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters,
+                 double *bic);
+
+/*
+ * probability (vertices, 2), shrunk towards the root (hierarchical shrinkage, one strength for all vertices):
+ * root: (n_x + pseudocount) / (n + 2 pseudocount), other vertices: (n_x + shrinkage * p_parent) / (n + shrinkage).
+ * 1e-9 <= shrinkage <= 1e9; pseudocount as for tables. Below a required root the child at 1 begins anew, as a root does,
+ * and the child at 0 has state 0 for certain. No other probability is below CBN_SMALLEST_P.
+ */
+#define CBN_SMALLEST_P 1e-12
+int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double pseudocount, double shrinkage,
+                         double *probability, int num_threads);
+/* values (vertices, 2) of the given kind, of use at leaves; probability: what cbn_tree_probability makes of the same
+ * arguments. leave_one_out as for tables: the image is taken out of the counts of every vertex on its way, the splits
+ * stay; CBN_NORMALIZED compares with the other leaves as they are, which its absence would change a little. */
+int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount,
+                    double shrinkage, int kind, int leave_one_out, double *values, int num_threads);
+
+/* scores (n_images): sum over nodes, in node order, of values[leaf of the image][state in the image]. */
+int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
+                          double *scores, int num_threads);
+/* The same without the sum: contributions (n_images, nodes). */
+int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
+                         double *contributions, int num_threads);
+
+/* ---- boosted trees: CPDs as sums of trees -------------------------------------------------------------------------- */
+
+/*
+ * The log-odds of a node are a base and the sum of one leaf value of each of its trees over earlier nodes (Friedman 2001;
+ * Chen, Guestrin 2016). p(1 | earlier) = 1 / (1 + exp(-log-odds)), so the network is a normalized one as before.
+ *
+ * Log-odds are whole multiples of 1 / CBN_LOG_ODDS_ONE: sums are exact and do not depend on their order.
+ */
+#define CBN_LOG_ODDS_ONE 65536
+#define CBN_MAX_BOOSTED_LEAVES 256
+#define CBN_MAX_ROUNDS 1000
+/* Largest size of a base or a leaf value, 16 nats: the sum of CBN_MAX_ROUNDS of them fits 32 bits. */
+#define CBN_MAX_LEAF_VALUE (16 * CBN_LOG_ODDS_ONE)
+
+typedef struct {
+    int32_t channels, height, width;
+    const int64_t *begin;      /* (nodes + 1): trees of node v are begin[v] .. begin[v + 1] - 1; there may be none */
+    const int64_t *tree_begin; /* (trees + 1): vertices of tree t are tree_begin[t] .. tree_begin[t + 1] - 1 */
+    const int32_t *split;      /* per vertex: the node that decides, earlier in raster order; -1 at a leaf. Vertices are
+                                  numbered breadth first as in cbn_trees: the children of the i-th inner vertex of a tree
+                                  are 2 i + 1 (where the deciding node is 0) and 2 i + 2 */
+    const int32_t *value;      /* per vertex: what a leaf adds to the log-odds; 0 at an inner vertex */
+    const int32_t *base;       /* (nodes) */
+    const int32_t *required;   /* (nodes), or NULL: the earlier node without which v is never 1, whatever the trees say; -1
+                                  for none */
+} cbn_boosted;
+
+/* CBN_OK when the trees are sound: numbered as said, splits and required nodes earlier than the node, values in range
+ * (CBN_E_TREE otherwise). O(vertices). */
+int cbn_boosted_check(const cbn_boosted *boosted);
+
+#define CBN_BARREN_ROUNDS 5
+
+/* How trees are grown. Gradients and Hessians are those of the log-likelihood by the log-odds. */
+typedef struct {
+    int32_t rounds;       /* in which a node may get a tree, 0 .. CBN_MAX_ROUNDS */
+    int32_t max_leaves;   /* of a tree, 2 .. CBN_MAX_BOOSTED_LEAVES */
+    int32_t n_candidates; /* drawn for each tree from those of the node, 1 or more */
+    double rate;          /* step length: a leaf's Newton step times this, 0 < rate <= 1 */
+    double l2;            /* added to the Hessian of a leaf, 0 .. 1e9 */
+    double min_gain;      /* a split is made when it gains more log-likelihood than this (nats, quadratic model), 0 .. 1e9 */
+    double min_hessian;   /* sum of Hessians that a side of a split needs, 1e-3 .. 1e9: p (1 - p) times its images */
+    double pseudocount;   /* of the base, as for tables */
+    uint64_t seed;
+} cbn_boosting;
+
+/*
+ * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of splits
+ * are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so
+ * popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the candidate drawn first win.
+ * A round in which no split pays gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which the required node is 0 take no
+ * part. Random numbers are functions of (seed, purpose, node, round, image): the same trees whatever range they are grown
+ * in.
+ *
+ * candidate_begin, candidate, required: as for cbn_tree_grow, for all nodes of the grid. base, n_trees (n_nodes);
+ * n_vertices (n_nodes, rounds); split, value (n_nodes, rounds, 2 max_leaves - 1): trees and vertices stand at the
+ * beginning of their rows. n_images <= 2^28.
+ */
+int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
+                                    const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads,
+                                    int64_t *bytes);
+int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
+                     const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required,
+                     const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees,
+                     int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes,
+                     int num_threads);
+
+/* odds (n_images, nodes), in units of 1 / CBN_LOG_ODDS_ONE; what the trees say where a required node is 0 too. */
+int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int32_t *odds,
+                         int num_threads);
+/* scores (n_images): sum over nodes, in node order, of CBN_LOG_PROBABILITY, CBN_SURPRISE or CBN_VARIANCE. */
+int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind,
+                             double *scores, int num_threads);
+/* The same without the sum: contributions (n_images, nodes). */
+int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind,
+                            double *contributions, int num_threads);
+
+int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes);
+/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. states (n_chains, nodes), in and out; clamped
+ * (nodes) or NULL. */
+int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped,
+                       uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads);
+/*
+ * Inpainting by sequential Monte Carlo, a particle filter over the raster pass (Gordon, Salmond, Smith 1993; Doucet,
+ * Johansen 2009): missing nodes are drawn from their CPD, a known node multiplies a particle's weight by the probability
+ * of its state. When the effective sample size 1 / sum w^2 falls below half of the particles, they are drawn anew by
+ * systematic resampling. As n_particles grows, the weighted particles become the posterior of the missing nodes given the
+ * known ones, whether these come earlier or later.
+ *
+ * states (n_particles, nodes), in and out: nodes with known[v] != 0 keep the state of the first particle, which is what
+ * all particles get. weight (n_particles): sums to 1. log_marginal: log of an unbiased estimate of the product over the
+ * known nodes of p(state | known nodes before), the probability of the known nodes. CBN_E_IMPOSSIBLE when every particle
+ * has weight 0: a required node is known to be 0 and its dependent to be 1. n_particles < 2^32.
+ */
+int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes);
+int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known,
+                        uint8_t *states, double *weight, double *log_marginal, void *workspace,
+                        int64_t workspace_bytes, int num_threads);
+/* The same for trees: probability (vertices, 2) as cbn_tree_probability makes it. */
+int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles,
+                     const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
+                     int64_t workspace_bytes, int num_threads);
+
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 
 /* scores (n_images): sum over all nodes, in node order, of values[row of the image][state in the image]. */
@@ -225,7 +407,15 @@ int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_im
 /* ---- random numbers -------------------------------------------------------------------------------------------- */
 
 /* Every random number is a pure function of (seed, purpose, chain, step): Philox4x32-10 (Salmon et al. 2011). */
-enum { CBN_RANDOM_ANCESTRAL = 1, CBN_RANDOM_SITE = 2, CBN_RANDOM_FLIP = 3, CBN_RANDOM_START = 4 };
+enum {
+    CBN_RANDOM_ANCESTRAL = 1,
+    CBN_RANDOM_SITE = 2,
+    CBN_RANDOM_FLIP = 3,
+    CBN_RANDOM_START = 4,
+    CBN_RANDOM_CANDIDATE = 5,
+    CBN_RANDOM_ROUNDING = 6,
+    CBN_RANDOM_RESAMPLE = 7,
+};
 
 /* One block of Philox4x32-10. */
 void cbn_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
@@ -279,6 +469,21 @@ int cbn_sample_gibbs_layers(int n_layers, const cbn_layer *layers, const cbn_tra
                             uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites,
                             int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes,
                             int num_threads);
+
+/* Bytes of workspace for the two samplers of trees. */
+int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes);
+/* cbn_sample_ancestral under trees: probability (vertices, 2); the random numbers are the same, step by step. */
+int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains,
+                              const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes,
+                              int num_threads);
+/*
+ * cbn_sample_gibbs under trees: the same sites and random numbers. A step weighs the two states of its site by the site's
+ * own probability and by those of the nodes on whose way through their tree the site decides. A site for which both states
+ * are impossible (its required node is 0 and a node that requires it is 1) becomes 0.
+ */
+int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step,
+                          int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
+                          void *workspace, int64_t workspace_bytes, int num_threads);
 
 #ifdef __cplusplus
 }

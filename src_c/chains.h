@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the two samplers share. */
+/* What the samplers share. */
 #ifndef CBN_CHAINS_H
 #define CBN_CHAINS_H
 
 #include "kernels/kernels.h"
 
 static inline int64_t cbn_groups(int64_t n_chains) { return (n_chains + CBN_GROUP - 1) / CBN_GROUP; }
+
+/* Chains of a group, at most `most`: groups as even as the threads allow. Nothing may depend on it but time. */
+static inline int64_t cbn_chains_per_group(int64_t n_chains, int num_threads, int64_t most) {
+    const int64_t threads = cbn_useful_threads(num_threads, n_chains), share = (n_chains + threads - 1) / threads;
+    const int64_t groups = (share + most - 1) / most;
+    return (share + groups - 1) / groups;
+}
 
 /* The checks that both samplers begin with. */
 int cbn_sampler_check(const cbn_layer *layer, const double *probability, int64_t n_chains, const uint8_t *states,

@@ -4,14 +4,7 @@
  * a function of the counts of one node, so the score of an image is a sum of table entries, and a leave-one-out score
  * is the sum of entries of other tables: those from the counts with 1 subtracted at the image's own (row, state).
  */
-#include <math.h>
-
-#include "internal.h"
-
-/* One table row: p[x], log p[x], entropy, variance of -log p. */
-typedef struct {
-    double p[2], log_p[2], entropy, variance;
-} cbn_row;
+#include "rows.h"
 
 /* Thesis eq. 2. can_be_one == 0: a required parent is 0, so the state is 0 for certain. */
 static void row_probability(int64_t n0, int64_t n1, double pseudocount, int can_be_one, double p[2]) {
@@ -21,53 +14,9 @@ static void row_probability(int64_t n0, int64_t n1, double pseudocount, int can_
 }
 
 static cbn_row row_from_counts(int64_t n0, int64_t n1, double pseudocount, int can_be_one) {
-    cbn_row row;
-    row_probability(n0, n1, pseudocount, can_be_one, row.p);
-    if (!can_be_one) {
-        row.log_p[0] = 0.0, row.log_p[1] = -INFINITY;
-        row.entropy = row.variance = 0.0;
-        return row;
-    }
-    row.log_p[0] = cbn_log(row.p[0]);
-    row.log_p[1] = cbn_log(row.p[1]);
-    row.entropy = -(row.p[0] * row.log_p[0]) - row.p[1] * row.log_p[1];
-    const double difference = row.log_p[0] - row.log_p[1];
-    row.variance = row.p[0] * row.p[1] * (difference * difference);
-    return row;
-}
-
-/* Sums of -log p and its square over the images counted in a row. Empty entries are left out: their -log p may be
- * infinite. */
-typedef struct {
-    double n, first, second;
-} cbn_moments;
-
-static void add_moments(cbn_moments *moments, const cbn_row *row, int64_t n0, int64_t n1, double sign) {
-    const int64_t n[2] = {n0, n1};
-    for (int x = 0; x < 2; x++) {
-        if (n[x] <= 0) continue;
-        const double weight = sign * (double)n[x];
-        moments->n += weight;
-        moments->first += weight * row->log_p[x];
-        moments->second += weight * (row->log_p[x] * row->log_p[x]);
-    }
-}
-
-static double normalized(const cbn_moments *moments, double log_p) {
-    if (moments->n < 0.5) return 0.0; /* the only image left itself out: nothing to compare with */
-    const double mean = moments->first / moments->n;
-    const double variance = moments->second / moments->n - mean * mean;
-    const double deviation = variance > CBN_STD_FLOOR * CBN_STD_FLOOR ? sqrt(variance) : CBN_STD_FLOOR;
-    return fabs(log_p - mean) / deviation;
-}
-
-static double value_of(const cbn_row *row, int x, int kind, const cbn_moments *moments) {
-    switch (kind) {
-        case CBN_SURPRISE: return -row->log_p[x] - row->entropy;
-        case CBN_VARIANCE: return row->variance;
-        case CBN_NORMALIZED: return normalized(moments, row->log_p[x]);
-        default: return row->log_p[x];
-    }
+    double p[2];
+    row_probability(n0, n1, pseudocount, can_be_one, p);
+    return cbn_row_of(p[0], p[1]);
 }
 
 static void node_values(const cbn_layer *layer, int64_t node, const int64_t *counts, double pseudocount, int kind,
@@ -82,7 +31,7 @@ static void node_values(const cbn_layer *layer, int64_t node, const int64_t *cou
         for (int64_t r = 0; r < n_rows; r++) {
             const cbn_row row =
                 row_from_counts(table[2 * r], table[2 * r + 1], pseudocount, ((uint32_t)r & required) == required);
-            add_moments(&moments, &row, table[2 * r], table[2 * r + 1], 1.0);
+            cbn_add_moments(&moments, &row, table[2 * r], table[2 * r + 1], 1.0);
         }
     for (int64_t r = 0; r < n_rows; r++) {
         const int64_t n0 = table[2 * r], n1 = table[2 * r + 1];
@@ -90,17 +39,17 @@ static void node_values(const cbn_layer *layer, int64_t node, const int64_t *cou
         const cbn_row row = row_from_counts(n0, n1, pseudocount, can_be_one);
         for (int x = 0; x < 2; x++) {
             if (!leave_one_out || (x == 0 ? n0 : n1) < 1) {
-                out[2 * r + x] = value_of(&row, x, kind, &moments);
+                out[2 * r + x] = cbn_row_value(&row, x, kind, &moments);
                 continue;
             }
             const int64_t m0 = n0 - (x == 0), m1 = n1 - (x == 1);
             const cbn_row without = row_from_counts(m0, m1, pseudocount, can_be_one);
             cbn_moments others = moments;
             if (kind == CBN_NORMALIZED) {
-                add_moments(&others, &row, n0, n1, -1.0);
-                add_moments(&others, &without, m0, m1, 1.0);
+                cbn_add_moments(&others, &row, n0, n1, -1.0);
+                cbn_add_moments(&others, &without, m0, m1, 1.0);
             }
-            out[2 * r + x] = value_of(&without, x, kind, &others);
+            out[2 * r + x] = cbn_row_value(&without, x, kind, &others);
         }
     }
 }

@@ -12,6 +12,7 @@ import numpy as np
 import reference
 
 from cbn import _engine
+from cbn.trees import TreeLayer
 
 
 class Engine:
@@ -19,6 +20,7 @@ class Engine:
 
     def __init__(self, name, module, make_layer, instruction_set=None):
         self.name, self.module, self.make_layer, self.instruction_set = name, module, make_layer, instruction_set
+        self.make_trees = getattr(module, "Trees", lambda trees: trees)
 
     def __repr__(self):
         return self.name
@@ -106,6 +108,85 @@ class Engine:
         with self._path() as module:
             stack = module.LayerStack(layers, transitions)
             module.sample_gibbs_layers(stack, values, unit, schedule, seed, first_step, sites, states, threads)
+        return states
+
+    def grow(self, shape, planes, n, begin, candidate, required=None, penalty=0.5, max_leaves=8, min_leaf=1, threads=1):
+        """The trees (a TreeLayer) and their counts; every tree must be numbered breadth first."""
+        n_nodes, capacity = len(planes), 2 * max_leaves - 1
+        n_vertices = np.full(n_nodes, -7, np.int32)
+        split, child = (np.full((n_nodes, capacity), -7, np.int32) for _ in range(2))
+        counts = np.full((n_nodes, capacity, 2), -7, np.int64)
+        with self._path() as module:
+            module.tree_grow(
+                *shape, planes, n, begin, candidate, required, penalty, max_leaves, min_leaf, n_vertices, split, child,
+                counts, threads,
+            )  # fmt: skip
+        used = np.arange(capacity) < n_vertices[:, None]
+        assert (split[~used] == -7).all()  # written to the beginning only
+        ends = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
+        trees = TreeLayer(*shape, ends, split[used], np.full(n_nodes, -1, np.int32) if required is None else required)
+        np.testing.assert_array_equal(trees.child, child[used])
+        return trees, counts[used]
+
+    def trees_check(self, trees):
+        if hasattr(self.module, "Trees"):
+            self.module.Trees(trees)
+        else:
+            self.module.trees_check(trees)
+
+    def tree_counts(self, trees, planes, n, threads=1):
+        counts = np.full((len(trees.split), 2), -1, np.int64)
+        with self._path() as module:
+            module.tree_count(self.make_trees(trees), planes, n, counts, threads)
+        return counts
+
+    def tree_counts_check(self, trees, counts, n):
+        self.module.tree_counts_check(self.make_trees(trees), counts, n)
+
+    def tree_bic(self, trees, counts):
+        return self.module.tree_bic(self.make_trees(trees), counts)
+
+    def tree_probability(self, trees, counts, pseudocount=1.0, shrinkage=1.0, threads=1):
+        probability = np.empty((len(trees.split), 2))
+        with self._path() as module:
+            module.tree_probability(self.make_trees(trees), counts, pseudocount, shrinkage, probability, threads)
+        return probability
+
+    def tree_values(self, trees, counts, kind, pseudocount=1.0, shrinkage=1.0, leave_one_out=False, threads=1):
+        """NaN at inner vertices, where values have no meaning."""
+        probability = self.tree_probability(trees, counts, pseudocount, shrinkage)
+        values = np.empty((len(trees.split), 2))
+        with self._path() as module:
+            module.tree_values(
+                self.make_trees(trees), counts, probability, pseudocount, shrinkage, kind, leave_one_out, values, threads
+            )
+        values[trees.split >= 0] = np.nan
+        return values
+
+    def tree_scores(self, trees, planes, n, values, threads=1):
+        scores = np.empty(n)
+        with self._path() as module:
+            module.tree_score_images(self.make_trees(trees), planes, n, values, scores, threads)
+        return scores
+
+    def tree_contributions(self, trees, planes, n, values, threads=1):
+        nodes = np.empty((n, len(planes)))
+        with self._path() as module:
+            module.tree_score_nodes(self.make_trees(trees), planes, n, values, nodes, threads)
+        return nodes
+
+    def tree_ancestral(self, trees, probability, seed, states, clamped=None, threads=1):
+        states = states.copy()
+        with self._path() as module:
+            module.tree_sample_ancestral(self.make_trees(trees), probability, seed, clamped, states, threads)
+        return states
+
+    def tree_gibbs(self, trees, probability, seed, first_step, n_steps, sites, states, threads=1):
+        states = states.copy()
+        with self._path() as module:
+            module.tree_sample_gibbs(
+                self.make_trees(trees), probability, seed, first_step, n_steps, sites, states, threads
+            )
         return states
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The Cython boundary and the build: wrong arrays raise, nothing but the module's own name is exported."""
 
+import ast
+import inspect
 import os
 import shutil
 import subprocess
@@ -12,9 +14,15 @@ import pytest
 
 from cbn import _engine
 from cbn.architecture import Layer, Relation, pixel_layer
+from cbn.trees import TreeLayer
 
 ROOT = Path(__file__).parents[1]
 LAYER = pixel_layer(3, 4, ((-1, 0), (0, -1)))
+# a stump over the left neighbour for every pixel but the first
+STUMPS = TreeLayer(
+    1, 3, 4, np.array([0, *range(1, 37, 3)]), np.array([-1, *np.ravel([(v, -1, -1) for v in range(11)])], np.int32),
+    np.full(12, -1, np.int32),
+)  # fmt: skip
 
 
 def arrays():
@@ -27,6 +35,11 @@ def arrays():
     values = np.full((48, 2), 0.5)
     states = np.zeros((3, 12), np.uint8)
     _engine.count(layer, planes, 70, counts)
+    trees, begin, earlier = _engine.Trees(STUMPS), np.array([0, *range(12)]), np.arange(11, dtype=np.int32)
+    tree_counts, tree_values = np.zeros((34, 2), np.int64), np.full((34, 2), 0.5)
+    _engine.tree_count(trees, planes, 70, tree_counts)
+    none, rows = np.full(12, -1, np.int32), [np.empty((12, 5), np.int32), np.empty((12, 5), np.int32)]
+    grown = [np.empty(12, np.int32), *rows, np.empty((12, 5, 2), np.int64)]
     return {
         "pack_planes": [images, 76, planes],
         "unpack_planes": [planes, np.zeros((70, 12), np.uint8)],
@@ -40,7 +53,24 @@ def arrays():
         "sample_ancestral": [layer, values, 1, np.zeros(12, np.uint8), states],
         "sample_gibbs": [layer, values, 1, 0, 10, np.arange(12), states],
         "sample_gibbs_layers": [stack, values.astype(np.int64), 1.0, np.ones(10), 1, 0, np.arange(12), states.copy()],
+        "tree_grow": [1, 3, 4, planes, 70, begin, earlier, none, 0.5, 3, 1, *grown],
+        "tree_count": [trees, planes, 70, tree_counts.copy()],
+        "tree_counts_check": [trees, tree_counts, 70],
+        "tree_bic": [trees, tree_counts],
+        "tree_probability": [trees, tree_counts, 1.0, 1.0, tree_values.copy()],
+        "tree_values": [trees, tree_counts, tree_values, 1.0, 1.0, 0, False, tree_values.copy()],
+        "tree_score_images": [trees, planes, 70, tree_values, np.zeros(70)],
+        "tree_score_nodes": [trees, planes, 70, tree_values, np.zeros((70, 12))],
+        "tree_sample_ancestral": [trees, tree_values, 1, np.zeros(12, np.uint8), states],
+        "tree_sample_gibbs": [trees, tree_values, 1, 0, 10, np.arange(12), states],
     }
+
+
+# Arguments that may be None, and those of which there may be any number of chains or sites.
+OPTIONAL = {("sample_ancestral", 3), ("tree_sample_ancestral", 3), ("tree_grow", 7)}
+FREE = {(prefix + name, i) for prefix in ("", "tree_")
+        for name, i in (("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5))}  # fmt: skip
+FREE |= {("sample_gibbs_layers", i) for i in (3, 6, 7)}
 
 
 @pytest.mark.parametrize("name", arrays())
@@ -60,14 +90,11 @@ def test_wrong_arrays_are_refused(name):
         if argument.ndim == 2:
             wrong += [argument[:, :-1].copy(), argument[:, :0].copy()]
         for array in wrong:
-            if name == "sample_ancestral" and array is None and i == 3:
-                continue  # nothing clamped
-            # any number of chains, sites or steps
-            free = {("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5), ("sample_gibbs_layers", 7),
-                    ("sample_gibbs_layers", 6), ("sample_gibbs_layers", 3)}  # fmt: skip
+            if array is None and (name, i) in OPTIONAL:
+                continue
             if (name, i) == ("sample_gibbs_layers", 3) and array is not None and array.shape == (0,):
                 continue  # no step
-            if (name, i) in free and array is not None and array.shape[1:] == argument.shape[1:] and len(array):
+            if (name, i) in FREE and array is not None and array.shape[1:] == argument.shape[1:] and len(array):
                 if array.dtype == argument.dtype and array.flags.c_contiguous:
                     continue
             with pytest.raises((ValueError, TypeError)):
@@ -76,8 +103,10 @@ def test_wrong_arrays_are_refused(name):
 
 @pytest.mark.parametrize("threads", [0, -1])
 @pytest.mark.parametrize(
-    "name", ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes"]
-)
+    "name",
+    ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes", "tree_grow", "tree_count", "tree_values",
+     "tree_probability", "tree_score_images", "tree_score_nodes", "tree_sample_ancestral", "tree_sample_gibbs"],
+)  # fmt: skip
 def test_thread_count_is_checked(name, threads):
     with pytest.raises(ValueError):
         getattr(_engine, name)(*arrays()[name], threads)
@@ -97,6 +126,53 @@ def test_scalars_are_checked():
             _engine.probability_table(layer, good["bic"][1], pseudocount, np.empty((48, 2)))
     with pytest.raises(ValueError):
         _engine.pack_planes(good["pack_planes"][0], 256, good["pack_planes"][2])
+
+
+def changed(name, i, value):
+    arguments = arrays()[name]
+    arguments[i] = value
+    return name, arguments
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        *(changed("tree_grow", 8, penalty) for penalty in (-1e-9, np.nan, np.inf)),
+        changed("tree_grow", 10, 0),
+        *(changed("tree_grow", i, 0) for i in (0, 1, 2, 4)),
+        changed("tree_grow", 5, np.array([0, 5, *range(1, 12)])),  # begins that fall
+        changed("tree_grow", 6, np.arange(1, 12, dtype=np.int32)),  # nodes that may decide for themselves
+        changed("tree_grow", 6, np.full(11, -1, np.int32)),
+        changed("tree_grow", 7, np.arange(12, dtype=np.int32)),
+        *(changed(name, i, value) for name in ("tree_probability", "tree_values") for i in (2, 3)
+          for value in (0.0, -1.0, np.nan, np.inf) if (name, i) != ("tree_values", 2)),
+        *(changed("tree_values", 5, kind) for kind in (-1, 4)),
+        *(changed("tree_sample_gibbs", 5, np.array([site])) for site in (-1, 12)),
+        changed("tree_sample_gibbs", 4, -1),
+        changed("tree_counts_check", 2, -1),
+    ],
+)  # fmt: skip
+def test_scalars_of_trees_are_checked(name, arguments):
+    with pytest.raises(ValueError):
+        getattr(_engine, name)(*arguments)
+
+
+def test_largest_trees():
+    """max_leaves sizes the outputs: it is checked against them, and against the engine's limit."""
+    for max_leaves in (0, -3, 4, _engine.MAX_LEAVES + 1, 2**31 - 1):
+        with pytest.raises(ValueError):
+            _engine.tree_grow(*changed("tree_grow", 9, max_leaves)[1])
+
+
+def test_the_stub_names_every_function_and_its_parameters():
+    stub = ast.parse((ROOT / "cbn/_engine.pyi").read_text())
+    declared = {f.name: [a.arg for a in f.args.args] for f in stub.body if isinstance(f, ast.FunctionDef)}
+    functions = {name: f for name, f in vars(_engine).items() if inspect.isroutine(f) and not name.startswith("_")}
+    assert declared == {name: list(inspect.signature(f).parameters) for name, f in functions.items()}
+    classes = {c.name for c in stub.body if isinstance(c, ast.ClassDef)}
+    assert classes == {name for name, c in vars(_engine).items() if inspect.isclass(c) and c.__module__ == "cbn._engine"}
+    constants = {a.target.id for a in stub.body if isinstance(a, ast.AnnAssign)}
+    assert constants == {name for name in vars(_engine) if name.isupper()}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,11 @@ def value_table(layer, counts, pseudocount, kind, leave_one_out, values, num_thr
 
 def _node_values(layer, node, table, pseudocount, kind):
     """Values of one node's whole table, straight from the definitions."""
-    p = _probabilities(layer, node, table, pseudocount)
+    return table_values(_probabilities(layer, node, table, pseudocount), table, kind)
+
+
+def table_values(p, table, kind):
+    """Values of rows with probabilities p (rows, 2) and counts table (rows, 2)."""
     with np.errstate(divide="ignore"):
         log_p = np.log(p)
     finite = np.where(p > 0, log_p, 0.0)  # 0 log 0 = 0

@@ -29,8 +29,19 @@ CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
 #define CBN_ZERO() 0
 #define CBN_SUM(a) ((int64_t)(a))
 #include "count_template.h"
+#include "tree_template.h"
+
+/* The bit moves to the top of its byte, across which a shift of 16-bit numbers carries nothing that matters. */
+CBN_FUNCTION inline uint32_t half_bit_mask(const uint8_t *p, int bit) {
+    const __m256i v = _mm256_loadu_si256((const __m256i *)p);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(v, _mm_cvtsi32_si128(7 - bit)));
+}
+#define CBN_SUBTRACT(a, b) ((a) - (b))
+#define CBN_BIT_MASK(p, bit) (half_bit_mask(p, bit) | (uint64_t)half_bit_mask((p) + 32, bit) << 32)
+#include "boost_template.h"
 #include "score_template.h"
 #include "sample_template.h"
+#include "tree_sample_template.h"
 #include "transition_template.h"
 #include "gradient_template.h"
 

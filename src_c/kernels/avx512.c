@@ -24,14 +24,37 @@
 #define CBN_SUM(a) ((int64_t)_mm512_reduce_add_epi64(a))
 #include "count_template.h"
 
+CBN_FUNCTION inline void add_masked_16(uint64_t set, int32_t value, int32_t *numbers) {
+    const __m512i v = _mm512_set1_epi32(value);
+    for (int j = 0; j < 64; j += 16) {
+        const __m512i n = _mm512_loadu_si512(numbers + j);
+        _mm512_storeu_si512(numbers + j, _mm512_mask_add_epi32(n, (__mmask16)(set >> j), n, v));
+    }
+}
+
+/* Four numbers below 2^29 in size fit 32 bits; further sums are in 64. */
+CBN_FUNCTION inline int64_t sum_masked_16(uint64_t set, const int32_t *numbers) {
+    __m512i sum = _mm512_setzero_si512();
+    for (int j = 0; j < 64; j += 16)
+        sum = _mm512_mask_add_epi32(sum, (__mmask16)(set >> j), sum, _mm512_loadu_si512(numbers + j));
+    const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
+    return _mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1))));
+}
+#define CBN_SUBTRACT(a, b) _mm512_sub_epi64(a, b)
+#define CBN_BIT_MASK(p, bit) ((uint64_t)_mm512_test_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(1 << (bit)))))
+#define CBN_ADD_MASKED(set, value, numbers) add_masked_16(set, value, numbers)
+#define CBN_SUM_MASKED(set, numbers) sum_masked_16(set, numbers)
+#include "boost_template.h"
+
 /* Tables of up to 32 doubles live in four registers; permutations look eight values up at once. */
+#define SMALL_TABLE 32
 typedef struct {
     __m512d part[4];
 } small_table;
 
-/* Entries beyond 2^bits are never indexed: they load as 0 without touching memory. */
-CBN_FUNCTION inline small_table load_small(const double *table, int bits) {
-    const uint32_t there = bits == 5 ? 0xffffffffu : (1u << (1 << bits)) - 1;
+/* Entries beyond `size` are never indexed: they load as 0 without touching memory. */
+CBN_FUNCTION inline small_table load_small(const double *table, int size) {
+    const uint32_t there = (uint32_t)(((uint64_t)1 << size) - 1);
     small_table t;
     for (int i = 0; i < 4; i++) t.part[i] = _mm512_maskz_loadu_pd((__mmask8)(there >> 8 * i), table + 8 * i);
     return t;
@@ -43,10 +66,47 @@ CBN_FUNCTION inline __m512d look_up(const small_table *t, __m512i index) {
     return _mm512_mask_blend_pd(_mm512_test_epi64_mask(index, _mm512_set1_epi64(16)), low, high);
 }
 
+/* Sums of eight vectors at once, in 32 bits: halves of pairs are added until one vector holds all sums. */
+CBN_FUNCTION inline void sum_candidates(__m512i sums[CBN_COUNTED_TOGETHER][2], uint32_t (*counts)[2]) {
+    __m512i two[4], four[2];
+    for (int i = 0; i < 4; i++)
+        two[i] = _mm512_add_epi64(_mm512_unpacklo_epi64(sums[i][0], sums[i][1]),
+                                  _mm512_unpackhi_epi64(sums[i][0], sums[i][1]));
+    for (int i = 0; i < 2; i++)
+        four[i] = _mm512_add_epi64(_mm512_shuffle_i64x2(two[2 * i], two[2 * i + 1], 0x88),
+                                   _mm512_shuffle_i64x2(two[2 * i], two[2 * i + 1], 0xdd));
+    const __m512i all = _mm512_add_epi64(_mm512_shuffle_i64x2(four[0], four[1], 0x88),
+                                         _mm512_shuffle_i64x2(four[0], four[1], 0xdd));
+    _mm256_storeu_si256((__m256i *)counts, _mm512_cvtepi64_epi32(all));
+}
+#define CBN_SUM_CANDIDATES sum_candidates
+
+/* Images of the set get the byte `vertex`. */
+CBN_FUNCTION inline void mark_leaf(uint8_t leaf[64], uint64_t set, int vertex) {
+    _mm512_storeu_si512(leaf, _mm512_mask_set1_epi8(_mm512_loadu_si512(leaf), set, (char)vertex));
+}
+
+CBN_FUNCTION inline void add_leaves(const uint8_t leaf[64], uint64_t state, const double *values, int n_vertices,
+                                    double sums[64]) {
+    const int small = 2 * n_vertices <= SMALL_TABLE;
+    small_table table;
+    if (small) table = load_small(values, 2 * n_vertices);
+    for (int i = 0; i < 64; i += 8) {
+        const __m512i on = _mm512_maskz_set1_epi64((__mmask8)(state >> i), 1);
+        const __m512i vertex = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(leaf + i)));
+        const __m512i index = _mm512_or_si512(_mm512_slli_epi64(vertex, 1), on);
+        const __m512d value = small ? look_up(&table, index) : _mm512_i64gather_pd(index, values, 8);
+        _mm512_storeu_pd(sums + i, _mm512_add_pd(_mm512_loadu_pd(sums + i), value));
+    }
+}
+#define CBN_MARK_LEAF mark_leaf
+#define CBN_ADD_LEAVES add_leaves
+#include "tree_template.h"
+
 /* Plane bits become index bits by masked ORs. */
 CBN_FUNCTION inline void score_small(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                                      const double *values, double *sums) {
-    const small_table table = load_small(values, table_bits);
+    const small_table table = load_small(values, 1 << table_bits);
     for (int w = 0; w < n_words; w++)
         for (int i = 0; i < 64; i += 8) {
             __m512i index = _mm512_setzero_si512();
@@ -91,7 +151,7 @@ CBN_FUNCTION inline void add_bit_masked(uint32_t index[CBN_GROUP], uint32_t word
 
 CBN_FUNCTION inline void factor_small(const uint32_t index[CBN_GROUP], const double *table, int bits, int flip,
                                       double w[2][CBN_GROUP]) {
-    const small_table t = load_small(table, bits);
+    const small_table t = load_small(table, 1 << bits);
     const __m512i flipped = _mm512_set1_epi64((int64_t)1 << flip);
     for (int i = 0; i < CBN_GROUP; i += 8) {
         const __m512i at = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(index + i)));
@@ -102,6 +162,7 @@ CBN_FUNCTION inline void factor_small(const uint32_t index[CBN_GROUP], const dou
 }
 #define CBN_FACTOR_SMALL factor_small
 #include "sample_template.h"
+#include "tree_sample_template.h"
 #include "transition_template.h"
 #include "gradient_template.h"
 

@@ -31,8 +31,19 @@ static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
 #define CBN_ZERO() 0
 #define CBN_SUM(a) ((int64_t)(a))
 #include "count_template.h"
+#include "tree_template.h"
+
+static inline uint64_t bit_mask(const uint8_t *p, int bit) {
+    uint64_t mask = 0;
+    for (int j = 0; j < 64; j++) mask |= (uint64_t)(p[j] >> bit & 1) << j;
+    return mask;
+}
+#define CBN_SUBTRACT(a, b) ((a) - (b))
+#define CBN_BIT_MASK(p, bit) bit_mask(p, bit)
+#include "boost_template.h"
 #include "score_template.h"
 #include "sample_template.h"
+#include "tree_sample_template.h"
 #include "transition_template.h"
 #include "gradient_template.h"
 #include "gibbs_layers_template.h"

@@ -14,6 +14,10 @@
 /* Images that one call of score_block handles: 8 words of a plane, one cache line. */
 #define CBN_SCORE_WORDS 8
 #define CBN_SCORE_BLOCK (64 * CBN_SCORE_WORDS)
+/* 64-bit words of a cache line, and of the widest vector. */
+#define CBN_LINE_WORDS 8
+/* Candidates that count_candidates works on at a time: their sets of images are loaded once. */
+#define CBN_COUNTED_TOGETHER 4
 
 /* A node (first) and its present parents: the plane of variable i is bit bit[i] of the node's table index, which is
  * 2 * row + state. */
@@ -85,6 +89,38 @@ typedef struct {
     uint64_t n_sites;
 } cbn_chain_plan;
 
+/* The tree of a node, and its part of an array per vertex and state. */
+typedef struct {
+    int32_t node, n_vertices;
+    const int32_t *split, *child;
+    const double *values; /* (n_vertices, 2) */
+} cbn_tree;
+
+/* values: an array per vertex and state, or NULL. */
+static inline cbn_tree cbn_tree_of(const cbn_trees *trees, int64_t node, const double *values) {
+    const int64_t first = trees->begin[node];
+    const cbn_tree tree = {(int32_t)node, (int32_t)(trees->begin[node + 1] - first), trees->split + first,
+                           trees->child + first, values ? values + 2 * first : NULL};
+    return tree;
+}
+
+/* A tree of at most this many vertices numbers its leaves with a byte. */
+#define CBN_BYTE_VERTICES 256
+/* Chains of one group of the tree samplers, which share a 64-bit word per node. */
+#define CBN_TREE_GROUP 64
+
+/* What a group of Gibbs chains under trees needs, besides its state. */
+typedef struct {
+    const cbn_trees *trees;
+    const double *probability; /* (vertices, 2) */
+    uint64_t seed, first_step;
+    int64_t n_steps;
+    const int64_t *sites;
+    uint64_t n_sites;
+    const int64_t *dependent_begin; /* (nodes + 1) */
+    const int32_t *dependent;       /* the nodes whose trees split on node v: dependent_begin[v] .. [v + 1] - 1 */
+} cbn_tree_gibbs_plan;
+
 /*
  * How the sums of a convolution are looked up. A window is cut into chunks of up to CBN_CHUNK_BITS bits (whole rows of
  * one channel); the table of a chunk holds, for every state of its bits, the sum of the weights of the bits that are 1,
@@ -103,6 +139,19 @@ typedef struct {
     int32_t *sums;          /* [channel * chunks + chunk][1 << bits][lanes] */
     uint8_t *fire;          /* [lanes / CBN_LANES][1 << bits]: kernels above 0; with one chunk in all, else NULL */
 } cbn_window_plan;
+
+/*
+ * Gradients of boosted trees (Newton boosting): kept in units of 1 / CBN_GRADIENT_ONE for leaf values, and rounded
+ * stochastically to a few levels for the choice of splits. A gradient is a signed number of CBN_GRADIENT_BITS bits from
+ * -CBN_GRADIENT_LEVELS to CBN_GRADIENT_LEVELS, a Hessian (at most 1/4) an unsigned one; one plane a bit, the gradient's
+ * first, lowest bits first.
+ */
+#define CBN_GRADIENT_ONE 16777216
+#define CBN_GRADIENT_BITS 4
+#define CBN_HESSIAN_BITS 3
+#define CBN_GRADIENT_LEVELS ((1 << (CBN_GRADIENT_BITS - 1)) - 1)
+#define CBN_HESSIAN_LEVELS ((1 << CBN_HESSIAN_BITS) - 1)
+#define CBN_GRADIENT_PLANES (CBN_GRADIENT_BITS + CBN_HESSIAN_BITS)
 
 typedef struct {
     const char *name;
@@ -135,6 +184,38 @@ typedef struct {
                               double *by_state, int64_t stride, double *histogram);
     /* factor[i] *= slope of the surrogate at the window sum sum[i]. */
     void (*multiply_slope)(const int32_t *sum, int64_t n, double sharpness, double *factor);
+    /* counts[c] = {images of `members`, images of `members_on`} in which plane candidate[c] is 1; fewer than 2^32 images.
+     * Planes and sets begin at cache lines: n_words is a multiple of CBN_LINE_WORDS. counts has room for a multiple of
+     * CBN_COUNTED_TOGETHER. */
+    void (*count_candidates)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
+                             const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
+    /* odds[i] = log-odds of the node in the 64 images of a word; state(v) of earlier nodes is word column[v * stride]. */
+    void (*log_odds)(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride, int32_t odds[64]);
+    /* p[x][i]: probability of state x from log-odds; values[i]: of the given kind, for the states in the bits of `state`. */
+    void (*odds_probability)(const int32_t odds[64], double p[2][64]);
+    void (*odds_values)(const int32_t odds[64], uint64_t state, int kind, double values[64]);
+    /* Bit i: 1 with probability p1[i], by the uniform of a step of the ancestral stream of chain first_chain + i. */
+    uint64_t (*draw_word)(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step);
+    /* Gradients and Hessians of a node's images at their log-odds, and planes [CBN_GRADIENT_PLANES][n_words] of both
+     * after rounding, 0 outside of `members`. odds, gradient, hessian: 64 n_words numbers. */
+    void (*gradients)(const int32_t *odds, const uint64_t *target, const uint64_t *members, int64_t n_words,
+                      uint64_t seed, uint32_t node, uint32_t round, int32_t *gradient, int32_t *hessian,
+                      uint64_t *planes);
+    /* gradient[c], hessian[c]: sums of the rounded ones in `set` (planes as above) over the images with candidate[c]. */
+    void (*count_gradients)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
+                            const uint64_t *set, int32_t *gradient, int32_t *hessian);
+    /* score[c] = sum over both sides of a split of g^2 / (h + l2); -1 where a side's h is below min_hessian. */
+    void (*split_scores)(const int32_t *gradient, const int32_t *hessian, int64_t n, const int64_t total[2], double l2,
+                         double min_hessian, double *score);
+    /* sums: of gradient and hessian over the images of a set. */
+    void (*leaf_sums)(const uint64_t *set, int64_t n_words, const int32_t *gradient, const int32_t *hessian,
+                      int64_t sums[2]);
+    /* odds[i] += value for the images of a set. */
+    void (*add_leaf)(const uint64_t *set, int64_t n_words, int32_t value, int32_t *odds);
+    /* sums[i] += values[leaf of image i][state of its node], for 64 * n_words images from word first_word on of planes of
+     * plane_words words; 1 <= n_words <= CBN_SCORE_WORDS. */
+    void (*score_tree)(const cbn_tree *tree, const uint64_t *planes, int64_t plane_words, int64_t first_word, int n_words,
+                       double *sums);
     /* state: one 32-bit word per node, one bit per chain; chain number first_chain is bit 0. */
     void (*gibbs_group)(const cbn_gibbs_plan *plan, uint32_t first_chain, uint32_t *state);
     /* The same through all layers, for the chains of the mask; state[0].state is the pixels, the rest scratch. */
@@ -142,6 +223,10 @@ typedef struct {
                                cbn_chain_state state[CBN_MAX_LAYERS]);
     void (*ancestral_group)(const cbn_layer *layer, const double *probability, uint64_t seed, const uint8_t *clamped,
                             uint32_t first_chain, uint32_t *state);
+    /* The two samplers for trees: n_chains <= CBN_TREE_GROUP; one 64-bit word per node, its other bits are scratch. */
+    void (*gibbs_trees)(const cbn_tree_gibbs_plan *plan, uint32_t first_chain, int n_chains, uint64_t *state);
+    void (*ancestral_trees)(const cbn_trees *trees, const double *probability, uint64_t seed, const uint8_t *clamped,
+                            uint32_t first_chain, int n_chains, uint64_t *state);
 } cbn_kernels;
 
 /* Defines the set of an instruction set, after the templates. */
@@ -151,15 +236,28 @@ typedef struct {
         .transpose = transpose_64,                                                                                     \
         .pack_word = pack_word,                                                                                        \
         .count_subsets = count_subsets,                                                                                \
+        .count_candidates = count_candidates,                                                                          \
+        .log_odds = log_odds,                                                                                          \
+        .odds_probability = odds_probability,                                                                          \
+        .odds_values = odds_values,                                                                                    \
+        .draw_word = draw_word,                                                                                        \
+        .gradients = gradients,                                                                                        \
+        .count_gradients = count_gradients,                                                                            \
+        .split_scores = split_scores,                                                                                  \
+        .leaf_sums = leaf_sums,                                                                                        \
+        .add_leaf = add_leaf,                                                                                          \
         .score_block = score_block,                                                                                    \
         .score_tables = score_tables,                                                                                  \
         .window_runs = window_runs,                                                                                    \
         .transition_position = transition_position,                                                                    \
+        .score_tree = score_tree,                                                                                      \
         .gradient_position = gradient_position,                                                                        \
         .multiply_slope = multiply_slope,                                                                              \
         .gibbs_group = gibbs_group,                                                                                    \
         .gibbs_layers_group = gibbs_layers_group,                                                                      \
         .ancestral_group = ancestral_group,                                                                            \
+        .gibbs_trees = gibbs_trees,                                                                                    \
+        .ancestral_trees = ancestral_trees,                                                                            \
     }
 
 extern const cbn_kernels cbn_kernels_generic;

@@ -90,11 +90,11 @@ CBN_FUNCTION inline void gibbs_factor(const cbn_gibbs_plan *plan, const cbn_plac
 }
 
 /* Products of many small probabilities stay away from underflow: both weights grow by the same power of two, exactly. */
-CBN_FUNCTION inline void gibbs_rescale(double w[2][CBN_GROUP]) {
-    for (uint32_t i = 0; i < CBN_GROUP; i++) {
-        const double scale = w[0][i] + w[1][i] < 0x1.0p-500 ? 0x1.0p+500 : 1.0;
-        w[0][i] *= scale;
-        w[1][i] *= scale;
+CBN_FUNCTION inline void rescale_weights(double *w0, double *w1, int n_chains) {
+    for (int i = 0; i < n_chains; i++) {
+        const double scale = w0[i] + w1[i] < 0x1.0p-500 ? 0x1.0p+500 : 1.0;
+        w0[i] *= scale;
+        w1[i] *= scale;
     }
 }
 
@@ -119,7 +119,7 @@ CBN_FUNCTION void gibbs_group(const cbn_gibbs_plan *plan, uint32_t first_chain, 
                 if (cbn_node_at(layer, child, row, column) < 0) continue;
                 const cbn_place at = cbn_place_at(layer, child, (int)row, (int)column);
                 gibbs_factor(plan, &at, (int)(r - layer->relation_begin[child]) + 1, state, w);
-                if ((++factors & 3) == 0) gibbs_rescale(w);
+                if ((++factors & 3) == 0) rescale_weights(w[0], w[1], CBN_GROUP);
             }
         uint32_t drawn = 0;
         for (uint32_t i = 0; i < CBN_GROUP; i++) drawn |= (uint32_t)(u[step & 1][i] * (w[0][i] + w[1][i]) < w[1][i]) << i;

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Boosted trees, 64 images (one word of a plane) at a time: log-odds from leaf sets, gradients and their roundings, the
+ * statistics of candidate splits. Log-odds, gradients and their sums are integers, so every set gives the same bytes.
+ *
+ * Interface: after count_template.h, whose macros it uses, and
+ *   CBN_SUBTRACT(a, b)              the missing operation of CBN_VECTOR
+ *   CBN_BIT_MASK(p, bit)            64-bit mask of that bit of the 64 bytes at p
+ *   CBN_ADD_MASKED(set, value, n)   optional: add_masked below
+ *   CBN_SUM_MASKED(set, n)          optional: sum_masked below
+ */
+
+/* numbers[i] += value for the images i of `set`. */
+CBN_FUNCTION inline void add_masked(uint64_t set, int32_t value, int32_t numbers[64]) {
+#ifdef CBN_ADD_MASKED
+    CBN_ADD_MASKED(set, value, numbers);
+#else
+    for (; set; set &= set - 1) numbers[__builtin_ctzll(set)] += value;
+#endif
+}
+
+CBN_FUNCTION inline int64_t sum_masked(uint64_t set, const int32_t numbers[64]) {
+#ifdef CBN_SUM_MASKED
+    return CBN_SUM_MASKED(set, numbers);
+#else
+    int64_t sum = 0;
+    for (; set; set &= set - 1) sum += numbers[__builtin_ctzll(set)];
+    return sum;
+#endif
+}
+
+CBN_FUNCTION void add_leaf(const uint64_t *set, int64_t n_words, int32_t value, int32_t *odds) {
+    for (int64_t w = 0; w < n_words; w++) add_masked(set[w], value, odds + 64 * w);
+}
+
+CBN_FUNCTION void leaf_sums(const uint64_t *set, int64_t n_words, const int32_t *gradient, const int32_t *hessian,
+                            int64_t sums[2]) {
+    sums[0] = sums[1] = 0;
+    for (int64_t w = 0; w < n_words; w++) {
+        sums[0] += sum_masked(set[w], gradient + 64 * w);
+        sums[1] += sum_masked(set[w], hessian + 64 * w);
+    }
+}
+
+CBN_FUNCTION void log_odds(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride,
+                           int32_t odds[64]) {
+    for (int i = 0; i < 64; i++) odds[i] = boosted->base[node];
+    for (int64_t tree = boosted->begin[node]; tree < boosted->begin[node + 1]; tree++) {
+        const int64_t first = boosted->tree_begin[tree], n = boosted->tree_begin[tree + 1] - first;
+        const int32_t *split = boosted->split + first, *value = boosted->value + first;
+        uint64_t set[2 * CBN_MAX_BOOSTED_LEAVES];
+        uint64_t *children = set + 1; /* vertices are numbered breadth first: the next two in line */
+        set[0] = ~(uint64_t)0;
+        for (int64_t t = 0; t < n; t++) {
+            if (split[t] < 0) {
+                add_masked(set[t], value[t], odds);
+                continue;
+            }
+            const uint64_t decides = column[split[t] * stride];
+            *children++ = set[t] & ~decides;
+            *children++ = set[t] & decides;
+        }
+    }
+}
+
+/* p1[i] = 1 / (1 + exp(-log-odds)); e: the smaller one's odds, exp(-|log-odds|). */
+CBN_FUNCTION inline double probability_of(int32_t odds, double *e) {
+    const double x = (double)odds * (1.0 / CBN_LOG_ODDS_ONE);
+    *e = cbn_exp_negative(x < 0.0 ? x : -x);
+    return (x < 0.0 ? *e : 1.0) / (1.0 + *e);
+}
+
+CBN_FUNCTION void odds_probability(const int32_t odds[64], double p[2][64]) {
+    for (int i = 0; i < 64; i++) {
+        double e;
+        p[1][i] = probability_of(odds[i], &e);
+        p[0][i] = probability_of(-odds[i], &e);
+    }
+}
+
+CBN_FUNCTION uint64_t draw_word(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step) {
+    double u[64];
+    for (uint32_t i = 0; i < 64; i++) { /* as cbn_uniform */
+        uint32_t c0 = (uint32_t)(step >> 1), c1 = (uint32_t)(step >> 33), c2 = first_chain + i, c3 = CBN_RANDOM_ANCESTRAL;
+        cbn_philox_block(&c0, &c1, &c2, &c3, (uint32_t)seed, (uint32_t)(seed >> 32));
+        u[i] = step & 1 ? cbn_to_unit(c2, c3) : cbn_to_unit(c0, c1);
+    }
+    uint64_t drawn = 0;
+    for (int i = 0; i < 64; i++) drawn |= (uint64_t)(u[i] < p1[i]) << i;
+    return drawn;
+}
+
+CBN_FUNCTION void odds_values(const int32_t odds[64], uint64_t state, int kind, double values[64]) {
+    for (int i = 0; i < 64; i++) {
+        const double x = (double)odds[i] * (1.0 / CBN_LOG_ODDS_ONE), size = x < 0.0 ? -x : x;
+        const double e = cbn_exp_negative(-size), rare = e / (1.0 + e), log_likely = -cbn_log(1.0 + e);
+        const double log_p = log_likely - ((int)(state >> i & 1) == (x >= 0.0) ? 0.0 : size);
+        const double entropy = size * rare - log_likely, variance = size * size * (rare / (1.0 + e));
+        values[i] = kind == CBN_SURPRISE ? -log_p - entropy : kind == CBN_VARIANCE ? variance : log_p;
+    }
+}
+
+/*
+ * Gradients y - p and Hessians p (1 - p) of the images of one word, in units of 1 / CBN_GRADIENT_ONE, and the planes of
+ * both after stochastic rounding. An image's rounding uses one 32-bit random number, its upper half for the gradient.
+ */
+CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uint64_t members, const uint32_t counter[3],
+                                       uint64_t seed, int32_t *gradient, int32_t *hessian, uint64_t *planes,
+                                       int64_t n_words) {
+    uint32_t random[4][16];
+    for (uint32_t b = 0; b < 16; b++) {
+        uint32_t c0 = counter[0] * 16 + b, c1 = counter[1], c2 = counter[2], c3 = CBN_RANDOM_ROUNDING;
+        cbn_philox_block(&c0, &c1, &c2, &c3, (uint32_t)seed, (uint32_t)(seed >> 32));
+        random[0][b] = c0, random[1][b] = c1, random[2][b] = c2, random[3][b] = c3;
+    }
+    /* image i: word i / 16 of block i % 16; loops are cut by the width of their types so that they vectorize */
+    const uint32_t *noise = random[0];
+    int32_t on[64]; /* 0 or all ones */
+    uint8_t code[64];
+    for (int i = 0; i < 64; i++) on[i] = -(int32_t)(target >> i & 1);
+    for (int i = 0; i < 64; i++) {
+        double e;
+        const double p = probability_of(odds[i], &e), scale = CBN_GRADIENT_ONE;
+        gradient[i] = (int32_t)(p * scale + 0.5);
+        hessian[i] = (int32_t)(e / ((1.0 + e) * (1.0 + e)) * scale + 0.5);
+    }
+    for (int i = 0; i < 64; i++) {
+        const int32_t size = on[i] ? CBN_GRADIENT_ONE - gradient[i] : gradient[i];
+        const int32_t level = (size * CBN_GRADIENT_LEVELS + (int32_t)(noise[i] >> 16 << 8)) >> 24;
+        const int32_t curved = (hessian[i] * (4 * CBN_HESSIAN_LEVELS) + (int32_t)((noise[i] & 0xffff) << 8)) >> 24;
+        gradient[i] = on[i] ? size : -size;
+        code[i] = (uint8_t)(((on[i] ? level : -level) & (2 * CBN_GRADIENT_LEVELS + 1)) | curved << CBN_GRADIENT_BITS);
+    }
+    for (int k = 0; k < CBN_GRADIENT_PLANES; k++) planes[k * n_words] = CBN_BIT_MASK(code, k) & members;
+}
+
+CBN_FUNCTION void gradients(const int32_t *odds, const uint64_t *target, const uint64_t *members, int64_t n_words,
+                            uint64_t seed, uint32_t node, uint32_t round, int32_t *gradient, int32_t *hessian,
+                            uint64_t *planes) {
+    for (int64_t w = 0; w < n_words; w++) {
+        const uint32_t counter[3] = {(uint32_t)w, round, node};
+        gradient_word(odds + 64 * w, target[w], members[w], counter, seed, gradient + 64 * w, hessian + 64 * w,
+                      planes + w, n_words);
+    }
+}
+
+/* gradient[c], hessian[c]: sums over the images in which plane candidate[c] is 1, in quanta. set: planes of a leaf, two's
+ * complement. */
+CBN_FUNCTION void count_gradients(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
+                                  const uint64_t *set, int32_t *gradient, int32_t *hessian) {
+    for (int64_t c = 0; c < n; c++) {
+        const uint64_t *plane = planes + (int64_t)candidate[c] * n_words;
+        CBN_VECTOR sum[CBN_GRADIENT_PLANES];
+        for (int k = 0; k < CBN_GRADIENT_PLANES; k++) sum[k] = CBN_ZERO();
+        for (int64_t w = 0; w < n_words; w += CBN_VECTOR_WORDS) {
+            const int64_t left = n_words - w;
+            const int whole = left >= CBN_VECTOR_WORDS;
+            const CBN_VECTOR v = whole ? CBN_LOAD(plane + w) : CBN_LOAD_TAIL(plane + w, left);
+            for (int k = 0; k < CBN_GRADIENT_PLANES; k++) {
+                const uint64_t *part = set + k * n_words + w;
+                const CBN_VECTOR s = whole ? CBN_LOAD(part) : CBN_LOAD_TAIL(part, left);
+                sum[k] = CBN_ADD(sum[k], CBN_POPCOUNT(CBN_AND(v, s)));
+            }
+        }
+        CBN_VECTOR g = CBN_SUBTRACT(CBN_ZERO(), sum[CBN_GRADIENT_BITS - 1]);
+        CBN_VECTOR h = sum[CBN_GRADIENT_PLANES - 1];
+        for (int k = CBN_GRADIENT_BITS - 2; k >= 0; k--) g = CBN_ADD(CBN_ADD(g, g), sum[k]);
+        for (int k = CBN_GRADIENT_PLANES - 2; k >= CBN_GRADIENT_BITS; k--) h = CBN_ADD(CBN_ADD(h, h), sum[k]);
+        gradient[c] = (int32_t)CBN_SUM(g);
+        hessian[c] = (int32_t)CBN_SUM(h);
+    }
+}
+
+/* score[c] = g0^2 / (h0 + l2) + g1^2 / (h1 + l2) of the two sides of each split, in quanta; -1 where a side has less
+ * Hessian than it needs. total: of the leaf. */
+CBN_FUNCTION void split_scores(const int32_t *gradient, const int32_t *hessian, int64_t n, const int64_t total[2],
+                               double l2, double min_hessian, double *score) {
+    const double all_g = (double)total[0], all_h = (double)total[1];
+    for (int64_t c = 0; c < n; c++) {
+        const double g1 = (double)gradient[c], h1 = (double)hessian[c], g0 = all_g - g1, h0 = all_h - h1;
+        const double a = h0 + l2, b = h1 + l2;
+        score[c] = (g0 * g0 * b + g1 * g1 * a) / (a * b); /* not a number where l2 and a side's Hessian are 0 */
+    }
+    for (int64_t c = 0; c < n; c++) /* apart: a condition on a division keeps it from being vectorized */
+        if ((double)hessian[c] < min_hessian || all_h - (double)hessian[c] < min_hessian) score[c] = -1.0;
+}

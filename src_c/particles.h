@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Drawing from networks whose nodes are visited in raster order, 64 chains a word: state[node * n_groups + group], chain
+ * 64 group + i is bit i.
+ */
+#ifndef CBN_PARTICLES_H
+#define CBN_PARTICLES_H
+
+#include "kernels/kernels.h"
+
+/* p[x][i]: probability that the node is x given the earlier nodes of chain i; state(v) is word column[v * stride]. */
+typedef void cbn_conditional(const void *network, int64_t node, const uint64_t *column, int64_t stride,
+                             double p[2][64]);
+
+typedef struct {
+    int32_t channels;
+    int64_t positions;
+    cbn_conditional *conditional;
+    const void *network;
+} cbn_raster_network;
+
+/* Node at a place of the raster order: rows, columns, channels innermost. */
+static inline int64_t cbn_raster_node(const cbn_raster_network *network, int64_t step) {
+    return step % network->channels * network->positions + step / network->channels;
+}
+
+static inline int64_t cbn_particle_groups(int64_t n) { return (n + 63) / 64; }
+
+/* One raster pass over the chains of a group; clamped may be NULL. */
+void cbn_raster_pass(const cbn_raster_network *network, uint64_t seed, int64_t group, int64_t n_groups,
+                     const uint8_t *clamped, uint64_t *state);
+/* The particle filter (cbn_boosted_inpaint in cbn.h); arguments but the workspace are the caller's to check. */
+int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_t n, const uint8_t *known,
+                        uint8_t *states, double *weight, double *log_marginal, void *workspace, int num_threads);
+/* states (n, nodes) of bytes to words of a group and back; chains beyond n are 0, and dropped. */
+void cbn_pack_group(const uint8_t *states, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
+                    uint64_t *state);
+void cbn_unpack_group(const uint64_t *state, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
+                      uint8_t *states);
+
+#endif
