@@ -323,7 +323,7 @@ int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint
     for (int64_t node = 0; node < grid_nodes; node++) {
         const uint64_t *plane = planes + node * n_words;
         int64_t superset[2];
-        kernels->count_subsets(&plane, 1, n_words, superset);
+        kernels->count_subsets(&plane, 1, NULL, n_words, superset);
         on[node] = superset[1];
     }
     CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_nodes)))
