@@ -10,12 +10,14 @@ import numpy as np
 from . import __version__, scoring
 from . import _validation as validation
 from .architecture import geometry
+from .boostednetwork import BoostedNetwork
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from .exceptions import ModelFileError
 from .layered import LayeredNetwork
 from .presets import weights_of_layers
 from .structure import check_relations, check_search_size
 from .training import HiddenTraining, TrainingOptions
+from .treenetwork import TreeNetwork
 
 # Images on whose maps the heat-map scale of a network with hidden layers is measured.
 SCALE_IMAGES = 1000
@@ -83,6 +85,8 @@ def train_hidden_layers(
             )
     else:  # a generator is left alone where nothing is drawn
         seed = validation.check_seed(random_state) if setting["hidden"] else 0
+    if setting["cpd"] != "table" and setting["iterations"] == 0:  # no kernel step asks for relations
+        setting = setting | {"max_parents": 0}
     options = TrainingOptions(
         **{name: setting[name] for name in same}, normalize=setting["normalize_kernels"], seed=seed,
         forced=setting["forced_relations"], forbidden=setting["forbidden_relations"],
@@ -99,26 +103,89 @@ def train_hidden_layers(
     return (state.finished if state is not None else ()), False
 
 
-def count_layers(pixel_layer, trained, geometries, planes, n_images, pseudocount, num_threads):
-    """The LayeredNetwork of pixel bit-planes, its scales still 1."""
+def network_of(setting, pixel_layer, trained, geometries, planes, n_images, seed, num_threads, progress=None):
+    """The LayeredNetwork of pixel bit-planes with the CPDs that the setting asks for, its scales still 1.
+
+    Parameters
+    ----------
+    setting : dict
+        Checked constructor arguments.
+    pixel_layer : cbn.architecture.Layer
+        Relations of the pixels, for tables; for trees only its required ones count.
+    trained : sequence of TrainedLayer
+        Kernels of the hidden layers and, for tables, their relations.
+    geometries : sequence of LayerGeometry
+    planes : ndarray, (pixel nodes, words) uint64
+    n_images, seed, num_threads : int
+    progress : callable, optional
+        Called with (nodes done, nodes in all) while boosted trees grow.
+    """
     transitions = [t.kernels.transition(below) for t, below in zip(trained, geometries)]
-    layers = [pixel_layer, *(t.layer for t in trained)]
-    used = geometries[: len(layers)]
-    network = LayeredNetwork([], transitions, used, {name: (1.0,) * len(layers) for name in scoring.SCORES})
-    for layer, own in zip(layers, network.planes(planes, n_images, num_threads)):
-        network.networks.append(scoring.CountedNetwork.from_planes(layer, own, n_images, pseudocount, num_threads))
+    used = geometries[: 1 + len(trained)]
+    network = LayeredNetwork([], transitions, used, {name: (1.0,) * len(used) for name in scoring.SCORES})
+    for number, own in enumerate(network.planes(planes, n_images, num_threads)):
+        geometry = used[number]
+        required = required_nodes(pixel_layer) if number == 0 else None
+        if setting["cpd"] == "table":
+            layer = trained[number - 1].layer if number else pixel_layer
+            found = scoring.CountedNetwork.from_planes(layer, own, n_images, setting["pseudocount"], num_threads)
+        elif setting["cpd"] == "tree":
+            found = TreeNetwork.grown(geometry, own, n_images, required, setting, num_threads)
+        else:
+            found = BoostedNetwork.grown(geometry, own, n_images, required, setting, seed, num_threads, progress)
+        network.networks.append(found)
     return network
 
 
-def leave_one_out_scores(network, layer_weights, planes, n_images, score, num_threads):
-    """(n_images,) combined leave-one-out scores of counted images; sets the network's scales from them first."""
-    every = scoring.SCORES if len(network) > 1 else ()  # one layer has nothing to be brought to one scale
-    of = {
-        name: network.layer_scores(planes, n_images, name, num_threads, leave_one_out=True)
-        for name in dict.fromkeys((score, *every))
-    }
-    network.set_scales(weights_of_layers(layer_weights, len(network)), of)
-    return network.combine(of[score], score)
+def required_nodes(pixel_layer):
+    """The node without which each pixel node is never 1: that of the next lower threshold; None for one threshold."""
+    if pixel_layer.channels == 1:
+        return None
+    nodes = np.arange(pixel_layer.n_nodes, dtype=np.int32) - pixel_layer.n_positions
+    return np.maximum(nodes, -1).astype(np.int32)
+
+
+def leave_one_out_scores(network, planes, n_images, names, num_threads):
+    """Score name -> (n_images, layers) scores of counted images, each by the network without it."""
+    return {name: network.layer_scores(planes, n_images, name, num_threads, leave_one_out=True) for name in names}
+
+
+def cross_validated_scores(grow, planes_of, images, names, folds, num_threads):
+    """Score name -> (n_images, layers) scores of images, each by a network grown without its fold.
+
+    Parameters
+    ----------
+    grow : callable, images -> LayeredNetwork
+    planes_of : callable, images -> their pixel bit-planes
+    images : ndarray, (n, height, width)
+    names : iterable of str
+    folds : int
+        Image i belongs to fold i modulo the number of folds.
+    num_threads : int
+    """
+    found = {}
+    fold_of = np.arange(len(images)) % folds
+    for fold in range(folds):
+        own = fold_of == fold
+        if own.all() or not own.any():  # a single image has none to be judged by
+            continue
+        network = grow(images[~own])
+        planes = network.planes(planes_of(images[own]), int(own.sum()), num_threads)
+        for name in names:
+            scores = network.layer_scores(planes, int(own.sum()), name, num_threads)
+            found.setdefault(name, np.zeros((len(images), len(network))))[own] = scores
+    return found
+
+
+def scaled_scores(network, layer_weights, scores_by_name, score):
+    """(n_images,) combined scores of normal images; sets the network's scales from the layers' scores first."""
+    network.set_scales(weights_of_layers(layer_weights, len(network)), scores_by_name)
+    return network.combine(scores_by_name[score], score)
+
+
+def score_names(network, score):
+    """The scores that are needed of normal images: one layer has nothing to be brought to one scale."""
+    return dict.fromkeys((score, *(scoring.SCORES if len(network) > 1 else ())))
 
 
 def map_quantile(network, planes, n_images, share, num_threads):

@@ -75,6 +75,12 @@ class LayeredNetwork:
             planes.append(above)
         return planes
 
+    def recounted(self, pixel_planes, n_images, num_threads):
+        """The same layers, kernels and scales with the counts of other images."""
+        planes = self.planes(pixel_planes, n_images, num_threads)
+        networks = [own.recounted(p, n_images, num_threads) for own, p in zip(self.networks, planes)]
+        return LayeredNetwork(networks, self.transitions, self.geometries, dict(self.scales))
+
     def layer_scores(self, planes, n_images, score, num_threads, *, leave_one_out=False):
         """(n_images, layers) of a named score before layers are combined; nats where the score has that unit."""
         columns = [

@@ -1,27 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The estimator: a Bayesian network over the pixels of images."""
 
-import hashlib
-
-import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from . import _validation as validation
-from . import scoring
-from .architecture import check_table_size, pixel_layer
-from .augmentation import shifted_images
-from .binarization import Binarization, check_thresholds
-from .detection import HEAT_MAP_SHARE, DetectionMixin
+from .binarization import check_thresholds
+from .detection import DetectionMixin
 from .drawing import DrawingMixin
-from .exceptions import DataError
-from .fitting import count_layers, leave_one_out_scores, map_quantile, train_hidden_layers, training_geometries
 from .kernels import save_kernels
 from .layered import LayeredNetwork
+from .learning import LearningMixin
 from .presets import resolve, starting_kernels
 
 
-class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, BaseEstimator):
+class ConvolutionalBayesianNetwork(LearningMixin, DetectionMixin, DrawingMixin, OutlierMixin, BaseEstimator):
     """Bayesian network of binarized images: pixels, and layers of convolution features above them.
 
     The probability of an image is the product over its pixels of p(pixel | parents), parents being earlier pixels in
@@ -41,7 +33,20 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         kernels with 2 x 2 pooling, and score "surprise".
     offsets : sequence of (dy, dx), optional
         Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most 16.
-        Tables have 2^parents rows at every pixel.
+        Tables have 2^parents rows at every pixel. For tables only.
+    reach : int, optional
+        How far a tree looks: Chebyshev distance in positions, rows above and left in the same row. In hidden layers only
+        nodes that see no common pixel. 6 for trees, 28 for boosted trees.
+    penalty : float, optional
+        Price of a split of a tree in units of ln(n_images): 0.5 (default) is that of the BIC.
+    max_leaves, min_leaf : int, optional
+        Most leaves of a tree, and least images in one of them.
+    shrinkage : float, optional
+        Weight, in images, with which the probability of a vertex leans on its parent's.
+    boosting : cbn.boosted.Boosting, optional
+        Rounds, step length and sizes of boosted trees.
+    folds : int, optional
+        Networks that are grown without a part of the images to calibrate the threshold; for trees.
     threshold : float or increasing sequence of floats in [0, 1), optional
         A pixel is 1 where its value exceeds threshold x full scale. Several thresholds keep grey levels as a
         thermometer code, one channel each; the lower one at the same pixel is then a parent of the higher one.
@@ -130,7 +135,15 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         self,
         preset="pixel",
         *,
+        cpd=None,
         offsets=None,
+        reach=None,
+        penalty=None,
+        max_leaves=None,
+        min_leaf=None,
+        shrinkage=None,
+        boosting=None,
+        folds=None,
         threshold=None,
         pseudocount=None,
         score=None,
@@ -141,8 +154,8 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         forbidden_relations=None,
         kernels=None,
         initialization="random",
-        activation=(0.3, 0.6),
-        iterations=50,
+        activation=None,
+        iterations=None,
         learning_rate=0.008,
         momentum=0.9,
         normalize_kernels=True,
@@ -156,7 +169,15 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         random_state=None,
     ):
         self.preset = preset
+        self.cpd = cpd
         self.offsets = offsets
+        self.reach = reach
+        self.penalty = penalty
+        self.max_leaves = max_leaves
+        self.min_leaf = min_leaf
+        self.shrinkage = shrinkage
+        self.boosting = boosting
+        self.folds = folds
         self.threshold = threshold
         self.pseudocount = pseudocount
         self.score = score
@@ -185,132 +206,6 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    # ---- training ----
-
-    def fit(self, X, y=None, *, progress=None, checkpoint=None, resume=False):
-        """Learn from normal images, and calibrate the threshold on their leave-one-out scores.
-
-        Parameters
-        ----------
-        X : array-like, (n, height, width) or flat (n, height * width)
-            bool, integers 0..255, or floats in [0, 1]; flat images are square unless ``image_shape`` says otherwise.
-        y : ignored
-        progress : callable, optional
-            Called with a :class:`cbn.training.TrainingState` after every iteration of a hidden layer.
-        checkpoint : path, optional
-            File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing
-            is lost before the model is saved: delete it then.
-        resume : bool
-            Go on from ``checkpoint`` if it is there; the result has the same bytes as that of an uninterrupted fit.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        DataError
-            Images that cannot be used: shape, type, range, NaN.
-        ModelFileError
-            A checkpoint of other images, arguments or seed, or a damaged one.
-        ValueError
-            A constructor argument outside its range, or a hidden layer that does not fit the images.
-        KeyboardInterrupt
-            While hidden layers were trained: the model is fitted with the best ones so far. At any other time it is
-            not.
-        """
-        setting = resolve(self)
-        images = validation.as_images(X, image_shape=self.image_shape)
-        full_scale = validation.full_scale_of(images) if self.full_scale is None else int(self.full_scale)
-        if self.full_scale == 1:
-            validation.check_full_scale(images, full_scale)
-        _check_labels(y, images)
-        thresholds = check_thresholds(setting["threshold"], full_scale)
-        binarization = Binarization(thresholds, full_scale)
-        layer = pixel_layer(*images.shape[1:], setting["offsets"], binarization.channels)
-        check_table_size(layer, "offsets")
-        geometries = training_geometries(setting, images.shape[1:], binarization.channels)
-        start = starting_kernels(self.kernels, setting["hidden"], geometries)
-        threads = validation.check_threads(self.n_jobs)
-        counted = shifted_images(images, setting["shift"])
-        planes = binarization.planes(counted, threads)
-        digest = hashlib.sha256(planes).hexdigest()
-        trained, interrupted = train_hidden_layers(
-            setting, start, geometries, planes, len(counted), self.random_state, digest, threads,
-            progress=progress, checkpoint=checkpoint, resume=resume,
-        )  # fmt: skip
-        network = count_layers(layer, trained, geometries, planes, len(counted), setting["pseudocount"], threads)
-        self._finish(network, trained, binarization, images, len(counted), setting, digest)
-        if interrupted:
-            raise KeyboardInterrupt
-        return self
-
-    def partial_fit(self, X, y=None):
-        """Add images to what was learned; kernels and relations stay as they are.
-
-        Without hidden layers ``fit(A).partial_fit(B)`` has exactly the counts of ``fit(A and B)``. The threshold is
-        calibrated again, on the leave-one-out scores of the images of this call under all counts. The first call is the
-        same as :meth:`fit`; parameters and errors are those of :meth:`fit`.
-        """
-        if not hasattr(self, "counts_"):
-            return self.fit(X, y)
-        setting = resolve(self)
-        images = self._images(X)
-        _check_labels(y, images)
-        threads = validation.check_threads(self.n_jobs)
-        counted = shifted_images(images, setting["shift"])
-        planes = self.binarizer_.planes(counted, threads)
-        digest = hashlib.sha256(planes)
-        digest.update(self.provenance_.get("data_sha256", "").encode())
-        network = count_layers(
-            self.layer_, self.hidden_layers_, self._network.geometries, planes, len(counted), setting["pseudocount"],
-            threads,
-        )  # fmt: skip
-        for own, earlier in zip(network.networks, self._network.networks):
-            own.add(earlier.counts)
-        n_images = self.n_images_ + len(counted)
-        self._finish(network, self.hidden_layers_, self.binarizer_, images, n_images, setting, digest.hexdigest())
-        return self
-
-    def _finish(self, network, trained, binarization, images, n_images, setting, digest):
-        """Calibrates a counted network on images that are among the counted ones, and sets every learned attribute."""
-        threads = validation.check_threads(self.n_jobs)
-        planes = network.planes(binarization.planes(images, threads), len(images), threads)
-        weights = setting["layer_weights"]
-        loo_scores = leave_one_out_scores(network, weights, planes, len(images), setting["score"], threads)
-        self.heat_map_scale_ = None
-        if trained:
-            self.heat_map_scale_ = map_quantile(network, planes, len(images), HEAT_MAP_SHARE, threads)
-        self._set_network(network, trained, binarization, n_images, setting["score"])
-        self.binarization_ = binarization.describe()
-        self.provenance_ = {"data_sha256": digest}
-        self._set_calibration(loo_scores, "leave-one-out")
-        self.threshold_at(self.false_alarm_rate)  # warns of too few images
-
-    def _set_network(self, network, trained, binarization, n_images, score):
-        self._network, self.hidden_layers_ = network, tuple(trained)
-        self.binarizer_, self.score_, self.n_images_ = binarization, score, n_images
-        self.layer_, self.counts_ = network.pixels.layer, network.pixels.counts
-        self.image_shape_ = (self.layer_.height, self.layer_.width)
-        self.n_features_in_ = self.layer_.n_positions
-
-    def calibrate(self, X):
-        """Take the threshold from normal images that had no part in training: p-values are then exactly valid.
-
-        Returns
-        -------
-        self
-        """
-        images = self._images(X)
-        self._set_calibration(self._scores(images, self.score_), "separate images")
-        self.threshold_at(self.false_alarm_rate)  # warns of too few images
-        return self
-
-    def _set_calibration(self, scores, source):
-        self.calibration_scores_ = np.sort(scores)
-        self.calibration_ = source
-        self.offset_ = scoring.alarm_threshold(self.calibration_scores_, self.false_alarm_rate)
 
     def check_arguments(self):
         """Raises ValueError for a constructor argument outside its range, as :meth:`fit` would."""
@@ -344,22 +239,13 @@ class ConvolutionalBayesianNetwork(DetectionMixin, DrawingMixin, OutlierMixin, B
         state = dict(super().__getstate__())
         if "_network" in state:  # tables and the engine's layers are made again from the counts
             network = self._network
-            counts = [own.counts for own in network.networks[1:]]
-            state["_network"] = network.pixels.pseudocount, counts, network.geometries, network.scales
+            state["_network"] = [own.parts() for own in network.networks], network.geometries, network.scales
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if "_network" in state:
-            pseudocount, counts, geometries, scales = state["_network"]
-            layers = [self.layer_, *(trained.layer for trained in self.hidden_layers_)]
-            networks = [
-                scoring.CountedNetwork(layer, own, pseudocount) for layer, own in zip(layers, [self.counts_, *counts])
-            ]
+            parts, geometries, scales = state["_network"]
+            networks = [kind(*arguments) for kind, arguments in parts]
             transitions = [t.kernels.transition(below) for t, below in zip(self.hidden_layers_, geometries)]
             self._network = LayeredNetwork(networks, transitions, geometries, scales)
-
-
-def _check_labels(y, images):
-    if hasattr(y, "__len__") and len(y) != len(images):
-        raise DataError(f"y: {len(y)} labels for {len(images)} images")

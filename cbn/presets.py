@@ -6,26 +6,60 @@ import numpy as np
 from . import _validation as validation
 from . import scoring
 from .architecture import MAX_SEARCH_PARENTS, HiddenLayer, Relation
+from .boosted import Boosting
 from .exceptions import DataError
 from .kernels import INITIALIZATIONS, Kernels, check_kernels, load_kernels
+from .trees import MAX_LEAVES
 
+NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # north-west, north, north-east, west: thesis section 3.1
+CPDS = ("table", "tree", "boosted")
+# Arguments that only some conditional distributions have.
+OF_CPD = {
+    "offsets": ("table",),
+    "reach": ("tree", "boosted"),
+    "penalty": ("tree",),
+    "max_leaves": ("tree",),
+    "min_leaf": ("tree",),
+    "shrinkage": ("tree",),
+    "boosting": ("boosted",),
+    "folds": ("tree", "boosted"),
+}
+COMMON = {
+    "cpd": "table",
+    "offsets": NEIGHBOURS,
+    "reach": 6,
+    "penalty": 0.5,
+    "max_leaves": 200,
+    "min_leaf": 1,
+    "shrinkage": 10.0,
+    "boosting": Boosting(),
+    "folds": 3,
+    "threshold": 0.3,
+    "pseudocount": 1.0,
+    "score": "surprise",
+    "hidden": (),
+    "iterations": 50,
+    "activation": (0.3, 0.6),
+}
 # A preset is a name for constructor arguments: what an argument left at None becomes.
 PRESETS = {
     # thesis section 3.1: parents north-west, north, north-east and west, own table at every pixel
-    "pixel": {
-        "offsets": ((-1, -1), (-1, 0), (-1, 1), (0, -1)),
-        "threshold": 0.3,
-        "pseudocount": 1.0,
-        "score": "log_probability",
-        "hidden": (),
-    },
+    "pixel": COMMON | {"score": "log_probability"},
     # thesis section 3.2: two transitions of five 3 x 3 kernels with 2 x 2 pooling above the same pixels
-    "hidden": {
-        "offsets": ((-1, -1), (-1, 0), (-1, 1), (0, -1)),
-        "threshold": 0.3,
-        "pseudocount": 1.0,
-        "score": "surprise",
-        "hidden": (HiddenLayer(5, 3, 2), HiddenLayer(5, 3, 2)),
+    "hidden": COMMON | {"hidden": (HiddenLayer(5, 3, 2), HiddenLayer(5, 3, 2))},
+    # pixels alone, each with a decision tree over earlier pixels
+    "tree": COMMON | {"cpd": "tree"},
+    # pixels alone, the log-odds of each a sum of small trees over all earlier pixels in reach
+    "boosted": COMMON | {"cpd": "boosted", "reach": 28, "folds": 2},
+    # trees over pixels and two layers of random features
+    "best": COMMON | {
+        "cpd": "tree",
+        "max_leaves": 32,
+        "shrinkage": 1.0,
+        "score": "standardized",
+        "hidden": (HiddenLayer(24, 2, 2), HiddenLayer(24, 3, 2)),
+        "iterations": 0,
+        "activation": (0.5, 0.9),
     },
 }
 
@@ -42,6 +76,7 @@ def resolve(model):
     """
     preset = PRESETS[validation.check_choice(model.preset, "preset", PRESETS)]
     chosen = {name: getattr(model, name) if getattr(model, name) is not None else preset[name] for name in preset}
+    _check_cpd(model, chosen)
     chosen["offsets"] = validation.check_offsets(chosen["offsets"])
     chosen["pseudocount"] = validation.check_real(chosen["pseudocount"], "pseudocount", 1e-9, 1e9)
     validation.check_choice(chosen["score"], "score", scoring.SCORES)
@@ -54,7 +89,7 @@ def resolve(model):
     chosen["hidden"] = _hidden_layers(chosen["hidden"])
     chosen["layer_weights"] = check_layer_weights(model.layer_weights, 1 + len(chosen["hidden"]))
     chosen["max_parents"] = validation.check_integer(model.max_parents, "max_parents", 0, MAX_SEARCH_PARENTS)
-    chosen["iterations"] = validation.check_integer(model.iterations, "iterations", 0, 10**6)
+    chosen["iterations"] = validation.check_integer(chosen["iterations"], "iterations", 0, 10**6)
     chosen["learning_rate"] = validation.check_real(model.learning_rate, "learning_rate", 0, 1e6)
     momentum = validation.check_real(model.momentum, "momentum", 0, 1)
     if momentum == 1:
@@ -65,12 +100,30 @@ def resolve(model):
             raise ValueError(f"{name}: {getattr(model, name)!r}; give True or False")
         chosen[name] = bool(getattr(model, name))
     chosen["initialization"] = validation.check_choice(model.initialization, "initialization", INITIALIZATIONS)
-    chosen["activation"] = _activation(model.activation)
+    chosen["activation"] = _activation(chosen["activation"])
     chosen["replace_worst"] = validation.check_integer(model.replace_worst, "replace_worst", 0, 10**6)
     chosen["shift"] = validation.check_integer(model.shift, "shift", 0, 8)
     for name in ("forced_relations", "forbidden_relations"):
         chosen[name] = _relations(getattr(model, name), name, chosen["hidden"])
     return chosen
+
+
+def _check_cpd(model, chosen):
+    """The conditional distributions and the arguments that belong to them."""
+    cpd = validation.check_choice(chosen["cpd"], "cpd", CPDS)
+    for name, kinds in OF_CPD.items():
+        if getattr(model, name) is not None and cpd not in kinds:
+            raise ValueError(f"{name}: {getattr(model, name)!r} is for cpd {' or '.join(map(repr, kinds))}; leave it out")
+    chosen["reach"] = validation.check_integer(chosen["reach"], "reach", 1, 2**20)
+    chosen["penalty"] = validation.check_real(chosen["penalty"], "penalty", 0, 1e9)
+    chosen["max_leaves"] = validation.check_integer(chosen["max_leaves"], "max_leaves", 2, MAX_LEAVES)
+    chosen["min_leaf"] = validation.check_integer(chosen["min_leaf"], "min_leaf", 1, 2**40)
+    chosen["shrinkage"] = validation.check_real(chosen["shrinkage"], "shrinkage", 1e-9, 1e9)
+    chosen["folds"] = validation.check_integer(chosen["folds"], "folds", 2, 1000)
+    if not isinstance(chosen["boosting"], Boosting):
+        raise ValueError(f"boosting: {chosen['boosting']!r}; give a cbn.boosted.Boosting")
+    if cpd == "boosted" and chosen["hidden"]:
+        raise ValueError("hidden: boosted trees are for pixels alone; use cpd='tree', or hidden=()")
 
 
 def _hidden_layers(hidden):

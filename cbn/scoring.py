@@ -64,6 +64,10 @@ class CountedNetwork(LayerNetwork):
         self.pseudocount = pseudocount
         self._tables = {}
 
+    def parts(self):
+        """The class and its arguments, from which the network can be made again."""
+        return type(self), (self.layer, self.counts, self.pseudocount)
+
     @classmethod
     def from_planes(cls, layer, planes, n_images, pseudocount, num_threads):
         """Counts the images of bit-planes."""

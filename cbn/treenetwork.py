@@ -30,8 +30,11 @@ class TreeNetwork(CountedNetwork):
         self.pseudocount, self.shrinkage = pseudocount, shrinkage
         self._tables = {}
 
+    def parts(self):
+        return type(self), (self.layer, self.counts, self.pseudocount, self.shrinkage)
+
     @classmethod
-    def grown(cls, geometry, planes, n_images, thresholds, setting, num_threads):
+    def grown(cls, geometry, planes, n_images, required, setting, num_threads):
         """Grows the trees of a layer on bit-planes.
 
         Parameters
@@ -39,15 +42,16 @@ class TreeNetwork(CountedNetwork):
         geometry : cbn.architecture.LayerGeometry
         planes : ndarray, (nodes, words) uint64
         n_images : int
-        thresholds : bool
-            The channels are the thresholds of a thermometer code: each requires the one below.
+        required : ndarray, (nodes,) int32, or None
+            The lower threshold of every pixel of a thermometer code.
         setting : dict
             ``reach``, ``penalty``, ``max_leaves``, ``min_leaf``, ``pseudocount``, ``shrinkage``.
         num_threads : int
         """
+        shape = geometry.channels, geometry.height, geometry.width
         layer, counts = trees.grow(
-            geometry, planes, n_images, thresholds=thresholds, num_threads=num_threads,
-            **{name: setting[name] for name in ("reach", "penalty", "max_leaves", "min_leaf")},
+            shape, planes, n_images, *trees.candidates(*shape, geometry.distance, setting["reach"]), required,
+            num_threads=num_threads, **{name: setting[name] for name in ("penalty", "max_leaves", "min_leaf")},
         )  # fmt: skip
         return cls(layer, counts, setting["pseudocount"], setting["shrinkage"])
 
@@ -59,7 +63,7 @@ class TreeNetwork(CountedNetwork):
 
     def check_counts(self, n_images):
         """Raises ValueError unless the counts could come from n_images images."""
-        self.layer.check_counts(self.counts, n_images)
+        _engine.tree_counts_check(self.engine_layer, self.counts, n_images)
 
     def _make_values(self, kind, leave_one_out, num_threads):
         table = np.empty(self.counts.shape)
@@ -104,4 +108,4 @@ class TreeNetwork(CountedNetwork):
 
     def bic(self):
         """(log-likelihood at maximum likelihood, number of free parameters, BIC) of the counts."""
-        return trees.bic(self.layer, self.counts)
+        return _engine.tree_bic(self.engine_layer, self.counts)

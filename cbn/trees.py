@@ -146,3 +146,23 @@ def grow(shape, planes, n_images, candidate_begin, candidate, required, *, penal
     used = np.arange(begin[-1]) + np.repeat(np.arange(n_nodes) * capacity - begin[:-1], n_vertices)
     required = np.full(n_nodes, -1, np.int32) if required is None else required
     return TreeLayer(*shape, begin, split.ravel()[used], required), counts.reshape(-1, 2)[used]
+
+
+# Entries of the list of candidates, and vertices of all trees while they grow, beyond which growth is refused: 4 GiB.
+MAX_CANDIDATES, MAX_VERTICES = 2**30, 2**27
+
+
+def check_growth_size(geometry, reach, max_leaves):
+    """Refuses, before anything is allocated, trees that could take too much memory. Raises ValueError."""
+    rows, columns = min(reach, geometry.height - 1), min(reach, geometry.width - 1)
+    nodes = geometry.channels * geometry.height * geometry.width
+    n_candidates = nodes * geometry.channels * (rows * (2 * columns + 1) + columns)
+    if n_candidates > MAX_CANDIDATES:
+        raise ValueError(
+            f"reach: {reach} gives {n_candidates:,} pairs of nodes ({n_candidates / 2**28:.1f} GiB) in a layer of "
+            f"{geometry.channels} x {geometry.height} x {geometry.width} nodes, more than {MAX_CANDIDATES:,}; reduce it"
+        )
+    if nodes * 2 * max_leaves > MAX_VERTICES:
+        raise ValueError(
+            f"max_leaves: {max_leaves} leaves for each of {nodes:,} nodes, more than {MAX_VERTICES // 2:,} in all; reduce it"
+        )

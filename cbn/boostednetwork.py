@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A layer whose CPDs are boosted trees: scores, and what the training images were like."""
+
+import numpy as np
+
+from . import _engine, boosted, trees
+from .scoring import LayerNetwork
+
+
+class BoostedNetwork(LayerNetwork):
+    """A layer of boosted trees.
+
+    Parameters
+    ----------
+    layer : cbn.boosted.BoostedLayer
+    counts : ndarray, (nodes, 2) int64
+        Training images by state of each node.
+    moments : ndarray, (nodes, 2) float64
+        Mean and standard deviation of every node's -log p over the training images, nats.
+    """
+
+    leaves_one_out = False
+
+    def __init__(self, layer, counts, moments):
+        self.layer, self.counts, self.moments = layer, counts, moments
+        self.engine_layer = _engine.Boosted(layer)
+
+    def parts(self):
+        """The class and its arguments, from which the network can be made again."""
+        return type(self), (self.layer, self.counts, self.moments)
+
+    @classmethod
+    def grown(cls, geometry, planes, n_images, required, setting, seed, num_threads, progress=None):
+        """Grows the trees of a layer on bit-planes; ``setting`` has ``reach`` and ``boosting``."""
+        shape = geometry.channels, geometry.height, geometry.width
+        layer = boosted.grow(
+            shape, planes, n_images, *trees.candidates(*shape, geometry.distance, setting["reach"]), required,
+            setting["boosting"], seed=seed, num_threads=num_threads, progress=progress,
+        )  # fmt: skip
+        ones = np.bitwise_count(planes).sum(axis=1, dtype=np.int64)
+        network = cls(layer, np.stack([n_images - ones, ones], axis=1), np.zeros((layer.n_nodes, 2)))
+        network.moments[:] = network._moments_of(planes, n_images, num_threads)
+        return network
+
+    def _moments_of(self, planes, n_images, num_threads):
+        """Mean and standard deviation of each node's -log p over images, 512 at a time."""
+        first, second = np.zeros(self.layer.n_nodes), np.zeros(self.layer.n_nodes)
+        for word in range(0, planes.shape[1], 8):
+            n = min(512, n_images - 64 * word)
+            part = np.ascontiguousarray(planes[:, word : word + 8])
+            nats = -self.contributions(part, n, _engine.LOG_PROBABILITY, num_threads)
+            first += nats.sum(axis=0)
+            second += (nats * nats).sum(axis=0)
+        mean = first / n_images
+        return np.stack([mean, np.sqrt(np.maximum(second / n_images - mean * mean, 0.0))], axis=1)
+
+    def sums(self, planes, n_images, kind, leave_one_out, num_threads):
+        """(n_images,) sum over nodes of an engine kind of value."""
+        if kind == _engine.NORMALIZED:
+            return self.contributions(planes, n_images, kind, num_threads).sum(axis=1)
+        scores = np.empty(n_images)
+        _engine.boosted_score_images(self.engine_layer, planes, n_images, kind, scores, num_threads)
+        return scores
+
+    def contributions(self, planes, n_images, kind, num_threads):
+        """(n_images, nodes) of an engine kind of value."""
+        nodes = np.empty((n_images, self.layer.n_nodes))
+        normalized = kind == _engine.NORMALIZED
+        own = _engine.LOG_PROBABILITY if normalized else kind
+        _engine.boosted_score_nodes(self.engine_layer, planes, n_images, own, nodes, num_threads)
+        if normalized:
+            nodes = np.abs(-nodes - self.moments[:, 0]) / np.maximum(self.moments[:, 1], _engine.STD_FLOOR)
+        return nodes
+
+    def draw(self, states, clamped, seed, num_threads):
+        """One ancestral pass over (n, nodes) uint8 states, in place; clamped nodes keep theirs."""
+        _engine.boosted_sample(self.engine_layer, seed, clamped, states, num_threads)
+
+    def node_means(self, num_threads):
+        """Share of ones and mean -log p (nats) of every node over the training images; both (nodes,)."""
+        return self.counts[:, 1] / self.counts.sum(axis=1), self.moments[:, 0]
+
+    def bic(self):
+        """(log-likelihood of the training images in nats, number of leaf values, BIC)."""
+        n = int(self.counts[0].sum())
+        log_likelihood = -float(self.moments[:, 0].sum()) * n
+        n_parameters = self.layer.n_leaves + self.layer.n_nodes
+        return log_likelihood, n_parameters, n_parameters * np.log(n) - 2 * log_likelihood
