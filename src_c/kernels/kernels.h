@@ -71,6 +71,11 @@ static inline cbn_tree cbn_tree_of(const cbn_trees *trees, int64_t node, const d
 /* Chains of one group of the tree samplers, which share a 64-bit word per node. */
 #define CBN_TREE_GROUP 64
 
+/* A vertex of the tree of a node. */
+typedef struct {
+    int32_t node, vertex;
+} cbn_vertex;
+
 /* What a group of Gibbs chains under trees needs, besides its state. */
 typedef struct {
     const cbn_trees *trees;
@@ -79,8 +84,9 @@ typedef struct {
     int64_t n_steps;
     const int64_t *sites;
     uint64_t n_sites;
-    const int64_t *dependent_begin; /* (nodes + 1) */
-    const int32_t *dependent;       /* the nodes whose trees split on node v: dependent_begin[v] .. [v + 1] - 1 */
+    const int64_t *asked_begin; /* (nodes + 1): the vertices that split on node v, in order, are ... */
+    const cbn_vertex *asked;    /* ... asked[asked_begin[v]] .. asked[asked_begin[v + 1] - 1] */
+    const int32_t *above;       /* per vertex: 2 * parent + its side, counted from the root; -1 at a root */
 } cbn_tree_gibbs_plan;
 
 /*
@@ -115,15 +121,15 @@ typedef struct {
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
-    /* counts[c] = {images of `members`, images of `members_on`} in which plane candidate[c] is 1; fewer than 2^32 images.
-     * Planes and sets begin at cache lines: n_words is a multiple of CBN_LINE_WORDS. counts has room for a multiple of
-     * CBN_COUNTED_TOGETHER. */
+    /* counts[c] = {images of `members`, images of `members_on`} in which plane candidate[c] is 1; fewer than 2^32
+     * images. Planes and sets begin at cache lines: n_words is a multiple of CBN_LINE_WORDS. counts has room for a
+     * multiple of CBN_COUNTED_TOGETHER. */
     void (*count_candidates)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                              const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
-    /* sums[i] += values[leaf of image i][state of its node], for 64 * n_words images from word first_word on of planes of
-     * plane_words words; 1 <= n_words <= CBN_SCORE_WORDS. */
-    void (*score_tree)(const cbn_tree *tree, const uint64_t *planes, int64_t plane_words, int64_t first_word, int n_words,
-                       double *sums);
+    /* sums[i] += values[leaf of image i][state of the node], for 64 * n_words images from word first_word on, of planes
+     * of plane_words words; 1 <= n_words <= CBN_SCORE_WORDS. */
+    void (*score_tree)(const cbn_tree *tree, const uint64_t *planes, int64_t plane_words, int64_t first_word,
+                       int n_words, double *sums);
     /* The layer above for one image: fired[y * width + x] bit k = kernel k. rows: the image, image_words words. */
     void (*transition_image)(const cbn_window_plan *plan, const uint64_t *rows, uint64_t *fired);
     /* Adds the kernel gradient of up to 64 images at position (y, x) of the layer above to a histogram by window state
