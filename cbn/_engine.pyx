@@ -281,7 +281,7 @@ cdef class Trees:
         self.c.channels, self.c.height, self.c.width = trees.channels, trees.height, trees.width
         self.n_nodes = <int64_t>trees.channels * trees.height * trees.width
         if trees.channels < 1 or trees.height < 1 or trees.width < 1:
-            raise ValueError(f"channels, height, width: {(trees.channels, trees.height, trees.width)}, at least 1 is needed")
+            raise ValueError("channels, height, width: at least 1 is needed")
         expect("begin", self._begin.shape[0], self.n_nodes + 1)
         self.n_vertices = self._begin[self.n_nodes]
         expect("split", self._split.shape[0], self.n_vertices)
@@ -310,7 +310,7 @@ def tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t[:,
     cdef const int32_t[::1] required_view
     cdef const int32_t *required_data = NULL
     if n_images < 1 or channels < 1 or height < 1 or width < 1:
-        raise ValueError(f"n_images, channels, height, width: {(n_images, channels, height, width)}, at least 1 is needed")
+        raise ValueError(f"n_images, shape: {n_images}, {(channels, height, width)}; at least 1 is needed")
     n_nodes = <int64_t>channels * height * width
     expect("planes", planes.shape[0], n_nodes)
     expect("words of planes", planes.shape[1], cbn_plane_words(n_images))

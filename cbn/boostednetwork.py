@@ -76,6 +76,12 @@ class BoostedNetwork(LayerNetwork):
         """One ancestral pass over (n, nodes) uint8 states, in place; clamped nodes keep theirs."""
         _engine.boosted_sample(self.engine_layer, seed, clamped, states, num_threads)
 
+    def filter_particles(self, particles, known, seed, num_threads):
+        """Fills in the nodes that are not known, in place, and returns the weights of the particles."""
+        weights = np.empty(len(particles))
+        _engine.boosted_inpaint(self.engine_layer, seed, known, particles, weights, num_threads)
+        return weights
+
     def node_means(self, num_threads):
         """Share of ones and mean -log p (nats) of every node over the training images; both (nodes,)."""
         return self.counts[:, 1] / self.counts.sum(axis=1), self.moments[:, 0]

@@ -21,6 +21,8 @@ SWEEP_ROUNDS = (1_000, 4_000, 16_000, 64_000)
 # first round is shortened to it as well, but for FEWEST_SWEEPS.
 MAX_ROUND_PROPOSALS, MAX_LAYERED_ROUND_PROPOSALS = 500_000_000, 12_000_000
 FEWEST_SWEEPS = 100
+# Of an inpainting by particles; some seconds for half a digit.
+PARTICLES = 4000
 
 
 def draws_of(n_chains, n_steps):
@@ -170,9 +172,11 @@ class DrawingMixin:
         else:
             rounds = [validation.check_integer(n_sweeps, "n_sweeps", 8, 2**40)]
         temperatures = self._temperatures(temperature, rounds[0] * n_sites)
+        threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
+        if not hasattr(self._network.pixels, "flip"):
+            return self._inpaint_by_particles(images, mask, n, n_sweeps, temperatures, seed, threads)
         if not temperatures.stationary:
             rounds = rounds[:1]
-        threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
         result = sampling.inpaint(
             self._network, lambda states, sites: self._chains(states, sites, seed, temperatures),
             self.binarizer_.states(images, threads), mask, n, rounds, draws_of(n, rounds[0]), seed, threads,
@@ -180,7 +184,23 @@ class DrawingMixin:
         self._warn_unless_mixed(result.mixing, temperatures, "n_sweeps or n")
         return result
 
+    def _inpaint_by_particles(self, images, mask, n, n_sweeps, temperatures, seed, threads):
+        if n_sweeps is not None:
+            raise ValueError(f"n_sweeps: {n_sweeps}; boosted trees are filled in by particles, not by sweeps: leave it out")
+        if (temperatures.first, temperatures.last) != (1, 1):
+            raise ValueError("temperature: boosted trees are filled in at temperature 1; leave it out")
+        result = sampling.inpaint_by_particles(
+            self._network.pixels, self.binarizer_, self.binarizer_.states(images, threads), mask, n,
+            max(PARTICLES, 4 * n), seed, threads,
+        )  # fmt: skip
+        self._warn_unless_mixed(result.mixing, temperatures, "n")
+        return result
+
     def _chains(self, states, sites, seed, temperatures):
+        if not hasattr(self._network.pixels, "flip"):
+            raise ValueError("method: boosted trees have no Gibbs sampler; ancestral samples are exact")
+        if not self._network.chains_through_layers and (temperatures.first, temperatures.last) != (1, 1):
+            raise ValueError("temperature: Gibbs chains of trees run at temperature 1; leave it out")
         weights = check_layer_weights(self.layer_weights, len(self._network))
         threads = validation.check_threads(self.n_jobs)
         return sampling.GibbsChains(self._network, weights, self.binarizer_, states, sites, seed, threads, temperatures)

@@ -37,6 +37,11 @@ class LayeredNetwork:
         """The CountedNetwork of the pixel layer."""
         return self.networks[0]
 
+    @property
+    def chains_through_layers(self):
+        """Whether Gibbs chains go through all layers: those of trees go through the pixels alone."""
+        return self.pixels.leaves_one_out
+
     def chain_tables(self, layer_weights, num_threads):
         """What Gibbs chains through all layers need: tables of the product over layers of p(layer)^weight.
 

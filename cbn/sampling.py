@@ -1,26 +1,59 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Drawing images: ancestral passes, Gibbs chains, inpainting."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import _engine
-from .diagnostics import MixingReport, image_statistics, mixing_report
+from .diagnostics import MIN_EFFECTIVE_SAMPLE_SIZE, MixingReport, image_statistics, mixing_report
 
 # Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second. The second
 # figure is for chains through all layers, whose calls begin by making the hidden layers from scratch: the work of some
 # ten steps, which at least LAYERED_BATCH_STEPS are to outweigh.
 BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS, LAYERED_BATCH_STEPS = 2_000_000, 100_000, 50
 
+# Particles from which chains start that fill in missing pixels.
+PARTICLES = 500
+
 
 def ancestral_states(network, n, seed, num_threads, *, clamped=None, states=None):
     """(n, nodes) uint8 states drawn by one raster pass; clamped nodes keep their given states."""
     if states is None:
         states = np.zeros((n, network.engine_layer.n_nodes), np.uint8)
-    probability = network.probabilities(num_threads)
-    _engine.sample_ancestral(network.engine_layer, probability, seed, clamped, states, num_threads)
+    network.draw(states, clamped, seed, num_threads)
     return states
+
+
+def posterior_states(network, n_particles, n, seed, num_threads, *, clamped, states):
+    """Draws of missing nodes given the known ones, earlier and later, by a particle filter.
+
+    Parameters
+    ----------
+    network : TreeNetwork or BoostedNetwork
+    n_particles, n : int
+        Particles, and draws from them.
+    seed, num_threads : int
+    clamped : ndarray, (nodes,) uint8
+        1 where a node is known.
+    states : ndarray, (1, nodes) uint8
+
+    Returns
+    -------
+    draws : ndarray, (n, nodes) uint8
+        Systematic draws from the weighted particles.
+    particles : ndarray, (n_particles, nodes) uint8
+    weights : ndarray, (n_particles,) float64
+        Sum to 1.
+    """
+    particles = np.repeat(states, n_particles, axis=0)
+    weights = network.filter_particles(particles, clamped, seed, num_threads)
+    u = np.empty((1, 1))
+    _engine.uniform(seed, _engine.RANDOM_RESAMPLE, 2**40, u)  # far beyond the steps that the filter itself uses
+    points = (np.arange(n) + u[0, 0]) / n
+    chosen = np.minimum(np.searchsorted(np.cumsum(weights), points, side="right"), n_particles - 1)
+    return particles[chosen], particles, weights
 
 
 def random_states(layer, n, seed):
@@ -57,11 +90,11 @@ class GibbsChains:
         self.seed, self.num_threads = seed, num_threads
         self.temperatures = temperatures
         self.steps_done = 0
-        # pixels alone at temperature 1 have a faster sampler, which gives the same
-        self._plain = len(network) == 1 and temperatures.first == temperatures.last == 1
-        if self._plain:
-            self._probability = network.pixels.probabilities(num_threads)
-        else:
+        # pixels alone at temperature 1 have a faster sampler, which gives the same; trees have no other
+        self._plain = not network.chains_through_layers or (
+            len(network) == 1 and temperatures.first == temperatures.last == 1
+        )
+        if not self._plain:
             self._tables = network.chain_tables(layer_weights, num_threads)
 
     def advance(self, n_steps):
@@ -74,10 +107,9 @@ class GibbsChains:
         while self.steps_done < end:
             now = min(batch, end - self.steps_done)
             if self._plain:
-                _engine.sample_gibbs(
-                    self.network.pixels.engine_layer, self._probability, self.seed, self.steps_done, now, self.sites,
-                    self.states, self.num_threads,
-                )  # fmt: skip
+                self.network.pixels.flip(
+                    self.states, self.sites, self.seed, self.steps_done, now, self.num_threads
+                )
             else:
                 inverse = self.temperatures.inverse(self.steps_done, now)
                 _engine.sample_gibbs_layers(
@@ -141,7 +173,8 @@ class Inpainting:
 
 
 def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_threads):
-    """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones.
+    """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones (tables) or from the
+    draws of a particle filter (trees).
 
     Parameters
     ----------
@@ -157,8 +190,14 @@ def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_thre
     """
     missing = np.tile(mask.ravel(), network.pixels.layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
-    states = np.repeat(states, n, axis=0)
-    ancestral_states(network.pixels, n, seed, num_threads, clamped=(~missing).view(np.uint8), states=states)
+    clamped = (~missing).view(np.uint8)
+    if network.chains_through_layers:
+        states = np.repeat(states, n, axis=0)
+        ancestral_states(network.pixels, n, seed, num_threads, clamped=clamped, states=states)
+    else:
+        states, *_ = posterior_states(
+            network.pixels, max(PARTICLES, n), n, seed, num_threads, clamped=clamped, states=states
+        )
     chains = chains_of(states, sites)
     for sweeps in rounds:
         recorder = Recorder(n_draws)
@@ -171,3 +210,51 @@ def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_thre
         if mixing.mixed:
             break
     return Inpainting(pictures, total / n_counted, mixing)
+
+
+@dataclass(frozen=True)
+class ParticleReport:
+    """How far weighted particles can be trusted.
+
+    Attributes
+    ----------
+    ess : float
+        Effective sample size of the last weights, 1 / sum of squares.
+    n_distinct : int
+        Different images among the particles: ancestors die out at every resampling.
+    n_particles : int
+    """
+
+    ess: float
+    n_distinct: int
+    n_particles: int
+
+    @property
+    def mixed(self):
+        """bool: whether at least 400 different images carry the estimate, or all the posterior has are fewer."""
+        return min(self.ess, self.n_distinct) >= MIN_EFFECTIVE_SAMPLE_SIZE
+
+    def summary(self):
+        """One line with the effective sample size and the number of different images."""
+        return (
+            f"particles: effective sample size {math.floor(self.ess)} of {self.n_particles}, {self.n_distinct} different "
+            f"images: {'enough' if self.mixed else 'NOT enough'}"
+        )
+
+    def to_dict(self):
+        """The report as a dict that JSON can hold."""
+        return {"ess": self.ess, "n_distinct": self.n_distinct, "n_particles": self.n_particles, "mixed": self.mixed}
+
+
+def inpaint_by_particles(network, binarization, states, mask, n, n_particles, seed, num_threads):
+    """Weighted particles over the missing pixels: for CPDs that have no Gibbs sampler. Parameters as in inpaint."""
+    shape = mask.shape
+    clamped = (~np.tile(mask.ravel(), network.layer.channels)).view(np.uint8)
+    draws, particles, weights = posterior_states(
+        network, n_particles, n, seed, num_threads, clamped=clamped, states=states
+    )
+    pictures = binarization.pictures(particles, shape) / binarization.full_scale
+    mean = np.tensordot(weights, pictures, axes=1)
+    n_distinct = len(np.unique(particles[:, clamped == 0], axis=0))
+    report = ParticleReport(float(1 / (weights**2).sum()), n_distinct, n_particles)
+    return Inpainting(binarization.pictures(draws, shape), np.clip(mean, 0, 1), report)

@@ -100,6 +100,14 @@ class TreeNetwork(CountedNetwork):
         probability = self.probabilities(num_threads)
         _engine.tree_sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
 
+    def filter_particles(self, particles, known, seed, num_threads):
+        """Fills in the nodes that are not known, in place, and returns the weights of the particles."""
+        weights = np.empty(len(particles))
+        _engine.tree_inpaint(
+            self.engine_layer, self.probabilities(num_threads), seed, known, particles, weights, num_threads
+        )
+        return weights
+
     def leaf_begins(self):
         return self.layer.begin[:-1]
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Decision trees as conditional distributions: candidates, growth, and what a grown layer is.
 
-A tree looks further than a table: every earlier node within ``reach`` may decide, and only where that pays (Friedman and
-Goldszmidt, "Learning Bayesian networks with local structure", 1996).
+A tree looks further than a table: every earlier node within ``reach`` may decide, and only where that pays (Friedman
+and Goldszmidt, "Learning Bayesian networks with local structure", 1996).
 """
 
 from dataclasses import dataclass, field
@@ -139,8 +139,8 @@ def grow(shape, planes, n_images, candidate_begin, candidate, required, *, penal
     split, child = (np.empty((n_nodes, capacity), np.int32) for _ in range(2))
     counts = np.empty((n_nodes, capacity, 2), np.int64)
     _engine.tree_grow(
-        *shape, planes, n_images, candidate_begin, candidate, required, penalty, max_leaves, min_leaf, n_vertices, split,
-        child, counts, num_threads,
+        *shape, planes, n_images, candidate_begin, candidate, required, penalty, max_leaves, min_leaf, n_vertices,
+        split, child, counts, num_threads,
     )  # fmt: skip
     begin = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
     used = np.arange(begin[-1]) + np.repeat(np.arange(n_nodes) * capacity - begin[:-1], n_vertices)

@@ -3,13 +3,13 @@
  * Trees: soundness, growth, counts.
  *
  * Growth works on sets of images, one bit an image. An open leaf keeps its set, the part of it in which the node is 1,
- * and for every candidate the number of images of both in which the candidate is 1; so the gain of every split is known.
- * After a split only the smaller child is counted, the other one's numbers are differences. Leaves that cannot gain
- * enough whatever the split (their own entropy is below the price) are never counted, and a candidate that cannot split a
- * leaf (nearly constant in it) is dropped from all that come of that leaf.
+ * and for every candidate the number of images of both in which the candidate is 1; so the gain of every split is
+ * known. After a split only the smaller child is counted, the other one's numbers are differences. Leaves that cannot
+ * gain enough whatever the split (their own entropy is below the price) are never counted, and a candidate that cannot
+ * split a leaf (nearly constant in it) is dropped from all that come of that leaf.
  *
- * All log-likelihoods are sums of n ln n over counts, read from one table. The planes are copied so that every one begins
- * at a cache line. Threads own nodes.
+ * All log-likelihoods are sums of n ln n over counts, read from one table. The planes are copied so that every one
+ * begins at a cache line. Threads own nodes.
  */
 #include "trees.h"
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sampling under trees. Ancestral: one raster pass. Gibbs: flipping node v changes its own factor and those of the nodes
- * whose tree splits on v, which are listed first. Threads own groups of chains, one after the other in the same memory.
+ * Sampling under trees. Ancestral: one raster pass. Gibbs: flipping node v changes its own factor and those of the
+ * chains that come to a vertex which splits on v. These vertices are listed once a call; from each, one goes up to the
+ * root to see which chains come, and down both sides to see what they find. Threads own groups of chains, one after the
+ * other in the same memory.
  */
 #include "chains.h"
 #include "trees.h"
 
-/* A workspace: the states of a group for every thread, then the lists, then scratch to make them. */
+/* A workspace: the states of a group for every thread, then the lists. */
 typedef struct {
     int64_t n_nodes, n_vertices, threads, per_group;
     int64_t bytes;
@@ -21,8 +23,8 @@ static int sizes_of(const cbn_trees *trees, int64_t n_chains, int num_threads, s
     sizes->per_group = cbn_chains_per_group(n_chains, num_threads, CBN_TREE_GROUP);
     sizes->threads = cbn_useful_threads(num_threads, (n_chains + sizes->per_group - 1) / sizes->per_group);
     int64_t states;
-    CBN_TRY(cbn_multiply(8 * sizes->n_nodes, sizes->threads, &states)); /* 2^3 2^31 2^31 at most, and 2^61 below */
-    const int64_t lists = 8 * (sizes->n_nodes + 1) + 4 * sizes->n_vertices + 4 * sizes->n_nodes;
+    CBN_TRY(cbn_multiply(8 * sizes->n_nodes, sizes->threads, &states)); /* 2^3 2^31 2^31 at most */
+    const int64_t lists = 8 * (sizes->n_nodes + 1) + (int64_t)(sizeof(cbn_vertex) + 4) * sizes->n_vertices;
     if (states > INT64_MAX - lists) return CBN_E_SIZE;
     sizes->bytes = states + lists;
     return CBN_OK;
@@ -77,27 +79,22 @@ int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability,
     return CBN_OK;
 }
 
-/*
- * The nodes whose trees split on node v, in node order and each once: dependent[begin[v]] .. dependent[begin[v + 1] - 1].
- * begin (nodes + 1), dependent (vertices), last (nodes): scratch, the node that was entered for v last.
- */
-static void list_dependents(const cbn_trees *trees, int64_t *begin, int32_t *dependent, int32_t *last) {
-    const int64_t n_nodes = cbn_tree_nodes(trees);
+/* Fills what a plan says of vertices: begin (nodes + 1), asked (vertices), above (vertices). */
+static void list_vertices(const cbn_trees *trees, int64_t *begin, cbn_vertex *asked, int32_t *above) {
+    const int64_t n_nodes = cbn_tree_nodes(trees), n_vertices = trees->begin[n_nodes];
     memset(begin, 0, sizeof *begin * (size_t)(n_nodes + 1));
-    for (int enter = 0; enter < 2; enter++) { /* counted first, then entered */
-        memset(last, 0xff, sizeof *last * (size_t)n_nodes);
-        for (int64_t node = 0; node < n_nodes; node++)
-            for (int64_t t = trees->begin[node]; t < trees->begin[node + 1]; t++) {
-                const int32_t v = trees->split[t];
-                if (v < 0 || last[v] == node) continue;
-                last[v] = (int32_t)node;
-                if (enter)
-                    dependent[begin[v]++] = (int32_t)node;
-                else
-                    begin[v + 1]++;
-            }
-        if (!enter)
-            for (int64_t v = 0; v < n_nodes; v++) begin[v + 1] += begin[v];
+    for (int64_t t = 0; t < n_vertices; t++)
+        if (trees->split[t] >= 0) begin[trees->split[t] + 1]++;
+    for (int64_t v = 0; v < n_nodes; v++) begin[v + 1] += begin[v];
+    for (int64_t node = 0; node < n_nodes; node++) {
+        const cbn_tree tree = cbn_tree_of(trees, node, NULL);
+        int32_t *own = above + trees->begin[node];
+        own[0] = -1;
+        for (int32_t t = 0; t < tree.n_vertices; t++) {
+            if (tree.split[t] < 0) continue;
+            for (int side = 0; side < 2; side++) own[tree.child[t] + side] = 2 * t + side;
+            asked[begin[tree.split[t]]++] = (cbn_vertex){tree.node, t};
+        }
     }
     for (int64_t v = n_nodes; v > 0; v--) begin[v] = begin[v - 1]; /* entering has moved every begin to its end */
     begin[0] = 0;
@@ -113,10 +110,11 @@ int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uin
     for (int64_t i = 0; i < n_sites; i++)
         if (sites[i] < 0 || sites[i] >= sizes.n_nodes) return CBN_E_SITE;
     int64_t *begin = (int64_t *)workspace + sizes.threads * sizes.n_nodes;
-    int32_t *dependent = (int32_t *)(begin + sizes.n_nodes + 1);
-    list_dependents(trees, begin, dependent, dependent + sizes.n_vertices);
+    cbn_vertex *asked = (cbn_vertex *)(begin + sizes.n_nodes + 1);
+    int32_t *above = (int32_t *)(asked + sizes.n_vertices);
+    list_vertices(trees, begin, asked, above);
     const cbn_tree_gibbs_plan plan = {trees, probability, seed, first_step, n_steps, sites, (uint64_t)n_sites,
-                                      begin, dependent};
+                                      begin, asked, above};
     sample_groups(&plan, trees, probability, seed, n_chains, NULL, states, workspace, &sizes);
     return CBN_OK;
 }

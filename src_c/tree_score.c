@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Scores of images under trees: sums of the values of the leaves that an image reaches. Threads own blocks of 512 images;
- * within a block nodes are visited in node order, so an image's sum has one order of additions, always.
+ * Scores of images under trees: sums of the values of the leaves that an image reaches. Threads own blocks of 512
+ * images; within a block nodes are visited in node order, so an image's sum has one order of additions, always.
  */
 #include "trees.h"
 
@@ -15,7 +15,9 @@ static int check_arguments(const cbn_trees *trees, const uint64_t *planes, int64
     return cbn_multiply(n_images, cbn_tree_nodes(trees), &entries);
 }
 
-static inline int64_t blocks_of(int64_t n_words) { return n_words / CBN_SCORE_WORDS + (n_words % CBN_SCORE_WORDS != 0); }
+static inline int64_t blocks_of(int64_t n_words) {
+    return n_words / CBN_SCORE_WORDS + (n_words % CBN_SCORE_WORDS != 0);
+}
 
 /* sums (CBN_SCORE_BLOCK) of the images of a block; contributions (n_images, nodes) of all images, or NULL. */
 static void score_block_of_images(const cbn_kernels *kernels, const cbn_trees *trees, const uint64_t *planes,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the counts of trees to their BIC, to probabilities and to values. A vertex's probability is shrunk towards its parent's, so the
- * leaf's is a mixture of all estimates on its way from the root. Vertices are numbered breadth first: one forward pass
- * sees parents before children.
+ * From the counts of trees to their BIC, to probabilities and to values. A vertex's probability is shrunk towards its
+ * parent's, so the leaf's is a mixture of all estimates on its way from the root. Vertices are numbered breadth first:
+ * one forward pass sees parents before children.
  */
 #include "rows.h"
 #include "trees.h"
@@ -64,8 +64,8 @@ static inline double shrunk(double n0, double n1, double pseudocount, double shr
 }
 
 /*
- * p1 (vertices, stride 2): probability of state 1 at every vertex of a node. left_out: -1, or the state of an image that
- * is taken out of every vertex's counts; entries that such an image cannot reach are of no use.
+ * p1 (vertices, stride 2): probability of state 1 at every vertex of a node. left_out: -1, or the state of an image
+ * that is taken out of every vertex's counts; entries that such an image cannot reach are of no use.
  */
 static void node_probability(const cbn_trees *trees, int64_t node, const int64_t *counts, double pseudocount,
                              double shrinkage, int left_out, double *p1) {

@@ -158,8 +158,9 @@ class Engine:
         values = np.empty((len(trees.split), 2))
         with self._path() as module:
             module.tree_values(
-                self.make_trees(trees), counts, probability, pseudocount, shrinkage, kind, leave_one_out, values, threads
-            )
+                self.make_trees(trees), counts, probability, pseudocount, shrinkage, kind, leave_one_out, values,
+                threads,
+            )  # fmt: skip
         values[trees.split >= 0] = np.nan
         return values
 

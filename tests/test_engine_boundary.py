@@ -170,7 +170,8 @@ def test_the_stub_names_every_function_and_its_parameters():
     functions = {name: f for name, f in vars(_engine).items() if inspect.isroutine(f) and not name.startswith("_")}
     assert declared == {name: list(inspect.signature(f).parameters) for name, f in functions.items()}
     classes = {c.name for c in stub.body if isinstance(c, ast.ClassDef)}
-    assert classes == {name for name, c in vars(_engine).items() if inspect.isclass(c) and c.__module__ == "cbn._engine"}
+    members = vars(_engine).items()
+    assert classes == {name for name, c in members if inspect.isclass(c) and c.__module__ == "cbn._engine"}
     constants = {a.target.id for a in stub.body if isinstance(a, ast.AnnAssign)}
     assert constants == {name for name in vars(_engine) if name.isupper()}
 

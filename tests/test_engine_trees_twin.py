@@ -181,10 +181,11 @@ def test_growth_of_many_images():
     planes = TWIN.planes(states, [0])
     begin = np.cumsum([0, *range(20)]).astype(np.int64)
     candidate = np.concatenate([np.arange(v) for v in range(20)]).astype(np.int32)
-    trees, counts = TWIN.grow((1, 4, 5), planes, 4500, begin, candidate, penalty=0.2, max_leaves=60)
+    problem, options = ((1, 4, 5), planes, 4500, begin, candidate), {"penalty": 0.2, "max_leaves": 60}
+    trees, counts = TWIN.grow(*problem, **options)
     assert trees.n_leaves > 90
     for path in PATHS:
-        found, found_counts = path.grow((1, 4, 5), planes, 4500, begin, candidate, penalty=0.2, max_leaves=60, threads=2)
+        found, found_counts = path.grow(*problem, **options, threads=2)
         assert_same_trees(found, trees)
         np.testing.assert_array_equal(found_counts, counts)
         np.testing.assert_array_equal(path.tree_counts(trees, planes, 4500, 2), counts)

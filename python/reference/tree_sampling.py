@@ -8,7 +8,7 @@ from .tree import leaf_of, tree_of
 
 
 def tree_sample_ancestral(trees, probability, seed, clamped, states, num_threads=1):
-    """Draws every node that is not clamped; states (n_chains, n_nodes) uint8, in and out; clamped (n_nodes,) or None."""
+    """Draws every node that is not clamped; states (n_chains, n_nodes) uint8, in and out; clamped (n_nodes,), None."""
     n_positions = trees.height * trees.width
     for step in range(states.shape[1]):
         position, channel = divmod(step, trees.channels)

@@ -109,6 +109,11 @@ static inline cbn_tree cbn_tree_of(const cbn_trees *trees, int64_t node, const d
 /* Chains of one group of the tree samplers, which share a 64-bit word per node. */
 #define CBN_TREE_GROUP 64
 
+/* A vertex of the tree of a node. */
+typedef struct {
+    int32_t node, vertex;
+} cbn_vertex;
+
 /* What a group of Gibbs chains under trees needs, besides its state. */
 typedef struct {
     const cbn_trees *trees;
@@ -117,8 +122,9 @@ typedef struct {
     int64_t n_steps;
     const int64_t *sites;
     uint64_t n_sites;
-    const int64_t *dependent_begin; /* (nodes + 1) */
-    const int32_t *dependent;       /* the nodes whose trees split on node v: dependent_begin[v] .. [v + 1] - 1 */
+    const int64_t *asked_begin; /* (nodes + 1): the vertices that split on node v, in order, are ... */
+    const cbn_vertex *asked;    /* ... asked[asked_begin[v]] .. asked[asked_begin[v + 1] - 1] */
+    const int32_t *above;       /* per vertex: 2 * parent + its side, counted from the root; -1 at a root */
 } cbn_tree_gibbs_plan;
 
 /*

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The two samplers for trees, for a group of up to 64 chains: one 64-bit word per node, one bit per chain. Sets of chains
- * go down a tree, depth first; the sets that wait are disjoint and never empty, so that a stack of one place a chain does,
- * whatever the size of the tree, and vertices that no chain reaches are not visited.
+ * The two samplers for trees, for a group of up to 64 chains: one 64-bit word per node, one bit per chain. Sets of
+ * chains go down a tree, depth first; the sets that wait are disjoint and never empty, so that a stack of one place a
+ * chain does, whatever the size of the tree, and vertices that no chain reaches are not visited.
  *
  * Interface: after sample_template.h, whose functions it uses.
  */
 
-/* Chains that come to the same vertex. */
+/* Chains that come to the same vertex of a tree. */
 typedef struct {
     uint64_t chains;
     int32_t vertex;
-    int32_t supposed; /* 0 or 1: the state of the node in question that led here; -1: it has not been asked for */
+    int32_t supposed; /* the state of the site under which they do, for Gibbs sampling */
 } chains_at;
 
 /* Uniforms of steps 2 * block and 2 * block + 1; chain i has number u[i / CBN_GROUP][.][i % CBN_GROUP]. */
@@ -24,7 +24,7 @@ CBN_FUNCTION void tree_group_uniforms(uint64_t seed, uint32_t purpose, uint32_t 
 /* The leaves that the chains reach; their number. */
 CBN_FUNCTION inline int leaves_of_chains(const cbn_tree *tree, const uint64_t *state, uint64_t chains,
                                          chains_at leaf[CBN_TREE_GROUP]) {
-    chains_at waiting[CBN_TREE_GROUP + 1] = {{chains, 0, -1}}; /* one more: written before it is known to be empty */
+    chains_at waiting[CBN_TREE_GROUP + 1] = {{chains, 0, 0}}; /* one more: written before it is known to be empty */
     int n_waiting = 1, n = 0;
     while (n_waiting) {
         const chains_at at = waiting[--n_waiting];
@@ -34,40 +34,45 @@ CBN_FUNCTION inline int leaves_of_chains(const cbn_tree *tree, const uint64_t *s
             continue;
         }
         const uint64_t on = at.chains & state[decides], off = at.chains & ~state[decides];
-        waiting[n_waiting] = (chains_at){on, child + 1, -1};
+        waiting[n_waiting] = (chains_at){on, child + 1, 0};
         n_waiting += on != 0;
-        waiting[n_waiting] = (chains_at){off, child, -1};
+        waiting[n_waiting] = (chains_at){off, child, 0};
         n_waiting += off != 0;
     }
     return n;
 }
 
-/* Multiplies w[x][i] by p(state of the tree's node | x at `site`, the rest as in chain i), for every chain on whose way
- * the site decides: to the others both states of the site are the same. */
-CBN_FUNCTION inline void tree_factor(const cbn_tree *tree, int64_t site, const uint64_t *state, uint64_t chains,
-                                     double w[2][CBN_TREE_GROUP]) {
-    chains_at waiting[2 * CBN_TREE_GROUP + 1] = {{chains, 0, -1}}; /* a chain waits under both suppositions */
-    int n_waiting = 1;
+/* Multiplies w[x][i] by p(state of the tree's node | x at the site on which `vertex` splits, the rest as in chain i),
+ * for every chain that comes to the vertex: to the others both states of the site are the same. above: of this tree. */
+CBN_FUNCTION inline void tree_factor(const cbn_tree *tree, const int32_t *above, int32_t vertex, const uint64_t *state,
+                                     uint64_t chains, double w[2][CBN_TREE_GROUP]) {
+    const int32_t site = tree->split[vertex];
+    for (int32_t t = vertex; above[t] >= 0; t = above[t] / 2) {
+        const int32_t decides = tree->split[above[t] / 2];
+        chains &= above[t] % 2 ? state[decides] : ~state[decides];
+        if (!chains || decides == site) return; /* the site has been asked for further up */
+    }
+    chains_at waiting[2 * CBN_TREE_GROUP + 1]; /* a chain waits under both suppositions */
+    int n_waiting = 0;
+    for (int x = 0; x < 2; x++) waiting[n_waiting++] = (chains_at){chains, tree->child[vertex] + x, x};
     const uint64_t own = state[tree->node];
     while (n_waiting) {
         const chains_at at = waiting[--n_waiting];
         const int32_t decides = tree->split[at.vertex], child = tree->child[at.vertex];
-        if (decides == site) { /* a second time on a way: the supposition has decided it */
-            if (at.supposed != 0) waiting[n_waiting++] = (chains_at){at.chains, child + 1, 1};
-            if (at.supposed != 1) waiting[n_waiting++] = (chains_at){at.chains, child, 0};
-        } else if (decides >= 0) {
-            const uint64_t on = at.chains & state[decides], off = at.chains & ~state[decides];
-            waiting[n_waiting] = (chains_at){on, child + 1, at.supposed};
-            n_waiting += on != 0;
-            waiting[n_waiting] = (chains_at){off, child, at.supposed};
-            n_waiting += off != 0;
-        } else if (at.supposed >= 0) {
+        if (decides < 0) {
             const double *p = tree->values + 2 * (int64_t)at.vertex;
             for (uint64_t left = at.chains; left; left &= left - 1) {
                 const int i = __builtin_ctzll(left);
                 w[at.supposed][i] *= p[own >> i & 1];
             }
+            continue;
         }
+        const uint64_t word = decides != site ? state[decides] : at.supposed ? ~(uint64_t)0 : 0;
+        const uint64_t on = at.chains & word, off = at.chains & ~word;
+        waiting[n_waiting] = (chains_at){on, child + 1, at.supposed};
+        n_waiting += on != 0;
+        waiting[n_waiting] = (chains_at){off, child, at.supposed};
+        n_waiting += off != 0;
     }
 }
 
@@ -115,11 +120,14 @@ CBN_FUNCTION void gibbs_trees(const cbn_tree_gibbs_plan *plan, uint32_t first_ch
                 w[0][i] = p[0], w[1][i] = p[1];
             }
         }
+        const cbn_vertex *asked = plan->asked + plan->asked_begin[site];
+        const int64_t n_asked = plan->asked_begin[site + 1] - plan->asked_begin[site];
         int factors = 0;
-        for (int64_t d = plan->dependent_begin[site]; d < plan->dependent_begin[site + 1]; d++) {
-            const cbn_tree tree = cbn_tree_of(plan->trees, plan->dependent[d], plan->probability);
-            tree_factor(&tree, site, state, chains, w);
-            if ((++factors & 3) == 0) rescale_weights(w[0], w[1], n_chains);
+        for (int64_t v = 0; v < n_asked; v++) {
+            const cbn_tree tree = cbn_tree_of(plan->trees, asked[v].node, plan->probability);
+            tree_factor(&tree, plan->above + plan->trees->begin[asked[v].node], asked[v].vertex, state, chains, w);
+            const int last_of_tree = v + 1 == n_asked || asked[v + 1].node != asked[v].node;
+            if (last_of_tree && (++factors & 3) == 0) rescale_weights(w[0], w[1], n_chains);
         }
         uint64_t drawn = 0;
         for (int i = 0; i < n_chains; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What trees ask of bit-planes. Growth: for every candidate variable, how many images of a leaf have it at 1, and how many
- * of those have the target at 1; two ANDs and two popcounts per vector of images. Scores: which leaf every image reaches;
- * sets of images go down the tree, 512 images at a time.
+ * What trees ask of bit-planes. Growth: for every candidate variable, how many images of a leaf have it at 1, and how
+ * many of those have the target at 1; two ANDs and two popcounts per vector of images. Scores: which leaf every image
+ * reaches; sets of images go down the tree, 512 images at a time.
  *
  * Interface, after count_template.h, whose macros it uses:
  *   CBN_SUM_CANDIDATES(sums, counts)   optional: counts[j][i] = sum of the words of vector sums[j][i]
