@@ -6,7 +6,7 @@ rounding. The baseline fills in the mean of the training images at each pixel, w
 take part in the Gibbs sampling.
 
     python python/analysis/obstruction.py
-    python python/analysis/obstruction.py --digit 8 --hole bottom --n 50 --sweeps 2000
+    python python/analysis/obstruction.py --digit 8 --hole bottom --n 50 --sweeps 2000 --hidden-weight 0.1
 """
 
 import argparse
@@ -39,15 +39,16 @@ def parse_arguments():
         "--preset", choices=PRESETS, nargs="+", default=list(PRESETS), help="models to compare (default: all)"
     )
     parser.add_argument("--iterations", type=int, default=50, help="training steps of each hidden layer (default: 50)")
+    parser.add_argument("--hidden-weight", type=float, default=1.0, help="weight of every hidden layer (default: 1)")
     parser.add_argument("--n", type=int, default=30, help="test images (default: 30)")
     parser.add_argument("--chains", type=int, default=16, help="Gibbs chains an image (default: 16)")
     parser.add_argument("--sweeps", type=int, default=400, help="proposals per missing pixel and chain (default: 400)")
     parser.add_argument("--seed", type=int, default=0, help="of kernels and chains (default: 0)")
     parser.add_argument("--out", default="obstruction.png", help="picture to write (default: obstruction.png)")
     arguments = parser.parse_args()
-    for name, low in (("n", 1), ("chains", 1), ("sweeps", 8)):
+    for name, low in (("n", 1), ("chains", 1), ("sweeps", 8), ("hidden_weight", 0)):
         if getattr(arguments, name) < low:
-            parser.error(f"--{name} {getattr(arguments, name)}: give at least {low}")
+            parser.error(f"--{name.replace('_', '-')} {getattr(arguments, name)}: give at least {low}")
     return arguments
 
 
@@ -72,7 +73,10 @@ def main():
     means, mixed = {"baseline": np.broadcast_to(own.mean(axis=0), images.shape)}, {}
     for preset in arguments.preset:
         model = cbn.ConvolutionalBayesianNetwork(preset, iterations=arguments.iterations, random_state=arguments.seed)
-        means[preset], mixed[preset] = inpainted_means(model.fit(own), images, mask, arguments)
+        model.fit(own)
+        n_hidden = len(model.hidden_layers_)
+        model.set_params(layer_weights=(1.0,) + n_hidden * (arguments.hidden_weight,))
+        means[preset], mixed[preset] = inpainted_means(model, images, mask, arguments)
     print(
         f"digit {arguments.digit}, {arguments.hole}: {mask.sum()} missing pixels in each of {len(images)} test images"
     )
