@@ -75,6 +75,9 @@ int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability,
                               int num_threads) {
     sampler_sizes sizes;
     CBN_TRY(check_arguments(trees, probability, n_chains, states, workspace, workspace_bytes, num_threads, &sizes));
+    /* full groups: a pass is over sooner than another thread wakes up; never more threads than there is room for */
+    sizes.per_group = CBN_TREE_GROUP;
+    sizes.threads = cbn_useful_threads(num_threads, (n_chains + CBN_TREE_GROUP - 1) / CBN_TREE_GROUP);
     sample_groups(NULL, trees, probability, seed, n_chains, clamped, states, workspace, &sizes);
     return CBN_OK;
 }
