@@ -9,7 +9,7 @@ from . import _validation as validation
 from . import fitting, scoring
 from .architecture import check_table_size, pixel_layer
 from .augmentation import shifted_images
-from .binarization import Binarization, check_thresholds
+from .binarization import Binarization, check_thresholds, chosen_thresholds
 from .detection import HEAT_MAP_SHARE
 from .exceptions import DataError
 from .presets import resolve, starting_kernels
@@ -61,7 +61,7 @@ class LearningMixin:
         if self.full_scale == 1:
             validation.check_full_scale(images, full_scale)
         _check_labels(y, images)
-        thresholds = check_thresholds(setting["threshold"], full_scale)
+        thresholds = check_thresholds(chosen_thresholds(setting["threshold"], images, full_scale), full_scale)
         binarization = Binarization(thresholds, full_scale)
         layer = pixel_layer(*images.shape[1:], setting["offsets"], binarization.channels)
         geometries = fitting.training_geometries(setting, images.shape[1:], binarization.channels)

@@ -54,6 +54,7 @@ PRESETS = {
     # trees over pixels and two layers of random features
     "best": COMMON | {
         "cpd": "tree",
+        "threshold": "auto",
         "max_leaves": 32,
         "shrinkage": 1.0,
         "score": "standardized",
@@ -79,6 +80,8 @@ def resolve(model):
     _check_cpd(model, chosen)
     chosen["offsets"] = validation.check_offsets(chosen["offsets"])
     chosen["pseudocount"] = validation.check_real(chosen["pseudocount"], "pseudocount", 1e-9, 1e9)
+    if isinstance(chosen["threshold"], str):
+        validation.check_choice(chosen["threshold"], "threshold", ("auto",))
     validation.check_choice(chosen["score"], "score", scoring.SCORES)
     validation.check_real(model.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
     validation.check_threads(model.n_jobs)
