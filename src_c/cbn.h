@@ -314,8 +314,8 @@ typedef struct {
                                   are 2 i + 1 (where the deciding node is 0) and 2 i + 2 */
     const int32_t *value;      /* per vertex: what a leaf adds to the log-odds; 0 at an inner vertex */
     const int32_t *base;       /* (nodes) */
-    const int32_t *required;   /* (nodes), or NULL: the earlier node without which v is never 1, whatever the trees say; -1
-                                  for none */
+    const int32_t *required;   /* (nodes), or NULL: the earlier node without which v is never 1, whatever the trees
+                                  say; -1 for none */
 } cbn_boosted;
 
 /* CBN_OK when the trees are sound: numbered as said, splits and required nodes earlier than the node, values in range
@@ -331,19 +331,19 @@ typedef struct {
     int32_t n_candidates; /* drawn for each tree from those of the node, 1 or more */
     double rate;          /* step length: a leaf's Newton step times this, 0 < rate <= 1 */
     double l2;            /* added to the Hessian of a leaf, 0 .. 1e9 */
-    double min_gain;      /* a split is made when it gains more log-likelihood than this (nats, quadratic model), 0 .. 1e9 */
+    double min_gain;      /* log-likelihood that a split must gain (nats, by the quadratic model), 0 .. 1e9 */
     double min_hessian;   /* sum of Hessians that a side of a split needs, 1e-3 .. 1e9: p (1 - p) times its images */
     double pseudocount;   /* of the base, as for tables */
     uint64_t seed;
 } cbn_boosting;
 
 /*
- * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of splits
- * are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so
- * popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the candidate drawn first win.
- * A round in which no split pays gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which the required node is 0 take no
- * part. Random numbers are functions of (seed, purpose, node, round, image): the same trees whatever range they are grown
- * in.
+ * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of
+ * splits are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so
+ * popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the first candidate drawn win.
+ * A round in which no split pays gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which
+ * the required node is 0 take no part. Random numbers are functions of (seed, purpose, node, round, image): the trees
+ * are the same whatever range they are grown in.
  *
  * candidate_begin, candidate, required: as for cbn_tree_grow, for all nodes of the grid. base, n_trees (n_nodes);
  * n_vertices (n_nodes, rounds); split, value (n_nodes, rounds, 2 max_leaves - 1): trees and vertices stand at the
@@ -369,8 +369,8 @@ int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, 
                             double *contributions, int num_threads);
 
 int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes);
-/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. states (n_chains, nodes), in and out; clamped
- * (nodes) or NULL. */
+/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. states (n_chains, nodes), in and out;
+ * clamped (nodes) or NULL. */
 int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped,
                        uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads);
 /*
