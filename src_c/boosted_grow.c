@@ -5,8 +5,8 @@
  *
  * An open leaf keeps its set of images as bits, the rounded gradients of the set as a few planes of bits (0 outside of
  * it), and for every candidate the sums of both over the images in which the candidate is 1: popcounts of ANDs. After a
- * split only one child is counted, the other's sums are differences. Rounding leaves the sums unbiased; its noise, small
- * beside that of the data (Shi et al. 2022), only affects which splits are chosen. Threads own nodes.
+ * split only one child is counted, the other's sums are differences. Rounding leaves the sums unbiased; its noise,
+ * small beside that of the data (Shi et al. 2022), only affects which splits are chosen. Threads own nodes.
  */
 #include "boosted.h"
 #include "rng.h"
