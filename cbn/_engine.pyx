@@ -310,7 +310,8 @@ def tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t[:,
     cdef const int32_t[::1] required_view
     cdef const int32_t *required_data = NULL
     if n_images < 1 or channels < 1 or height < 1 or width < 1:
-        raise ValueError(f"n_images, shape: {n_images}, {(channels, height, width)}; at least 1 is needed")
+        sizes = (n_images, channels, height, width)
+        raise ValueError(f"n_images, channels, height, width: {sizes}, at least 1 is needed")
     n_nodes = <int64_t>channels * height * width
     expect("planes", planes.shape[0], n_nodes)
     expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
@@ -478,7 +479,8 @@ def boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t
     how.rate, how.l2, how.min_gain = boosting.rate, boosting.l2, boosting.min_gain
     how.min_hessian, how.pseudocount, how.seed = boosting.min_hessian, boosting.pseudocount, seed
     if n_images < 1 or channels < 1 or height < 1 or width < 1:
-        raise ValueError(f"n_images, channels, height, width: {(n_images, channels, height, width)}, at least 1 is needed")
+        sizes = (n_images, channels, height, width)
+        raise ValueError(f"n_images, channels, height, width: {sizes}, at least 1 is needed")
     if n_nodes < 1:
         raise ValueError("base: empty")
     expect("planes", planes.shape[0], grid_nodes)

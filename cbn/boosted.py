@@ -24,7 +24,7 @@ class Boosting:
     Attributes
     ----------
     rounds : int
-        Most trees of a node.
+        In which a node may get a tree.
     max_leaves : int
         Most leaves of a tree.
     n_candidates : int
@@ -39,15 +39,17 @@ class Boosting:
         Least sum of p (1 - p) on each side of a split.
     pseudocount : float
         Of the base.
+
+    The defaults were chosen on training images: fitted to the first 50,000 of MNIST and judged by the nats of the rest.
     """
 
-    rounds: int = 100
-    max_leaves: int = 8
-    n_candidates: int = 80
-    rate: float = 0.1
-    l2: float = 1.0
+    rounds: int = 150
+    max_leaves: int = 16
+    n_candidates: int = 160
+    rate: float = 0.07
+    l2: float = 2.0
     min_gain: float = 0.5
-    min_hessian: float = 1.0
+    min_hessian: float = 0.25
     pseudocount: float = 1.0
 
 
@@ -103,9 +105,7 @@ class BoostedLayer:
         return self.begin, self.tree_begin, self.split, self.value, self.base, self.required
 
 
-def grow(
-    shape, planes, n_images, candidate_begin, candidate, required, boosting, *, seed, num_threads, progress=None
-):
+def grow(shape, planes, n_images, candidate_begin, candidate, required, boosting, *, seed, num_threads, progress=None):
     """Grows the trees of all nodes.
 
     Parameters

@@ -104,7 +104,8 @@ int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes,
     CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_blocks)))
     for (int64_t block = 0; block < n_blocks; block++)
         for (int64_t node = 0; node < n_nodes; node++)
-            for (int64_t word = block * CBN_SCORE_WORDS; word < (block + 1) * CBN_SCORE_WORDS && word < n_words; word++) {
+            for (int64_t word = block * CBN_SCORE_WORDS; word < n_words && word < (block + 1) * CBN_SCORE_WORDS;
+                 word++) {
                 double values[64];
                 value_word(kernels, boosted, node, planes + word, n_words, kind, values);
                 for (int i = 0; i < images_in_word(n_images, word); i++) scores[64 * word + i] += values[i];

@@ -5,8 +5,8 @@
  *
  * An open leaf keeps its set of images as bits, the rounded gradients of the set as a few planes of bits (0 outside of
  * it), and for every candidate the sums of both over the images in which the candidate is 1: popcounts of ANDs. After a
- * split only one child is counted, the other's sums are differences. Rounding leaves the sums unbiased, and its noise is
- * small beside that of the data (Shi et al. 2022); it only chooses splits. Threads own nodes.
+ * split only one child is counted, the other's sums are differences. Rounding leaves the sums unbiased; its noise,
+ * small beside that of the data (Shi et al. 2022), only affects which splits are chosen. Threads own nodes.
  */
 #include "boosted.h"
 #include "rng.h"
@@ -333,7 +333,8 @@ int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint
         thread = omp_get_thread_num();
 #endif
         const int64_t node = first_node + i, needs = cbn_required_node(&grid, node);
-        booster b = booster_of(boosting, planes, n_words, max_candidates, (uint64_t *)workspace + grid_nodes + thread * words);
+        booster b = booster_of(boosting, planes, n_words, max_candidates,
+                               (uint64_t *)workspace + grid_nodes + thread * words);
         memset(b.members, 0xff, sizeof *b.members * (size_t)n_words);
         if (n_images % 64) b.members[n_words - 1] = ((uint64_t)1 << n_images % 64) - 1;
         if (needs >= 0) memcpy(b.members, planes + needs * n_words, sizeof *b.members * (size_t)n_words);

@@ -90,7 +90,8 @@ int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_par
     const cbn_trees grid = cbn_boosted_grid(boosted);
     const boosted_network own = {boosted, cbn_kernels_select()};
     const cbn_raster_network network = raster_network(&grid, boosted_conditional, &own);
-    return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace, num_threads);
+    return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace,
+                               num_threads);
 }
 
 int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles,
@@ -102,5 +103,6 @@ int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t
     if (!probability) return CBN_E_NULL;
     const tree_network own = {trees, probability};
     const cbn_raster_network network = raster_network(trees, tree_conditional, &own);
-    return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace, num_threads);
+    return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace,
+                               num_threads);
 }

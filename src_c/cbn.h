@@ -292,11 +292,11 @@ int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_
 int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
                          double *contributions, int num_threads);
 
-/* ---- boosted trees: CPDs as sums of trees -------------------------------------------------------------------------- */
+/* ---- boosted trees: CPDs as sums of trees ------------------------------------------------------------------------ */
 
 /*
- * The log-odds of a node are a base and the sum of one leaf value of each of its trees over earlier nodes (Friedman 2001;
- * Chen, Guestrin 2016). p(1 | earlier) = 1 / (1 + exp(-log-odds)), so the network is a normalized one as before.
+ * The log-odds of a node are a base and the sum of one leaf value of each of its trees over earlier nodes (Friedman
+ * 2001; Chen, Guestrin 2016). p(1 | earlier) = 1 / (1 + exp(-log-odds)), so the network is a normalized one as before.
  *
  * Log-odds are whole multiples of 1 / CBN_LOG_ODDS_ONE: sums are exact and do not depend on their order.
  */
@@ -311,12 +311,12 @@ typedef struct {
     const int64_t *begin;      /* (nodes + 1): trees of node v are begin[v] .. begin[v + 1] - 1; there may be none */
     const int64_t *tree_begin; /* (trees + 1): vertices of tree t are tree_begin[t] .. tree_begin[t + 1] - 1 */
     const int32_t *split;      /* per vertex: the node that decides, earlier in raster order; -1 at a leaf. Vertices are
-                                  numbered breadth first as in cbn_trees: the children of the i-th inner vertex of a tree
-                                  are 2 i + 1 (where the deciding node is 0) and 2 i + 2 */
+                                  numbered breadth first as in cbn_trees: the children of the i-th inner vertex of a
+                                  tree are 2 i + 1 (where the deciding node is 0) and 2 i + 2 */
     const int32_t *value;      /* per vertex: what a leaf adds to the log-odds; 0 at an inner vertex */
     const int32_t *base;       /* (nodes) */
-    const int32_t *required;   /* (nodes), or NULL: the earlier node without which v is never 1, whatever the trees say; -1
-                                  for none */
+    const int32_t *required;   /* (nodes), or NULL: the earlier node without which v is never 1, whatever the trees
+                                  say; -1 for none */
 } cbn_boosted;
 
 /* CBN_OK when the trees are sound: numbered as said, splits and required nodes earlier than the node, values in range
@@ -332,19 +332,19 @@ typedef struct {
     int32_t n_candidates; /* drawn for each tree from those of the node, 1 or more */
     double rate;          /* step length: a leaf's Newton step times this, 0 < rate <= 1 */
     double l2;            /* added to the Hessian of a leaf, 0 .. 1e9 */
-    double min_gain;      /* a split is made when it gains more log-likelihood than this (nats, quadratic model), 0 .. 1e9 */
+    double min_gain;      /* log-likelihood that a split must gain (nats, by the quadratic model), 0 .. 1e9 */
     double min_hessian;   /* sum of Hessians that a side of a split needs, 1e-3 .. 1e9: p (1 - p) times its images */
     double pseudocount;   /* of the base, as for tables */
     uint64_t seed;
 } cbn_boosting;
 
 /*
- * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of splits
- * are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so
- * popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the candidate drawn first win.
- * A round in which no split pays gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which the required node is 0 take no
- * part. Random numbers are functions of (seed, purpose, node, round, image): the same trees whatever range they are grown
- * in.
+ * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of
+ * splits are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022),
+ * and so popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the first candidate
+ * drawn win. A round in which no split pays gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth.
+ * Images in which the required node is 0 take no part. Random numbers are functions of (seed, purpose, node, round,
+ * image): the trees are the same whatever range they are grown in.
  *
  * candidate_begin, candidate, required: as for cbn_tree_grow, for all nodes of the grid. base, n_trees (n_nodes);
  * n_vertices (n_nodes, rounds); split, value (n_nodes, rounds, 2 max_leaves - 1): trees and vertices stand at the
@@ -370,21 +370,21 @@ int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, 
                             double *contributions, int num_threads);
 
 int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes);
-/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. states (n_chains, nodes), in and out; clamped
- * (nodes) or NULL. */
+/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. states (n_chains, nodes), in and out;
+ * clamped (nodes) or NULL. */
 int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped,
                        uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads);
 /*
  * Inpainting by sequential Monte Carlo, a particle filter over the raster pass (Gordon, Salmond, Smith 1993; Doucet,
- * Johansen 2009): missing nodes are drawn from their CPD, a known node multiplies a particle's weight by the probability
- * of its state. When the effective sample size 1 / sum w^2 falls below half of the particles, they are drawn anew by
- * systematic resampling. As n_particles grows, the weighted particles become the posterior of the missing nodes given the
- * known ones, whether these come earlier or later.
+ * Johansen 2009): missing nodes are drawn from their CPD, a known node multiplies a particle's weight by the
+ * probability of its state. When the effective sample size 1 / sum w^2 falls below half of the particles, they are
+ * drawn anew by systematic resampling. As n_particles grows, the weighted particles become the posterior of the missing
+ * nodes given the known ones, whether these come earlier or later.
  *
  * states (n_particles, nodes), in and out: nodes with known[v] != 0 keep the state of the first particle, which is what
  * all particles get. weight (n_particles): sums to 1. log_marginal: log of an unbiased estimate of the product over the
- * known nodes of p(state | known nodes before), the probability of the known nodes. CBN_E_IMPOSSIBLE when every particle
- * has weight 0: a required node is known to be 0 and its dependent to be 1. n_particles < 2^32.
+ * known nodes of p(state | known nodes before), the probability of the known nodes. CBN_E_IMPOSSIBLE when every
+ * particle has weight 0: a required node is known to be 0 and its dependent to be 1. n_particles < 2^32.
  */
 int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes);
 int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known,

@@ -3,8 +3,8 @@
  * The raster pass, and sequential Monte Carlo over it: the bootstrap filter of Gordon, Salmond, Smith (1993), with
  * resampling only when the effective sample size asks for it (Doucet, Johansen 2009, section 3.5).
  *
- * Known nodes before the first missing one are the same in all particles: one group of them is enough. Threads own groups
- * of particles at every node; sums over particles are made by one thread, in order.
+ * Known nodes before the first missing one are the same in all particles: one group of them is enough. Threads own
+ * groups of particles at every node; sums over particles are made by one thread, in order.
  */
 #include <math.h>
 
@@ -160,7 +160,8 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
             CBN_PRAGMA(omp for schedule(static))
             for (int64_t earlier = first_missing; earlier < step; earlier++) {
                 const int64_t moved = cbn_raster_node(network, earlier);
-                if (!known[moved]) permute(state + moved * n_groups, n, n_groups, ancestor, scratch + thread * n_groups);
+                if (!known[moved])
+                    permute(state + moved * n_groups, n, n_groups, ancestor, scratch + thread * n_groups);
             }
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Drawing from networks whose nodes are visited in raster order, 64 chains a word: state[node * n_groups + group], chain
- * 64 group + i is bit i.
+ * Drawing from networks whose nodes are visited in raster order, 64 chains a word: state[node * n_groups + group], in
+ * which chain 64 group + i is bit i.
  */
 #ifndef CBN_PARTICLES_H
 #define CBN_PARTICLES_H

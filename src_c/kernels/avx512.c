@@ -41,7 +41,8 @@ CBN_FUNCTION inline int64_t sum_masked_16(uint64_t set, const int32_t *numbers) 
     return _mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1))));
 }
 #define CBN_SUBTRACT(a, b) _mm512_sub_epi64(a, b)
-#define CBN_BIT_MASK(p, bit) ((uint64_t)_mm512_test_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(1 << (bit)))))
+#define CBN_BIT_MASK(p, bit)                                                                                           \
+    ((uint64_t)_mm512_test_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(1 << (bit)))))
 #define CBN_ADD_MASKED(set, value, numbers) add_masked_16(set, value, numbers)
 #define CBN_SUM_MASKED(set, numbers) sum_masked_16(set, numbers)
 #include "boost_template.h"

@@ -81,7 +81,8 @@ CBN_FUNCTION void odds_probability(const int32_t odds[64], double p[2][64]) {
 CBN_FUNCTION uint64_t draw_word(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step) {
     double u[64];
     for (uint32_t i = 0; i < 64; i++) { /* as cbn_uniform */
-        uint32_t c0 = (uint32_t)(step >> 1), c1 = (uint32_t)(step >> 33), c2 = first_chain + i, c3 = CBN_RANDOM_ANCESTRAL;
+        uint32_t c0 = (uint32_t)(step >> 1), c1 = (uint32_t)(step >> 33), c2 = first_chain + i;
+        uint32_t c3 = CBN_RANDOM_ANCESTRAL;
         cbn_philox_block(&c0, &c1, &c2, &c3, (uint32_t)seed, (uint32_t)(seed >> 32));
         u[i] = step & 1 ? cbn_to_unit(c2, c3) : cbn_to_unit(c0, c1);
     }
@@ -104,9 +105,9 @@ CBN_FUNCTION void odds_values(const int32_t odds[64], uint64_t state, int kind, 
  * Gradients y - p and Hessians p (1 - p) of the images of one word, in units of 1 / CBN_GRADIENT_ONE, and the planes of
  * both after stochastic rounding. An image's rounding uses one 32-bit random number, its upper half for the gradient.
  */
-CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uint64_t members, const uint32_t counter[3],
-                                       uint64_t seed, int32_t *gradient, int32_t *hessian, uint64_t *planes,
-                                       int64_t n_words) {
+CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uint64_t members,
+                                       const uint32_t counter[3], uint64_t seed, int32_t *gradient, int32_t *hessian,
+                                       uint64_t *planes, int64_t n_words) {
     uint32_t random[4][16];
     for (uint32_t b = 0; b < 16; b++) {
         uint32_t c0 = counter[0] * 16 + b, c1 = counter[1], c2 = counter[2], c3 = CBN_RANDOM_ROUNDING;
@@ -144,8 +145,7 @@ CBN_FUNCTION void gradients(const int32_t *odds, const uint64_t *target, const u
     }
 }
 
-/* gradient[c], hessian[c]: sums over the images in which plane candidate[c] is 1, in quanta. set: planes of a leaf, two's
- * complement. */
+/* gradient[c], hessian[c]: sums over the images in which plane candidate[c] is 1, in quanta. set: planes of a leaf. */
 CBN_FUNCTION void count_gradients(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                                   const uint64_t *set, int32_t *gradient, int32_t *hessian) {
     for (int64_t c = 0; c < n; c++) {

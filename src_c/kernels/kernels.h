@@ -195,9 +195,10 @@ typedef struct {
      * CBN_COUNTED_TOGETHER. */
     void (*count_candidates)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                              const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
-    /* odds[i] = log-odds of the node in the 64 images of a word; state(v) of earlier nodes is word column[v * stride]. */
-    void (*log_odds)(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride, int32_t odds[64]);
-    /* p[x][i]: probability of state x from log-odds; values[i]: of the given kind, for the states in the bits of `state`. */
+    /* odds[i] = log-odds of the node in the 64 images of a word; state of node v: word column[v * stride]. */
+    void (*log_odds)(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride,
+                     int32_t odds[64]);
+    /* p[x][i]: probability of state x from log-odds; values[i]: of the given kind, for the states in the bits. */
     void (*odds_probability)(const int32_t odds[64], double p[2][64]);
     void (*odds_values)(const int32_t odds[64], uint64_t state, int kind, double values[64]);
     /* Bit i: 1 with probability p1[i], by the uniform of a step of the ancestral stream of chain first_chain + i. */
@@ -207,7 +208,7 @@ typedef struct {
     void (*gradients)(const int32_t *odds, const uint64_t *target, const uint64_t *members, int64_t n_words,
                       uint64_t seed, uint32_t node, uint32_t round, int32_t *gradient, int32_t *hessian,
                       uint64_t *planes);
-    /* gradient[c], hessian[c]: sums of the rounded ones in `set` (planes as above) over the images with candidate[c]. */
+    /* gradient[c], hessian[c]: sums of the rounded ones in `set` (planes as above) where candidate[c] is 1. */
     void (*count_gradients)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                             const uint64_t *set, int32_t *gradient, int32_t *hessian);
     /* score[c] = sum over both sides of a split of g^2 / (h + l2); -1 where a side's h is below min_hessian. */

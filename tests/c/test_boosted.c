@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Boosted trees: the same bytes for any thread count and cutting of the nodes; workspaces and arrays of exactly the size
- * that is asked for; every refusal that the header promises. */
+/* Boosted trees: the same bytes for any thread count and cutting of the nodes; workspaces and arrays of exactly the
+ * size that is asked for; every refusal that the header promises. */
 #include <math.h>
 
 #include "harness.h"
@@ -132,7 +132,8 @@ static void samples_are_the_same(const cbn_boosted *boosted) {
         CHECK(cbn_boosted_inpaint(boosted, 8, CHAINS, known, states, threads == 1 ? weight : again,
                                   threads == 1 ? &log_marginal : &log_again, workspace, bytes, threads) == CBN_OK);
         if (threads > 1)
-            CHECK(same(first, second, CHAINS * NODES) && same(weight, again, sizeof weight) && log_marginal == log_again);
+            CHECK(same(first, second, CHAINS * NODES) && same(weight, again, sizeof weight) &&
+                  log_marginal == log_again);
         CHECK(cbn_boosted_inpaint(boosted, 8, CHAINS, known, states, weight, &log_marginal, workspace, bytes - 1,
                                   threads) == CBN_E_WORKSPACE);
         CHECK(cbn_boosted_inpaint(boosted, 8, CHAINS, NULL, states, weight, &log_marginal, workspace, bytes, threads) ==
