@@ -42,6 +42,11 @@ class BoostedNetwork(LayerNetwork):
         network.moments[:] = network._moments_of(planes, n_images, num_threads)
         return network
 
+    def check_counts(self, n_images):
+        """Raises ValueError unless the counts could come from n_images images."""
+        if (self.counts < 0).any() or (self.counts.sum(axis=1) != n_images).any():
+            raise ValueError("the counts cannot come from images of this layer")
+
     def _moments_of(self, planes, n_images, num_threads):
         """Mean and standard deviation of each node's -log p over images, 512 at a time."""
         first, second = np.zeros(self.layer.n_nodes), np.zeros(self.layer.n_nodes)
