@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from ..binarization import check_thresholds
+from ..binarization import check_thresholds, chosen_thresholds
 from ..datasets import load_images
 from ..exceptions import DataError
 from ..fitting import training_geometries
@@ -86,7 +86,7 @@ def train(arguments):
 def layer_geometries(model, images):
     """The geometry of all layers; those that do not fit are refused before any work is done."""
     setting = resolve(model)
-    n_thresholds = len(check_thresholds(setting["threshold"], model.full_scale))
+    n_thresholds = len(check_thresholds(chosen_thresholds(setting["threshold"], images.images, model.full_scale), model.full_scale))
     return training_geometries(setting, images.images.shape[1:], n_thresholds)
 
 
