@@ -142,7 +142,7 @@ class ActivationMeter:
         """The kernels with each bias moved so that its share of active nodes comes as close as it can to the target.
 
         The share can jump where many windows have the same sum (an empty background): the side whose share is nearer to
-        the target is taken. Bisection over the range that a bias can matter in.
+        the target is taken, but not one where nothing ever changes. Bisection over the range that a bias can matter in.
         """
         reach = kernels.weight_sums()
         low, high = -reach - 1e-3, reach + 1e-3  # nothing active, everything active
@@ -153,7 +153,8 @@ class ActivationMeter:
             above = share > target
             high, share_high = np.where(above, middle, high), np.where(above, share, share_high)
             low, share_low = np.where(above, low, middle), np.where(above, share_low, share)
-        bias = np.where(np.abs(share_low - target) <= np.abs(share_high - target), low, high)
+        off_target = [np.abs(share - target) + (share * (1 - share) == 0) for share in (share_low, share_high)]
+        bias = np.where(off_target[0] <= off_target[1], low, high)
         return Kernels(kernels.weights, bias, kernels.pool)
 
 

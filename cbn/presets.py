@@ -60,7 +60,7 @@ PRESETS = {
         "shrinkage": 1.0,
         "folds": 2,
         "score": "standardized",
-        "hidden": (HiddenLayer(40, 2, 2), HiddenLayer(24, 3, 2)),
+        "hidden": (HiddenLayer(32, 2, 2), HiddenLayer(24, 3, 2)),
         "iterations": 0,
         "activation": (0.5, 0.9),
     },
