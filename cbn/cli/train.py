@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 
-from ..binarization import check_thresholds
-from ..datasets import load_images
+from ..binarization import check_thresholds, chosen_thresholds
+from ..datasets import draw_binary, load_images
 from ..exceptions import DataError
 from ..fitting import training_geometries
 from ..presets import resolve
@@ -26,6 +26,8 @@ def build_parser():
             "cbn-train --digit 2                         # embedded MNIST, writes model.cbn",
             "cbn-train --digit 2 --preset hidden         # with two hidden layers",
             "cbn-train --digit all --preset hidden       # ten models, table beside the thesis's Table 2",
+            "cbn-train --digit all --preset tree         # ten densities: nats of their mixture, accuracy by Bayes' rule",
+            "cbn-train --digit all --preset boosted --data openml --binarization stochastic",
             "cbn-train --data pictures/ --threshold 0.5  # a folder of pictures",
             "cbn-train --data mnist/ --digit 3 --threshold 0.1,0.3,0.6 --score surprise",
             "cbn-train --data images.npy --calibration more.npy --false-alarm-rate 0.001",
@@ -38,6 +40,12 @@ def build_parser():
     )
     data.add_argument(
         "--calibration", metavar="PATH", help="normal images that set the threshold (see --data for forms)"
+    )
+    data.add_argument(
+        "--binarization",
+        choices=("threshold", "stochastic"),
+        help="threshold: by --threshold (the default); stochastic: a pixel of a grey image is drawn once, 1 with "
+        "probability value / 255, by --seed",
     )
     add_model_options(parser)
     parser.add_argument(
@@ -70,6 +78,8 @@ def train(arguments):
     with clock.part("load"):
         images, test = common.load_data(arguments)
         calibration = load_calibration(arguments, images)
+        if arguments.binarization == "stochastic":
+            images, test, calibration = drawn(arguments, images, test, calibration)
     if arguments.digit == "all" and images.labels is None:
         raise DataError("--digit all: the training images have no labels; leave the option out")
     model.set_params(full_scale=255 if images.binarization is None else 1)
@@ -86,7 +96,8 @@ def train(arguments):
 def layer_geometries(model, images):
     """The geometry of all layers; those that do not fit are refused before any work is done."""
     setting = resolve(model)
-    n_thresholds = len(check_thresholds(setting["threshold"], model.full_scale))
+    chosen = chosen_thresholds(setting["threshold"], images.images, model.full_scale)
+    n_thresholds = len(check_thresholds(chosen, model.full_scale))
     return training_geometries(setting, images.images.shape[1:], n_thresholds)
 
 
@@ -103,6 +114,23 @@ def load_calibration(arguments, images):
             f"{needed[0]} x {needed[1]}; resize them"
         )
     return calibration
+
+
+def drawn(arguments, images, test, calibration):
+    """The three ImageSets (or None) binarized stochastically."""
+    if arguments.threshold is not None:
+        raise common.UsageError("--threshold: does nothing with --binarization stochastic; leave one of them out")
+    sets = []
+    for given, split in ((images, "train"), (test, "test"), (calibration, "calibration")):
+        if given is not None and given.binarization is not None:
+            embedded = given is not calibration and arguments.data is None
+            mend = "give the grey IDX files with --data, or --data openml" if embedded else "give grey images"
+            raise DataError(
+                f"--binarization stochastic: draws from grey values, but {'the embedded MNIST' if embedded else split} "
+                f"images are binary already ({given.binarization}); {mend}"
+            )
+        sets.append(None if given is None else draw_binary(given, arguments.seed, split))
+    return sets
 
 
 def check_rule(arguments, images, model):
