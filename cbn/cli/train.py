@@ -149,22 +149,25 @@ def train_models(arguments, model, images, test, calibration, clock):
     """One model, or one for each label, and the report."""
     from . import _train_fit as fitting
     from . import _train_report as report
+    from ._train_density import density_figures
 
     jobs = list_jobs(arguments, images, calibration)
     fitting.check_checkpoints(arguments, [job["out"] for job in jobs])
-    results = []
-    with fitting.Progress(arguments, model, len(jobs)) as progress:
+    results, columns = [], []
+    with fitting.Progress(arguments, model, len(jobs), images.images.shape[1:]) as progress:
         for job in jobs:
             own_clock = common.Clock(clock.seconds)
             chosen = images if job["label"] is None else images.select(job["label"])
             trained = fitting.train_model(
                 arguments, model, chosen, job["calibration"], job["out"], job["kernels_out"], own_clock, progress
             )
-            results.append(report.describe(arguments, trained, chosen, test, own_clock, job["out"]))
+            result, log_probability = report.describe(arguments, trained, chosen, test, own_clock, job["out"])
+            results.append(result)
+            columns.append(log_probability)
     if arguments.digit != "all":
         common.print_json(results[0]) if arguments.json else report.print_one(results[0], images)
         return
-    means = report.summary(results)
+    means = report.summary(results) | density_figures(results, columns, None if test is None else test.labels)
     common.print_json({"digits": results, **means}) if arguments.json else report.print_all(results, means, images)
 
 
