@@ -16,6 +16,8 @@ from ._files import data_error
 # chain 0, far from the steps of the samplers that have the same seed.
 BLOCK = 1 << 56
 SPLITS = {"train": 1, "test": 2, "calibration": 3}
+# How ``binarization`` of such images begins.
+RULE = "stochastic, value / 255"
 # Images drawn at a time: 6 MB of numbers for pictures of 28 x 28.
 BATCH = 1024
 
@@ -59,4 +61,4 @@ def draw_binary(images, seed, split="train"):
         u = np.empty((1, part.size))
         _engine.uniform(seed, _engine.RANDOM_START, BLOCK * SPLITS[split] + first * n_pixels, u)
         bits[first : first + BATCH] = 255 * u.reshape(part.shape) < part
-    return replace(images, images=bits.reshape(images.images.shape), binarization=f"stochastic, value / 255, seed {seed}")
+    return replace(images, images=bits.reshape(images.images.shape), binarization=f"{RULE}, seed {seed}")
