@@ -26,8 +26,8 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    preset, cpd, offsets, reach, penalty, max_leaves, min_leaf, shrinkage, boosting, threshold, pseudocount, image_shape, \
-    full_scale, n_jobs, random_state
+    preset, cpd, offsets, reach, penalty, max_leaves, min_leaf, shrinkage, boosting, threshold, pseudocount, \
+    image_shape, full_scale, n_jobs, random_state
         As in :class:`ConvolutionalBayesianNetwork`; presets and arguments without hidden layers. The networks are not
         calibrated on images held out: a classifier raises no alarms.
     class_prior : sequence of float, optional
@@ -198,8 +198,8 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     def log_probability(self, X):
         """log p(image) in nats: (n,) float64, the log of the sum over classes of p(class) p(image | class).
 
-        The normalized density of the mixture of all classes over the images that the rule ``networks_[0].binarization_``
-        makes: over all such images, p sums to 1.
+        The normalized density of the mixture of all classes, over the images that the rule
+        ``networks_[0].binarization_`` makes: p of all such images sums to 1.
         """
         return logsumexp(self.joint_log_probability(X), axis=1)
 

@@ -11,6 +11,7 @@ import pytest
 import cbn
 from cbn.boosted import Boosting
 from cbn.cli import _train_options as options
+from cbn.cli._train_density import density_figures
 
 SMALL = ("--boosting", "rounds=4,max_leaves=3,n_candidates=12", "--reach", 3)
 TREE, BOOSTED = ("--preset", "tree", "--reach", 3, "--folds", 2), ("--preset", "boosted", *SMALL)
@@ -19,7 +20,8 @@ ESTIMATORS = {
     ("--preset", "pixel"): {"preset": "pixel"},
     TREE: {"preset": "tree", "reach": 3},
     BOOSTED: {
-        "preset": "boosted", "reach": 3, "boosting": Boosting(rounds=4, max_leaves=3, n_candidates=12), "random_state": 0,
+        "preset": "boosted", "reach": 3, "random_state": 0,
+        "boosting": Boosting(rounds=4, max_leaves=3, n_candidates=12),
     },
 }  # fmt: skip
 linux = pytest.mark.skipif(not os.path.exists("/dev/ptmx"), reason="needs a pseudo-terminal")
@@ -79,10 +81,9 @@ def test_density_is_that_of_the_pixels_where_there_are_hidden_layers(here):
 
 def test_without_labels_of_test_images_there_is_a_density_but_no_accuracy(here):
     split = np.load(here / "split.npz")
-    from cbn.cli._train_density import density_figures
-
     columns = [np.log([0.5, 0.1]), np.log([0.25, 0.5])]
-    results = [{"digit": d, "n_train": n, "binarization": "b", "log_probability_test": None} for d, n in ((3, 30), (8, 10))]
+    common = {"binarization": "b", "log_probability_test": None}
+    results = [common | {"digit": 3, "n_train": 30}, common | {"digit": 8, "n_train": 10}]
     expected = -np.log([0.75 * 0.5 + 0.25 * 0.25, 0.75 * 0.1 + 0.25 * 0.5]).mean()
     assert density_figures(results, columns, None) == {
         "mixture_nats": pytest.approx(expected), "bayes_accuracy": None, "own_class_nats": None,
@@ -93,7 +94,8 @@ def test_without_labels_of_test_images_there_is_a_density_but_no_accuracy(here):
     assert set(density_figures(results, columns, np.array([3, 3])).values()) == {None}
     np.save("train_only.npy", split["x_train"])
     np.save("labels.npy", split["y_train"])
-    found = cli.done("cbn-train", "--data", "train_only.npy", "--labels", "labels.npy", "--digit", "all", "--json", "--quiet").json()
+    data = ("--data", "train_only.npy", "--labels", "labels.npy")
+    found = cli.done("cbn-train", *data, "--digit", "all", "--json", "--quiet").json()
     assert (found["mixture_nats"], found["bayes_accuracy"]) == (None, None)
 
 
@@ -206,8 +208,8 @@ def test_options_reach_the_model(monkeypatch):
     argv = ("--cpd", "tree", "--reach", 4, "--penalty", 0.7, "--max-leaves", 9, "--min-leaf", 2, "--shrinkage", 3)
     cli.call("cbn-train", *argv, "--folds", 5, "--threshold", "auto")
     model = options.make_model(made[0])
-    found = [getattr(model, name) for name in ("cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "folds")]
-    assert found == ["tree", 4, 0.7, 9, 2, 3.0, 5] and model.threshold == "auto"
+    names = ("cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "folds")
+    assert [getattr(model, name) for name in names] == ["tree", 4, 0.7, 9, 2, 3.0, 5] and model.threshold == "auto"
 
 
 def _stop():

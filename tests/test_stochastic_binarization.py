@@ -46,7 +46,7 @@ def test_draws_are_a_function_of_seed_split_and_index():
     np.testing.assert_array_equal(draw_binary(images, 2**64 - 1).images, drawn.images)
     first = replace(images, images=images.images[:1100])  # another number of batches
     np.testing.assert_array_equal(draw_binary(first, 2**64 - 1).images, drawn.images[:1100])
-    others = [draw_binary(images, 1).images, *(draw_binary(images, 2**64 - 1, s).images for s in ("test", "calibration"))]
+    others = [draw_binary(images, *other).images for other in ((1,), (2**64 - 1, "test"), (2**64 - 1, "calibration"))]
     for i, one in enumerate(others):
         for another in (drawn.images, *others[:i]):
             correlation = np.corrcoef(one[:, 1, 0], another[:, 1, 0])[0, 1]
@@ -65,9 +65,8 @@ def test_program_trains_and_tests_on_drawn_images(here):
     found = cli.done("cbn-train", *arguments, "--seed", 4, "--json").json()
     assert found["binarization"] == "stochastic, value / 255, seed 4"
     split = np.load("split.npz")
-    train, test = (
-        draw_binary(ImageSet(split[f"x_{part}"], split[f"y_{part}"]), 4, part).select(1).images for part in ("train", "test")
-    )
+    sets = {part: ImageSet(split[f"x_{part}"], split[f"y_{part}"]) for part in ("train", "test")}
+    train, test = (draw_binary(images, 4, part).select(1).images for part, images in sets.items())
     expected, _ = cli.naive_scores(train[:, None].astype(bool), test[:, None].astype(bool))
     assert found["log_probability_test"] == pytest.approx(expected.mean())
     assert json.loads(cli.done("cbn-show", "--json", "--quiet").out)["binarization"] == found["binarization"]

@@ -128,6 +128,7 @@ def _print(result, n_trial):
             f"{layer['name']:17}{channels} kernels x {height} x {width} positions, each sees {field} x {field} pixels, "
             f"parents {distance} positions away"
         )
-    print(f"parameters       {'at most ' if hidden or result['cpd'] != 'table' else ''}{result['n_parameters']:,} in {result['n_nodes']:,} nodes")
+    most = "at most " if hidden or result["cpd"] != "table" else ""
+    print(f"parameters       {most}{result['n_parameters']:,} in {result['n_nodes']:,} nodes")
     print(f"memory           {', '.join(megabytes.values())}")
     print(f"expected         {result['expected_fit_seconds']:.3f} s to fit (from {n_trial} images)")

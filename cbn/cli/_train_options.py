@@ -50,9 +50,13 @@ def add_model_options(parser):
         help="binarization: 1 where value > T x full scale; auto: by the images (default: {default})",
     )
     model.add_argument(
-        "--cpd", choices=CPDS, help="how a node depends on others: a table, a tree, or a sum of trees (default: {default})"
+        "--cpd",
+        choices=CPDS,
+        help="how a node depends on others: a table, a tree, or a sum of trees (default: {default})",
     )
-    model.add_argument("--offsets", metavar="DY,DX;...", help="tables: parents of a pixel (default: -1,-1;-1,0;-1,1;0,-1)")
+    model.add_argument(
+        "--offsets", metavar="DY,DX;...", help="tables: parents of a pixel (default: -1,-1;-1,0;-1,1;0,-1)"
+    )
     model.add_argument("--pseudocount", type=float, metavar="X", help="added to every count (default: 1)")
     model.add_argument("--score", help="log_probability, surprise, standardized or normalized (default: {default})")
     model.add_argument("--false-alarm-rate", type=common.rate, default=0.01, metavar="P", help="default: 0.01")
@@ -143,11 +147,10 @@ def _add_tree_options(group):
         help="trees: a split must gain more than X ln(images) nats; 0.5 is the BIC (default: {default})",
     )  # fmt: skip
     group.add_argument(
-        "--max-leaves", type=int, metavar="N", help=f"trees: at most so many leaves, to {MAX_LEAVES} (default: {{default}})"
-    )
-    group.add_argument(
-        "--min-leaf", type=int, metavar="N", help="trees: least images in a leaf (default: {default})"
-    )
+        "--max-leaves", type=int, metavar="N",
+        help=f"trees: at most so many leaves, to {MAX_LEAVES} (default: {{default}})",
+    )  # fmt: skip
+    group.add_argument("--min-leaf", type=int, metavar="N", help="trees: least images in a leaf (default: {default})")
     group.add_argument(
         "--shrinkage", type=float, metavar="X",
         help="trees: with the weight of X images a leaf leans on what is above it (default: {default})",
@@ -209,8 +212,9 @@ def make_model(arguments):
     hidden = _tuples(arguments.hidden, "--hidden", "KERNELS,SIZE,POOL", "5,3,2;5,3,2")
     _need_cpd(arguments)
     _need_hidden_layers(arguments, hidden)
-    same = ("cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "folds", "iterations", "learning_rate", "momentum", "max_parents", "initialization", "replace_worst", "shift",
-            "normalize_kernels", "keep_activation", "pseudocount", "score")  # fmt: skip
+    same = ("cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "folds", "iterations", "learning_rate",
+            "momentum", "max_parents", "initialization", "replace_worst", "shift", "normalize_kernels",
+            "keep_activation", "pseudocount", "score")  # fmt: skip
     given = {name: getattr(arguments, name) for name in same}
     given |= {
         "hidden": hidden,
@@ -246,7 +250,9 @@ def _need_cpd(arguments):
     for name, kinds in OF_CPD.items():
         if getattr(arguments, name) is not None and cpd not in kinds:
             option = f"--{name.replace('_', '-')}"
-            raise common.UsageError(f"{option}: is for --cpd {' or '.join(kinds)}, not {cpd}; choose one, or leave it out")
+            raise common.UsageError(
+                f"{option}: is for --cpd {' or '.join(kinds)}, not {cpd}; choose one, or leave the option out"
+            )
 
 
 def _need_hidden_layers(arguments, hidden):

@@ -26,7 +26,7 @@ def build_parser():
             "cbn-train --digit 2                         # embedded MNIST, writes model.cbn",
             "cbn-train --digit 2 --preset hidden         # with two hidden layers",
             "cbn-train --digit all --preset hidden       # ten models, table beside the thesis's Table 2",
-            "cbn-train --digit all --preset tree         # ten densities: nats of their mixture, accuracy by Bayes' rule",
+            "cbn-train --digit all --preset tree         # ten densities, their mixture, accuracy by Bayes' rule",
             "cbn-train --digit all --preset boosted --data openml --binarization stochastic",
             "cbn-train --data pictures/ --threshold 0.5  # a folder of pictures",
             "cbn-train --data mnist/ --digit 3 --threshold 0.1,0.3,0.6 --score surprise",
