@@ -42,6 +42,11 @@ class BoostedNetwork(LayerNetwork):
         network.moments[:] = network._moments_of(planes, n_images, num_threads)
         return network
 
+    def check_counts(self, n_images):
+        """Raises ValueError unless the counts could come from n_images images."""
+        if (self.counts < 0).any() or (self.counts.sum(axis=1) != n_images).any():
+            raise ValueError("the counts cannot come from images of this layer")
+
     def _moments_of(self, planes, n_images, num_threads):
         """Mean and standard deviation of each node's -log p over images, 512 at a time."""
         first, second = np.zeros(self.layer.n_nodes), np.zeros(self.layer.n_nodes)
@@ -85,6 +90,30 @@ class BoostedNetwork(LayerNetwork):
     def node_means(self, num_threads):
         """Share of ones and mean -log p (nats) of every node over the training images; both (nodes,)."""
         return self.counts[:, 1] / self.counts.sum(axis=1), self.moments[:, 0]
+
+    def explain(self, node, states, num_threads):
+        """The earlier nodes whose other state would change a node's log-odds most: a dict for TreeSurprise."""
+        layer = self.layer
+        trees = layer.tree_begin[layer.begin[node]], layer.tree_begin[layer.begin[node + 1]]
+        used = np.unique(layer.split[trees[0] : trees[1]])
+        used = used[used >= 0]
+        variants = np.repeat(np.asarray(states, np.uint8)[None], 1 + len(used), axis=0)
+        variants[np.arange(1, len(variants)), used] ^= 1
+        planes = np.zeros((layer.n_nodes, _engine.plane_words(len(variants))), np.uint64)
+        _engine.pack_planes(variants, 0, planes, num_threads)
+        odds = np.empty((len(variants), layer.n_nodes), np.int32)
+        _engine.boosted_log_odds(self.engine_layer, planes, len(variants), odds, num_threads)
+        log_odds = odds[:, node] / _engine.LOG_ODDS_ONE
+        state = int(states[node])
+        influence = log_odds[1:] - log_odds[0]
+        largest = np.argsort(-np.abs(influence), kind="stable")[:3]
+        return {
+            "probability": float(1 / (1 + np.exp(-log_odds[0] if state else log_odds[0]))),
+            "nodes": [(int(used[i]), int(states[used[i]]), float(influence[i])) for i in largest],
+            "count": None,
+            "leaf_count": None,
+            "n_images": int(self.counts[node].sum()),
+        }
 
     def bic(self):
         """(log-likelihood of the training images in nats, number of leaf values, BIC)."""

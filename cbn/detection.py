@@ -11,6 +11,7 @@ from . import _validation as validation
 from .exceptions import CalibrationWarning, DataError
 from .explanation import explain_image
 from .markov import markov_report
+from .repair import Repair, repair_image
 from .responses import mean_patches
 
 # Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below.
@@ -151,6 +152,38 @@ class DetectionMixin:
         n = validation.check_integer(n, "n", 1, 2**30)
         return explain_image(self._network, planes, n, self.binarizer_.thresholds, threads)
 
+    def repair(self, image, max_changes=200):
+        """The smallest set of pixel changes found that makes an outlier normal.
+
+        Parameters
+        ----------
+        image : array-like, (height, width)
+        max_changes : int
+            Give up after so many pixels.
+
+        Returns
+        -------
+        cbn.repair.Repair
+            Without changes for an image that is no outlier. Greedy: an upper bound of the smallest number of changes.
+        """
+        image = validation.as_array(image, "image")
+        if image.ndim != 2:
+            raise DataError(f"image: shape {image.shape}; give one image of (height, width)")
+        images = self._images(image[None], name="image")
+        max_changes = validation.check_integer(max_changes, "max_changes", 1, 2**30)
+        threads = validation.check_threads(self.n_jobs)
+
+        def score_of(states):
+            pictures = self.binarizer_.pictures(states, self.image_shape_)
+            return self._scores(pictures if self.binarizer_.full_scale > 1 else pictures.astype(bool), self.score_)
+
+        states = self.binarizer_.states(images, threads)[0]
+        n_positions = images[0].size
+        repaired, places, score = repair_image(score_of, states, n_positions, self.offset_, max_changes)
+        pictures = self.binarizer_.pictures(np.stack([states, repaired]), self.image_shape_)
+        changes = tuple(divmod(place, self.image_shape_[1]) for place in places)
+        return Repair(*pictures, changes, float(score_of(states[None])[0]), score, self.offset_)
+
     def heat_map_scale(self):
         """Upper end of the heat-map scale, nats: 99.9 % of all pixels' surprises in training lie below. One per model."""
         check_is_fitted(self, "counts_")
@@ -232,6 +265,8 @@ class DetectionMixin:
             Best the training images: tables and relations are theirs.
         """
         images = self._images(X)
+        if not self._network.pixels.leaves_one_out:
+            raise ValueError("markov_report: measured for tables, whose parents are the same everywhere; not for trees")
         planes, _ = self._planes(images)
         return markov_report(self._network, planes, len(images))
 
@@ -263,8 +298,7 @@ class DetectionMixin:
             return self.bic_terms()[2]
         images = self._images(X)
         planes, threads = self._planes(images)
-        networks = [
-            scoring.CountedNetwork.from_planes(network.layer, own, len(images), network.pseudocount, threads)
-            for network, own in zip(self._network.networks, planes)
-        ]
+        if not hasattr(self._network.pixels, "recounted"):
+            raise ValueError("X: the BIC of boosted trees is that of their training images; call bic() without images")
+        networks = self._network.recounted(planes[0], len(images), threads).networks
         return self._sum_of_terms(networks)[2]

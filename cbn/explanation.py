@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which nodes of an image surprise most, and what training saw there."""
+"""Which nodes of an image surprise most, and what training saw there: table rows, paths through trees, influences."""
 
 from dataclasses import asdict, dataclass
 
@@ -8,8 +8,26 @@ import numpy as np
 from . import _engine
 
 
+def on_off(state):
+    return "on" if state else "off"
+
+
+class NamedNode:
+    """The name of a node that has layer, channel, row, column, field and threshold."""
+
+    def node_name(self):
+        if self.layer == 0:
+            above = "" if self.threshold is None else f" above {self.threshold:g}"
+            return f"pixel ({self.row}, {self.column}){above}"
+        top, left, size = self.field
+        return (
+            f"layer {self.layer} kernel {self.channel} at ({self.row}, {self.column}), "
+            f"pixels ({top}, {left}) to ({top + size - 1}, {left + size - 1})"
+        )
+
+
 @dataclass(frozen=True)
-class NodeSurprise:
+class NodeSurprise(NamedNode):
     """A node of an image, its parents, and how often training saw what the image shows.
 
     Attributes
@@ -55,20 +73,10 @@ class NodeSurprise:
     threshold: float | None = None
 
     def __str__(self):
-        if self.layer == 0:
-            name = f"pixel ({self.row}, {self.column})"
-            if self.threshold is not None:
-                name += f" above {self.threshold:g}"
-        else:
-            top, left, size = self.field
-            name = (
-                f"layer {self.layer} kernel {self.channel} at ({self.row}, {self.column}), "
-                f"pixels ({top}, {left}) to ({top + size - 1}, {left + size - 1})"
-            )
         known = " ".join(f"{self._parent_name(r)}={state}" for r, state in self.parents if state is not None)
         given = f" with parents {known}" if known else ""
         return (
-            f"{name} is {'on' if self.state else 'off'}: {self.surprise:z.1f} nats, "
+            f"{self.node_name()} is {on_off(self.state)}: {self.surprise:z.1f} nats, "
             f"{self.count:,} of {self.row_count:,} training images{given} (row {self.table_row})"
         )
 
@@ -84,8 +92,63 @@ class NodeSurprise:
         return {"sentence": str(self), **asdict(self), "field": list(self.field), "parents": parents}
 
 
+@dataclass(frozen=True)
+class TreeSurprise(NamedNode):
+    """A node of an image whose CPD is a tree or boosted trees, and the earlier nodes that make it surprising.
+
+    Attributes
+    ----------
+    layer, channel, row, column, field, state, surprise, contribution, probability, threshold
+        As in NodeSurprise.
+    given : tuple of (channel, row, column, state, influence)
+        A tree: the nodes that decide on the way from the root to the leaf; influence is None. Boosted trees: the three
+        nodes whose other state would change the node's log-odds most, and by how much it would.
+    count, leaf_count : int or None
+        Training images at that leaf in this state, and at that leaf; None for boosted trees, which have no counts.
+    n_images : int
+        Training images.
+    """
+
+    layer: int
+    channel: int
+    row: int
+    column: int
+    field: tuple
+    state: int
+    surprise: float
+    contribution: float
+    probability: float
+    given: tuple
+    count: int | None
+    leaf_count: int | None
+    n_images: int
+    threshold: float | None = None
+
+    def __str__(self):
+        names = [self._given_name(*entry) for entry in self.given]
+        head = f"{self.node_name()} is {on_off(self.state)}: {self.surprise:z.1f} nats, "
+        if self.count is None:
+            because = f", mostly by {', '.join(names)}" if names else ""
+            return f"{head}probability {self.probability:.2g}{because}"
+        given = f" with {', '.join(names)}" if names else ""
+        return f"{head}{self.count:,} of {self.leaf_count:,} training images{given}"
+
+    def _given_name(self, channel, row, column, state, influence):
+        name = f"({row}, {column})"
+        if self.layer:
+            name += f" kernel {channel}"
+        elif self.threshold is not None:
+            name += f" threshold {channel}"
+        name += f" {on_off(state)}"
+        return name if influence is None else f"{name} ({influence:+.1f})"
+
+    def to_dict(self):
+        """All attributes as JSON can hold them, and the sentence."""
+        return {"sentence": str(self), **asdict(self), "field": list(self.field), "given": [list(g) for g in self.given]}
+
+
 def explain_image(network, planes, n, thresholds, num_threads):
-    """The n nodes that contribute most to the surprise of one image: list of NodeSurprise.
+    """The n nodes that contribute most to the surprise of one image: list of NodeSurprise, or of TreeSurprise.
 
     Parameters
     ----------
@@ -116,24 +179,13 @@ def _describe(network, number, node, surprise, states, thresholds, num_threads):
     layer = counted.layer
     channel, inside = divmod(node, layer.n_positions)
     row, column = divmod(inside, layer.width)
-    parents, table_row = [], 0
-    for bit, relation in enumerate(layer.parents(channel)):
-        y, x = row + relation.dy, column + relation.dx
-        state = None
-        if 0 <= y < layer.height and 0 <= x < layer.width:
-            state = int(states[(relation.parent * layer.height + y) * layer.width + x])
-            table_row |= state << bit
-        parents.append((relation, state))
-    at = layer.table_begin(node) + table_row
-    state = int(states[node])
-    count, row_count = int(counted.counts[at, state]), int(counted.counts[at].sum())
-    probability = float(counted.probabilities(num_threads)[at, state])
-    contribution = network.scales["surprise"][number] * surprise
-    first = layer.table_begin(node)
-    n_images = int(counted.counts[first : first + (1 << len(parents))].sum())
     field = row * geometry.stride, column * geometry.stride, geometry.receptive_field
     threshold = thresholds[channel] if number == 0 and len(thresholds) > 1 else None
-    return NodeSurprise(
-        number, channel, row, column, field, state, surprise, contribution, probability, tuple(parents), table_row,
-        count, row_count, n_images, threshold,
-    )  # fmt: skip
+    state = int(states[node])
+    what = counted.explain(node, states, num_threads)
+    place = number, channel, row, column, field, state, surprise, network.scales["surprise"][number] * surprise
+    if "parents" in what:
+        return NodeSurprise(*place, **what, threshold=threshold)
+    at = [(*divmod(other, layer.n_positions), value, influence) for other, value, influence in what.pop("nodes")]
+    given = tuple((c, *divmod(i, layer.width), value, influence) for c, i, value, influence in at)
+    return TreeSurprise(*place, given=given, **what, threshold=threshold)

@@ -17,9 +17,13 @@ same model gives the same bytes: no times, fixed order, sorted keys.
 Version 2, written for networks with hidden layers, and for presets and arguments that version 1 does not know: a
 network's description may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``,
 l from 1, and have ``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
+
+Version 3, written for trees and for arguments that version 2 does not know: a network, or the entry ``network`` of a hidden
+layer, has ``cpd`` and the arrays of networkfile.py; ``scales`` and ``heat_map_scale`` stand also without hidden layers.
 """
 
 import numbers
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,23 +31,29 @@ import numpy as np
 from . import __version__, scoring
 from . import _validation as validation
 from ._archive import read_archive, read_array, write_archive
-from .architecture import HiddenLayer, Layer, check_table_size, geometry
+from .architecture import HiddenLayer, Layer, geometry, pixel_layer
 from .binarization import Binarization, check_thresholds
+from .boosted import Boosting
 from .classifier import ConvolutionalBayesianNetworkClassifier
+from .fitting import required_nodes
 from .layered import LayeredNetwork
 from .layerfile import describe_trained, read_trained, trained_arrays
 from .network import ConvolutionalBayesianNetwork
+from .networkfile import describe_network, network_arrays, read_network
 from .presets import resolve, weights_of_layers
 
-FORMAT, VERSION = "cbn-model", 2
+FORMAT, VERSION = "cbn-model", 3
 # Constructor arguments that files of version 1 have; those of version 2 have all.
 V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
     "random_state", "class_prior",
 )  # fmt: skip
 V1_PRESET = "pixel"
+V2_PRESETS = ("pixel", "hidden")
+V3_ARGUMENTS = {"cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "boosting", "folds"}
 # The number of threads belongs to the machine, not to the model; the kernels to start from may be a file of elsewhere.
 NOT_KEPT = ("n_jobs", "kernels")
+CALIBRATIONS = ("leave-one-out", "cross-validation", "separate images", "training images")
 
 
 def save(model, path):
@@ -60,25 +70,26 @@ def save(model, path):
     else:
         kind, networks, labels = "network", [model], [{}]
     descriptions = [{**_describe(network), **label} for network, label in zip(networks, labels)]
-    plain = _fits_version_1(model) and not any("hidden" in description for description in descriptions)
+    version = _version(model, descriptions)
     header = {
         "format": FORMAT,
-        "version": 1 if plain else 2,
+        "version": version,
         "kind": kind,
         "package": __version__,
-        "arguments": _arguments(model, V1_ARGUMENTS if plain else None),
+        "arguments": _arguments(model, version),
         "networks": descriptions,
     }
     arrays, stored = {}, set()
     for i, network in enumerate(networks):
-        arrays[f"counts_{i}"] = network.counts_
+        layers = network._network.networks
+        arrays |= {f"{name}_{i}": array for name, array in network_arrays(layers[0]).items()}
         arrays[f"calibration_{i}"] = network.calibration_scores_
         stored.add(f"calibration_{i}")
         for number, trained in enumerate(network.hidden_layers_, start=1):
             prefix = f"hidden_{i}_{number}"
-            own = trained_arrays(trained, prefix)
             stored.add(f"{prefix}_curve")
-            arrays |= {**own, f"{prefix}_counts": network._network.networks[number].counts}
+            arrays |= trained_arrays(trained, prefix)
+            arrays |= {f"{prefix}_{name}": array for name, array in network_arrays(layers[number]).items()}
     write_archive(path, header, arrays, stored)
 
 
@@ -102,19 +113,26 @@ def load(path):
     return read_archive(Path(path), "a cbn model", missing, FORMAT, VERSION, _restore)
 
 
-def _fits_version_1(model):
-    """True where the arguments that version 1 does not know are at their defaults."""
+def _version(model, descriptions):
+    """The oldest version that can hold a model."""
     default = type(model)().get_params(deep=False)
+
+    def at_defaults(names):
+        return all(_same(getattr(model, name), default[name]) for name in default.keys() & names)
+
+    if any("cpd" in d for d in descriptions) or not at_defaults(V3_ARGUMENTS) or model.preset not in V2_PRESETS:
+        return 3
     later = default.keys() - {*V1_ARGUMENTS, *NOT_KEPT}
-    return model.preset == V1_PRESET and all(_same(getattr(model, name), default[name]) for name in later)
+    hidden = any("hidden" in description for description in descriptions)
+    return 1 if model.preset == V1_PRESET and at_defaults(later) and not hidden else 2
 
 
-def _arguments(model, names):
-    """Constructor arguments as JSON: the names that are given, or all, as defaults may change one day."""
+def _arguments(model, version):
+    """Constructor arguments as JSON: those that the version knows, all of them, as defaults may change one day."""
     return {
         name: _plain(value)
         for name, value in model.get_params(deep=False).items()
-        if name not in NOT_KEPT and (names is None or name in names)
+        if name not in NOT_KEPT and (version == 3 or name not in V3_ARGUMENTS) and (version > 1 or name in V1_ARGUMENTS)
     }
 
 
@@ -129,6 +147,8 @@ def _plain(value):
         return [_plain(v) for v in value]
     if isinstance(value, HiddenLayer):
         return [value.kernels, value.kernel_size, value.pool]
+    if isinstance(value, Boosting):
+        return asdict(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, str | int | float | bool | None):
@@ -138,10 +158,10 @@ def _plain(value):
 
 def _describe(network):
     description = {
-        "layer": network.layer_.to_dict(),
+        **describe_network(network._network.pixels),
         "thresholds": list(network.binarizer_.thresholds),
         "full_scale": network.binarizer_.full_scale,
-        "pseudocount": network._network.pixels.pseudocount,
+        "pseudocount": getattr(network._network.pixels, "pseudocount", 1.0),
         "score": network.score_,
         "n_images": network.n_images_,
         "calibration": network.calibration_,
@@ -150,6 +170,10 @@ def _describe(network):
     }
     if network.hidden_layers_:
         description["hidden"] = [describe_trained(trained) for trained in network.hidden_layers_]
+        for entry, own in zip(description["hidden"], network._network.networks[1:]):
+            if not own.leaves_one_out:  # beside the relations that the kernels were trained with
+                entry["network"] = describe_network(own)
+    if network.hidden_layers_ or network.heat_map_scale_ is not None:
         description["scales"] = {name: list(scale) for name, scale in network._network.scales.items()}
         description["heat_map_scale"] = network.heat_map_scale_
     return description
@@ -166,6 +190,8 @@ def _restore(archive, header):
     for name in ("hidden", "forced_relations", "forbidden_relations"):
         if arguments.get(name) is not None:
             arguments[name] = tuple(tuple(entry) for entry in arguments[name])
+    if arguments.get("boosting") is not None:
+        arguments["boosting"] = Boosting(**arguments["boosting"])
     for name in ("threshold", "image_shape", "class_prior", "layer_weights", "activation"):
         if isinstance(arguments.get(name), list):
             arguments[name] = tuple(arguments[name])
@@ -185,7 +211,7 @@ def _restore(archive, header):
         classes = [description["class"] for description in descriptions]
         if classes != sorted(set(classes)) or len({type(label) for label in classes}) != 1:
             raise ValueError("classes are not different labels of one type in increasing order")
-        if any((n.layer_, n.binarizer_) != (networks[0].layer_, networks[0].binarizer_) for n in networks):
+        if any(_images_of(n) != _images_of(networks[0]) for n in networks):
             raise ValueError("networks of different shapes in one classifier")
         if any(n.hidden_layers_ for n in networks):
             raise ValueError("a classifier of networks with hidden layers, whose product is no probability")
@@ -194,30 +220,36 @@ def _restore(archive, header):
     raise ValueError(f"kind {header['kind']!r}")
 
 
+def _images_of(network):
+    """What the networks of a classifier have in common: the images that they are densities of; tables, all relations."""
+    layer = network.layer_
+    own = layer if isinstance(layer, Layer) else (type(layer), layer.channels, layer.height, layer.width)
+    return own, network.binarizer_
+
+
 def _restore_network(archive, description, i, arguments):
     model = ConvolutionalBayesianNetwork(**arguments)
     model.check_arguments()
     if model.random_state is not None:
         validation.check_seed(model.random_state)
-    layer = Layer.from_dict(description["layer"])
-    check_table_size(layer, "relations")
     full_scale = description["full_scale"]
     if type(full_scale) is not int or full_scale not in (1, 255):
         raise ValueError(f"full scale {full_scale!r}")
     binarization = Binarization(check_thresholds(description["thresholds"], full_scale), full_scale)
-    if binarization.channels != layer.channels:
-        raise ValueError(f"{binarization.channels} thresholds for {layer.channels} channels")
     n_images = validation.check_integer(description["n_images"], "n_images", 1, 2**62)
     pseudocount = validation.check_real(description["pseudocount"], "pseudocount", 1e-9, 1e9)
     score = validation.check_choice(description["score"], "score", scoring.SCORES)
-    counts = read_array(archive, f"counts_{i}", np.int64, (layer.n_rows, 2))
-    pixels = scoring.CountedNetwork(layer, counts, pseudocount)
-    pixels.check_counts(n_images)
-    network, trained, heat_map_scale = _restore_hidden(archive, description, i, pixels, n_images, model)
-    source = validation.check_choice(description["calibration"], "calibration", ("leave-one-out", "separate images"))
+    pixels = read_network(
+        archive, description, lambda name: f"{name}_{i}", n_images, pseudocount,
+        lambda shape: required_nodes(pixel_layer(*shape[1:], (), shape[0])),
+    )  # fmt: skip
+    if binarization.channels != pixels.layer.channels:
+        raise ValueError(f"{binarization.channels} thresholds for {pixels.layer.channels} channels")
+    network, trained, heat_map_scale = _restore_hidden(archive, description, i, pixels, n_images, pseudocount, model)
+    source = validation.check_choice(description["calibration"], "calibration", CALIBRATIONS)
     calibration = read_array(archive, f"calibration_{i}", np.float64, (None,))
-    if source == "leave-one-out" and len(calibration) > n_images:
-        raise ValueError(f"{len(calibration)} leave-one-out scores of {n_images} images")
+    if source != "separate images" and len(calibration) > n_images:
+        raise ValueError(f"{len(calibration)} {source} scores of {n_images} images")
     if len(calibration) < 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any():
         raise ValueError("calibration scores are not finite numbers in increasing order")
     if not isinstance(description["binarization"], str) or not isinstance(description["provenance"], dict):
@@ -230,7 +262,7 @@ def _restore_network(archive, description, i, arguments):
     return model
 
 
-def _restore_hidden(archive, description, i, pixels, n_images, model):
+def _restore_hidden(archive, description, i, pixels, n_images, pseudocount, model):
     """(LayeredNetwork, trained layers, heat-map scale) of a description with or without hidden layers."""
     layer = pixels.layer
     described = description.get("hidden", [])
@@ -243,14 +275,15 @@ def _restore_hidden(archive, description, i, pixels, n_images, model):
         prefix = f"hidden_{i}_{number}"
         below, own = geometries[number - 1 : number + 1]
         found = read_trained(archive, entry, prefix, wanted[number - 1], below, own)
-        check_table_size(found.layer, "relations")
-        counts = read_array(archive, f"{prefix}_counts", np.int64, (found.layer.n_rows, 2))
-        network = scoring.CountedNetwork(found.layer, counts, pixels.pseudocount)
-        network.check_counts(n_images)
+        network = read_network(
+            archive, entry.get("network", entry), lambda name: f"{prefix}_{name}", n_images, pseudocount, lambda _: None
+        )
+        if (network.layer.channels, network.layer.height, network.layer.width) != (own.channels, own.height, own.width):
+            raise ValueError(f"trees of hidden layer {number} of another size")
         networks.append(network)
         transitions.append(found.kernels.transition(below))
         trained.append(found)
-    if not trained:
+    if "scales" not in description:
         weights = weights_of_layers(resolve(model)["layer_weights"], 1)
         return LayeredNetwork(networks, [], geometries, dict.fromkeys(scoring.SCORES, weights)), (), None
     scales = {}

@@ -55,10 +55,12 @@ PRESETS = {
     "best": COMMON | {
         "cpd": "tree",
         "threshold": "auto",
+        "penalty": 0.75,
         "max_leaves": 32,
         "shrinkage": 1.0,
+        "folds": 2,
         "score": "standardized",
-        "hidden": (HiddenLayer(24, 2, 2), HiddenLayer(24, 3, 2)),
+        "hidden": (HiddenLayer(40, 2, 2), HiddenLayer(24, 3, 2)),
         "iterations": 0,
         "activation": (0.5, 0.9),
     },

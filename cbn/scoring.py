@@ -163,6 +163,29 @@ class CountedNetwork(LayerNetwork):
         """Counts in which every image stands once for each node."""
         return self.counts
 
+    def explain(self, node, states, num_threads):
+        """What training saw at a node in the situation of one image, (nodes,) states: a dict for NodeSurprise."""
+        layer = self.layer
+        channel, inside = divmod(node, layer.n_positions)
+        row, column = divmod(inside, layer.width)
+        parents, table_row = [], 0
+        for bit, relation in enumerate(layer.parents(channel)):
+            y, x = row + relation.dy, column + relation.dx
+            state = None
+            if 0 <= y < layer.height and 0 <= x < layer.width:
+                state = int(states[(relation.parent * layer.height + y) * layer.width + x])
+                table_row |= state << bit
+            parents.append((relation, state))
+        first, state = layer.table_begin(node), int(states[node])
+        return {
+            "probability": float(self.probabilities(num_threads)[first + table_row, state]),
+            "parents": tuple(parents),
+            "table_row": table_row,
+            "count": int(self.counts[first + table_row, state]),
+            "row_count": int(self.counts[first + table_row].sum()),
+            "n_images": int(self.counts[first : first + (1 << len(parents))].sum()),
+        }
+
     def bic(self):
         """(log-likelihood, number of parameters, BIC) of the counts, thesis eq. 3."""
         return _engine.bic(self.engine_layer, self.counts)

@@ -23,8 +23,10 @@ def describe(model):
         "binarization": model.binarization_,
         "density": {"pixels": DENSITY_PIXELS} | ({"all_layers": DENSITY_LAYERS} if n_layers > 1 else {}),
         "n_images": model.n_images_,
-        "pseudocount": model._network.pixels.pseudocount,
-        "relations": [[r.child, r.parent, r.dy, r.dx] for r in model.layer_.relations],
+        "cpd": resolve(model)["cpd"],
+        "pseudocount": getattr(model._network.pixels, "pseudocount", None),
+        "relations": [[r.child, r.parent, r.dy, r.dx] for r in getattr(model.layer_, "relations", ())],
+        "trees": [describe_trees(network) for network in model._network.networks if not network.leaves_one_out],
         "hidden_layers": [describe_hidden(model, number) for number in range(1, n_layers)],
         "n_parameters": n_parameters,
         "log_likelihood": log_likelihood,
@@ -39,6 +41,39 @@ def describe(model):
         "heat_map_scale": model.heat_map_scale(),
         "provenance": model.provenance_,
     }
+
+
+def describe_trees(network):
+    """Sizes of the trees of a layer: a dict that JSON can hold; distances in positions."""
+    layer = network.layer
+    leaves, distance = leaves_of(layer), split_distances(layer)
+    return {
+        "leaves": layer.n_leaves,
+        "leaves_per_node": layer.n_leaves / layer.n_nodes,
+        "most_leaves": int(leaves.max()),
+        "splits": len(distance),
+        "mean_distance": float(distance.mean()) if len(distance) else None,
+        "largest_distance": int(distance.max()) if len(distance) else None,
+    }
+
+
+def vertex_owners(layer):
+    """(vertices,) the node of every vertex."""
+    begin = layer.tree_begin[layer.begin] if hasattr(layer, "tree_begin") else layer.begin
+    return np.repeat(np.arange(layer.n_nodes), np.diff(begin))
+
+
+def leaves_of(layer):
+    """(nodes,) number of leaves, of all trees of a node together."""
+    return np.bincount(vertex_owners(layer)[layer.split < 0], minlength=layer.n_nodes)
+
+
+def split_distances(layer):
+    """(splits,) Chebyshev distance in positions between a node and the node that its split asks."""
+    inner = layer.split >= 0
+    y, x = np.divmod(vertex_owners(layer)[inner] % layer.n_positions, layer.width)
+    other_y, other_x = np.divmod(layer.split[inner] % layer.n_positions, layer.width)
+    return np.maximum(np.abs(y - other_y), np.abs(x - other_x))
 
 
 def count(n, noun):
@@ -117,6 +152,10 @@ def pixel_panels(model):
         name = "" if model.layer_.channels == 1 else f", threshold {threshold:g}"
         drawn.append((f"share of ones{name}", probability[c], "probability", 0.0, 1.0))
         drawn.append((f"unpredictability{name}", nats[c], "mean -log p in training, nats", 0.0, None))
+    if not model._network.pixels.leaves_one_out:
+        layer = model.layer_
+        leaves = leaves_of(layer).reshape(layer.channels, layer.height, layer.width).sum(axis=0).astype(float)
+        return [*drawn, ("size of the trees", leaves, "leaves", 0.0, None)]
     relations = [(r.child, r.parent, r.dy, r.dx) for r in model.layer_.relations]
     return [*drawn, figures.relation_panel(relations, "parents of a pixel")]
 

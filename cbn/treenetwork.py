@@ -108,6 +108,22 @@ class TreeNetwork(CountedNetwork):
         )
         return weights
 
+    def explain(self, node, states, num_threads):
+        """The way of an image through the tree of a node: a dict for TreeSurprise."""
+        first, vertex, way = int(self.layer.begin[node]), 0, []
+        while (decides := int(self.layer.split[first + vertex])) >= 0:
+            state = int(states[decides])
+            way.append((decides, state, None))
+            vertex = int(self.layer.child[first + vertex]) + state
+        state = int(states[node])
+        return {
+            "probability": float(self.probabilities(num_threads)[first + vertex, state]),
+            "nodes": way,
+            "count": int(self.counts[first + vertex, state]),
+            "leaf_count": int(self.counts[first + vertex].sum()),
+            "n_images": int(self.counts[first].sum()),
+        }
+
     def leaf_begins(self):
         return self.layer.begin[:-1]
 

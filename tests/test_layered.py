@@ -11,7 +11,6 @@ from test_training import blots
 
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import DataError
-from cbn.fitting import count_layers
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 ARGUMENTS = {"hidden": ((3, 3, 2), (2, 2, 1)), "iterations": 1, "random_state": 1, "n_jobs": 1, "false_alarm_rate": 0.5}
@@ -104,10 +103,10 @@ def test_leave_one_out_scores_scales_and_calibration(model):
 
 
 def test_recounting_by_the_library_gives_the_same(model):
-    """count_layers() without an image, kernels and relations fixed, scores it as leave-one-out does."""
+    """Recounted without an image, kernels and relations fixed, the network scores it as leave-one-out does."""
     kept = model.binarizer_.planes(TRAIN[1:], 1)
     trained, geometries = model.hidden_layers_, model._network.geometries
-    network = count_layers(model.layer_, trained, geometries, kept, len(TRAIN) - 1, 1.0, 1)
+    network = model._network.recounted(kept, len(TRAIN) - 1, 1)
     one = network.planes(model.binarizer_.planes(TRAIN[:1], 1), 1, 1)
     expected = model._network.layer_scores(all_bits(model, TRAIN), len(TRAIN), "surprise", 1, leave_one_out=True)
     np.testing.assert_allclose(network.layer_scores(one, 1, "surprise", 1)[0], expected[0], rtol=1e-9)

@@ -156,18 +156,25 @@ def print_model(facts, model):
     channels, n_hidden = model.layer_.channels, len(model.hidden_layers_)
     nodes = f"{height} x {width} pixels" + (f" x {channels} thresholds" if channels > 1 else "")
     hidden = f", {summary.count(n_hidden, 'hidden layer')}" if n_hidden else ""
-    parents = " ".join(f"({r.dy},{r.dx})" for r in model.layer_.parents(0))
+    parents = " ".join(f"({dy},{dx})" for child, _, dy, dx in facts["relations"] if child == 0)
     pixels = "pixels alone: " if n_hidden else ""
     print(f"model            {facts['model']}, preset {model.preset}, {nodes}{hidden}")
     print(f"density          {pixels}{facts['density']['pixels']} ({model.binarization_})")
     if n_hidden:
         print(f"                 all layers together: {facts['density']['all_layers']}")
     print(f"trained on       {model.n_images_:,} images ({model.provenance_.get('source', 'source not recorded')})")
-    print(f"parents (dy,dx)  {parents or 'none'}{' and the lower threshold' if channels > 1 else ''}")
+    lower = " and the lower threshold" if channels > 1 else ""
+    if facts["cpd"] == "table":
+        print(f"parents (dy,dx)  {parents or 'none'}{lower}")
+    for number, trees in enumerate(facts["trees"]):
+        kind = "trees" if facts["cpd"] == "tree" else "boosted trees"
+        where = "pixels" if number == 0 else f"layer {number}"
+        print(f"{kind:16} {where}: {trees_in_words(trees)}{lower if number == 0 else ''}")
     everywhere = " in all layers" if n_hidden else ""
     print(
-        f"parameters       {facts['n_parameters']:,}{everywhere}, pseudo-count {facts['pseudocount']:g}, "
-        f"BIC {facts['bic']:,.0f}"
+        f"parameters       {facts['n_parameters']:,}{everywhere}, "
+        + ("" if facts["pseudocount"] is None else f"pseudo-count {facts['pseudocount']:g}, ")
+        + f"BIC {facts['bic']:,.0f}"
     )
     if n_hidden:
         weights = " ".join(f"{weight:g}" for weight in facts["layer_weights"])
@@ -178,6 +185,14 @@ def print_model(facts, model):
         f"from {len(model.calibration_scores_):,} {model.calibration_} scores"
     )
     print(f"heat maps        0 to {facts['heat_map_scale']:.3g} nats per pixel")
+
+
+def trees_in_words(trees):
+    """Sizes of the trees of a layer, and how far they look."""
+    far = ""
+    if trees["splits"]:
+        far = f"; splits look {trees['mean_distance']:.1f} places far on average, {trees['largest_distance']} at most"
+    return f"{trees['leaves_per_node']:.1f} leaves a node, {trees['most_leaves']:,} at most{far}"
 
 
 def print_hidden(layer, all_relations):
