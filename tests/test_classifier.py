@@ -9,7 +9,7 @@ import pytest
 
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from cbn import DataError, fitting
+from cbn import DataError, fitting, load
 from cbn.boosted import Boosting
 from cbn.datasets import load_mnist
 
@@ -338,3 +338,16 @@ def test_thresholds_chosen_by_the_images_are_those_of_all_classes():
 def test_hidden_layers_are_refused(preset):
     with pytest.raises(ValueError, match=f"preset: '{preset}'.*'pixel', 'tree' or 'boosted'"):
         Classifier(preset).fit(*three_kinds(30))
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_files_of_classifiers_of_trees(kind, tmp_path):
+    X, y = three_kinds(90)
+    model = Classifier(**TREES[kind], random_state=1).fit(X, y)
+    model.save(tmp_path / "model.cbn")
+    again = load(tmp_path / "model.cbn")
+    np.testing.assert_array_equal(again.joint_log_probability(X), model.joint_log_probability(X))
+    assert again.get_params() == model.get_params()
+    assert [network.calibration_ for network in again.networks_] == ["training images"] * 3
+    again.save(tmp_path / "again.cbn")
+    assert (tmp_path / "again.cbn").read_bytes() == (tmp_path / "model.cbn").read_bytes()

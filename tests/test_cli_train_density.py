@@ -12,6 +12,7 @@ import cbn
 from cbn.boosted import Boosting
 from cbn.cli import _train_options as options
 from cbn.cli._train_density import density_figures
+from cbn.presets import PRESETS
 
 SMALL = ("--boosting", "rounds=4,max_leaves=3,n_candidates=12", "--reach", 3)
 TREE, BOOSTED = ("--preset", "tree", "--reach", 3, "--folds", 2), ("--preset", "boosted", *SMALL)
@@ -219,5 +220,7 @@ def _stop():
 def test_help_names_the_defaults_of_every_preset():
     assert options.default_text("iterations") == "50 / 0 (best)"
     assert options.default_text("reach") == "6 / 28 (boosted)"
-    assert options.default_text("hidden") == "5,3,2;5,3,2 (hidden) / 24,2,2;24,3,2 (best)"
+    first, second = PRESETS["best"]["hidden"]
+    best = ";".join(f"{layer.kernels},{layer.kernel_size},{layer.pool}" for layer in (first, second))
+    assert options.default_text("hidden") == f"5,3,2;5,3,2 (hidden) / {best} (best)"
     assert "n_candidates=" in options.default_text("boosting")
