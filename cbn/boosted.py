@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _engine
+from . import _validation as validation
 
 # Nodes grown between two returns to Python: a few tenths of a second.
 BATCH_NODES = 32
@@ -51,6 +52,19 @@ class Boosting:
     min_gain: float = 0.5
     min_hessian: float = 0.25
     pseudocount: float = 1.0
+
+
+def check_boosting(boosting):
+    """Raises ValueError for a field outside the range that the engine takes (``cbn_boosting`` in cbn.h)."""
+    if not isinstance(boosting, Boosting):
+        raise ValueError(f"boosting: {boosting!r}; give a cbn.boosted.Boosting")
+    integers = {"rounds": (0, _engine.MAX_ROUNDS), "max_leaves": (2, _engine.MAX_BOOSTED_LEAVES),
+                "n_candidates": (1, 2**31 - 1)}  # fmt: skip
+    reals = {"rate": (1e-9, 1), "l2": (0, 1e9), "min_gain": (0, 1e9), "min_hessian": (1e-3, 1e9),
+             "pseudocount": (1e-9, 1e9)}  # fmt: skip
+    for check, ranges in ((validation.check_integer, integers), (validation.check_real, reals)):
+        for name, (low, high) in ranges.items():
+            check(getattr(boosting, name), f"boosting: {name}", low, high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,13 @@ import copy
 import warnings
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from . import _validation as validation
+from .binarization import chosen_thresholds
 from .exceptions import DataError
 from .network import ConvolutionalBayesianNetwork
 from .presets import resolve
@@ -21,11 +22,14 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     p(class | image) is proportional to p(class) p(image | class); both factors are normalized, so the probabilities are
     those of a proper model, although an over-confident one where pixels depend on each other beyond the parents.
+    p(image), the sum over the classes, is the density of a mixture: :meth:`log_probability`.
 
     Parameters
     ----------
-    preset, offsets, threshold, pseudocount, image_shape, full_scale, n_jobs, random_state
-        As in :class:`ConvolutionalBayesianNetwork`.
+    preset, cpd, offsets, reach, penalty, max_leaves, min_leaf, shrinkage, boosting, threshold, pseudocount, \
+    image_shape, full_scale, n_jobs, random_state
+        As in :class:`ConvolutionalBayesianNetwork`; presets and arguments without hidden layers. The networks are not
+        calibrated on images held out: a classifier raises no alarms.
     class_prior : sequence of float, optional
         p(class) in the order of ``classes_``; the class shares of the training images by default.
 
@@ -40,7 +44,14 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         self,
         preset="pixel",
         *,
+        cpd=None,
         offsets=None,
+        reach=None,
+        penalty=None,
+        max_leaves=None,
+        min_leaf=None,
+        shrinkage=None,
+        boosting=None,
         threshold=None,
         pseudocount=None,
         class_prior=None,
@@ -50,7 +61,14 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         random_state=None,
     ):
         self.preset = preset
+        self.cpd = cpd
         self.offsets = offsets
+        self.reach = reach
+        self.penalty = penalty
+        self.max_leaves = max_leaves
+        self.min_leaf = min_leaf
+        self.shrinkage = shrinkage
+        self.boosting = boosting
         self.threshold = threshold
         self.pseudocount = pseudocount
         self.class_prior = class_prior
@@ -90,7 +108,9 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         return self._learn(X, y, {})
 
     def partial_fit(self, X, y, classes=None):
-        """Add images; counts add exactly. A label that was not there before becomes a new class.
+        """Add images; counts add exactly, trees stay. A label that was not there before becomes a new class.
+
+        Boosted trees cannot add images to a class (ValueError).
 
         Parameters
         ----------
@@ -107,10 +127,11 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _learn(self, X, y, known):
         """Adds images to the known networks (label -> network), which stay as they are if anything is refused."""
-        if resolve(ConvolutionalBayesianNetwork(**self.network_arguments()))["hidden"]:
+        setting = resolve(ConvolutionalBayesianNetwork(**self.network_arguments()))
+        if setting["hidden"]:
             raise ValueError(
                 f"preset: {self.preset!r} has hidden layers, whose product is no probability as Bayes' rule needs it; "
-                "use 'pixel'"
+                "use 'pixel', 'tree' or 'boosted'"
             )
         if self.image_shape is not None:
             validation.check_shape(self.image_shape)
@@ -125,13 +146,20 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
             validation.check_full_scale(images, arguments["full_scale"])
         elif arguments["full_scale"] is None:  # one scale for all classes, even one whose images are all dark
             arguments["full_scale"] = validation.full_scale_of(images)
+        if known:  # the rule of all classes is one, or their densities could not be compared
+            arguments["threshold"] = next(iter(known.values())).binarizer_.thresholds
+        else:
+            arguments["threshold"] = chosen_thresholds(setting["threshold"], images, arguments["full_scale"])
         networks = dict(known)
         for label in np.unique(labels).tolist():
-            network = copy.copy(known.get(label)) or ConvolutionalBayesianNetwork(**arguments)
+            own = images[labels == label]
             with warnings.catch_warnings():
                 # a classifier raises no alarms, and the images of one class may be dark
                 warnings.simplefilter("ignore", UserWarning)
-                networks[label] = network.partial_fit(images[labels == label])
+                if label in known:
+                    networks[label] = copy.copy(known[label]).partial_fit(own)
+                else:
+                    networks[label] = ConvolutionalBayesianNetwork(**arguments)._fit(own, held_out=False)
         try:
             classes = sorted(networks)
         except TypeError:
@@ -166,6 +194,14 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "networks_")
         columns = [network.score_samples(X, score="log_probability") for network in self.networks_]
         return np.stack(columns, axis=1) + self.class_log_prior_
+
+    def log_probability(self, X):
+        """log p(image) in nats: (n,) float64, the log of the sum over classes of p(class) p(image | class).
+
+        The normalized density of the mixture of all classes, over the images that the rule
+        ``networks_[0].binarization_`` makes: p of all such images sums to 1.
+        """
+        return logsumexp(self.joint_log_probability(X), axis=1)
 
     def predict_log_proba(self, X):
         """log p(class | image): (n, n_classes) float64."""

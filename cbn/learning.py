@@ -32,7 +32,7 @@ class LearningMixin:
         y : ignored
         progress : callable, optional
             Called with a :class:`cbn.training.TrainingState` after every iteration of a hidden layer, and with
-            (nodes done, nodes in all) while boosted trees grow.
+            (nodes done, nodes in all) while boosted trees grow, those of cross-validation included.
         checkpoint : path, optional
             File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing
             is lost before the model is saved: delete it then.
@@ -54,6 +54,13 @@ class LearningMixin:
         KeyboardInterrupt
             While hidden layers were trained: the model is fitted with the best ones so far. At any other time it is
             not.
+        """
+        return self._fit(X, y, progress=progress, checkpoint=checkpoint, resume=resume)
+
+    def _fit(self, X, y=None, *, progress=None, checkpoint=None, resume=False, held_out=True):
+        """:meth:`fit`; with ``held_out`` False the scores of the training images themselves set the threshold.
+
+        That grows no network but the one, for those who want the density alone.
         """
         setting = resolve(self)
         images = validation.as_images(X, image_shape=self.image_shape)
@@ -80,27 +87,36 @@ class LearningMixin:
             progress=progress, checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         seed = validation.check_seed(self.random_state) if setting["cpd"] == "boosted" else 0
+        folds = min(setting["folds"], len(images)) if setting["cpd"] != "table" and held_out else 1
+        n_networks, n_grown = 1 + (folds if folds > 1 else 0), 0
 
-        def grow(images, progress=None):
+        def grow(images):
             """The network of images with the kernels as they are."""
+            nonlocal n_grown
             counted = shifted_images(images, setting["shift"])
             planes = binarization.planes(counted, threads)
+            earlier, n_grown = n_grown, n_grown + 1
+
+            def report(n_done, n_nodes):
+                progress(earlier * n_nodes + n_done, n_networks * n_nodes)
+
             return fitting.network_of(
-                setting, layer, trained, geometries, planes, len(counted), seed, threads, progress
+                setting, layer, trained, geometries, planes, len(counted), seed, threads, progress and report
             )
 
-        network = grow(images, progress)
+        network = grow(images)
         names = fitting.score_names(network, setting["score"])
         own = network.planes(binarization.planes(images, threads), len(images), threads)
         if network.pixels.leaves_one_out:
             source, scores = "leave-one-out", fitting.leave_one_out_scores(network, own, len(images), names, threads)
-        else:
+        elif folds > 1:
             source = "cross-validation"
             scores = fitting.cross_validated_scores(
-                grow, lambda held: binarization.planes(held, threads), images, names, setting["folds"], threads
+                grow, lambda held: binarization.planes(held, threads), images, names, folds, threads
             )
-            if not scores:  # a single image
-                scores = {name: network.layer_scores(own, len(images), name, threads) for name in names}
+        else:
+            source = "training images"
+            scores = {name: network.layer_scores(own, len(images), name, threads) for name in names}
         self._finish(network, trained, binarization, own, len(images), len(counted), setting, digest, source, scores)
         if interrupted:
             raise KeyboardInterrupt

@@ -31,7 +31,7 @@ import numpy as np
 from . import __version__, scoring
 from . import _validation as validation
 from ._archive import read_archive, read_array, write_archive
-from .architecture import HiddenLayer, geometry, pixel_layer
+from .architecture import HiddenLayer, Layer, geometry, pixel_layer
 from .binarization import Binarization, check_thresholds
 from .boosted import Boosting
 from .classifier import ConvolutionalBayesianNetworkClassifier
@@ -53,7 +53,7 @@ V2_PRESETS = ("pixel", "hidden")
 V3_ARGUMENTS = {"cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "boosting", "folds"}
 # The number of threads belongs to the machine, not to the model; the kernels to start from may be a file of elsewhere.
 NOT_KEPT = ("n_jobs", "kernels")
-CALIBRATIONS = ("leave-one-out", "cross-validation", "separate images")
+CALIBRATIONS = ("leave-one-out", "cross-validation", "separate images", "training images")
 
 
 def save(model, path):
@@ -211,13 +211,20 @@ def _restore(archive, header):
         classes = [description["class"] for description in descriptions]
         if classes != sorted(set(classes)) or len({type(label) for label in classes}) != 1:
             raise ValueError("classes are not different labels of one type in increasing order")
-        if any((n.layer_, n.binarizer_) != (networks[0].layer_, networks[0].binarizer_) for n in networks):
+        if any(_images_of(n) != _images_of(networks[0]) for n in networks):
             raise ValueError("networks of different shapes in one classifier")
         if any(n.hidden_layers_ for n in networks):
             raise ValueError("a classifier of networks with hidden layers, whose product is no probability")
         classifier._set_networks(classes, networks)
         return classifier
     raise ValueError(f"kind {header['kind']!r}")
+
+
+def _images_of(network):
+    """What the networks of a classifier have in common: the images that they are densities of; tables, all relations."""
+    layer = network.layer_
+    own = layer if isinstance(layer, Layer) else (type(layer), layer.channels, layer.height, layer.width)
+    return own, network.binarizer_
 
 
 def _restore_network(archive, description, i, arguments):

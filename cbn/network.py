@@ -117,8 +117,9 @@ class ConvolutionalBayesianNetwork(LearningMixin, DetectionMixin, DrawingMixin, 
         The score of :meth:`score_samples`.
     calibration_scores_ : ndarray
         Scores of normal images in increasing order, from which p-values and the threshold come.
-    calibration_ : {"leave-one-out", "separate images"}
-        Where they come from; see :meth:`p_values` for what each guarantees.
+    calibration_ : {"leave-one-out", "cross-validation", "separate images", "training images"}
+        Where they come from; see :meth:`p_values` for what each guarantees. Trees of a single image, and those of a
+        classifier, have only the training images' own scores, which are too high: alarms are then too frequent.
     offset_ : float
         Threshold of :meth:`decision_function`; -inf when there are too few calibration images for the rate.
     provenance_ : dict

@@ -6,7 +6,7 @@ import numpy as np
 from . import _validation as validation
 from . import scoring
 from .architecture import MAX_SEARCH_PARENTS, HiddenLayer, Relation
-from .boosted import Boosting
+from .boosted import Boosting, check_boosting
 from .exceptions import DataError
 from .kernels import INITIALIZATIONS, Kernels, check_kernels, load_kernels
 from .trees import MAX_LEAVES
@@ -125,8 +125,7 @@ def _check_cpd(model, chosen):
     chosen["min_leaf"] = validation.check_integer(chosen["min_leaf"], "min_leaf", 1, 2**40)
     chosen["shrinkage"] = validation.check_real(chosen["shrinkage"], "shrinkage", 1e-9, 1e9)
     chosen["folds"] = validation.check_integer(chosen["folds"], "folds", 2, 1000)
-    if not isinstance(chosen["boosting"], Boosting):
-        raise ValueError(f"boosting: {chosen['boosting']!r}; give a cbn.boosted.Boosting")
+    check_boosting(chosen["boosting"])
     if cpd == "boosted" and chosen["hidden"]:
         raise ValueError("hidden: boosted trees are for pixels alone; use cpd='tree', or hidden=()")
 

@@ -9,7 +9,8 @@ import pytest
 
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from cbn import DataError
+from cbn import DataError, fitting, load
+from cbn.boosted import Boosting
 from cbn.datasets import load_mnist
 
 # scikit-learn's own test of labels casts NaN to integers before it refuses it
@@ -264,3 +265,89 @@ def test_one_digit_of_mnist_stands_out():
     assert auroc > 0.98
     assert (model.predict(test.images[own]) == -1).mean() < 0.02  # the rate asked for is 0.01
     assert (model.predict(test.images[~own]) == -1).mean() > 0.8
+
+
+# ---- trees ----
+
+SMALL = Boosting(rounds=3, max_leaves=3, n_candidates=9)
+TREES = {"tree": {"preset": "tree", "reach": 2}, "boosted": {"preset": "boosted", "reach": 2, "boosting": SMALL}}
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_bayes_rule_over_trees(kind):
+    X, y = three_kinds(200)
+    new, _ = three_kinds(50, seed=1)
+    model = Classifier(**TREES[kind], random_state=3).fit(X, y)
+    networks = [
+        Network(**TREES[kind], random_state=3, false_alarm_rate=0.9, full_scale=255).fit(X[y == c]) for c in range(3)
+    ]
+    prior = np.bincount(y) / len(y)
+    joint = np.stack([n.score_samples(new, "log_probability") for n in networks], axis=1) + np.log(prior)
+    np.testing.assert_array_equal(model.joint_log_probability(new), joint)
+    np.testing.assert_allclose(model.log_probability(new), np.log(np.exp(joint).sum(axis=1)), rtol=1e-12)
+    np.testing.assert_array_equal(model.predict(new), joint.argmax(axis=1))
+
+
+@pytest.mark.parametrize("kind", ["pixel", *TREES])
+def test_the_density_of_the_mixture_sums_to_1(kind):
+    rng = np.random.default_rng(0)
+    X = rng.random((60, 2, 4)) < np.linspace(0.1, 0.9, 8).reshape(2, 4)
+    y = X[:, 0, 0] ^ X[:, 1, 2]
+    X[:, 1, 3] = X[:, 0, 3]
+    model = Classifier(**TREES.get(kind, {})).fit(X, y)
+    every = np.array(list(itertools.product([False, True], repeat=8))).reshape(256, 2, 4)
+    assert np.exp(model.log_probability(every)).sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_a_classifier_grows_each_network_once(kind, monkeypatch):
+    grown = []
+    network_of = fitting.network_of
+    monkeypatch.setattr(fitting, "network_of", lambda *a: grown.append(a[5]) or network_of(*a))
+    X, y = three_kinds(90)
+    model = Classifier(**TREES[kind]).fit(X, y)
+    assert grown == np.bincount(y).tolist()
+    assert {network.calibration_ for network in model.networks_} == {"training images"}
+
+
+def test_trees_count_more_images_and_boosted_trees_do_not():
+    X, y = three_kinds(120)
+    more, labels = three_kinds(60, seed=2)
+    tree = Classifier(**TREES["tree"]).fit(X, y).partial_fit(more, labels)
+    assert [network.n_images_ for network in tree.networks_] == (np.bincount(y) + np.bincount(labels)).tolist()
+    boosted = Classifier(**TREES["boosted"]).fit(X, y)
+    before = state_of(boosted)
+    with pytest.raises(ValueError, match="partial_fit: boosted trees"):
+        boosted.partial_fit(more, labels)
+    assert state_of(boosted) == before
+    boosted.partial_fit(more[labels == 2], np.full((labels == 2).sum(), 7))  # a new class is grown
+    assert boosted.classes_.tolist() == [0, 1, 2, 7]
+
+
+def test_thresholds_chosen_by_the_images_are_those_of_all_classes():
+    X, y = three_kinds(90)
+    X = np.clip(X, 40, 220)
+    X[y == 2] = np.where(X[y == 2] > 127, 255, 0)  # alone these would be drawings of one threshold
+    model = Classifier("tree", threshold="auto", reach=2).fit(X, y)
+    assert {network.binarizer_.thresholds for network in model.networks_} == {(0.1, 0.3, 0.5, 0.75)}
+    model.partial_fit(X[y == 2], np.full((y == 2).sum(), 5))
+    assert model.networks_[-1].binarizer_.thresholds == (0.1, 0.3, 0.5, 0.75)
+
+
+@pytest.mark.parametrize("preset", ["hidden", "best"])
+def test_hidden_layers_are_refused(preset):
+    with pytest.raises(ValueError, match=f"preset: '{preset}'.*'pixel', 'tree' or 'boosted'"):
+        Classifier(preset).fit(*three_kinds(30))
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_files_of_classifiers_of_trees(kind, tmp_path):
+    X, y = three_kinds(90)
+    model = Classifier(**TREES[kind], random_state=1).fit(X, y)
+    model.save(tmp_path / "model.cbn")
+    again = load(tmp_path / "model.cbn")
+    np.testing.assert_array_equal(again.joint_log_probability(X), model.joint_log_probability(X))
+    assert again.get_params() == model.get_params()
+    assert [network.calibration_ for network in again.networks_] == ["training images"] * 3
+    again.save(tmp_path / "again.cbn")
+    assert (tmp_path / "again.cbn").read_bytes() == (tmp_path / "model.cbn").read_bytes()

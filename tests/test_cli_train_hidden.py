@@ -226,9 +226,16 @@ def test_report_of_all_labels(ten):
     assert "thesis" not in table.out  # its figures are of other images
 
 
+@pytest.mark.parametrize("other", [{"cpd": "tree"}, {"binarization": "stochastic, value / 255, seed 0"}])
+def test_thesis_tables_stand_beside_tables_at_its_threshold_only(ten, capsys, other):
+    digits = [one | {"binarization": "value > 0.3 x 255"} | other for one in ten[2]["digits"]]
+    report.print_all(digits, ten[2], cbn.datasets.load_mnist()[0])
+    assert "thesis" not in capsys.readouterr().out
+
+
 def test_thesis_table_2_stands_beside_hidden_layers(ten, capsys):
-    digits = ten[2]["digits"]
-    report.print_all(digits, report.summary(digits), cbn.datasets.load_mnist()[0])
+    digits = [one | {"binarization": "value > 0.3 x 255"} for one in ten[2]["digits"]]
+    report.print_all(digits, ten[2], cbn.datasets.load_mnist()[0])
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("thesis"))
     assert line.split() == "thesis Table 2 98.9 99.3 91.3 89.2 90.9 86.7 98.0 94.3 87.7 93.8 93.0".split()
 

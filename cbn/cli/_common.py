@@ -319,9 +319,11 @@ def images_for(arguments, model, images, option="--data"):
     """Images of an ImageSet, given by an option, as the model reads them.
 
     Sets that are binary count as such whatever the model's scale. Grey sets are binarized by the model's own rule, also
-    where the model was trained on images that had been binarized by that rule before (the embedded MNIST).
+    where the model was trained on images that had been binarized by that rule before (the embedded MNIST). A model of
+    pixels that were drawn gets the likelier state of each, and a warning.
     """
     from ..binarization import Binarization
+    from ..datasets.stochastic import RULE
 
     shape = images.images.shape[1:]
     if shape != tuple(model.image_shape_):
@@ -341,6 +343,13 @@ def images_for(arguments, model, images, option="--data"):
     grey = Binarization(own.thresholds, 255)
     if own.full_scale == 1 and model.binarization_ == grey.describe():
         return images.images > int(np.floor(own.thresholds[0] * 255))
+    if model.binarization_.startswith(RULE):
+        warn(
+            arguments,
+            f"{option}: grey images are binarized by value > 0.5 x 255, but the model is of another rule "
+            f"({model.binarization_}): their scores do not compare with those that set its threshold",
+        )
+        return images.images > 127
     return images.images
 
 

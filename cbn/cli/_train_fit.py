@@ -42,7 +42,7 @@ def check_checkpoints(arguments, outs):
 
 
 class Progress:
-    """The bar of a job of one or several models: iterations of all hidden layers, or models without such layers.
+    """The bar of a job of one or several models: iterations of all hidden layers, nodes of boosted trees, or models.
 
     Parameters
     ----------
@@ -50,16 +50,20 @@ class Progress:
     model : ConvolutionalBayesianNetwork
         Any of the models; all have the same arguments.
     n_models : int
+    shape : (height, width) of the images
     """
 
-    def __init__(self, arguments, model, n_models):
+    def __init__(self, arguments, model, n_models, shape):
         self.arguments = arguments
         setting = resolve(model)
         self.n_layers = len(setting["hidden"])
         self.per_layer = setting["iterations"] + 1  # the last one has no kernel step
-        self.per_model = self.n_layers * self.per_layer or 1
+        self.per_model, unit = self.n_layers * self.per_layer, "iteration"
+        if setting["cpd"] == "boosted":
+            self.per_model, unit = shape[0] * shape[1], "pixel"
+        elif not self.n_layers:
+            self.per_model, unit = 1, "model"
         self.finished_models = 0
-        unit = "iteration" if self.n_layers else "model"
         self.bar = common.progress(None, arguments, n_models * self.per_model, unit, "training")
 
     def __enter__(self):
@@ -75,8 +79,12 @@ class Progress:
         if label is not None:
             self.bar.set_description(f"training label {label}", refresh=False)
 
-    def __call__(self, state):
-        """Takes note of a TrainingState, as ``fit`` reports it."""
+    def __call__(self, state, n_nodes=None):
+        """Takes note of what ``fit`` reports: a TrainingState, or numbers of nodes done and in all."""
+        if n_nodes is not None:  # those of cross-validation and of several thresholds included: a share of the model
+            steps = self.per_model * state // n_nodes
+            self._move(steps, trained=self.finished_models * self.per_model + steps - self.bar.n)
+            return
         layers = state.layers()
         gain = layers[-1].curve[-1].gain
         self.bar.set_postfix_str(f"layer {len(layers)} of {self.n_layers}, gain {gain:.2f} nats/image", refresh=False)
@@ -84,7 +92,7 @@ class Progress:
 
     def end(self):
         """The model is done, whether it was trained or found complete."""
-        self._move(self.per_model, trained=0 if self.n_layers else 1)
+        self._move(self.per_model, trained=1 if self.per_model == 1 else 0)
         self.finished_models += 1
 
     def _move(self, steps, trained):

@@ -3,8 +3,11 @@
 
 import numpy as np
 
+from ..datasets.mnist import BINARIZATION
+from ..presets import resolve
 from ..scoring import SCORES
 from . import _common as common
+from ._train_density import print_density
 
 # AUROC by digit, in percent: thesis Table 1 (one layer) and Table 2 (two hidden layers of five kernels), both with
 # conditional probability tables.
@@ -13,21 +16,26 @@ THESIS_TABLE_2 = (98.9, 99.3, 91.3, 89.2, 90.9, 86.7, 98.0, 94.3, 87.7, 93.8)
 
 
 def describe(arguments, model, chosen, test, clock, out):
-    """The result of one training as --json prints it."""
+    """The result of one training as --json prints it; and log p of all test images by the pixel layer, or None."""
     label = None if arguments.digit is None else chosen.labels[0].item()
     with clock.part("score"):
-        quality = evaluate(arguments, model, test, label)
+        quality, log_probability = evaluate(arguments, model, test, label)
     _, n_parameters, bic = model.bic_terms()
     trained = model.hidden_layers_
-    return {
+    layers, cpd = [network.layer for network in model._network.networks], resolve(model)["cpd"]
+    result = {
         "digit": label,
         "preset": arguments.preset,
+        "cpd": cpd,
+        "n_layers": len(layers),
         "n_train": len(chosen),
         **quality,
         "gain": [[layer.curve[0].gain, layer.curve[layer.best].gain] for layer in trained],
         "n_relations": [len(layer.layer.relations) for layer in trained],
         "best_iteration": [layer.best for layer in trained],
         "binarization": model.binarization_,
+        "n_trees": sum(layer.n_trees for layer in layers) if cpd == "boosted" else None,
+        "n_leaves": None if cpd == "table" else [layer.n_leaves for layer in layers],
         "n_parameters": n_parameters,
         "bic": bic,
         "calibration": model.calibration_,
@@ -39,21 +47,26 @@ def describe(arguments, model, chosen, test, clock, out):
         "seconds": clock.seconds,
         "model": out,
     }
+    return result, log_probability
 
 
 def evaluate(arguments, model, test, label):
-    """AUROC by score in percent, combined and by layer; mean log-probability (nats) of test images of the label."""
+    """AUROC by score in percent, combined and by layer; mean log-probability (nats) of test images of the label.
+
+    And the log-probability of every test image by the pixel layer, (n_test,), or None without test images.
+    """
     quality = {"n_test": 0, "auroc": None, "auroc_by_layer": None, "log_probability_test": None}
     if test is None:
-        return quality
+        return quality, None
     images = common.images_for(arguments, model, test)
     by_layer = {name: model.layer_scores(images, score=name) for name in SCORES}
     own = np.ones(len(images), bool) if label is None else test.labels == label if test.labels is not None else None
     quality["n_test"] = len(images)
+    log_probability = by_layer["log_probability"][:, 0].copy()
     if own is None or not own.any():
-        return quality
+        return quality, log_probability
     # of the pixels: with hidden layers the combined score is no log-probability
-    quality["log_probability_test"] = float(by_layer["log_probability"][own, 0].mean())
+    quality["log_probability_test"] = float(log_probability[own].mean())
     if not own.all():
         from sklearn.metrics import roc_auc_score
 
@@ -62,7 +75,7 @@ def evaluate(arguments, model, test, label):
         quality["auroc_by_layer"] = {
             name: [100 * float(roc_auc_score(own, column)) for column in scores.T] for name, scores in by_layer.items()
         }
-    return quality
+    return quality, log_probability
 
 
 def summary(results):
@@ -85,11 +98,15 @@ def print_one(result, images):
     nats = result["log_probability_test"]
     print(f"trained on       {result['n_train']:,} images of {images.source}, {label}")
     print(f"binarization     {result['binarization']}")
-    for number, (start, best) in enumerate(result["gain"], start=1):
+    for number, (start, best) in enumerate(result["gain"] if has_relations(result) else (), start=1):
         print(
             f"hidden layer {number}   gain {start:.2f} -> {best:.2f} nats per image (iteration "
             f"{result['best_iteration'][number - 1]}), {result['n_relations'][number - 1]} relations"
         )
+    if result["n_leaves"]:
+        by_layer = zip(layer_names(result["n_layers"]), result["n_leaves"])
+        trees = f"{result['n_trees']:,} boosted trees, " if result["n_trees"] is not None else ""
+        print(f"leaves           {trees}" + ", ".join(f"{name} {n:,}" for name, n in by_layer))
     print(f"parameters       {result['n_parameters']:,} (BIC {result['bic']:,.0f})")
     if nats is not None:
         print(f"log-probability  {nats:.2f} nats of the pixels per test image of the class (under that binarization)")
@@ -101,7 +118,7 @@ def print_one(result, images):
     if result["auroc"]:
         print(f"AUROC in percent against the other labels, {result['n_test']:,} test images")
         _print_by_layer(result["auroc"], result["auroc_by_layer"])
-        if is_mnist(images):
+        if is_comparable(result, images):
             number, thesis = _thesis(result)
             figure = f"{thesis[result['digit']]:.1f}"
             print(f"  {f'thesis Table {number}':16} " + (f"{figure:>11}" if result["gain"] else figure))
@@ -133,15 +150,14 @@ def print_all(results, means, images):
             print(f"by layer, {score}")
             for layer, name in enumerate(layer_names(1 + len(first["gain"]))):
                 _print_figures(f"  {name}", [result["auroc_by_layer"][score][layer] for result in results])
-        if is_mnist(images):
+        if is_comparable(first, images):
             number, thesis = _thesis(first)
             _print_figures(f"thesis Table {number}", thesis, digits=1)
         if first["gain"]:
             print("mean over the labels")
             _print_by_layer(means["mean_auroc"], means["mean_auroc_by_layer"], indent="")
-        nats = np.mean([result["log_probability_test"] for result in results])
-        print(f"mean log-probability of the pixels of own test images: {nats:.2f} nats")
-    if first["gain"]:
+    print_density(means, first)
+    if has_relations(first):
         print("likelihood gain of relations, nats per training image, start -> best kernels")
         _print_row("", labels, "mean")
         for number in range(len(first["gain"])):
@@ -168,6 +184,12 @@ def _thesis(result):
     return (2, THESIS_TABLE_2) if result["gain"] else (1, THESIS_TABLE_1)
 
 
-def is_mnist(images):
-    """The thesis's tables stand beside its own data only."""
-    return images.source.startswith("MNIST") and len(images) == 60000
+def has_relations(result):
+    """Whether hidden layers have searched relations: with tables always, under trees only to train kernels."""
+    return result["cpd"] == "table" or any(result["n_relations"])
+
+
+def is_comparable(result, images):
+    """The thesis's tables stand beside its own data, threshold and kind of model only."""
+    own_data = images.source.startswith("MNIST") and len(images) == 60000
+    return own_data and result["cpd"] == "table" and result["binarization"] == BINARIZATION

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from ..binarization import check_thresholds, chosen_thresholds
-from ..datasets import load_images
+from ..datasets import draw_binary, load_images
 from ..exceptions import DataError
 from ..fitting import training_geometries
 from ..presets import resolve
@@ -26,6 +26,8 @@ def build_parser():
             "cbn-train --digit 2                         # embedded MNIST, writes model.cbn",
             "cbn-train --digit 2 --preset hidden         # with two hidden layers",
             "cbn-train --digit all --preset hidden       # ten models, table beside the thesis's Table 2",
+            "cbn-train --digit all --preset tree         # ten densities, their mixture, accuracy by Bayes' rule",
+            "cbn-train --digit all --preset boosted --data openml --binarization stochastic",
             "cbn-train --data pictures/ --threshold 0.5  # a folder of pictures",
             "cbn-train --data mnist/ --digit 3 --threshold 0.1,0.3,0.6 --score surprise",
             "cbn-train --data images.npy --calibration more.npy --false-alarm-rate 0.001",
@@ -38,6 +40,12 @@ def build_parser():
     )
     data.add_argument(
         "--calibration", metavar="PATH", help="normal images that set the threshold (see --data for forms)"
+    )
+    data.add_argument(
+        "--binarization",
+        choices=("threshold", "stochastic"),
+        help="threshold: by --threshold (the default); stochastic: a pixel of a grey image is drawn once, 1 with "
+        "probability value / 255, by --seed",
     )
     add_model_options(parser)
     parser.add_argument(
@@ -70,6 +78,8 @@ def train(arguments):
     with clock.part("load"):
         images, test = common.load_data(arguments)
         calibration = load_calibration(arguments, images)
+        if arguments.binarization == "stochastic":
+            images, test, calibration = drawn(arguments, images, test, calibration)
     if arguments.digit == "all" and images.labels is None:
         raise DataError("--digit all: the training images have no labels; leave the option out")
     model.set_params(full_scale=255 if images.binarization is None else 1)
@@ -86,7 +96,8 @@ def train(arguments):
 def layer_geometries(model, images):
     """The geometry of all layers; those that do not fit are refused before any work is done."""
     setting = resolve(model)
-    n_thresholds = len(check_thresholds(chosen_thresholds(setting["threshold"], images.images, model.full_scale), model.full_scale))
+    chosen = chosen_thresholds(setting["threshold"], images.images, model.full_scale)
+    n_thresholds = len(check_thresholds(chosen, model.full_scale))
     return training_geometries(setting, images.images.shape[1:], n_thresholds)
 
 
@@ -105,6 +116,23 @@ def load_calibration(arguments, images):
     return calibration
 
 
+def drawn(arguments, images, test, calibration):
+    """The three ImageSets (or None) binarized stochastically."""
+    if arguments.threshold is not None:
+        raise common.UsageError("--threshold: does nothing with --binarization stochastic; leave one of them out")
+    sets = []
+    for given, split in ((images, "train"), (test, "test"), (calibration, "calibration")):
+        if given is not None and given.binarization is not None:
+            embedded = given is not calibration and arguments.data is None
+            mend = "give the grey IDX files with --data, or --data openml" if embedded else "give grey images"
+            raise DataError(
+                f"--binarization stochastic: draws from grey values, but {'the embedded MNIST' if embedded else split} "
+                f"images are binary already ({given.binarization}); {mend}"
+            )
+        sets.append(None if given is None else draw_binary(given, arguments.seed, split))
+    return sets
+
+
 def check_rule(arguments, images, model):
     """A threshold cannot be changed on images that are binary already."""
     if arguments.threshold is None or images.binarization is None:
@@ -121,22 +149,25 @@ def train_models(arguments, model, images, test, calibration, clock):
     """One model, or one for each label, and the report."""
     from . import _train_fit as fitting
     from . import _train_report as report
+    from ._train_density import density_figures
 
     jobs = list_jobs(arguments, images, calibration)
     fitting.check_checkpoints(arguments, [job["out"] for job in jobs])
-    results = []
-    with fitting.Progress(arguments, model, len(jobs)) as progress:
+    results, columns = [], []
+    with fitting.Progress(arguments, model, len(jobs), images.images.shape[1:]) as progress:
         for job in jobs:
             own_clock = common.Clock(clock.seconds)
             chosen = images if job["label"] is None else images.select(job["label"])
             trained = fitting.train_model(
                 arguments, model, chosen, job["calibration"], job["out"], job["kernels_out"], own_clock, progress
             )
-            results.append(report.describe(arguments, trained, chosen, test, own_clock, job["out"]))
+            result, log_probability = report.describe(arguments, trained, chosen, test, own_clock, job["out"])
+            results.append(result)
+            columns.append(log_probability)
     if arguments.digit != "all":
         common.print_json(results[0]) if arguments.json else report.print_one(results[0], images)
         return
-    means = report.summary(results)
+    means = report.summary(results) | density_figures(results, columns, None if test is None else test.labels)
     common.print_json({"digits": results, **means}) if arguments.json else report.print_all(results, means, images)
 
 

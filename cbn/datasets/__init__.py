@@ -6,5 +6,6 @@ from .imageset import ImageSet
 from .mask import load_mask
 from .mnist import fetch_mnist_grey, load_mnist
 from .source import load_images
+from .stochastic import draw_binary
 
-__all__ = ["ImageSet", "fetch_mnist_grey", "load_idx", "load_images", "load_mask", "load_mnist"]
+__all__ = ["ImageSet", "draw_binary", "fetch_mnist_grey", "load_idx", "load_images", "load_mask", "load_mnist"]
