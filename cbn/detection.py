@@ -179,10 +179,11 @@ class DetectionMixin:
 
         states = self.binarizer_.states(images, threads)[0]
         n_positions = images[0].size
-        repaired, places, score = repair_image(score_of, states, n_positions, self.offset_, max_changes)
+        threshold = self.threshold_at(self.false_alarm_rate)
+        repaired, places, score = repair_image(score_of, states, n_positions, threshold, max_changes)
         pictures = self.binarizer_.pictures(np.stack([states, repaired]), self.image_shape_)
         changes = tuple(divmod(place, self.image_shape_[1]) for place in places)
-        return Repair(*pictures, changes, float(score_of(states[None])[0]), score, self.offset_)
+        return Repair(*pictures, changes, float(score_of(states[None])[0]), score, threshold)
 
     def heat_map_scale(self):
         """Upper end of the heat-map scale, nats: 99.9 % of all pixels' surprises in training lie below. One per model."""

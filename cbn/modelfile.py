@@ -283,7 +283,7 @@ def _restore_hidden(archive, description, i, pixels, n_images, pseudocount, mode
         networks.append(network)
         transitions.append(found.kernels.transition(below))
         trained.append(found)
-    if "scales" not in description:
+    if not trained and pixels.leaves_one_out:
         weights = weights_of_layers(resolve(model)["layer_weights"], 1)
         return LayeredNetwork(networks, [], geometries, dict.fromkeys(scoring.SCORES, weights)), (), None
     scales = {}

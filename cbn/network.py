@@ -226,6 +226,26 @@ class ConvolutionalBayesianNetwork(LearningMixin, DetectionMixin, DrawingMixin, 
         check_is_fitted(self, "counts_")
         save(self, path)
 
+    def export(self, path, *, layer=0, format=None):
+        """Write one layer as a file of other programs: BIF, XMLBIF or UAI, by the ending or ``format``; see cbn.export.
+
+        Every layer is a Bayesian network of its own; the product of layers is none, so they are exported one by one.
+
+        Raises
+        ------
+        ValueError
+            Boosted trees, tables that would be too large, no such layer, or an unknown format.
+        """
+        from .export import export_network
+
+        check_is_fitted(self, "counts_")
+        if not isinstance(layer, int) or not 0 <= layer < len(self._network):
+            raise ValueError(f"layer: {layer!r}; give a number from 0 (pixels) to {len(self._network) - 1}")
+        export_network(
+            self._network.networks[layer], path, layer=layer, what="hidden" if layer else "pixel",
+            thresholds=self.binarizer_.thresholds if layer == 0 else (), format=format,
+        )  # fmt: skip
+
     def save_kernels(self, path):
         """Write the kernels of the hidden layers alone (.npz), to be given as the argument ``kernels``.
 

@@ -17,6 +17,7 @@ from .exceptions import DataError
 
 _GREY = 128  # between tiles: neither of the two values of a binary image
 _BLUE = (66, 120, 220)  # hole of an inpainting: no grey value can be mistaken for it
+_RED = (214, 60, 46)
 _PAPER = (255, 255, 255)
 _PEN = (32, 32, 32)
 _WIDTH = 900  # pixels; small pictures are enlarged by the largest whole factor that stays within it
@@ -239,3 +240,26 @@ def inpainting(image, mask, samples, mean, full_scale=1):
     tiles = np.repeat(np.concatenate([grey[None], grey_mean[None], grey_samples])[..., None], 3, axis=3)
     tiles[0][mask] = _BLUE
     return _tile(tiles, columns=10, scale=None, gap=1)
+
+
+def repair(image, repaired, full_scale=1):
+    """Draw an image, the repaired one and the difference: red where pixels were added, blue where they were removed.
+
+    Parameters
+    ----------
+    image, repaired : (height, width) uint8 or bool arrays
+        Values 0 to `full_scale`.
+    full_scale : int, 1 to 255
+
+    Returns
+    -------
+    picture : PIL.Image.Image of mode "RGB"
+    """
+    before = _check_images(image, full_scale, "image", 2)
+    after = _check_images(repaired, full_scale, "repaired", 2)
+    if before.shape != after.shape:
+        raise DataError(f"repaired must have the image's shape {before.shape}, got {after.shape}")
+    tiles = np.repeat(np.stack([before, after, after // 3])[..., None], 3, axis=3)
+    tiles[2][after > before] = _RED
+    tiles[2][after < before] = _BLUE
+    return _tile(tiles, columns=3, scale=None, gap=1)

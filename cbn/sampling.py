@@ -223,16 +223,23 @@ class ParticleReport:
     n_distinct : int
         Different images among the particles: ancestors die out at every resampling.
     n_particles : int
+    n_possible : float
+        Images that differ in the missing pixels only: 2 to the number of missing nodes.
     """
 
     ess: float
     n_distinct: int
     n_particles: int
+    n_possible: float
 
     @property
     def mixed(self):
-        """bool: whether at least 400 different images carry the estimate, or all the posterior has are fewer."""
-        return min(self.ess, self.n_distinct) >= MIN_EFFECTIVE_SAMPLE_SIZE
+        """bool: whether at least 400 draws carry the estimate, and as many different images where there can be so many.
+
+        Fewer different images than that are no fault where the hole itself allows no more than ten times as many.
+        """
+        few = self.n_possible <= 10 * MIN_EFFECTIVE_SAMPLE_SIZE
+        return self.ess >= MIN_EFFECTIVE_SAMPLE_SIZE and (few or self.n_distinct >= MIN_EFFECTIVE_SAMPLE_SIZE)
 
     def summary(self):
         """One line with the effective sample size and the number of different images."""
@@ -256,5 +263,6 @@ def inpaint_by_particles(network, binarization, states, mask, n, n_particles, se
     pictures = binarization.pictures(particles, shape) / binarization.full_scale
     mean = np.tensordot(weights, pictures, axes=1)
     n_distinct = len(np.unique(particles[:, clamped == 0], axis=0))
-    report = ParticleReport(float(1 / (weights**2).sum()), n_distinct, n_particles)
+    n_possible = 2.0 ** min(1000, int((clamped == 0).sum()))
+    report = ParticleReport(float(1 / (weights**2).sum()), n_distinct, n_particles, n_possible)
     return Inpainting(binarization.pictures(draws, shape), np.clip(mean, 0, 1), report)

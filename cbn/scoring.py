@@ -163,6 +163,28 @@ class CountedNetwork(LayerNetwork):
         """Counts in which every image stands once for each node."""
         return self.counts
 
+    def table_parents(self, node):
+        """The nodes over which the CPD of a node is a table, for other programs."""
+        layer = self.layer
+        channel, inside = divmod(node, layer.n_positions)
+        row, column = divmod(inside, layer.width)
+        at = [(r.parent, row + r.dy, column + r.dx) for r in layer.parents(channel)]
+        return [
+            (c * layer.height + y) * layer.width + x for c, y, x in at if 0 <= y < layer.height and 0 <= x < layer.width
+        ]
+
+    def table_of(self, node, parents):
+        """(2^parents, 2) probabilities over table_parents(node); the first parent is the highest bit of the row."""
+        relations = self.layer.parents(node // self.layer.n_positions)
+        inside = divmod(node % self.layer.n_positions, self.layer.width)
+        present = [
+            bit for bit, r in enumerate(relations)
+            if 0 <= inside[0] + r.dy < self.layer.height and 0 <= inside[1] + r.dx < self.layer.width
+        ]  # fmt: skip
+        index = np.arange(1 << len(parents))
+        row = sum((index >> (len(parents) - 1 - i) & 1) << bit for i, bit in enumerate(present)) + 0 * index
+        return self.probabilities(1)[self.layer.table_begin(node) + row]
+
     def explain(self, node, states, num_threads):
         """What training saw at a node in the situation of one image, (nodes,) states: a dict for NodeSurprise."""
         layer = self.layer

@@ -108,6 +108,23 @@ class TreeNetwork(CountedNetwork):
         )
         return weights
 
+    def table_parents(self, node):
+        """The nodes that the tree of a node asks, in increasing order."""
+        own = self.layer.split[self.layer.begin[node] : self.layer.begin[node + 1]]
+        return np.unique(own[own >= 0]).tolist()
+
+    def table_of(self, node, parents):
+        """(2^parents, 2) probabilities over table_parents(node); the first parent is the highest bit of the row."""
+        first, end = self.layer.begin[node], self.layer.begin[node + 1]
+        split, child = self.layer.split[first:end], self.layer.child[first:end]
+        index = np.arange(1 << len(parents))
+        vertex = np.zeros(len(index), np.int64)
+        bit = {parent: len(parents) - 1 - i for i, parent in enumerate(parents)}
+        while (inner := split[vertex] >= 0).any():
+            shift = np.array([bit.get(int(decides), 0) for decides in split[vertex]])
+            vertex = np.where(inner, child[vertex] + (index >> shift & 1), vertex)
+        return self.probabilities(1)[first + vertex]
+
     def explain(self, node, states, num_threads):
         """The way of an image through the tree of a node: a dict for TreeSurprise."""
         first, vertex, way = int(self.layer.begin[node]), 0, []

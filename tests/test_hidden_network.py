@@ -18,6 +18,7 @@ from test_training import blots
 import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
+from cbn.boosted import Boosting
 from cbn.architecture import HiddenLayer
 from cbn.kernels import Kernels
 
@@ -111,6 +112,8 @@ OPTIONS = {
     "random_state": 1,
 }  # fmt: skip
 NO_EFFECT = {"n_jobs", "image_shape"}  # threads never change a result; the shape is only for flat images
+TREES = {"cpd": "tree", "reach": 1, "penalty": 3.0, "max_leaves": 2, "min_leaf": 30, "shrinkage": 50.0, "folds": 2}
+BOOSTED = {"boosting": Boosting(rounds=2, max_leaves=2)}
 
 
 def outcome(model, X):
@@ -122,7 +125,7 @@ def outcome(model, X):
 
 
 def test_every_argument_is_tried():
-    assert set(OPTIONS) | NO_EFFECT == set(Network().get_params())
+    assert set(OPTIONS) | NO_EFFECT | set(TREES) | set(BOOSTED) == set(Network().get_params())
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -140,6 +143,20 @@ def test_every_argument_changes_something(name):
     assert results[0] == results[2] != results[1]
 
 
+@pytest.mark.parametrize("name", [*TREES, *BOOSTED])
+@pytest.mark.filterwarnings("ignore::cbn.exceptions.CalibrationWarning")
+def test_every_argument_of_trees_changes_something(name):
+    X = blots(150, noise=0.1)
+    if name in BOOSTED:
+        base, changed = {"preset": "boosted", "boosting": Boosting(rounds=4, max_leaves=4)}, BOOSTED
+    else:
+        base, changed = {"preset": "tree", "folds": 3}, {name: TREES[name]}
+        if name == "cpd":
+            base = {"preset": "pixel"}
+    results = [outcome(Network(random_state=0, **arguments).fit(X), X) for arguments in (base, base | changed, base)]
+    assert results[0] == results[2] != results[1]
+
+
 BAD = {
     "hidden": [3, "533", [3], [(5, 3)], [(5, 3, 2, 1)], [(0, 3, 2)], [(5, 11, 2)], [(5, 3, 0)], [(5, 3.0, 2)],
                [(65, 3, 2)], [(5, 3, 2)] * 8, [(5, 13, 1)], [(5, 12, 1)]],
@@ -152,8 +169,8 @@ BAD = {
                 [Kernels(np.full((3, 1, 3, 3), 300.0), np.zeros(3), 1)],
                 [Kernels(np.full((3, 1, 3, 3), "a"), np.zeros(3), 1)],
                 [Kernels(np.zeros((3, 1, 3, 3)), np.zeros(3), 1)] * 3],
-    "activation": [0.5, (0.5,), (0.6, 0.3), (0, 0.5), (0.5, 1), ("a", "b"), (0.1, 0.2, 0.3), None],
-    "iterations": [-1, 1.5, "2", None, True], "learning_rate": [-0.1, np.nan, np.inf, "1", None, True],
+    "activation": [0.5, (0.5,), (0.6, 0.3), (0, 0.5), (0.5, 1), ("a", "b"), (0.1, 0.2, 0.3)],
+    "iterations": [-1, 1.5, "2", True], "learning_rate": [-0.1, np.nan, np.inf, "1", None, True],
     "momentum": [-0.1, 1, 1.5, np.nan, "0.9", None], "normalize_kernels": [None, 1, "yes"],
     "keep_activation": [None, 0, "no"], "replace_worst": [-1, 1.0, "1", None], "shift": [-1, 9, 1.0, "1", None],
 }  # fmt: skip

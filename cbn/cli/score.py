@@ -3,6 +3,8 @@
 
 import os
 
+import numpy as np
+
 from .. import pictures
 from .._files import make_folder
 from ..exceptions import CbnError
@@ -20,6 +22,7 @@ def build_parser():
             "cbn-score                                           # the embedded MNIST test images",
             "cbn-score --digit 7 --n 20 --heatmap maps/          # where the model is surprised",
             "cbn-score --digit 7 --n 3 --explain                 # which nodes surprise, and what training saw there",
+            "cbn-score --digit 7 --n 3 --repair repaired/        # the fewest changes that make them normal",
             "cbn-score --data pictures/ --false-alarm-rate 0.001 --json",
         ],
     )
@@ -38,6 +41,10 @@ def build_parser():
     parser.add_argument(
         "--explain", nargs="?", type=common.integer(1, 10**6), const=EXPLAINED_NODES, metavar="N",
         help=f"print under every image the N nodes that surprise most, and what training saw (N: {EXPLAINED_NODES})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--repair", metavar="DIR",
+        help="find the fewest pixel changes that make each outlier normal, and write a picture of each",
     )  # fmt: skip
     return parser
 
@@ -58,6 +65,10 @@ def score(arguments):
         if not arguments.heatmap:
             raise CbnError("--heatmap: empty; give the name of a folder")
         make_folder(arguments.heatmap)
+    if arguments.repair is not None:
+        if not arguments.repair:
+            raise CbnError("--repair: empty; give the name of a folder")
+        make_folder(arguments.repair)
     with clock.part("score"):
         scores = model.score_samples(images)
         p_values = model.p_values_of(scores)
@@ -80,6 +91,9 @@ def score(arguments):
         with clock.part("explain"):
             numbers = common.progress(range(len(images)), arguments, len(images), "image", "explanations")
             explanations = [model.explain(images[i], arguments.explain) for i in numbers]
+    if arguments.repair:
+        with clock.part("repair"):
+            write_repairs(arguments, model.set_params(false_alarm_rate=rate), images, rows, np.flatnonzero(outliers))
     summary = {
         "n": len(rows),
         "n_outliers": int(outliers.sum()),
@@ -95,7 +109,7 @@ def score(arguments):
             row["explanation"] = [node.to_dict() for node in nodes]
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
-    columns = [name for name in ("image", "label", "score", "p_value", "verdict", "heatmap") if name in rows[0]]
+    columns = [name for name in ("image", "label", "score", "p_value", "verdict", "heatmap", "changes") if name in rows[0]]
     print("\t".join(columns))
     for i, row in enumerate(rows):
         print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else cell(row[c]) for c in columns))
@@ -126,3 +140,16 @@ def write_heat_maps(arguments, model, images, rows):
         shown = model.binarized_pictures(images[i : i + 1])[0]
         pictures.save_png(pictures.heat_map(shown, surprise, vmax, model.binarizer_.full_scale, title), path)
         row["heatmap"] = path
+
+
+def write_repairs(arguments, model, images, rows, outliers):
+    """One picture per outlier; rows get the number of changed pixels, None where no set of changes was found."""
+    names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
+    for row in rows:
+        row["changes"] = 0
+    for i in common.progress(outliers.tolist(), arguments, len(outliers), "image", "repairs"):
+        found = model.repair(images[i])
+        rows[i]["changes"] = len(found.changes) if found.succeeded else None
+        rows[i]["repair"] = os.path.join(arguments.repair, f"{names[i]}.png")
+        picture = pictures.repair(found.image, found.repaired, model.binarizer_.full_scale)
+        pictures.save_png(picture, rows[i]["repair"])

@@ -28,6 +28,7 @@ def build_parser():
             "cbn-show --responses responses.png --digit 2 --n 12",
             "cbn-show --markov                                # measure the independence that the model assumes",
             "cbn-show --save-kernels kernels.npz",
+            "cbn-show --export pixels.bif                     # the pixel layer for pyAgrum, bnlearn, ...",
         ],
     )
     common.add_model(parser)
@@ -45,6 +46,12 @@ def build_parser():
         "named below (default: the embedded training images of the model)",
     )
     parser.add_argument("--save-kernels", metavar="FILE", help=".npz file to write with the kernels alone")
+    parser.add_argument(
+        "--export", metavar="FILE", help="write a layer's network for other programs: .bif, .xmlbif or .uai"
+    )
+    parser.add_argument(
+        "--export-layer", type=common.integer(0, 64), default=0, metavar="N", help="layer of --export (default: 0, pixels)"
+    )
     group = common.add_data(parser, "images for --responses and --markov")
     common.add_choice(group)
     group.add_argument(
@@ -61,7 +68,7 @@ def main(argv=None):
 
 def show(arguments):
     check_usage(arguments)
-    common.check_outputs(arguments, "--out", "--responses", "--save-kernels")
+    common.check_outputs(arguments, "--out", "--responses", "--save-kernels", "--export")
     model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
     for option, value in (("--responses", arguments.responses), ("--save-kernels", arguments.save_kernels)):
         if value is not None and not model.hidden_layers_:
@@ -77,6 +84,9 @@ def show(arguments):
     if arguments.save_kernels is not None:
         model.save_kernels(arguments.save_kernels)
         description["kernels"] = arguments.save_kernels
+    if arguments.export is not None:
+        model.export(arguments.export, layer=arguments.export_layer)
+        description["export"] = arguments.export
     figures.model_summary_figure(summary.panels(model, report), arguments.out)
     if arguments.json:
         common.print_json(description)
@@ -95,6 +105,8 @@ def show(arguments):
         )
     if arguments.save_kernels is not None:
         print(f"kernels          {arguments.save_kernels}")
+    if arguments.export is not None:
+        print(f"export           {arguments.export}: layer {arguments.export_layer}")
     print(f"picture          {arguments.out}")
 
 

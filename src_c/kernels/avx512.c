@@ -131,7 +131,7 @@ CBN_FUNCTION inline void score_small_tables(const cbn_variables *variables, int 
     }
     for (int t = 0; t < n_tables; t++, tables += (int64_t)1 << table_bits) {
         if (!sums[t]) continue;
-        const small_table table = load_small(tables, table_bits);
+        const small_table table = load_small(tables, 1 << table_bits);
         for (int g = 0; g < 8; g++) {
             double *sum = sums[t] + 8 * g;
             _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), look_up(&table, index[g])));
