@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cbn
+from cbn import fitting
 from cbn.boosted import Boosting
 from cbn.cli import _train_options as options
 from cbn.cli._train_density import density_figures
@@ -148,6 +149,19 @@ def test_progress_of_boosted_trees_ends_at_100_percent(here):
     assert process.wait(60) == 0, shown
     frames = [frame for frame in shown.decode().split("\r") if "|" in frame]
     assert "100%" in frames[-1] and "90/90" in frames[-1]  # 30 pixels of 3 models
+
+
+@pytest.mark.parametrize("arguments", [TREE, BOOSTED], ids=lambda a: a[1])
+def test_trees_are_grown_once_where_other_images_set_the_threshold(here, arguments, monkeypatch):
+    grown = []
+    network_of = fitting.network_of
+    monkeypatch.setattr(fitting, "network_of", lambda *a: grown.append(a[5]) or network_of(*a))
+    split = np.load(here / "split.npz")
+    np.save("calibration.npy", split["x_test"])
+    train(here, *arguments)
+    assert len(grown) == 3
+    found = train(here, *arguments, "--calibration", "calibration.npy", "--json").json()
+    assert len(grown) == 4 and (found["calibration"], found["n_calibration"]) == ("separate images", 60)
 
 
 # ---- dry run ----

@@ -167,7 +167,10 @@ def _fit_and_save(arguments, model, chosen, calibration, out, record, mark, prog
         with warnings.catch_warnings():
             if calibration is not None:  # the training images do not set the threshold, so their number is no matter
                 warnings.simplefilter("ignore", CalibrationWarning)
-            model.fit(chosen.images, progress=progress, checkpoint=checkpoint, resume=bool(arguments.resume))
+            model._fit(
+                chosen.images, progress=progress, checkpoint=checkpoint, resume=bool(arguments.resume),
+                held_out=calibration is None or progress.n_layers > 0,  # images held out scale layers as well
+            )  # fmt: skip
     except KeyboardInterrupt:
         # fit sets what it has before it lets go, unless the training of layers was not under way, or after a second one
         if not getattr(model, "hidden_layers_", ()) or not hasattr(model, "offset_"):
