@@ -153,7 +153,11 @@ class ActivationMeter:
             above = share > target
             high, share_high = np.where(above, middle, high), np.where(above, share, share_high)
             low, share_low = np.where(above, low, middle), np.where(above, share_low, share)
-        off_target = [np.abs(share - target) + (share * (1 - share) == 0) for share in (share_low, share_high)]
+        target = np.asarray(target)
+        changing = target * (1 - target) > 0  # a target of 0 or 1 asks for nodes that never change
+        off_target = [
+            np.abs(share - target) + (changing & (share * (1 - share) == 0)) for share in (share_low, share_high)
+        ]
         bias = np.where(off_target[0] <= off_target[1], low, high)
         return Kernels(kernels.weights, bias, kernels.pool)
 

@@ -203,7 +203,7 @@ def test_unusual_but_good_arguments(tmp_path):
 def test_a_classifier_has_no_hidden_layers():
     X, y = blots(120), np.arange(120) % 2
     with pytest.raises(
-        ValueError, match="^preset: 'hidden' has hidden layers, whose product is no probability.*'pixel'$"
+        ValueError, match="^preset: 'hidden' has hidden layers, whose product is no probability.*'boosted'$"
     ):
         Classifier("hidden").fit(X, y)
     with pytest.raises(ValueError, match="^preset: 'hidden' has"):
