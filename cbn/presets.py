@@ -48,7 +48,7 @@ PRESETS = {
     # thesis section 3.2: two transitions of five 3 x 3 kernels with 2 x 2 pooling above the same pixels
     "hidden": COMMON | {"hidden": (HiddenLayer(5, 3, 2), HiddenLayer(5, 3, 2))},
     # pixels alone, each with a decision tree over earlier pixels
-    "tree": COMMON | {"cpd": "tree"},
+    "tree": COMMON | {"cpd": "tree", "penalty": 0.4, "shrinkage": 35.0},
     # pixels alone, the log-odds of each a sum of small trees over all earlier pixels in reach
     "boosted": COMMON | {"cpd": "boosted", "reach": 28, "folds": 2},
     # trees over pixels and two layers of random features
