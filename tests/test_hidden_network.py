@@ -19,6 +19,7 @@ import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn.architecture import HiddenLayer
+from cbn.boosted import Boosting
 from cbn.kernels import Kernels
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
@@ -110,6 +111,12 @@ OPTIONS = {
     "keep_activation": False, "replace_worst": 1, "shift": 1, "false_alarm_rate": 0.2, "full_scale": 255,
     "random_state": 1,
 }  # fmt: skip
+# Arguments of trees, each with the preset that has them.
+TREE_OPTIONS = {
+    "cpd": ("pixel", "tree"), "reach": ("tree", 1), "penalty": ("tree", 3.0), "max_leaves": ("tree", 2),
+    "min_leaf": ("tree", 40), "shrinkage": ("tree", 0.5), "folds": ("tree", 7),
+    "boosting": ("boosted", Boosting(rounds=3)),
+}  # fmt: skip
 NO_EFFECT = {"n_jobs", "image_shape"}  # threads never change a result; the shape is only for flat images
 
 
@@ -122,7 +129,7 @@ def outcome(model, X):
 
 
 def test_every_argument_is_tried():
-    assert set(OPTIONS) | NO_EFFECT == set(Network().get_params())
+    assert OPTIONS.keys() | TREE_OPTIONS.keys() | NO_EFFECT == Network().get_params().keys()
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -140,6 +147,17 @@ def test_every_argument_changes_something(name):
     assert results[0] == results[2] != results[1]
 
 
+@pytest.mark.parametrize("name", TREE_OPTIONS)
+def test_every_argument_of_trees_changes_something(name):
+    X = blots(120, noise=0.1)
+    preset, value = TREE_OPTIONS[name]
+    base = {"preset": preset, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.5}
+    if preset == "boosted":
+        base["boosting"] = Boosting(rounds=2)
+    results = [outcome(Network(**arguments).fit(X), X) for arguments in (base, base | {name: value}, base)]
+    assert results[0] == results[2] != results[1]
+
+
 BAD = {
     "hidden": [3, "533", [3], [(5, 3)], [(5, 3, 2, 1)], [(0, 3, 2)], [(5, 11, 2)], [(5, 3, 0)], [(5, 3.0, 2)],
                [(65, 3, 2)], [(5, 3, 2)] * 8, [(5, 13, 1)], [(5, 12, 1)]],
@@ -152,8 +170,8 @@ BAD = {
                 [Kernels(np.full((3, 1, 3, 3), 300.0), np.zeros(3), 1)],
                 [Kernels(np.full((3, 1, 3, 3), "a"), np.zeros(3), 1)],
                 [Kernels(np.zeros((3, 1, 3, 3)), np.zeros(3), 1)] * 3],
-    "activation": [0.5, (0.5,), (0.6, 0.3), (0, 0.5), (0.5, 1), ("a", "b"), (0.1, 0.2, 0.3), None],
-    "iterations": [-1, 1.5, "2", None, True], "learning_rate": [-0.1, np.nan, np.inf, "1", None, True],
+    "activation": [0.5, (0.5,), (0.6, 0.3), (0, 0.5), (0.5, 1), ("a", "b"), (0.1, 0.2, 0.3)],
+    "iterations": [-1, 1.5, "2", True], "learning_rate": [-0.1, np.nan, np.inf, "1", None, True],
     "momentum": [-0.1, 1, 1.5, np.nan, "0.9", None], "normalize_kernels": [None, 1, "yes"],
     "keep_activation": [None, 0, "no"], "replace_worst": [-1, 1.0, "1", None], "shift": [-1, 9, 1.0, "1", None],
 }  # fmt: skip
