@@ -4,6 +4,7 @@
 import numpy as np
 
 from . import _engine, boosted, trees
+from .particles import boosted_posterior
 from .scoring import LayerNetwork
 
 
@@ -81,11 +82,11 @@ class BoostedNetwork(LayerNetwork):
         """One ancestral pass over (n, nodes) uint8 states, in place; clamped nodes keep theirs."""
         _engine.boosted_sample(self.engine_layer, seed, clamped, states, num_threads)
 
-    def filter_particles(self, particles, known, seed, num_threads):
-        """Fills in the nodes that are not known, in place, and returns the weights of the particles."""
-        weights = np.empty(len(particles))
-        _engine.boosted_inpaint(self.engine_layer, seed, known, particles, weights, num_threads)
-        return weights
+    def posterior(self, image, known, n_particles, seed, num_threads):
+        """cbn.particles.Particles of the nodes of an image (nodes,) uint8 that are not known."""
+        return boosted_posterior(
+            self.engine_layer, image, known, n_particles, seed=seed, num_threads=num_threads
+        )
 
     def node_means(self, num_threads):
         """Share of ones and mean -log p (nats) of every node over the training images; both (nodes,)."""

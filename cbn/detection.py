@@ -95,7 +95,8 @@ class DetectionMixin:
         With a separate calibration set (:meth:`calibrate`), a normal image exchangeable with that set has
         P(p <= a) <= a for every a, whatever the data: the false-alarm rate is guaranteed. With the leave-one-out
         scores of the training images (the default) no image is set aside, but the guarantee is only approximate: it
-        is close where one image changes the counts little.
+        is close where one image changes the counts little. So it is with those of cross-validation, for trees: their
+        networks have seen fewer images, which makes alarms rarer.
         """
         return self.p_values_of(self.score_samples(X))
 

@@ -130,7 +130,8 @@ class DrawingMixin:
         """Posterior of missing pixels given the known ones, by Gibbs sampling with the known pixels clamped.
 
         With hidden layers the chains go through all of them, see :meth:`gibbs_chains`; they start from an ancestral
-        pass through the pixel layer.
+        pass through the pixel layer. Chains of trees go through the pixels alone and start from the draws of a particle
+        filter. Boosted trees have no chains: their samples are draws from at least 4,000 weighted particles, or 4 n.
 
         Parameters
         ----------
@@ -139,13 +140,15 @@ class DrawingMixin:
         mask : array-like, (height, width) bool
             True where a pixel is missing.
         n : int
-            Number of chains, that is of samples.
+            Number of samples; each is the end of a chain of its own, but for boosted trees.
         n_sweeps : int, optional
             Proposals per missing pixel and chain, at least 8. None: 1,000, then rounds of 4,000, 16,000 and 64,000 more
             until the chains have mixed, but no round of more than half a billion proposals (with hidden layers 12
             million, the first round included, but for 100 sweeps). With temperature 0 or a pair there is one round.
+            Not for boosted trees.
         temperature : float or (first, last)
-            As in :meth:`gibbs_chains`; a pair is spread over the whole run. ``mean`` is then no posterior mean.
+            As in :meth:`gibbs_chains`; a pair is spread over the whole run. ``mean`` is then no posterior mean. Only 1
+            for trees and boosted trees.
         random_state : int, NumPy generator or None
 
         Returns
@@ -156,7 +159,8 @@ class DrawingMixin:
         Warns
         -----
         MixingWarning
-            The chains had not mixed: do more sweeps or chains. Not for temperature 0 or a pair.
+            The chains had not mixed: do more sweeps or chains. Not for temperature 0 or a pair. With boosted trees: the
+            particles are worth fewer than 400 independent draws.
         """
         image = validation.as_array(image, "image")
         if image.ndim != 2:
@@ -189,11 +193,12 @@ class DrawingMixin:
             raise ValueError(f"n_sweeps: {n_sweeps}; boosted trees are filled in by particles, not by sweeps: leave it out")
         if (temperatures.first, temperatures.last) != (1, 1):
             raise ValueError("temperature: boosted trees are filled in at temperature 1; leave it out")
+        n_particles = max(PARTICLES, 4 * n)
         result = sampling.inpaint_by_particles(
-            self._network.pixels, self.binarizer_, self.binarizer_.states(images, threads), mask, n,
-            max(PARTICLES, 4 * n), seed, threads,
+            self._network.pixels, self.binarizer_, self.binarizer_.states(images, threads), mask, n, n_particles, seed,
+            threads,
         )  # fmt: skip
-        self._warn_unless_mixed(result.mixing, temperatures, "n")
+        self._warn_unless_mixed(result.mixing, temperatures, f"n above {n_particles // 4}")
         return result
 
     def _chains(self, states, sites, seed, temperatures):

@@ -27,10 +27,15 @@ class ConvolutionalBayesianNetwork(LearningMixin, DetectionMixin, DrawingMixin, 
 
     Parameters
     ----------
-    preset : {"pixel", "hidden"}
+    preset : {"pixel", "hidden", "tree", "boosted", "best"}
         Names the values of arguments that are left at None. "pixel" has offsets NW, N, NE and W, threshold 0.3,
         pseudo-count 1, score "log_probability" and no hidden layer; "hidden" has two hidden layers of five 3 x 3
-        kernels with 2 x 2 pooling, and score "surprise".
+        kernels with 2 x 2 pooling, and score "surprise". "tree" and "boosted" are pixels alone with other conditional
+        distributions, proper densities both; "best" has trees over pixels and two layers of random features, threshold
+        "auto" and score "standardized", and is made for finding outliers.
+    cpd : {"table", "tree", "boosted"}, optional
+        Conditional distributions: a table over all states of the parents, a decision tree over earlier nodes, or a
+        log-odds that is a sum of small trees.
     offsets : sequence of (dy, dx), optional
         Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most 16.
         Tables have 2^parents rows at every pixel. For tables only.
@@ -38,15 +43,16 @@ class ConvolutionalBayesianNetwork(LearningMixin, DetectionMixin, DrawingMixin, 
         How far a tree looks: Chebyshev distance in positions, rows above and left in the same row. In hidden layers only
         nodes that see no common pixel. 6 for trees, 28 for boosted trees.
     penalty : float, optional
-        Price of a split of a tree in units of ln(n_images): 0.5 (default) is that of the BIC.
+        Price of a split of a tree in units of ln(n_images): 0.5 (default) is that of the BIC; 0.75 with "best".
     max_leaves, min_leaf : int, optional
-        Most leaves of a tree, and least images in one of them.
+        Most leaves of a tree (200 by default, 32 with preset "best"), and least images in one of them (1).
     shrinkage : float, optional
-        Weight, in images, with which the probability of a vertex leans on its parent's.
+        Weight, in images, with which the probability of a vertex leans on its parent's: 10 by default, 1 with "best".
     boosting : cbn.boosted.Boosting, optional
         Rounds, step length and sizes of boosted trees.
     folds : int, optional
-        Networks that are grown without a part of the images to calibrate the threshold; for trees.
+        Networks that are grown without a part of the images to calibrate the threshold; for trees (3 by default) and
+        boosted trees (2).
     threshold : float, increasing sequence of floats in [0, 1), or "auto", optional
         A pixel is 1 where its value exceeds threshold x full scale. Several thresholds keep grey levels as a
         thermometer code, one channel each; the lower one at the same pixel is then a parent of the higher one. "auto"
@@ -101,12 +107,13 @@ class ConvolutionalBayesianNetwork(LearningMixin, DetectionMixin, DrawingMixin, 
     Attributes
     ----------
     counts_ : ndarray, (rows, 2) int64
-        Images by table row and state of the pixel layer; its probabilities are a function of them.
+        Images by table row and state of the pixel layer; its probabilities are a function of them. For trees the rows
+        are the vertices of all trees; for boosted trees the nodes, and probabilities do not follow from them.
     n_images_ : int
         Images counted, shifted copies included.
     image_shape_ : (height, width)
-    layer_ : cbn.architecture.Layer
-        The pixel layer and its relations.
+    layer_ : cbn.architecture.Layer, cbn.trees.TreeLayer or cbn.boosted.BoostedLayer
+        The pixel layer and its relations, or its trees.
     hidden_layers_ : tuple of cbn.training.TrainedLayer
         Kernels, relations with their BIC changes, and learning curve of every hidden layer.
     binarizer_ : cbn.binarization.Binarization

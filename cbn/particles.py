@@ -51,6 +51,20 @@ class Particles:
         return self.states[np.minimum(np.searchsorted(cumulated, at, side="right"), len(self.states) - 1)]
 
 
+def pooled(runs):
+    """The particles of independent filters of one posterior as one, and the share of weight of each filter.
+
+    A filter counts in proportion to its estimate of the probability of the known nodes, which is unbiased: the pool is
+    then an importance sample of the posterior.
+    """
+    log_marginal = np.array([run.log_marginal for run in runs])
+    share = np.exp(log_marginal - log_marginal.max())
+    total = float(np.log(share.mean()) + log_marginal.max())
+    share /= share.sum()
+    weight = np.concatenate([own * run.weight for own, run in zip(share, runs)])
+    return Particles(np.concatenate([run.states for run in runs]), weight / weight.sum(), total), share
+
+
 def _filter(call, known, image, n_particles):
     states = np.repeat(np.asarray(image, np.uint8)[None], n_particles, axis=0)
     weight = np.empty(n_particles)

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _engine
 from .diagnostics import MIN_EFFECTIVE_SAMPLE_SIZE, MixingReport, image_statistics, mixing_report
+from .particles import pooled
 
 # Gibbs work between two returns to Python, in proposals over all chains: a few hundredths of a second. The second
 # figure is for chains through all layers, whose calls begin by making the hidden layers from scratch: the work of some
@@ -16,6 +17,8 @@ BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS, LAYERED_BATCH_STEPS = 2_000_000, 100_0
 
 # Particles from which chains start that fill in missing pixels.
 PARTICLES = 500
+# Independent filters of an inpainting by particles, and how far apart their seeds are (the golden ratio in 64 bits).
+FILTERS, FILTER_STRIDE = 8, 0x9E3779B97F4A7C15
 
 
 def ancestral_states(network, n, seed, num_threads, *, clamped=None, states=None):
@@ -24,36 +27,6 @@ def ancestral_states(network, n, seed, num_threads, *, clamped=None, states=None
         states = np.zeros((n, network.engine_layer.n_nodes), np.uint8)
     network.draw(states, clamped, seed, num_threads)
     return states
-
-
-def posterior_states(network, n_particles, n, seed, num_threads, *, clamped, states):
-    """Draws of missing nodes given the known ones, earlier and later, by a particle filter.
-
-    Parameters
-    ----------
-    network : TreeNetwork or BoostedNetwork
-    n_particles, n : int
-        Particles, and draws from them.
-    seed, num_threads : int
-    clamped : ndarray, (nodes,) uint8
-        1 where a node is known.
-    states : ndarray, (1, nodes) uint8
-
-    Returns
-    -------
-    draws : ndarray, (n, nodes) uint8
-        Systematic draws from the weighted particles.
-    particles : ndarray, (n_particles, nodes) uint8
-    weights : ndarray, (n_particles,) float64
-        Sum to 1.
-    """
-    particles = np.repeat(states, n_particles, axis=0)
-    weights = network.filter_particles(particles, clamped, seed, num_threads)
-    u = np.empty((1, 1))
-    _engine.uniform(seed, _engine.RANDOM_RESAMPLE, 2**40, u)  # far beyond the steps that the filter itself uses
-    points = (np.arange(n) + u[0, 0]) / n
-    chosen = np.minimum(np.searchsorted(np.cumsum(weights), points, side="right"), n_particles - 1)
-    return particles[chosen], particles, weights
 
 
 def random_states(layer, n, seed):
@@ -160,21 +133,21 @@ class Inpainting:
     Attributes
     ----------
     samples : ndarray, (n, height, width) uint8
-        Posterior samples: the last states of n Gibbs chains. Known pixels are the image's own after binarization.
+        Posterior samples: the last states of n Gibbs chains, or draws from weighted particles. Known pixels are the image's own after binarization.
     mean : ndarray, (height, width) float64
         Mean picture value in [0, 1] over all chains and draws after the warm-up; for one threshold the posterior
         probability that the pixel is 1.
-    mixing : MixingReport
+    mixing : MixingReport or ParticleReport
     """
 
     samples: np.ndarray
     mean: np.ndarray
-    mixing: MixingReport
+    mixing: "MixingReport | ParticleReport"
 
 
 def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_threads):
-    """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones (tables) or from the
-    draws of a particle filter (trees).
+    """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones (tables) or from
+    the draws of a particle filter (trees).
 
     Parameters
     ----------
@@ -195,9 +168,8 @@ def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_thre
         states = np.repeat(states, n, axis=0)
         ancestral_states(network.pixels, n, seed, num_threads, clamped=clamped, states=states)
     else:
-        states, *_ = posterior_states(
-            network.pixels, max(PARTICLES, n), n, seed, num_threads, clamped=clamped, states=states
-        )
+        particles = network.pixels.posterior(states[0], clamped, max(PARTICLES, n), seed, num_threads)
+        states = particles.draw(n, seed)
     chains = chains_of(states, sites)
     for sweeps in rounds:
         recorder = Recorder(n_draws)
@@ -214,55 +186,63 @@ def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_thre
 
 @dataclass(frozen=True)
 class ParticleReport:
-    """How far weighted particles can be trusted.
+    """How far weighted particles can be trusted, by what several independent filters say.
 
     Attributes
     ----------
     ess : float
-        Effective sample size of the last weights, 1 / sum of squares.
-    n_distinct : int
-        Different images among the particles: ancestors die out at every resampling.
+        Effective sample size of the posterior mean: with as many independent draws of the posterior, its squared error,
+        summed over the missing nodes, would be the one that the disagreement of the filters shows. All particles if the
+        filters agree exactly, such as where only one image is possible.
     n_particles : int
-    n_possible : float
-        Images that differ in the missing pixels only: 2 to the number of missing nodes.
+        Of all filters together.
     """
 
     ess: float
-    n_distinct: int
     n_particles: int
-    n_possible: float
 
     @property
     def mixed(self):
-        """bool: whether at least 400 draws carry the estimate, and as many different images where there can be so many.
-
-        Fewer different images than that are no fault where the hole itself allows no more than ten times as many.
-        """
-        few = self.n_possible <= 10 * MIN_EFFECTIVE_SAMPLE_SIZE
-        return self.ess >= MIN_EFFECTIVE_SAMPLE_SIZE and (few or self.n_distinct >= MIN_EFFECTIVE_SAMPLE_SIZE)
+        """bool: whether the posterior mean is as good as that of 400 independent draws."""
+        return self.ess >= MIN_EFFECTIVE_SAMPLE_SIZE
 
     def summary(self):
-        """One line with the effective sample size and the number of different images."""
+        """One line with the effective sample size."""
         return (
-            f"particles: effective sample size {math.floor(self.ess)} of {self.n_particles}, {self.n_distinct} different "
-            f"images: {'enough' if self.mixed else 'NOT enough'}"
+            f"particles: effective sample size {math.floor(self.ess)} of {self.n_particles}: "
+            f"{'enough' if self.mixed else 'NOT enough'}"
         )
 
     def to_dict(self):
         """The report as a dict that JSON can hold."""
-        return {"ess": self.ess, "n_distinct": self.n_distinct, "n_particles": self.n_particles, "mixed": self.mixed}
+        return {"ess": self.ess, "n_particles": self.n_particles, "mixed": self.mixed}
 
 
 def inpaint_by_particles(network, binarization, states, mask, n, n_particles, seed, num_threads):
-    """Weighted particles over the missing pixels: for CPDs that have no Gibbs sampler. Parameters as in inpaint."""
-    shape = mask.shape
+    """Weighted particles over the missing pixels: for CPDs that have no Gibbs sampler. Parameters as in inpaint.
+
+    The particles are those of FILTERS independent filters, each of which counts as much as it finds the known pixels
+    probable.
+    """
     clamped = (~np.tile(mask.ravel(), network.layer.channels)).view(np.uint8)
-    draws, particles, weights = posterior_states(
-        network, n_particles, n, seed, num_threads, clamped=clamped, states=states
-    )
-    pictures = binarization.pictures(particles, shape) / binarization.full_scale
-    mean = np.tensordot(weights, pictures, axes=1)
-    n_distinct = len(np.unique(particles[:, clamped == 0], axis=0))
-    n_possible = 2.0 ** min(1000, int((clamped == 0).sum()))
-    report = ParticleReport(float(1 / (weights**2).sum()), n_distinct, n_particles, n_possible)
-    return Inpainting(binarization.pictures(draws, shape), np.clip(mean, 0, 1), report)
+    size = -(-n_particles // FILTERS)
+    runs = [
+        network.posterior(states[0], clamped, size, (seed + FILTER_STRIDE * run) % 2**64, num_threads)
+        for run in range(FILTERS)
+    ]
+    particles, share = pooled(runs)
+    pictures = binarization.pictures(particles.states, mask.shape) / binarization.full_scale
+    mean = np.tensordot(particles.weight, pictures, axes=1)
+    draws = binarization.pictures(particles.draw(n, seed), mask.shape)
+    return Inpainting(draws, np.clip(mean, 0, 1), _particle_report(runs, particles, share))
+
+
+def _particle_report(runs, particles, share):
+    means = np.stack([run.mean() for run in runs])
+    disagreement = means.var(axis=0, ddof=1).sum() * np.square(share).sum()
+    mean = particles.mean()
+    spread = np.clip(mean * (1 - mean), 0, None).sum()
+    n = len(particles.states)
+    # agreement to rounding is no evidence of more than all particles
+    ess = spread / disagreement if disagreement * n > spread else n
+    return ParticleReport(float(ess), n)

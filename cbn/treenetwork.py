@@ -4,6 +4,7 @@
 import numpy as np
 
 from . import _engine, trees
+from .particles import tree_posterior
 from .scoring import CountedNetwork
 
 
@@ -100,13 +101,11 @@ class TreeNetwork(CountedNetwork):
         probability = self.probabilities(num_threads)
         _engine.tree_sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
 
-    def filter_particles(self, particles, known, seed, num_threads):
-        """Fills in the nodes that are not known, in place, and returns the weights of the particles."""
-        weights = np.empty(len(particles))
-        _engine.tree_inpaint(
-            self.engine_layer, self.probabilities(num_threads), seed, known, particles, weights, num_threads
+    def posterior(self, image, known, n_particles, seed, num_threads):
+        """cbn.particles.Particles of the nodes of an image (nodes,) uint8 that are not known."""
+        return tree_posterior(
+            self.engine_layer, self.probabilities(num_threads), image, known, n_particles, seed=seed, num_threads=num_threads
         )
-        return weights
 
     def table_parents(self, node):
         """The nodes that the tree of a node asks, in increasing order."""

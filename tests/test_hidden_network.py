@@ -18,8 +18,8 @@ from test_training import blots
 import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from cbn.boosted import Boosting
 from cbn.architecture import HiddenLayer
+from cbn.boosted import Boosting
 from cbn.kernels import Kernels
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
@@ -111,9 +111,13 @@ OPTIONS = {
     "keep_activation": False, "replace_worst": 1, "shift": 1, "false_alarm_rate": 0.2, "full_scale": 255,
     "random_state": 1,
 }  # fmt: skip
+# Arguments of trees, each with the preset that has them.
+TREE_OPTIONS = {
+    "cpd": ("pixel", "tree"), "reach": ("tree", 1), "penalty": ("tree", 3.0), "max_leaves": ("tree", 2),
+    "min_leaf": ("tree", 40), "shrinkage": ("tree", 0.5), "folds": ("tree", 7),
+    "boosting": ("boosted", Boosting(rounds=3)),
+}  # fmt: skip
 NO_EFFECT = {"n_jobs", "image_shape"}  # threads never change a result; the shape is only for flat images
-TREES = {"cpd": "tree", "reach": 1, "penalty": 3.0, "max_leaves": 2, "min_leaf": 30, "shrinkage": 50.0, "folds": 2}
-BOOSTED = {"boosting": Boosting(rounds=2, max_leaves=2)}
 
 
 def outcome(model, X):
@@ -125,7 +129,7 @@ def outcome(model, X):
 
 
 def test_every_argument_is_tried():
-    assert set(OPTIONS) | NO_EFFECT | set(TREES) | set(BOOSTED) == set(Network().get_params())
+    assert OPTIONS.keys() | TREE_OPTIONS.keys() | NO_EFFECT == Network().get_params().keys()
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -143,17 +147,14 @@ def test_every_argument_changes_something(name):
     assert results[0] == results[2] != results[1]
 
 
-@pytest.mark.parametrize("name", [*TREES, *BOOSTED])
-@pytest.mark.filterwarnings("ignore::cbn.exceptions.CalibrationWarning")
+@pytest.mark.parametrize("name", TREE_OPTIONS)
 def test_every_argument_of_trees_changes_something(name):
-    X = blots(150, noise=0.1)
-    if name in BOOSTED:
-        base, changed = {"preset": "boosted", "boosting": Boosting(rounds=4, max_leaves=4)}, BOOSTED
-    else:
-        base, changed = {"preset": "tree", "folds": 3}, {name: TREES[name]}
-        if name == "cpd":
-            base = {"preset": "pixel"}
-    results = [outcome(Network(random_state=0, **arguments).fit(X), X) for arguments in (base, base | changed, base)]
+    X = blots(120, noise=0.1)
+    preset, value = TREE_OPTIONS[name]
+    base = {"preset": preset, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.5}
+    if preset == "boosted":
+        base["boosting"] = Boosting(rounds=2)
+    results = [outcome(Network(**arguments).fit(X), X) for arguments in (base, base | {name: value}, base)]
     assert results[0] == results[2] != results[1]
 
 

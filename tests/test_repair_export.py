@@ -6,10 +6,18 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_tree_network import images_of
 
 import cbn
 from cbn.boosted import Boosting
+
+
+def images_of(n, shape, levels=2):
+    """Images in which neighbours agree, of values 0 to levels - 1 spread over 0..255."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, levels, (n, *shape))
+    for i in range(1, shape[0]):
+        x[:, i] = np.where(rng.random((n, shape[1])) < 0.7, x[:, i - 1], x[:, i])
+    return (x * 255 // (levels - 1)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module", params=["pixel", "tree", "grey tree"])

@@ -1,167 +1,270 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The estimator with trees and boosted trees: density, samples, inpainting, calibration, counts."""
+"""The estimator with trees and boosted trees against the enumeration of all images of a small size."""
 
+import copy
 import itertools
+import os
 import pickle
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
+from sklearn.base import clone
 
-import cbn
+from cbn import ConvolutionalBayesianNetwork as Network
+from cbn import DataError, MixingWarning
 from cbn.boosted import Boosting
 
-SMALL = Boosting(rounds=8, max_leaves=4, n_candidates=8, rate=0.3, min_hessian=0.5)
-KINDS = [dict(preset="tree", max_leaves=8, folds=2), dict(preset="boosted", boosting=SMALL)]
+SMALL = {"n_jobs": 1, "random_state": 0, "false_alarm_rate": 0.5}
+QUICK = {"tree": {"reach": 3}, "boosted": {"boosting": Boosting(rounds=8, rate=0.5), "reach": 3}}
 
 
-def images_of(n, shape=(3, 3), seed=0, levels=2):
-    """Images in which neighbours agree, of values 0 to levels - 1 spread over 0..255."""
+def images_of(n, height, width, seed=0):
+    """(n, height, width) uint8 of grey values, neighbours depending strongly on each other."""
     rng = np.random.default_rng(seed)
-    x = rng.integers(0, levels, (n, *shape))
-    for i in range(1, shape[0]):
-        x[:, i] = np.where(rng.random((n, shape[1])) < 0.7, x[:, i - 1], x[:, i])
-    return (x * 255 // max(1, levels - 1)).astype(np.uint8)
+    rows, columns = rng.integers(-60, 61, (n, height, 1)), rng.integers(-60, 61, (n, 1, width))
+    base = rng.integers(0, 256, (n, 1, 1))
+    return np.clip(base + rows + columns + rng.integers(-40, 41, (n, height, width)), 0, 255).astype(np.uint8)
 
 
-def every_image(shape, values=(0, 255)):
-    grid = list(itertools.product(values, repeat=shape[0] * shape[1]))
-    return np.array(grid, np.uint8).reshape(-1, *shape)
+def every_image(model):
+    """All pictures of a model, (levels^pixels, height, width) uint8."""
+    height, width = model.image_shape_
+    levels = model.binarizer_.level_values()
+    return np.array(list(itertools.product(levels, repeat=height * width)), np.uint8).reshape(-1, height, width)
 
 
-def fitted(kind, X, **more):
-    return cbn.ConvolutionalBayesianNetwork(**({"random_state": 0, "false_alarm_rate": 0.2, "n_jobs": 1} | kind | more)).fit(X)
+def probabilities(model, images):
+    return np.exp(model.score_samples(images, "log_probability"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("values, thresholds", [((0, 255), 0.3), ((0, 128, 255), (0.3, 0.7))])
-def test_probabilities_sum_to_one(kind, values, thresholds):
-    X = images_of(200, (2, 3), levels=len(values))
-    model = fitted(kind, X, threshold=thresholds)
-    p = np.exp(model.score_samples(every_image((2, 3), values), "log_probability"))
-    assert p.sum() == pytest.approx(1, abs=1e-9) and (p > 0).all()
-    assert len(np.unique(p.round(12))) > 10  # not a uniform distribution
+def fitted(preset, shape=(3, 3), n=300, **arguments):
+    return Network(preset, **SMALL | QUICK[preset] | arguments).fit(images_of(n, *shape))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_samples_have_the_model_s_probabilities(kind):
-    model = fitted(kind, images_of(300))
-    every = every_image((3, 3))
-    p = np.exp(model.score_samples(every, "log_probability"))
-    n = 20_000
-    drawn = model.sample(n, random_state=3).reshape(n, -1) > 0
-    index = drawn @ (2 ** np.arange(8, -1, -1))
-    observed = np.bincount(index, minlength=512)
-    expected = n * p
-    large = expected > 5
-    statistic = ((observed - expected)[large] ** 2 / expected[large]).sum()
-    degrees = large.sum()
-    assert statistic < degrees + 6 * np.sqrt(2 * degrees)
+@pytest.mark.parametrize("preset", QUICK)
+@pytest.mark.parametrize("shape, threshold", [((3, 3), 0.3), ((2, 4), 0.5), ((8, 1), 0.3), ((1, 1), 0.3),
+                                              ((2, 3), (0.2, 0.6)), ((2, 2), (0.1, 0.4, 0.7))])  # fmt: skip
+def test_the_density_is_normalized(preset, shape, threshold):
+    model = fitted(preset, shape, threshold=threshold)
+    p = probabilities(model, every_image(model))
+    assert p.sum() == pytest.approx(1, abs=1e-9)
+    if shape == (3, 3):  # pixels do depend on each other
+        assert p.max() > 20 / len(p)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_inpainting_samples_the_true_conditional(kind):
-    """Pixels are known before and after the missing ones in raster order."""
-    model = fitted(kind, images_of(300))
-    image = np.array([[255, 0, 255], [0, 0, 0], [255, 255, 0]], np.uint8)
+@pytest.mark.parametrize("preset", QUICK)
+@pytest.mark.parametrize("threshold", [0.3, (0.2, 0.6)])
+def test_samples_have_the_distribution_of_the_enumeration(preset, threshold):
+    model = fitted(preset, (2, 3), threshold=threshold)
+    images, n = every_image(model), 20_000
+    index = {image.tobytes(): i for i, image in enumerate(images)}
+    found = np.bincount([index[s.tobytes()] for s in model.sample(n, random_state=3)], minlength=len(images))
+    expected = n * probabilities(model, images)
+    rare = expected < 5
+    found, expected = (np.append(v[~rare], v[rare].sum()) for v in (found, expected))
+    statistic = ((found - expected) ** 2 / np.maximum(expected, 1e-9)).sum()
+    assert statistic < chi2.ppf(1 - 1e-6, len(found) - 1)
+    assert len(found) > 10
+
+
+@pytest.mark.parametrize("preset", QUICK)
+@pytest.mark.parametrize("threshold", [0.3, (0.2, 0.6)])
+def test_inpainting_samples_the_posterior_given_earlier_and_later_pixels(preset, threshold):
+    """The most misleading image is taken: the ancestral pass, blind to later pixels, is far from its posterior."""
+    model = fitted(preset, (2, 3), threshold=threshold)
+    mask = np.array([[False, True, True], [True, False, False]])
+    images = every_image(model)
+    p, values = probabilities(model, images), images / 255
+    groups = {}
+    for i, image in enumerate(images):
+        groups.setdefault(image[~mask].tobytes(), []).append(i)
+    first = {}  # the same for the pixels before the first missing one, which is what an ancestral pass sees
+    for i, image in enumerate(images):
+        first.setdefault(int(image[0, 0]), []).append(i)
+
+    def mean_of(rows):
+        return np.average(values[rows], axis=0, weights=p[rows])
+
+    rows = max(groups.values(), key=lambda r: np.abs(mean_of(r) - mean_of(first[int(images[r[0], 0, 0])]))[mask].max())
+    expected, blind = mean_of(rows), mean_of(first[int(images[rows[0], 0, 0])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MixingWarning)
+        found = model.inpaint(images[rows[0]], mask, n=2000, random_state=1)
+    assert np.abs(blind - expected)[mask].max() > 0.2
+    np.testing.assert_allclose(found.mean, expected, atol=0.05)
+    np.testing.assert_allclose(found.samples.mean(axis=0) / 255, expected, atol=0.1)
+    assert (found.samples[:, ~mask] == images[rows[0]][~mask]).all()
+
+
+def test_particles_need_not_be_many_different_images():
+    """A single missing pixel has two images; the report judges by the error of the mean."""
+    model = fitted("boosted")
     mask = np.zeros((3, 3), bool)
-    mask[0, 1] = mask[1, 0] = mask[1, 1] = mask[1, 2] = True
-    every = every_image((3, 3))
-    fits = (every == image)[:, ~mask].all(axis=1)
-    p = np.exp(model.score_samples(every[fits], "log_probability"))
-    exact = np.tensordot(p / p.sum(), every[fits] / 255, axes=1)
-    found = model.inpaint(image, mask, n=64, random_state=1)
-    assert (found.samples[:, ~mask] == image[~mask]).all()
-    np.testing.assert_allclose(found.mean, exact, atol=0.04)
-    prior = np.tensordot(np.exp(model.score_samples(every, "log_probability")), every / 255, axes=1)
-    assert np.abs(exact - prior)[mask].max() > 0.06  # a sampler that ignores what is known fails
+    mask[1, 1] = True
+    image = images_of(1, 3, 3, 5)[0]
+    both = np.repeat(np.where(image > 0.3 * 255, 255, 0)[None], 2, axis=0).astype(np.uint8)
+    both[:, 1, 1] = 0, 255
+    p = probabilities(model, both)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MixingWarning)
+        found = model.inpaint(image, mask, n=16)
+    assert found.mixing.mixed and found.mixing.ess <= found.mixing.n_particles
+    assert found.mean[1, 1] == pytest.approx(p[1] / p.sum(), abs=0.03)
 
 
-@pytest.mark.parametrize("preset", ["tree", "boosted", "best"])
-def test_maps_sum_to_the_surprise(preset):
-    X = images_of(80, (14, 14))
-    kind = {"boosting": SMALL} if preset == "boosted" else {}
-    if preset == "best":
-        kind = {"hidden": ((3, 2, 2),)}
-    model = fitted({"preset": preset, **kind}, X)
-    np.testing.assert_allclose(model.surprise_map(X).sum(axis=(1, 2)), -model.score_samples(X, "surprise"), rtol=1e-9)
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
-    assert np.isfinite(model.heat_map_scale()) and len(model.explain(X[0], 4)) == 4
+@pytest.mark.parametrize("preset", QUICK)
+def test_surprise_maps_sum_to_the_surprise(preset):
+    model = fitted(preset, threshold=(0.2, 0.6))
+    X = images_of(40, 3, 3, 1)
+    np.testing.assert_allclose(model.surprise_map(X).sum(axis=(1, 2)), -model.score_samples(X, "surprise"), atol=1e-6)
 
 
-def test_calibration_scores_come_from_networks_without_the_image():
-    X = images_of(60, (4, 4))
-    model = fitted(KINDS[0], X, score="log_probability", folds=3)
-    assert model.calibration_ == "cross-validation"
-    expected = []
-    for fold in range(3):
-        own = np.arange(len(X)) % 3 == fold
-        other = fitted(KINDS[0], X[~own], score="log_probability")
-        expected += other.score_samples(X[own]).tolist()
-    np.testing.assert_allclose(model.calibration_scores_, np.sort(expected), rtol=1e-12)
+def test_surprise_maps_with_trees_in_hidden_layers():
+    X = images_of(80, 8, 8)
+    model = Network("best", hidden=((3, 2, 2),), **SMALL).fit(X)
+    np.testing.assert_allclose(model.surprise_map(X).sum(axis=(1, 2)), -model.score_samples(X, "surprise"), atol=1e-6)
+    assert np.isfinite(model.layer_scores(X)).all()
 
 
-def test_images_are_added_to_the_counts_of_trees():
-    A, B = images_of(80, seed=1), images_of(50, seed=2)
-    model = fitted(KINDS[0], A)
-    before, split = model.counts_.copy(), model.layer_.split
+def test_partial_fit_adds_counts_and_keeps_trees():
+    A, B = images_of(100, 4, 4), images_of(70, 4, 4, 1)
+    model = Network("tree", **SMALL).fit(A)
+    before, layer = model.counts_.copy(), model.layer_
+    alone = model._network.recounted(model.binarizer_.planes(B, 1), len(B), 1).pixels.counts
     model.partial_fit(B)
-    assert model.layer_.split is split and model.n_images_ == 130 and model.calibration_ == "separate images"
-    roots = model.layer_.begin[:-1]
-    np.testing.assert_array_equal((model.counts_ - before)[roots, 1], (B > 0).reshape(50, -1).sum(axis=0))
+    np.testing.assert_array_equal(model.counts_, before + alone)
+    assert model.layer_ is layer and model.n_images_ == 170 and model.calibration_ == "separate images"
+    with pytest.raises(ValueError, match="^partial_fit: "):
+        fitted("boosted").partial_fit(images_of(5, 3, 3))
 
 
-def test_boosted_trees_take_no_more_images():
-    model = fitted(KINDS[1], images_of(80))
-    with pytest.raises(ValueError, match="partial_fit: boosted trees"):
-        model.partial_fit(images_of(10))
-    with pytest.raises(ValueError, match="no Gibbs sampler"):
-        model.sample(2, method="gibbs", n_steps=10)
+@pytest.mark.parametrize("preset", QUICK)
+def test_copies_score_alike(preset):
+    model, X = fitted(preset), images_of(30, 3, 3, 2)
+    expected = model.score_samples(X)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), clone(model).fit(images_of(300, 3, 3))):
+        np.testing.assert_array_equal(other.score_samples(X), expected)
+        np.testing.assert_array_equal(other.sample(4), model.sample(4))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_threads_and_repetition_do_not_matter(kind):
-    X = images_of(150, (5, 6))
-    first, second = fitted(kind, X), fitted(kind, X, n_jobs=2)
-    second.set_params(n_jobs=2)
-    np.testing.assert_array_equal(first.score_samples(X), second.score_samples(X))
-    np.testing.assert_array_equal(first.sample(40, random_state=1), second.sample(40, random_state=1))
-    assert first.offset_ == second.offset_
+PROGRAM = """
+import hashlib, sys, numpy as np
+from test_tree_network import Network, QUICK, SMALL, images_of
+for preset in ("tree", "boosted"):
+    model = Network(preset, **SMALL | QUICK[preset] | {"n_jobs": int(sys.argv[1])}).fit(images_of(200, 7, 6))
+    mask = np.zeros((7, 6), bool)
+    mask[2:4, 1:4] = True
+    found = model.inpaint(images_of(1, 7, 6, 1)[0], mask, n=20)
+    parts = [model.score_samples(images_of(50, 7, 6, 1), s) for s in ("log_probability", "standardized", "normalized")]
+    for part in (*parts, model.calibration_scores_, model.sample(9), found.samples, found.mean):
+        print(hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest())
+"""
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("X", [images_of(1), images_of(2), np.zeros((5, 3, 3), np.uint8), images_of(9, (4, 1))])
-@pytest.mark.filterwarnings("ignore::cbn.exceptions.CalibrationWarning")
-def test_tiny_data(kind, X):
-    model = fitted(kind, X)
-    assert np.isfinite(model.score_samples(X)).all()
-    assert model.sample(3, random_state=0).shape == (3, *X.shape[1:])
+def test_same_bytes_for_threads_and_instruction_sets():
+    outputs = set()
+    for threads, extra in (("1", {}), ("2", {}), ("2", {"CBN_FORCE_GENERIC": "1"})):
+        outputs.add(subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", PROGRAM, threads], env=os.environ | extra, check=True,
+            capture_output=True, text=True, cwd=os.path.dirname(__file__), timeout=120,
+        ).stdout)  # fmt: skip
+    assert len(outputs) == 1 and outputs.pop().count("\n") == 14
 
 
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_an_interrupted_growth_leaves_no_half_fitted_model(share):
+    """Interrupted at the first report, in between, and at the last, which is in cross-validation."""
+    seen = []
+    Network("boosted", **SMALL | QUICK["boosted"]).fit(images_of(100, 3, 3), progress=lambda *s: seen.append(s))
+    assert seen == sorted(seen) and seen[-1] == (27, 27)  # nine nodes of three networks
+    after, seen = max(1, int(share * len(seen))), []
+
+    def progress(*state):
+        seen.append(state)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    model = Network("boosted", **SMALL | QUICK["boosted"])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(images_of(100, 3, 3), progress=progress)
+    assert len(seen) == after and not hasattr(model, "counts_") and not hasattr(model, "offset_")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("preset", QUICK)
+@pytest.mark.parametrize("n, shape", [(1, (3, 3)), (2, (1, 1)), (2, (5, 1)), (3, (1, 6))])
 @pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"preset": "tree", "offsets": ((0, -1),)}, "offsets: .*for cpd 'table'"),
-        ({"reach": 3}, "reach: 3 is for cpd 'tree' or 'boosted'"),
-        ({"preset": "tree", "boosting": SMALL}, "boosting: "),
-        ({"preset": "tree", "reach": 0}, "reach: 0"),
-        ({"preset": "tree", "max_leaves": 1}, "max_leaves: 1"),
-        ({"preset": "tree", "shrinkage": 0}, "shrinkage: 0"),
-        ({"preset": "boosted", "hidden": ((2, 2, 1),)}, "hidden: boosted trees are for pixels alone"),
-        ({"cpd": "forest"}, "cpd: 'forest'"),
-        ({"threshold": "grey"}, "threshold: 'grey'"),
-    ],
+    "arguments", [{}, {"threshold": "auto"}, {"threshold": (0.2, 0.6)}, {"shift": 1}, {"folds": 9}]
 )
-def test_wrong_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        cbn.ConvolutionalBayesianNetwork(**arguments).fit(images_of(20))
-    assert "\n" not in str(caught.value)
+def test_tiny_data(preset, n, shape, arguments):
+    for X in (images_of(n, *shape), np.zeros((n, *shape), np.uint8), np.full((n, *shape), 255, np.uint8)):
+        model = Network(preset, full_scale=255, **SMALL | QUICK[preset] | arguments).fit(X)
+        for score in ("log_probability", "surprise", "standardized", "normalized"):
+            assert np.isfinite(model.score_samples(X, score)).all()
+        assert len(model.calibration_scores_) == n and model.sample(2).shape == (2, *shape)
+        assert model.inpaint(X[0], np.ones(shape, bool), n=8).samples.shape == (8, *shape)
 
 
-def test_thresholds_suit_the_images():
-    rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (40, 6, 6)).astype(np.uint8)
-    pen = np.where(grey > 128, 255, 0).astype(np.uint8)
-    for X, n in ((grey, 4), (pen, 1), (pen > 0, 1), (grey / 255, 4)):
-        model = fitted({"preset": "tree", "threshold": "auto"}, X)
-        assert len(model.binarizer_.thresholds) == n
+BAD = [
+    ("tree", "reach", 0), ("tree", "reach", 1.5), ("tree", "penalty", -1), ("tree", "penalty", "a"),
+    ("tree", "max_leaves", 1), ("tree", "min_leaf", 0), ("tree", "shrinkage", 0), ("tree", "folds", 1),
+    ("tree", "offsets", ((-1, 0),)), ("tree", "boosting", Boosting()), ("pixel", "reach", 3), ("pixel", "folds", 3),
+    ("boosted", "penalty", 1.0), ("boosted", "boosting", 3), ("boosted", "boosting", Boosting(rate=0)),
+    ("boosted", "hidden", ((2, 2, 1),)), ("tree", "cpd", "forest"), ("tree", "threshold", "otsu"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("preset, name, value", BAD)
+def test_bad_arguments_are_refused_in_one_line(preset, name, value):
+    with pytest.raises(ValueError, match=f"^{name}: ") as caught:
+        Network(preset, **{name: value}).fit(images_of(20, 3, 3))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
+def test_trees_too_large_for_memory_are_refused():
+    for name, arguments in (("reach", {"reach": 200}), ("max_leaves", {"max_leaves": 32_768, "reach": 1})):
+        with pytest.raises(ValueError, match=f"^{name}: ") as caught:
+            Network("tree", **arguments).fit(np.zeros((2, 300, 300), bool))
+        assert str(caught.value).isprintable()
+
+
+def test_what_trees_cannot_do_is_refused():
+    mask = np.ones((3, 3), bool)
+    tree, boosted = fitted("tree"), fitted("boosted")
+    image = images_of(1, 3, 3)[0]
+    for name, call in (
+        ("temperature", lambda: tree.sample(2, "gibbs", temperature=2)),
+        ("temperature", lambda: tree.inpaint(image, mask, temperature=0)),
+        ("method", lambda: boosted.sample(2, "gibbs")),
+        ("n_sweeps", lambda: boosted.inpaint(image, mask, n_sweeps=100)),
+        ("temperature", lambda: boosted.inpaint(image, mask, temperature=2)),
+    ):
+        with pytest.raises(ValueError, match=f"^{name}: "):
+            call()
+    with pytest.raises(DataError, match="^mask: "):
+        boosted.inpaint(image, ~mask)
+
+
+@pytest.mark.parametrize("preset", QUICK)
+def test_calibration_scores_come_from_networks_without_the_fold(preset):
+    X, folds = images_of(60, 3, 3), 3
+    model = Network(preset, folds=folds, score="log_probability", **SMALL | QUICK[preset]).fit(X)
+    expected = []
+    for fold in range(folds):
+        own = np.arange(60) % folds == fold
+        expected.extend(clone(model).fit(X[~own]).score_samples(X[own]))
+    assert model.calibration_ == "cross-validation"
+    np.testing.assert_array_equal(model.calibration_scores_, np.sort(expected))
+
+
+@pytest.mark.parametrize("preset", QUICK)
+def test_false_alarms_of_exchangeable_images_are_near_the_rate(preset):
+    """The training images' own scores would give far more alarms."""
+    everything = np.random.default_rng(0).permutation(images_of(1500, 4, 4))
+    arguments = SMALL | QUICK[preset] | {"false_alarm_rate": 0.1, "score": "log_probability"}
+    model = Network(preset, **arguments).fit(everything[:300])
+    assert 0.05 < (model.predict(everything[300:]) < 0).mean() < 0.15
