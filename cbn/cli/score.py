@@ -44,7 +44,8 @@ def build_parser():
     )  # fmt: skip
     parser.add_argument(
         "--repair", metavar="DIR",
-        help="find the fewest pixel changes that make each outlier normal, and write a picture of each",
+        help="find few pixel changes that make each outlier normal, write a picture of each (before, after, difference: "
+        "red added, blue removed), and print the number of changes (-: none found)",
     )  # fmt: skip
     return parser
 
@@ -124,7 +125,8 @@ def score(arguments):
 
 
 def cell(value):
-    """A name or label in a table: tabs, line breaks and other control characters escaped."""
+    """A name or label in a table: tabs, line breaks and other control characters escaped; "-" for None."""
+    value = "-" if value is None else value
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(value))
 
 

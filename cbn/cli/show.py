@@ -75,6 +75,8 @@ def show(arguments):
             raise CbnError(f"{option}: {arguments.model!r} has no hidden layers; train with cbn-train --preset hidden")
     description = summary.describe(model) | {"model": arguments.model, "picture": arguments.out}
     report = None
+    if arguments.markov and description["cpd"] != "table":
+        raise CbnError(f"--markov: measured for tables; {arguments.model!r} has trees")
     if arguments.markov:
         images, source = markov_images(arguments, model)
         report = model.markov_report(images)
