@@ -52,7 +52,8 @@ def growth_setting(setting):
     """The arguments by which trees were grown, as JSON can hold them; empty for tables."""
     if setting["cpd"] == "table":
         return {}
-    names = [name for name, kinds in OF_CPD.items() if setting["cpd"] in kinds and name != "folds"]  # of the calibration
+    # folds belong to the calibration
+    names = [name for name, kinds in OF_CPD.items() if setting["cpd"] in kinds and name != "folds"]
     return {name: asdict(setting[name]) if name == "boosting" else setting[name] for name in names}
 
 

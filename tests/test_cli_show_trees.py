@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""cbn-show for trees and boosted trees: facts, text, figure, what is refused; and the describing methods of every preset."""
+"""cbn-show for trees and boosted trees: facts, text, figure, refusals; the describing methods of every preset."""
 
 import json
 
