@@ -2,10 +2,13 @@
 """A layer whose CPDs are boosted trees: scores, and what the training images were like."""
 
 import numpy as np
+from scipy.special import expit
 
 from . import _engine, boosted, trees
 from .particles import boosted_posterior
 from .scoring import LayerNetwork
+
+N_INFLUENCES = 3  # earlier nodes that an explanation names
 
 
 class BoostedNetwork(LayerNetwork):
@@ -94,7 +97,11 @@ class BoostedNetwork(LayerNetwork):
 
     def explain(self, node, states, num_threads):
         """The earlier nodes whose other state would change a node's log-odds most: a dict for TreeSurprise."""
-        layer = self.layer
+        layer, state = self.layer, int(states[node])
+        n_images, required = int(self.counts[node].sum()), int(layer.required[node])
+        facts = {"count": None, "leaf_count": None, "n_images": n_images}
+        if required >= 0 and not states[required]:  # whatever the trees say
+            return facts | {"probability": float(not state), "nodes": [(required, 0, None)], "log_odds": None}
         trees = layer.tree_begin[layer.begin[node]], layer.tree_begin[layer.begin[node + 1]]
         used = np.unique(layer.split[trees[0] : trees[1]])
         used = used[used >= 0]
@@ -105,15 +112,12 @@ class BoostedNetwork(LayerNetwork):
         odds = np.empty((len(variants), layer.n_nodes), np.int32)
         _engine.boosted_log_odds(self.engine_layer, planes, len(variants), odds, num_threads)
         log_odds = odds[:, node] / _engine.LOG_ODDS_ONE
-        state = int(states[node])
         influence = log_odds[1:] - log_odds[0]
-        largest = np.argsort(-np.abs(influence), kind="stable")[:3]
-        return {
-            "probability": float(1 / (1 + np.exp(-log_odds[0] if state else log_odds[0]))),
+        largest = [i for i in np.argsort(-np.abs(influence), kind="stable")[:N_INFLUENCES] if influence[i]]
+        return facts | {
+            "probability": float(expit(log_odds[0] if state else -log_odds[0])),
             "nodes": [(int(used[i]), int(states[used[i]]), float(influence[i])) for i in largest],
-            "count": None,
-            "leaf_count": None,
-            "n_images": int(self.counts[node].sum()),
+            "log_odds": float(log_odds[0]),
         }
 
     def bic(self):

@@ -165,7 +165,8 @@ class DetectionMixin:
         Returns
         -------
         cbn.repair.Repair
-            Without changes for an image that is no outlier. Greedy: an upper bound of the smallest number of changes.
+            Without changes for an image that is no outlier. Greedy: an upper bound of the smallest number of changes. A
+            pixel set to any other grey level counts once.
         """
         image = validation.as_array(image, "image")
         if image.ndim != 2:
@@ -184,7 +185,7 @@ class DetectionMixin:
         repaired, places, score = repair_image(score_of, states, n_positions, threshold, max_changes)
         pictures = self.binarizer_.pictures(np.stack([states, repaired]), self.image_shape_)
         changes = tuple(divmod(place, self.image_shape_[1]) for place in places)
-        return Repair(*pictures, changes, float(score_of(states[None])[0]), score, threshold)
+        return Repair(*pictures, changes, float(score_of(states[None])[0]), score, threshold, max_changes)
 
     def heat_map_scale(self):
         """Upper end of the heat-map scale, nats: 99.9 % of all pixels' surprises in training lie below. One per model."""

@@ -101,12 +101,18 @@ class TreeSurprise(NamedNode):
     layer, channel, row, column, field, state, surprise, contribution, probability, threshold
         As in NodeSurprise.
     given : tuple of (channel, row, column, state, influence)
-        A tree: the nodes that decide on the way from the root to the leaf; influence is None. Boosted trees: the three
-        nodes whose other state would change the node's log-odds most, and by how much it would.
+        A tree: the nodes that decide on the way from the root to the leaf; influence is None. Boosted trees: up to
+        three nodes whose other state would change the log-odds most, largest first. The influence is the log-odds with
+        that one state flipped, less the log-odds as they are, in nats; nodes of no influence are left out.
     count, leaf_count : int or None
         Training images at that leaf in this state, and at that leaf; None for boosted trees, which have no counts.
     n_images : int
         Training images.
+    log_odds : float or None
+        log p(1) / p(0) given the earlier nodes, of boosted trees. None for trees, and where the next lower threshold of
+        a grey pixel is off: 0 is certain then, and that node is ``given``, without influence.
+    thresholds : tuple of float
+        Of all channels of the pixels, as a share of full scale.
     """
 
     layer: int
@@ -122,14 +128,18 @@ class TreeSurprise(NamedNode):
     count: int | None
     leaf_count: int | None
     n_images: int
+    log_odds: float | None
+    thresholds: tuple
     threshold: float | None = None
 
     def __str__(self):
         names = [self._given_name(*entry) for entry in self.given]
         head = f"{self.node_name()} is {on_off(self.state)}: {self.surprise:z.1f} nats, "
         if self.count is None:
-            because = f", mostly by {', '.join(names)}" if names else ""
-            return f"{head}probability {self.probability:.2g}{because}"
+            if self.log_odds is None:
+                return f"{head}probability {self.probability:.2g} with {', '.join(names)}"
+            because = f"; flipped, these change it most: {', '.join(names)}" if names else ""
+            return f"{head}probability {self.probability:.2g}, log-odds {self.log_odds:z.1f}{because}"
         given = f" with {', '.join(names)}" if names else ""
         return f"{head}{self.count:,} of {self.leaf_count:,} training images{given}"
 
@@ -138,13 +148,14 @@ class TreeSurprise(NamedNode):
         if self.layer:
             name += f" kernel {channel}"
         elif self.threshold is not None:
-            name += f" threshold {channel}"
+            name += f" above {self.thresholds[channel]:g}"
         name += f" {on_off(state)}"
-        return name if influence is None else f"{name} ({influence:+.1f})"
+        return name if influence is None else f"{name} ({influence:+.2g})"
 
     def to_dict(self):
         """All attributes as JSON can hold them, and the sentence."""
-        return {"sentence": str(self), **asdict(self), "field": list(self.field), "given": [list(g) for g in self.given]}
+        lists = {"field": list(self.field), "given": [list(g) for g in self.given], "thresholds": list(self.thresholds)}
+        return {"sentence": str(self), **asdict(self), **lists}
 
 
 def explain_image(network, planes, n, thresholds, num_threads):
@@ -188,4 +199,4 @@ def _describe(network, number, node, surprise, states, thresholds, num_threads):
         return NodeSurprise(*place, **what, threshold=threshold)
     at = [(*divmod(other, layer.n_positions), value, influence) for other, value, influence in what.pop("nodes")]
     given = tuple((c, *divmod(i, layer.width), value, influence) for c, i, value, influence in at)
-    return TreeSurprise(*place, given=given, **what, threshold=threshold)
+    return TreeSurprise(*place, given=given, **what, thresholds=tuple(thresholds), threshold=threshold)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Candidate images are scored in batches of about so many bytes: a large picture has as many of them as pixels.
+BATCH_BYTES = 2**24
+
 
 @dataclass(frozen=True, eq=False)
 class Repair:
@@ -18,6 +21,8 @@ class Repair:
         The changed pixels, the one that gains most first.
     score, repaired_score, threshold : float
         Of the same score as ``decision_function``; success means ``repaired_score >= threshold``.
+    max_changes : int
+        The limit under which the search stood. A search that failed with fewer changes found none that helps alone.
     """
 
     image: np.ndarray
@@ -26,6 +31,7 @@ class Repair:
     score: float
     repaired_score: float
     threshold: float
+    max_changes: int
 
     @property
     def succeeded(self):
@@ -37,7 +43,8 @@ def repair_image(score_of, states, n_positions, threshold, max_changes):
     """Greedy flips of the pixel that raises the score most, until the threshold is reached; then needless ones go back.
 
     Every step scores every possible change exactly, so it finds the best single change, but a set of changes that only
-    helps together may be missed: the number found is an upper bound of the smallest.
+    helps together may be missed: the number found is an upper bound of the smallest. A change sets a pixel to any other
+    grey level and counts once.
 
     Parameters
     ----------
@@ -58,35 +65,45 @@ def repair_image(score_of, states, n_positions, threshold, max_changes):
     current, score, places = states.copy(), float(score_of(states[None])[0]), []
     channels = len(states) // n_positions
     while score < threshold and len(places) < max_changes:
-        candidates, where = _variants(current, n_positions, channels, places)
-        if not len(candidates):
+        better = None
+        for candidates, where in _variants(current, n_positions, channels, places):
+            scores = score_of(candidates)
+            best = int(np.argmax(scores))
+            if scores[best] > score:
+                better, score = (candidates[best], int(where[best])), float(scores[best])
+        if better is None:
             break
-        scores = score_of(candidates)
-        best = int(np.argmax(scores))
-        if scores[best] <= score:
-            break
-        current, score = candidates[best], float(scores[best])
-        places.append(where[best])
-    for place in list(places):  # what an earlier change was needed for, later ones may have made needless
-        trial = current.copy()
-        trial[place::n_positions] = states[place::n_positions]
-        back = float(score_of(trial[None])[0])
-        if score >= threshold and back >= threshold:
-            current, score = trial, back
-            places.remove(place)
+        current = better[0]
+        places.append(better[1])
+    if score >= threshold:
+        current, score = _without_needless(score_of, current, states, n_positions, threshold, places, score)
     return current, places, score
 
 
+def _without_needless(score_of, current, states, n_positions, threshold, places, score):
+    """Takes back changes without which the threshold is reached too, until there are none; shortens ``places``."""
+    taken_back = True
+    while taken_back:  # a change may become needless when another one goes
+        taken_back = False
+        for place in list(places):
+            trial = current.copy()
+            trial[place::n_positions] = states[place::n_positions]
+            without = float(score_of(trial[None])[0])
+            if without >= threshold:
+                current, score, taken_back = trial, without, True
+                places.remove(place)
+    return current, score
+
+
 def _variants(states, n_positions, channels, changed):
-    """All images with one pixel, not changed yet, at another level; and the positions of those pixels."""
+    """Batches of all images with one pixel, not changed yet, at another level; and the positions of those pixels."""
     level = states.reshape(channels, n_positions).sum(axis=0)
     free = np.setdiff1d(np.arange(n_positions), changed)
-    rows, where = [], []
+    size = max(1, BATCH_BYTES // len(states))
     for wanted in range(channels + 1):
         at = free[level[free] != wanted]
-        images = np.repeat(states[None], len(at), axis=0)
-        for channel in range(channels):
-            images[np.arange(len(at)), channel * n_positions + at] = channel < wanted
-        rows.append(images)
-        where += at.tolist()
-    return np.concatenate(rows), where
+        for part in (at[first : first + size] for first in range(0, len(at), size)):
+            images = np.repeat(states[None], len(part), axis=0)
+            for channel in range(channels):
+                images[np.arange(len(part)), channel * n_positions + part] = channel < wanted
+            yield images, part

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a fitted network is, as a dictionary and as the panels of a figure."""
 
+from dataclasses import asdict
+
 import numpy as np
 
 from . import figures
-from .presets import resolve
+from .presets import OF_CPD, resolve
+from .treesummary import describe_trees, tree_panels
 
 DENSITY_PIXELS = "normalized over the binarized images"
 DENSITY_LAYERS = "an unnormalized energy, because hidden nodes are functions of the pixels"
@@ -17,22 +20,24 @@ def describe(model):
     """
     log_likelihood, n_parameters, bic = model.bic_terms()
     n_layers = 1 + len(model.hidden_layers_)
+    setting = resolve(model)
     return {
         "preset": model.preset,
         "image_shape": list(model.image_shape_),
         "binarization": model.binarization_,
         "density": {"pixels": DENSITY_PIXELS} | ({"all_layers": DENSITY_LAYERS} if n_layers > 1 else {}),
         "n_images": model.n_images_,
-        "cpd": resolve(model)["cpd"],
+        "cpd": setting["cpd"],
         "pseudocount": getattr(model._network.pixels, "pseudocount", None),
         "relations": [[r.child, r.parent, r.dy, r.dx] for r in getattr(model.layer_, "relations", ())],
-        "trees": [describe_trees(network) for network in model._network.networks if not network.leaves_one_out],
+        "growth": growth_setting(setting),
+        "trees": [describe_trees(own.layer) for own in model._network.networks if not own.leaves_one_out],
         "hidden_layers": [describe_hidden(model, number) for number in range(1, n_layers)],
         "n_parameters": n_parameters,
         "log_likelihood": log_likelihood,
         "bic": bic,
         "score": model.score_,
-        "layer_weights": list(resolve(model)["layer_weights"][:n_layers]),
+        "layer_weights": list(setting["layer_weights"][:n_layers]),
         "scales": {name: list(scale) for name, scale in model._network.scales.items()},
         "calibration": model.calibration_,
         "n_calibration": len(model.calibration_scores_),
@@ -43,37 +48,13 @@ def describe(model):
     }
 
 
-def describe_trees(network):
-    """Sizes of the trees of a layer: a dict that JSON can hold; distances in positions."""
-    layer = network.layer
-    leaves, distance = leaves_of(layer), split_distances(layer)
-    return {
-        "leaves": layer.n_leaves,
-        "leaves_per_node": layer.n_leaves / layer.n_nodes,
-        "most_leaves": int(leaves.max()),
-        "splits": len(distance),
-        "mean_distance": float(distance.mean()) if len(distance) else None,
-        "largest_distance": int(distance.max()) if len(distance) else None,
-    }
-
-
-def vertex_owners(layer):
-    """(vertices,) the node of every vertex."""
-    begin = layer.tree_begin[layer.begin] if hasattr(layer, "tree_begin") else layer.begin
-    return np.repeat(np.arange(layer.n_nodes), np.diff(begin))
-
-
-def leaves_of(layer):
-    """(nodes,) number of leaves, of all trees of a node together."""
-    return np.bincount(vertex_owners(layer)[layer.split < 0], minlength=layer.n_nodes)
-
-
-def split_distances(layer):
-    """(splits,) Chebyshev distance in positions between a node and the node that its split asks."""
-    inner = layer.split >= 0
-    y, x = np.divmod(vertex_owners(layer)[inner] % layer.n_positions, layer.width)
-    other_y, other_x = np.divmod(layer.split[inner] % layer.n_positions, layer.width)
-    return np.maximum(np.abs(y - other_y), np.abs(x - other_x))
+def growth_setting(setting):
+    """The arguments by which trees were grown, as JSON can hold them; empty for tables."""
+    if setting["cpd"] == "table":
+        return {}
+    # folds belong to the calibration
+    names = [name for name, kinds in OF_CPD.items() if setting["cpd"] in kinds and name != "folds"]
+    return {name: asdict(setting[name]) if name == "boosting" else setting[name] for name in names}
 
 
 def count(n, noun):
@@ -137,7 +118,7 @@ def panels(model, markov=None):
             f"hidden layer {number}: {count(g.channels, 'kernel')}, {g.height} x {g.width} places, "
             f"a node sees {g.receptive_field} x {g.receptive_field} pixels"
         )
-        sections.append(figures.section(title, hidden_panels(trained)))
+        sections.append(figures.section(title, hidden_panels(trained, model._network.networks[number])))
     if markov is not None:
         title = f"what nodes tell of each other beyond their parents, {markov.n_images:,} images (0 in a true network)"
         sections.append(figures.section(title, markov_panels(model, markov)))
@@ -145,7 +126,7 @@ def panels(model, markov=None):
 
 
 def pixel_panels(model):
-    """Marginal probability and expected surprise per channel, and the relations."""
+    """Marginal probability and expected surprise per channel, and the relations or the sizes of the trees."""
     probability, nats = model.node_statistics()
     drawn = []
     for c, threshold in enumerate(model.binarizer_.thresholds):
@@ -153,15 +134,13 @@ def pixel_panels(model):
         drawn.append((f"share of ones{name}", probability[c], "probability", 0.0, 1.0))
         drawn.append((f"unpredictability{name}", nats[c], "mean -log p in training, nats", 0.0, None))
     if not model._network.pixels.leaves_one_out:
-        layer = model.layer_
-        leaves = leaves_of(layer).reshape(layer.channels, layer.height, layer.width).sum(axis=0).astype(float)
-        return [*drawn, ("size of the trees", leaves, "leaves", 0.0, None)]
+        return [*drawn, *tree_panels(model.layer_)]
     relations = [(r.child, r.parent, r.dy, r.dx) for r in model.layer_.relations]
     return [*drawn, figures.relation_panel(relations, "parents of a pixel")]
 
 
-def hidden_panels(trained):
-    """Kernels, learning curves and relations of a TrainedLayer."""
+def hidden_panels(trained, network):
+    """Kernels, learning curves and relations of a TrainedLayer; of trees their sizes, and curves if kernels learned."""
     curve = trained.curve
     gain = figures.curve_panel(
         [("gain", [point.gain for point in curve])], "objective (thesis eq. 8)", "gain, nats per image",
@@ -172,7 +151,10 @@ def hidden_panels(trained):
         [(str(kernel), share) for kernel, share in enumerate(shares)], "active nodes of every kernel",
         "share of active nodes", kept=trained.best, limits=(0, 1),
     )  # fmt: skip
-    return [kernel_panel(trained.kernels.weights), gain, active, relation_gain_panel(trained)]
+    kernels = kernel_panel(trained.kernels.weights)
+    if network.leaves_one_out:
+        return [kernels, gain, active, relation_gain_panel(trained)]
+    return [kernels, *([gain] if len(curve) > 1 else []), active, *tree_panels(network.layer)]
 
 
 def kernel_panel(weights):

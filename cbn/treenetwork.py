@@ -138,6 +138,7 @@ class TreeNetwork(CountedNetwork):
             "count": int(self.counts[first + vertex, state]),
             "leaf_count": int(self.counts[first + vertex].sum()),
             "n_images": int(self.counts[first].sum()),
+            "log_odds": None,
         }
 
     def leaf_begins(self):

@@ -223,3 +223,56 @@ def test_explanations_with_heat_maps(folder, here):
 def test_explanations_of_a_wrong_number(folder, number):
     result = cli.call("cbn-score", "--model", folder / "model.cbn", "--explain", number)
     cli.assert_one_line_error(result, 2, "--explain", number)
+
+
+# ---- repair ----
+
+
+def test_repair(folder, here):
+    result = score(folder, "--json", "--repair", "repaired", "--false-alarm-rate", "0.3").json()
+    model = cbn.load(folder / "model.cbn").set_params(false_alarm_rate=0.3)
+    outliers = [row for row in result["images"] if row["verdict"] == "outlier"]
+    assert 0 < len(outliers) < 30
+    for row in result["images"]:
+        if row["verdict"] == "normal":
+            assert row["changes"] == 0 and "repair" not in row
+            continue
+        found = model.repair(TEST[int(row["image"])])
+        assert row["changes"] == (len(found.changes) if found.succeeded else None) != 0
+        assert row["repair"] == os.path.join("repaired", f"{row['image']}.png")
+        with Image.open(row["repair"]) as picture:
+            assert picture.mode == "RGB"
+    assert any(row["changes"] for row in outliers)
+    assert sorted(os.listdir("repaired")) == sorted(os.path.basename(row["repair"]) for row in outliers)
+    lines = score(folder, "--repair", "again", "--false-alarm-rate", "0.3").out.splitlines()
+    changes = [row["changes"] for row in result["images"]]
+    assert [line.split("\t")[-1] for line in lines] == ["changes", *("-" if n is None else str(n) for n in changes)]
+
+
+def test_a_repair_that_fails_is_a_dash(folder, monkeypatch):
+    whole = cbn.ConvolutionalBayesianNetwork.repair
+    monkeypatch.setattr(cbn.ConvolutionalBayesianNetwork, "repair", lambda self, image: whole(self, image, 1))
+    arguments = "--repair", "repaired", "--false-alarm-rate", "0.3"
+    rows = score(folder, *arguments, "--json").json()["images"]
+    assert None in [row["changes"] for row in rows]
+    cells = [line.split("\t")[-1] for line in score(folder, *arguments).out.splitlines()[1:]]
+    assert cells == ["-" if row["changes"] is None else str(row["changes"]) for row in rows]
+
+
+def test_repair_needs_a_folder(folder):
+    result = cli.call("cbn-score", "--model", folder / "model.cbn", "--data", folder / "test.npy", "--repair", "")
+    cli.assert_one_line_error(result, 1, "--repair: empty", "folder")
+
+
+def test_explain_under_trees(folder, here):
+    cli.done("cbn-train", "--data", folder / "train.npy", "--preset", "tree", "--out", "tree.cbn")
+    arguments = "--model", "tree.cbn", "--data", folder / "test.npy", "--n", "2", "--explain", "3"
+    rows = cli.done("cbn-score", *arguments, "--json").json()["images"]
+    model = cbn.load("tree.cbn")
+    for i, row in enumerate(rows):
+        assert row["explanation"] == [node.to_dict() for node in model.explain(TEST[i], 3)]
+        assert row["explanation"][0]["leaf_count"] > 0
+    lines = cli.done("cbn-score", *arguments).out.splitlines()
+    assert [line.strip() for line in lines if line.startswith("  ")] == [
+        node["sentence"] for row in rows for node in row["explanation"]
+    ]

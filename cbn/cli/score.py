@@ -44,7 +44,8 @@ def build_parser():
     )  # fmt: skip
     parser.add_argument(
         "--repair", metavar="DIR",
-        help="find the fewest pixel changes that make each outlier normal, and write a picture of each",
+        help="find few pixel changes that make each outlier normal, write a picture of each (before, after, "
+        "difference: red added, blue removed), and print the number of changes (-: none found)",
     )  # fmt: skip
     return parser
 
@@ -109,7 +110,8 @@ def score(arguments):
             row["explanation"] = [node.to_dict() for node in nodes]
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
-    columns = [name for name in ("image", "label", "score", "p_value", "verdict", "heatmap", "changes") if name in rows[0]]
+    shown = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
+    columns = [name for name in shown if name in rows[0]]
     print("\t".join(columns))
     for i, row in enumerate(rows):
         print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else cell(row[c]) for c in columns))
@@ -124,7 +126,8 @@ def score(arguments):
 
 
 def cell(value):
-    """A name or label in a table: tabs, line breaks and other control characters escaped."""
+    """A name or label in a table: tabs, line breaks and other control characters escaped; "-" for None."""
+    value = "-" if value is None else value
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(value))
 
 

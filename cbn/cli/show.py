@@ -75,6 +75,8 @@ def show(arguments):
             raise CbnError(f"{option}: {arguments.model!r} has no hidden layers; train with cbn-train --preset hidden")
     description = summary.describe(model) | {"model": arguments.model, "picture": arguments.out}
     report = None
+    if arguments.markov and description["cpd"] != "table":
+        raise CbnError(f"--markov: measured for tables; {arguments.model!r} has trees")
     if arguments.markov:
         images, source = markov_images(arguments, model)
         report = model.markov_report(images)
@@ -93,7 +95,7 @@ def show(arguments):
         return
     print_model(description, model)
     for layer in description["hidden_layers"]:
-        print_hidden(layer, arguments.relations)
+        print_hidden(layer, arguments.relations, description["cpd"])
     if report is not None:
         print_markov(report, source)
     if arguments.responses is not None:
@@ -181,7 +183,9 @@ def print_model(facts, model):
     for number, trees in enumerate(facts["trees"]):
         kind = "trees" if facts["cpd"] == "tree" else "boosted trees"
         where = "pixels" if number == 0 else f"layer {number}"
-        print(f"{kind:16} {where}: {trees_in_words(trees)}{lower if number == 0 else ''}")
+        print(f"{kind:16} {where}: {trees_in_words(trees, facts['cpd'])}{lower if number == 0 else ''}")
+    if facts["growth"]:
+        print(f"grown with       {setting_in_words(facts['growth'])}")
     everywhere = " in all layers" if n_hidden else ""
     print(
         f"parameters       {facts['n_parameters']:,}{everywhere}, "
@@ -199,15 +203,25 @@ def print_model(facts, model):
     print(f"heat maps        0 to {facts['heat_map_scale']:.3g} nats per pixel")
 
 
-def trees_in_words(trees):
+def trees_in_words(trees, cpd):
     """Sizes of the trees of a layer, and how far they look."""
     far = ""
     if trees["splits"]:
         far = f"; splits look {trees['mean_distance']:.1f} places far on average, {trees['largest_distance']} at most"
-    return f"{trees['leaves_per_node']:.1f} leaves a node, {trees['most_leaves']:,} at most{far}"
+    several = f"{trees['trees_per_node']:.1f} trees and " if cpd == "boosted" else ""
+    return (
+        f"{several}{trees['leaves_per_node']:.1f} leaves a node, {trees['most_leaves']:,} at most; "
+        f"{trees['largest_depth']} splits deep at most{far}"
+    )
 
 
-def print_hidden(layer, all_relations):
+def setting_in_words(growth):
+    """The arguments of growth, those of boosting one by one."""
+    flat = {**growth, **growth.get("boosting", {})}
+    return ", ".join(f"{name} {value:g}" for name, value in flat.items() if name != "boosting")
+
+
+def print_hidden(layer, all_relations, cpd):
     channels, height, width = layer["shape"]
     below, size, field = layer["in_channels"], layer["kernel_size"], layer["receptive_field"]
     print(
@@ -216,9 +230,23 @@ def print_hidden(layer, all_relations):
     )
     print(
         f"  sees           {field} x {field} pixels, {layer['stride']} further for each place; "
-        f"relations between nodes {layer['distance']} places apart"
+        f"{'relations between' if cpd == 'table' else 'trees ask'} nodes {layer['distance']} places apart"
+        f"{'' if cpd == 'table' else ' or more'}"
     )
-    relations = layer["relations"]
+    if cpd == "table":
+        print_relations(layer["relations"], all_relations)
+    if layer["n_iterations"] == 0 and cpd != "table":
+        print("  training       none: kernels as they were drawn or given")
+    else:
+        print(
+            f"  training       iteration {layer['kept_iteration']} of {layer['n_iterations']} kept: gain "
+            f"{layer['gain_at_start']:.2f} -> {layer['gain']:.2f} nats per image (thesis eq. 8), "
+            f"BIC {layer['bic_at_start']:,.0f} -> {layer['bic']:,.0f}{'' if cpd == 'table' else ' with tables'}"
+        )
+    print(f"  active nodes   {' '.join(f'{share:.0%}' for share in layer['activation'])}")
+
+
+def print_relations(relations, all_relations):
     shown = relations if all_relations else relations[:FEW_RELATIONS]
     named = [f"kernel {child} <- {parent} at ({dy},{dx}) {change:,.0f}" for child, parent, dy, dx, change in shown]
     if all_relations:
@@ -228,12 +256,6 @@ def print_hidden(layer, all_relations):
     else:
         few = f"; of most BIC: {'; '.join(named)}" if named else ""
         print(f"  relations      {len(relations)}{few}")
-    print(
-        f"  training       iteration {layer['kept_iteration']} of {layer['n_iterations']} kept: gain "
-        f"{layer['gain_at_start']:.2f} -> {layer['gain']:.2f} nats per image (thesis eq. 8), "
-        f"BIC {layer['bic_at_start']:,.0f} -> {layer['bic']:,.0f}"
-    )
-    print(f"  active nodes   {' '.join(f'{share:.0%}' for share in layer['activation'])}")
 
 
 def print_markov(report, source):
