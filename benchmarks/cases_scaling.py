@@ -6,7 +6,7 @@ import numpy as np
 from cases_hidden import Step
 from cbn.architecture import HiddenLayer, geometry
 from cbn.binarization import Binarization
-from cbn.kernels import ActivationMeter, initial_kernels
+from cbn.kernels import ActivationMeter, Draws, initial_kernels
 from cbn.training import HiddenTraining, TrainingOptions
 from context import DIGIT, SEED
 from engines import SIDE, estimator
@@ -63,7 +63,7 @@ def _hidden_calls(planes, n_images, n_kernels, threads):
     iterations = HiddenTraining((hidden,), geometries, planes, n_images, options, threads).run()
     next(iterations)  # the first one draws the kernels as well
     meter = ActivationMeter(geometries[0], planes, n_images, threads)
-    kernels = initial_kernels(hidden, meter, "random", (0.3, 0.6), np.random.default_rng(SEED))
+    kernels = initial_kernels(hidden, meter, "random", (0.3, 0.6), Draws(SEED, 0, 0))
     step = Step(1, kernels, planes, n_images, threads)
     step.gradient(threads)  # makes the layer and its counts
     return {
