@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Time against the number of images, threads and kernels."""
 
-import numpy as np
 
 from cases_hidden import Step
 from cbn.architecture import HiddenLayer, geometry
