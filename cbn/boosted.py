@@ -13,7 +13,10 @@ import numpy as np
 
 from . import _engine
 from . import _validation as validation
+from .trees import check_candidates_size
 
+# Vertices of all trees beyond which growth is refused: 4 GiB of splits and values.
+MAX_VERTICES = 2**29
 # Nodes grown between two returns to Python: a few tenths of a second.
 BATCH_NODES = 32
 
@@ -65,6 +68,18 @@ def check_boosting(boosting):
     for check, ranges in ((validation.check_integer, integers), (validation.check_real, reals)):
         for name, (low, high) in ranges.items():
             check(getattr(boosting, name), f"boosting: {name}", low, high)
+
+
+def check_growth_size(geometry, reach, boosting):
+    """Refuses, before anything is allocated, trees that could take too much memory. Raises ValueError."""
+    check_candidates_size(geometry, reach)
+    nodes = geometry.channels * geometry.height * geometry.width
+    n_vertices = nodes * boosting.rounds * (2 * boosting.max_leaves - 1)
+    if n_vertices > MAX_VERTICES:
+        raise ValueError(
+            f"boosting: {boosting.rounds} rounds of {boosting.max_leaves} leaves for each of {nodes:,} nodes are "
+            f"{n_vertices:,} vertices, more than {MAX_VERTICES:,}; reduce rounds or max_leaves"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,9 @@ class BoostedNetwork(LayerNetwork):
 
     def check_counts(self, n_images):
         """Raises ValueError unless the counts could come from n_images images."""
-        if (self.counts < 0).any() or (self.counts.sum(axis=1) != n_images).any():
+        ones, required = self.counts[:, 1], self.layer.required
+        more = ones > np.where(required < 0, n_images, ones[required])  # than images with the required node at 1
+        if (self.counts < 0).any() or (self.counts.sum(axis=1) != n_images).any() or more.any():
             raise ValueError("the counts cannot come from images of this layer")
 
     def _moments_of(self, planes, n_images, num_threads):

@@ -6,14 +6,13 @@ import hashlib
 import numpy as np
 
 from . import _validation as validation
-from . import fitting, scoring
+from . import boosted, fitting, scoring, trees
 from .architecture import check_table_size, pixel_layer
 from .augmentation import shifted_images
 from .binarization import Binarization, check_thresholds, chosen_thresholds
 from .detection import HEAT_MAP_SHARE
 from .exceptions import DataError
 from .presets import resolve, starting_kernels
-from .trees import check_growth_size
 
 
 class LearningMixin:
@@ -76,7 +75,10 @@ class LearningMixin:
             check_table_size(layer, "offsets")
         else:
             for geometry in geometries:
-                check_growth_size(geometry, setting["reach"], setting["max_leaves"])
+                if setting["cpd"] == "tree":
+                    trees.check_growth_size(geometry, setting["reach"], setting["max_leaves"])
+                else:
+                    boosted.check_growth_size(geometry, setting["reach"], setting["boosting"])
         start = starting_kernels(self.kernels, setting["hidden"], geometries)
         threads = validation.check_threads(self.n_jobs)
         counted = shifted_images(images, setting["shift"])

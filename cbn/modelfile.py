@@ -18,8 +18,10 @@ Version 2, written for networks with hidden layers, and for presets and argument
 network's description may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``,
 l from 1, and have ``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
 
-Version 3, written for trees and for arguments that version 2 does not know: a network, or the entry ``network`` of a hidden
-layer, has ``cpd`` and the arrays of networkfile.py; ``scales`` and ``heat_map_scale`` stand also without hidden layers.
+Version 3, written for trees, and for presets and arguments (or their values: ``iterations`` and ``activation`` null,
+``threshold`` "auto") that version 2 does not know: a network, or the entry ``network`` of a hidden layer, has ``cpd`` and
+the arrays of networkfile.py; ``scales`` and ``heat_map_scale`` stand also without hidden layers. All layers of a network
+have one ``cpd``; boosted trees have no pseudo-count of their own and no hidden layers.
 """
 
 import numbers
@@ -31,25 +33,26 @@ import numpy as np
 from . import __version__, scoring
 from . import _validation as validation
 from ._archive import read_archive, read_array, write_archive
-from .architecture import HiddenLayer, Layer, geometry, pixel_layer
+from .architecture import HiddenLayer, Layer, geometry
 from .binarization import Binarization, check_thresholds
 from .boosted import Boosting
 from .classifier import ConvolutionalBayesianNetworkClassifier
-from .fitting import required_nodes
 from .layered import LayeredNetwork
 from .layerfile import describe_trained, read_trained, trained_arrays
 from .network import ConvolutionalBayesianNetwork
-from .networkfile import describe_network, network_arrays, read_network
+from .networkfile import cpd_of, describe_network, network_arrays, read_network
 from .presets import resolve, weights_of_layers
 
 FORMAT, VERSION = "cbn-model", 3
-# Constructor arguments that files of version 1 have; those of version 2 have all.
+# Constructor arguments that files of version 1 have; those of version 2 have all but those of trees.
 V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
     "random_state", "class_prior",
 )  # fmt: skip
 V1_PRESET = "pixel"
 V2_PRESETS = ("pixel", "hidden")
+# Left to the preset since version 3; a number each before.
+V3_NONE = ("iterations", "activation")
 V3_ARGUMENTS = {"cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "boosting", "folds"}
 # The number of threads belongs to the machine, not to the model; the kernels to start from may be a file of elsewhere.
 NOT_KEPT = ("n_jobs", "kernels")
@@ -114,7 +117,7 @@ def load(path):
 
 
 def _version(model, descriptions):
-    """The oldest version that can hold a model."""
+    """The oldest version that can hold a model: a reader that knows no later one then says so, not "damaged"."""
     default = type(model)().get_params(deep=False)
 
     def at_defaults(names):
@@ -122,9 +125,13 @@ def _version(model, descriptions):
 
     if any("cpd" in d for d in descriptions) or not at_defaults(V3_ARGUMENTS) or model.preset not in V2_PRESETS:
         return 3
-    later = default.keys() - {*V1_ARGUMENTS, *NOT_KEPT}
+    if isinstance(model.threshold, str):
+        return 3
     hidden = any("hidden" in description for description in descriptions)
-    return 1 if model.preset == V1_PRESET and at_defaults(later) and not hidden else 2
+    later = default.keys() - {*V1_ARGUMENTS, *NOT_KEPT}
+    if model.preset == V1_PRESET and at_defaults(later) and not hidden:
+        return 1
+    return 3 if any(getattr(model, name, 0) is None for name in V3_NONE) else 2
 
 
 def _arguments(model, version):
@@ -148,7 +155,7 @@ def _plain(value):
     if isinstance(value, HiddenLayer):
         return [value.kernels, value.kernel_size, value.pool]
     if isinstance(value, Boosting):
-        return asdict(value)
+        return {name: _plain(field) for name, field in asdict(value).items()}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, str | int | float | bool | None):
@@ -161,13 +168,14 @@ def _describe(network):
         **describe_network(network._network.pixels),
         "thresholds": list(network.binarizer_.thresholds),
         "full_scale": network.binarizer_.full_scale,
-        "pseudocount": getattr(network._network.pixels, "pseudocount", 1.0),
         "score": network.score_,
         "n_images": network.n_images_,
         "calibration": network.calibration_,
         "binarization": network.binarization_,
         "provenance": network.provenance_,
     }
+    if hasattr(network._network.pixels, "pseudocount"):
+        description["pseudocount"] = network._network.pixels.pseudocount
     if network.hidden_layers_:
         description["hidden"] = [describe_trained(trained) for trained in network.hidden_layers_]
         for entry, own in zip(description["hidden"], network._network.networks[1:]):
@@ -237,15 +245,8 @@ def _restore_network(archive, description, i, arguments):
         raise ValueError(f"full scale {full_scale!r}")
     binarization = Binarization(check_thresholds(description["thresholds"], full_scale), full_scale)
     n_images = validation.check_integer(description["n_images"], "n_images", 1, 2**62)
-    pseudocount = validation.check_real(description["pseudocount"], "pseudocount", 1e-9, 1e9)
     score = validation.check_choice(description["score"], "score", scoring.SCORES)
-    pixels = read_network(
-        archive, description, lambda name: f"{name}_{i}", n_images, pseudocount,
-        lambda shape: required_nodes(pixel_layer(*shape[1:], (), shape[0])),
-    )  # fmt: skip
-    if binarization.channels != pixels.layer.channels:
-        raise ValueError(f"{binarization.channels} thresholds for {pixels.layer.channels} channels")
-    network, trained, heat_map_scale = _restore_hidden(archive, description, i, pixels, n_images, pseudocount, model)
+    network, trained, heat_map_scale = _restore_layers(archive, description, i, binarization.channels, n_images, model)
     source = validation.check_choice(description["calibration"], "calibration", CALIBRATIONS)
     calibration = read_array(archive, f"calibration_{i}", np.float64, (None,))
     if source != "separate images" and len(calibration) > n_images:
@@ -262,28 +263,46 @@ def _restore_network(archive, description, i, arguments):
     return model
 
 
-def _restore_hidden(archive, description, i, pixels, n_images, pseudocount, model):
+def _restore_layers(archive, description, i, n_thresholds, n_images, model):
     """(LayeredNetwork, trained layers, heat-map scale) of a description with or without hidden layers."""
-    layer = pixels.layer
-    described = description.get("hidden", [])
+    cpd, described = cpd_of(description), description.get("hidden", [])
     if not isinstance(described, list):
         raise ValueError("the hidden layers are no list")
+    if cpd == "boosted" and described:
+        raise ValueError("hidden layers above boosted trees")
+    pseudocount = None
+    if cpd != "boosted":
+        pseudocount = validation.check_real(description["pseudocount"], "pseudocount", 1e-9, 1e9)
+    sizes = description["layer"]
+    channels, height, width = (
+        validation.check_integer(sizes[name], name, 1, 2**30) for name in ("channels", "height", "width")
+    )
+    if n_thresholds != channels:
+        raise ValueError(f"{n_thresholds} thresholds for {channels} channels")
     wanted = tuple(HiddenLayer(d["layer"]["channels"], d["kernel_size"], d["pool"]) for d in described)
-    geometries = geometry(layer.height, layer.width, layer.channels, wanted)
-    networks, transitions, trained = [pixels], [], []
+    geometries = geometry(height, width, channels, wanted)
+    networks = [
+        read_network(
+            archive, description, lambda name: f"{name}_{i}", geometries[0], n_images, pseudocount, pixels=True
+        )
+    ]
+    transitions, trained = [], []
     for number, entry in enumerate(described, start=1):
         prefix = f"hidden_{i}_{number}"
         below, own = geometries[number - 1 : number + 1]
         found = read_trained(archive, entry, prefix, wanted[number - 1], below, own)
-        network = read_network(
-            archive, entry.get("network", entry), lambda name: f"{prefix}_{name}", n_images, pseudocount, lambda _: None
+        # beside the relations that the kernels were trained with, trees have a description of their own
+        own_network = entry["network"] if cpd != "table" else entry
+        if cpd_of(own_network) != cpd:
+            raise ValueError(f"hidden layer {number} of another cpd than the pixels")
+        networks.append(
+            read_network(
+                archive, own_network, lambda name: f"{prefix}_{name}", own, n_images, pseudocount, pixels=False
+            )
         )
-        if (network.layer.channels, network.layer.height, network.layer.width) != (own.channels, own.height, own.width):
-            raise ValueError(f"trees of hidden layer {number} of another size")
-        networks.append(network)
         transitions.append(found.kernels.transition(below))
         trained.append(found)
-    if not trained and pixels.leaves_one_out:
+    if not trained and cpd == "table":
         weights = weights_of_layers(resolve(model)["layer_weights"], 1)
         return LayeredNetwork(networks, [], geometries, dict.fromkeys(scoring.SCORES, weights)), (), None
     scales = {}

@@ -8,21 +8,30 @@ Tables: ``layer`` (sizes, relations); ``counts`` int64 (rows, 2). The other kind
   ``shrinkage`` in the description. Vertices are numbered breadth first, so the children follow from the splits.
 - boosted: ``trees`` int32 (nodes,), ``sizes`` int32 (trees,), ``split`` and ``value`` int32 (vertices,), ``base`` int32
   (nodes,), ``counts`` int64 (nodes, 2), ``moments`` float64 (nodes, 2).
+
+The nodes that others require follow from the thresholds.
 """
 
 import numpy as np
 
+from . import _engine, boosted, trees
 from . import _validation as validation
 from ._archive import read_array
 from .architecture import Layer, check_table_size
 from .boosted import BoostedLayer
 from .boostednetwork import BoostedNetwork
+from .fitting import required_nodes
 from .scoring import CountedNetwork
 from .treenetwork import TreeNetwork
 from .trees import TreeLayer
 
-# Far more than any network of images needs; bounds what a damaged file can ask for.
-MAX_NODES, MAX_VERTICES = 2**26, 2**28
+# nats; log-odds are 32-bit numbers of units of 2^-16, so that no -log p of boosted trees is above 2^15
+MAX_SURPRISE = 2.0**16
+
+
+def cpd_of(description):
+    """The kind of conditional distributions that a description names: "table", "tree" or "boosted"."""
+    return validation.check_choice(description.get("cpd", "table"), "cpd", ("table", "tree", "boosted"))
 
 
 def describe_network(network):
@@ -32,11 +41,8 @@ def describe_network(network):
         amount = {"n_trees": layer.n_trees, "n_vertices": len(layer.split)}
         return {"cpd": "boosted", "layer": _sizes(layer) | amount}
     if isinstance(network, TreeNetwork):
-        return {
-            "cpd": "tree",
-            "layer": _sizes(layer) | {"n_vertices": len(layer.split)},
-            "shrinkage": network.shrinkage,
-        }
+        amount = {"n_vertices": len(layer.split)}
+        return {"cpd": "tree", "layer": _sizes(layer) | amount, "shrinkage": network.shrinkage}
     return {"layer": layer.to_dict()}
 
 
@@ -54,41 +60,40 @@ def network_arrays(network):
             "counts": network.counts, "moments": network.moments,
         }  # fmt: skip
     if isinstance(network, TreeNetwork):
-        return {
-            "sizes": np.diff(layer.begin).astype(np.int32), "split": layer.split, "counts": network.counts
-        }  # fmt: skip
+        return {"sizes": np.diff(layer.begin).astype(np.int32), "split": layer.split, "counts": network.counts}
     return {"counts": network.counts}
 
 
-def read_network(archive, description, name, n_images, pseudocount, required_of):
+def read_network(archive, description, name, geometry, n_images, pseudocount, *, pixels):
     """The network of a description and arrays; anything else raises one of the exceptions in DAMAGE.
 
     Parameters
     ----------
-    archive, description
+    archive : zipfile.ZipFile
+    description : dict
     name : callable, name of an array above -> its name in the archive
+    geometry : cbn.architecture.LayerGeometry
+        That the layer must have.
     n_images : int
-    pseudocount : float
-    required_of : callable, (channels, height, width) -> the nodes without which each is never 1, or None
+    pseudocount : float or None
+        None for boosted trees, which have none.
+    pixels : bool
+        Whether the channels are thresholds; those of hidden layers are kernels, of which none requires another.
     """
-    cpd = description.get("cpd", "table")
+    cpd, described = cpd_of(description), description["layer"]
+    grid = Layer(geometry.channels, geometry.height, geometry.width)
+    if any(described[key] != size for key, size in _sizes(grid).items()):
+        raise ValueError(f"a layer of other sizes than {grid.channels} x {grid.height} x {grid.width} nodes")
     if cpd == "table":
-        layer = Layer.from_dict(description["layer"])
+        layer = Layer.from_dict(described)
         check_table_size(layer, "relations")
         counts = read_array(archive, name("counts"), np.int64, (layer.n_rows, 2))
         network = CountedNetwork(layer, counts, pseudocount)
     else:
-        validation.check_choice(cpd, "cpd", ("tree", "boosted"))
-        sizes = description["layer"]
-        shape = tuple(validation.check_integer(sizes[key], key, 1, MAX_NODES) for key in ("channels", "height", "width"))
-        n_nodes = shape[0] * shape[1] * shape[2]
-        if n_nodes > MAX_NODES:
-            raise ValueError(f"{n_nodes} nodes")
-        required = required_of(shape)
-        required = np.full(n_nodes, -1, np.int32) if required is None else required
-        n_vertices = validation.check_integer(sizes["n_vertices"], "n_vertices", 1, MAX_VERTICES)
+        if grid.n_nodes > trees.MAX_VERTICES:
+            raise ValueError(f"trees of {grid.n_nodes} nodes")
         read = _read_tree if cpd == "tree" else _read_boosted
-        network = read(archive, description, name, shape, n_nodes, n_vertices, required, pseudocount)
+        network = read(archive, description, name, grid, geometry.distance, pseudocount, pixels)
     network.check_counts(n_images)
     return network
 
@@ -101,25 +106,53 @@ def _begins(archive, name, n, total):
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
-def _read_tree(archive, description, name, shape, n_nodes, n_vertices, required, pseudocount):
-    begin = _begins(archive, name("sizes"), n_nodes, n_vertices)
+def _required(grid, pixels):
+    """(nodes,) the node without which each is never 1."""
+    required = required_nodes(grid) if pixels else None
+    return np.full(grid.n_nodes, -1, np.int32) if required is None else required
+
+
+def _read_tree(archive, description, name, grid, distance, pseudocount, pixels):
+    n_vertices = validation.check_integer(description["layer"]["n_vertices"], "n_vertices", 1, trees.MAX_VERTICES)
+    shrinkage = validation.check_real(description["shrinkage"], "shrinkage", 1e-9, 1e9)
+    begin = _begins(archive, name("sizes"), grid.n_nodes, n_vertices)
     if (np.diff(begin) < 1).any():
         raise ValueError("a node without a tree")
     split = read_array(archive, name("split"), np.int32, (n_vertices,))
+    layer = TreeLayer(*_sizes(grid).values(), begin, split, _required(grid, pixels))
+    _engine.Trees(layer)  # refuses what is no tree, before more is read
+    _check_distance(layer, begin, distance)
     counts = read_array(archive, name("counts"), np.int64, (n_vertices, 2))
-    shrinkage = validation.check_real(description["shrinkage"], "shrinkage", 1e-9, 1e9)
-    return TreeNetwork(TreeLayer(*shape, begin, split, required), counts, pseudocount, shrinkage)
+    return TreeNetwork(layer, counts, pseudocount, shrinkage)
 
 
-def _read_boosted(archive, description, name, shape, n_nodes, n_vertices, required, pseudocount):
-    n_trees = validation.check_integer(description["layer"]["n_trees"], "n_trees", 0, MAX_VERTICES)
+def _read_boosted(archive, description, name, grid, distance, pseudocount, pixels):
+    described, n_nodes = description["layer"], grid.n_nodes
+    n_trees = validation.check_integer(described["n_trees"], "n_trees", 0, boosted.MAX_VERTICES)
+    n_vertices = validation.check_integer(described["n_vertices"], "n_vertices", n_trees, boosted.MAX_VERTICES)
     begin = _begins(archive, name("trees"), n_nodes, n_trees)
     tree_begin = _begins(archive, name("sizes"), n_trees, n_vertices)
     split, value = (read_array(archive, name(key), np.int32, (n_vertices,)) for key in ("split", "value"))
     base = read_array(archive, name("base"), np.int32, (n_nodes,))
     counts = read_array(archive, name("counts"), np.int64, (n_nodes, 2))
     moments = read_array(archive, name("moments"), np.float64, (n_nodes, 2))
-    if not (np.isfinite(moments).all() and (moments >= 0).all()):
+    if not ((moments >= 0) & (moments <= MAX_SURPRISE)).all():  # NaN fails it too
         raise ValueError("moments of -log p that cannot be")
-    layer = BoostedLayer(*shape, begin, tree_begin, split, value, base, required)
-    return BoostedNetwork(layer, counts, moments)
+    layer = BoostedLayer(*_sizes(grid).values(), begin, tree_begin, split, value, base, _required(grid, pixels))
+    network = BoostedNetwork(layer, counts, moments)
+    _check_distance(layer, tree_begin[begin], distance)
+    return network
+
+
+def _check_distance(layer, first, distance):
+    """Refuses trees in which a node decides for another that sees one of its pixels, but for the required ones.
+
+    ``first`` (nodes + 1,) are the first vertices of the nodes.
+    """
+    node = np.repeat(np.arange(layer.n_nodes), np.diff(first))
+    inner = layer.split >= 0
+    node, split = node[inner], layer.split[inner]
+    (y, x), (other_y, other_x) = (np.divmod(n % layer.n_positions, layer.width) for n in (node, split))
+    near = np.maximum(abs(y - other_y), abs(x - other_x)) < distance
+    if (near & (split != layer.required[node])).any():
+        raise ValueError(f"nodes less than {distance} positions apart decide for each other")

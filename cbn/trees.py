@@ -152,8 +152,8 @@ def grow(shape, planes, n_images, candidate_begin, candidate, required, *, penal
 MAX_CANDIDATES, MAX_VERTICES = 2**30, 2**27
 
 
-def check_growth_size(geometry, reach, max_leaves):
-    """Refuses, before anything is allocated, trees that could take too much memory. Raises ValueError."""
+def check_candidates_size(geometry, reach):
+    """Refuses, before it is allocated, a list of candidates that takes too much memory. Raises ValueError."""
     rows, columns = min(reach, geometry.height - 1), min(reach, geometry.width - 1)
     nodes = geometry.channels * geometry.height * geometry.width
     n_candidates = nodes * geometry.channels * (rows * (2 * columns + 1) + columns)
@@ -162,7 +162,14 @@ def check_growth_size(geometry, reach, max_leaves):
             f"reach: {reach} gives {n_candidates:,} pairs of nodes ({n_candidates / 2**28:.1f} GiB) in a layer of "
             f"{geometry.channels} x {geometry.height} x {geometry.width} nodes, more than {MAX_CANDIDATES:,}; reduce it"
         )
+
+
+def check_growth_size(geometry, reach, max_leaves):
+    """Refuses, before anything is allocated, trees that could take too much memory. Raises ValueError."""
+    check_candidates_size(geometry, reach)
+    nodes = geometry.channels * geometry.height * geometry.width
     if nodes * 2 * max_leaves > MAX_VERTICES:
         raise ValueError(
-            f"max_leaves: {max_leaves} leaves for each of {nodes:,} nodes, more than {MAX_VERTICES // 2:,} in all; reduce it"
+            f"max_leaves: {max_leaves} leaves for each of {nodes:,} nodes, more than {MAX_VERTICES // 2:,} in all; "
+            "reduce it"
         )
