@@ -18,10 +18,10 @@ Version 2, written for networks with hidden layers, and for presets and argument
 network's description may have ``hidden``, a list of layers (layerfile.py; their arrays begin with ``hidden_<i>_<l>_``,
 l from 1, and have ``counts``), ``scales`` (score name to one factor for every layer) and ``heat_map_scale``.
 
-Version 3, written for trees, and for presets and arguments (or their values: ``iterations`` and ``activation`` null,
-``threshold`` "auto") that version 2 does not know: a network, or the entry ``network`` of a hidden layer, has ``cpd`` and
-the arrays of networkfile.py; ``scales`` and ``heat_map_scale`` stand also without hidden layers. All layers of a network
-have one ``cpd``; boosted trees have no pseudo-count of their own and no hidden layers.
+Version 3, written for trees, and for presets, arguments and values of arguments that version 2 does not know
+(``iterations`` and ``activation`` null, ``threshold`` "auto"): a network, or the entry ``network`` of a hidden layer,
+has ``cpd`` and the arrays of networkfile.py; ``scales`` and ``heat_map_scale`` stand also without hidden layers. All
+layers of a network have one ``cpd``; boosted trees have no hidden layers and no pseudo-count in the description.
 """
 
 import numbers
@@ -199,6 +199,8 @@ def _restore(archive, header):
         if arguments.get(name) is not None:
             arguments[name] = tuple(tuple(entry) for entry in arguments[name])
     if arguments.get("boosting") is not None:
+        if not isinstance(arguments["boosting"], dict):
+            raise ValueError(f"boosting: {arguments['boosting']!r} has no fields")
         arguments["boosting"] = Boosting(**arguments["boosting"])
     for name in ("threshold", "image_shape", "class_prior", "layer_weights", "activation"):
         if isinstance(arguments.get(name), list):
@@ -229,7 +231,7 @@ def _restore(archive, header):
 
 
 def _images_of(network):
-    """What the networks of a classifier have in common: the images that they are densities of; tables, all relations."""
+    """What the networks of a classifier have in common: the images that they are densities of; tables the relations."""
     layer = network.layer_
     own = layer if isinstance(layer, Layer) else (type(layer), layer.channels, layer.height, layer.width)
     return own, network.binarizer_

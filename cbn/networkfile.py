@@ -4,8 +4,8 @@
 Tables: ``layer`` (sizes, relations); ``counts`` int64 (rows, 2). The other kinds, with ``cpd`` in the description, have
 ``layer`` (channels, height, width, and how much there is):
 
-- tree: ``sizes`` int32 (nodes,) vertices of every tree, ``split`` int32 (vertices,), ``counts`` int64 (vertices, 2), and
-  ``shrinkage`` in the description. Vertices are numbered breadth first, so the children follow from the splits.
+- tree: ``sizes`` int32 (nodes,) vertices of every tree, ``split`` int32 (vertices,), ``counts`` int64 (vertices, 2),
+  and ``shrinkage`` in the description. Vertices are numbered breadth first, so the children follow from the splits.
 - boosted: ``trees`` int32 (nodes,), ``sizes`` int32 (trees,), ``split`` and ``value`` int32 (vertices,), ``base`` int32
   (nodes,), ``counts`` int64 (nodes, 2), ``moments`` float64 (nodes, 2).
 

@@ -20,7 +20,9 @@ from cbn.modelfile import NOT_KEPT, V3_ARGUMENTS
 FORMAT_V2 = Path(__file__).parent / "data" / "format_v2"
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 X = blots(150)
-SMALL = {"hidden": ((3, 3, 1), (2, 3, 1)), "iterations": 1, "random_state": 0, "n_jobs": 1}
+SMALL = {
+    "hidden": ((3, 3, 1), (2, 3, 1)), "iterations": 1, "activation": (0.3, 0.6), "random_state": 0, "n_jobs": 1,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def test_version_2_has_every_argument_and_version_1_those_it_knows(saved, tmp_pa
     assert not {"hidden", "iterations", "shift"} & header["arguments"].keys()
     path = save(Classifier(n_jobs=1).fit(X, np.arange(150) % 2), tmp_path / "classifier.cbn")
     assert version_of(path) == 1
-    path = save(Network("hidden", hidden=(), n_jobs=1).fit(X), tmp_path / "a.cbn")
+    path = save(Network("hidden", **SMALL | {"hidden": ()}).fit(X), tmp_path / "a.cbn")
     assert version_of(path) == 2  # version 1 does not know the preset
 
 

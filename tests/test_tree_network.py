@@ -226,9 +226,13 @@ def test_bad_arguments_are_refused_in_one_line(preset, name, value):
 
 
 def test_trees_too_large_for_memory_are_refused():
-    for name, arguments in (("reach", {"reach": 200}), ("max_leaves", {"max_leaves": 32_768, "reach": 1})):
+    many = Boosting(rounds=1000, max_leaves=256)
+    for name, preset, arguments in (
+        ("reach", "tree", {"reach": 200}), ("max_leaves", "tree", {"max_leaves": 32_768, "reach": 1}),
+        ("reach", "boosted", {"reach": 200}), ("boosting", "boosted", {"boosting": many, "reach": 1}),
+    ):  # fmt: skip
         with pytest.raises(ValueError, match=f"^{name}: ") as caught:
-            Network("tree", **arguments).fit(np.zeros((2, 300, 300), bool))
+            Network(preset, **arguments).fit(np.zeros((2, 300, 300), bool))
         assert str(caught.value).isprintable()
 
 

@@ -23,6 +23,7 @@ import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn import ModelFileError
+from cbn.boosted import Boosting
 
 FUZZ = settings(deadline=None, max_examples=int(os.environ.get("CBN_FUZZ_EXAMPLES", "150")))
 SECONDS = 10  # any file here loads in a hundredth of that
@@ -30,23 +31,32 @@ SECONDS = 10  # any file here loads in a hundredth of that
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    return make_files(tmp_path_factory.mktemp("models"))[0]
+    return make_files(tmp_path_factory.mktemp("models"))["network"]
 
 
 def make_files(folder):
-    """A network of 3 x 4 images with two thresholds, a classifier of three classes of them, one with hidden layers."""
+    """Networks of 3 x 4 images with two thresholds (tables, trees, boosted trees), classifiers, and hidden layers."""
     X, larger = (np.random.default_rng(0).integers(0, 256, (120, *shape), dtype=np.uint8) for shape in ((3, 4), (7, 6)))
     hidden = Network("hidden", hidden=((2, 2, 1), (1, 2, 1)), iterations=1, random_state=0, n_jobs=1).fit(larger)
-    models = Network(threshold=(0.3, 0.6)).fit(X), Classifier(class_prior=(0.2, 0.3, 0.5)).fit(X, np.arange(120) % 3)
-    for model, name in zip((*models, hidden), "nch"):
+    two = {"threshold": (0.3, 0.6), "n_jobs": 1, "random_state": 0}
+    models = {
+        "network": Network(threshold=(0.3, 0.6)).fit(X),
+        "classifier": Classifier(class_prior=(0.2, 0.3, 0.5)).fit(X, np.arange(120) % 3),
+        "hidden": hidden,
+        "tree": Network("tree", **two, penalty=0.1).fit(X),
+        "boosted": Network("boosted", **two, boosting=Boosting(rounds=3, max_leaves=3)).fit(X),
+        "best": Network("best", hidden=((2, 2, 1), (1, 2, 1)), penalty=0.2, n_jobs=1, random_state=0).fit(larger),
+        "classifier of trees": Classifier("tree", reach=2, n_jobs=1).fit(X, np.arange(120) % 2),
+    }
+    for name, model in models.items():
         model.save(folder / name)
-    return folder / "n", folder / "c", folder / "h"
+    return {name: folder / name for name in models}
 
 
 with tempfile.TemporaryDirectory() as temporary:
     FILES = {
         kind: {"bytes": source.read_bytes(), "members": members_of(source)}
-        for kind, source in zip(("network", "classifier", "hidden"), make_files(Path(temporary)))
+        for kind, source in make_files(Path(temporary)).items()
     }
 KINDS = st.sampled_from(sorted(FILES))
 
