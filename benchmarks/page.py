@@ -71,8 +71,14 @@ def case_table(case):
 
 
 def digit_table(details):
-    """AUROC of every score and digit."""
-    body = [[score] + [f"{a:.1f}" for a in auroc] for score, auroc in details["AUROC by digit"].items()]
+    """AUROC of every score and digit, with its interval where there is one."""
+    intervals = details.get("intervals by digit", {})
+    body = []
+    for score, auroc in details["AUROC by digit"].items():
+        cells = [f"{a:.1f}" for a in auroc]
+        if score in intervals:
+            cells = [f"{cell} ({low:.1f} to {high:.1f})" for cell, (low, high) in zip(cells, intervals[score])]
+        body.append([score, *cells])
     if "own-class nats by digit" in details:
         body.append(["nats, own class"] + [f"{n:.1f}" for n in details["own-class nats by digit"]])
     return table(["AUROC x 100"] + [str(d) for d in details["digits"]], body)

@@ -14,6 +14,7 @@ import numpy
 import pyagrum
 
 import cbn
+from cases_detection import detection
 from cases_fit import fit, structure
 from cases_hidden import gradient, search, train, transition
 from cases_memory import import_time, memory
@@ -42,6 +43,7 @@ CASES = {
     "hidden-scaling": hidden_scaling,
     "hidden-quality": hidden_quality,
     "hidden-gibbs": hidden_gibbs,
+    "detection": detection,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 
