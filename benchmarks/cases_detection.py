@@ -89,12 +89,12 @@ def detection(context):
         table.append({"engine": name, **summary(detector.fitting), "ratio": None, "accuracy": accuracy})
     return {
         "title": "Detection: one class against all, 10,000 test images",
-        "about": "A model of one digit's training images scores all test images; the AUROC (x 100) is that of the digit "
-        "against the others, in brackets its 95 % interval by the bootstrap over test images of both classes "
+        "about": "A model of one digit's training images scores all test images; the AUROC (x 100) is that of the "
+        "digit against the others, in brackets its 95 % interval by the bootstrap over test images of both classes "
         f"({RESAMPLES:,} resamples). The times in the table are those of one fit, a round for each digit, the median "
         "scoring beside them; only one program runs at a time. All see pixels binarized at 0.3. The peers are those of "
-        "scikit-learn and NumPy with usual settings, and use the threads of their libraries; they and the trained hidden "
-        f"layers are measured on the digits {', '.join(map(str, compared))} alone.",
+        "scikit-learn and NumPy with usual settings, and use the threads of their libraries; they and the trained "
+        f"hidden layers are measured on the digits {', '.join(map(str, compared))} alone.",
         "rows": table,
         "details": _details(detectors, intervals, every),
         "goals": _goals(detectors, intervals, labels, compared, every, context.quick),

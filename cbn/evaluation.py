@@ -98,13 +98,17 @@ def _tasks(normal, scores):
     if normal.dtype != bool:
         raise DataError(f"normal: {normal.dtype}; give booleans, True for normal images, such as labels == 2")
     if normal.ndim not in (1, 2) or normal.shape != scores.shape:
-        raise DataError(f"scores: shape {scores.shape} for labels of shape {normal.shape}; give both (n,) or (tasks, n)")
+        raise DataError(
+            f"scores: shape {scores.shape} for labels of shape {normal.shape}; give both (n,) or (tasks, n)"
+        )
     if scores.dtype.kind not in "iuf" or np.isnan(scores).any():
         raise DataError("scores: not all of them are numbers; remove those images or replace the values")
     normal, scores = np.atleast_2d(normal), np.atleast_2d(scores)
     for number, own in enumerate(normal):
         if own.all() or not own.any():
-            raise DataError(f"normal: task {number} has {int(own.sum())} normal of {own.size} images; give some of both")
+            raise DataError(
+                f"normal: task {number} has {int(own.sum())} normal of {own.size} images; give some of both"
+            )
     if not len(normal):
         raise DataError("normal: no tasks; give at least one")
     return normal, scores
