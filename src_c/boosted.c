@@ -27,6 +27,11 @@ int cbn_boosted_check(const cbn_boosted *boosted) {
     const cbn_trees grid = cbn_boosted_grid(boosted);
     const int64_t n_nodes = cbn_tree_nodes(&grid);
     if (boosted->begin[0] != 0 || boosted->tree_begin[0] != 0) return CBN_E_TREE;
+    /* all begins rise, so that none leads beyond the arrays, before any vertex is read */
+    for (int64_t node = 0; node < n_nodes; node++)
+        if (boosted->begin[node + 1] < boosted->begin[node]) return CBN_E_TREE;
+    for (int64_t tree = 0; tree < boosted->begin[n_nodes]; tree++)
+        if (boosted->tree_begin[tree + 1] <= boosted->tree_begin[tree]) return CBN_E_TREE;
     for (int64_t node = 0; node < n_nodes; node++) {
         const int64_t first = boosted->begin[node], n = boosted->begin[node + 1] - first;
         const int64_t required = cbn_required_node(&grid, node);

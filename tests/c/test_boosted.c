@@ -197,6 +197,11 @@ static void refusals(cbn_boosted good) {
     CHECK(cbn_boosted_check(&small) == CBN_E_TREE); /* node 0 has no earlier node */
     begin[1] = -1;
     CHECK(cbn_boosted_check(&small) == CBN_E_TREE);
+    /* begins that do not rise are refused before the vertices to which they lead are read */
+    int64_t two[4] = {0, 0, 1, 2}, falling[3] = {0, 500, 5};
+    int32_t inner[3] = {0, 0, 0}, nothing[3] = {0, 0, 0};
+    const cbn_boosted wrong = {1, 1, 3, two, falling, inner, nothing, base, NULL};
+    CHECK(cbn_boosted_check(&wrong) == CBN_E_TREE);
 }
 
 int main(void) {
