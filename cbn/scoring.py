@@ -56,6 +56,11 @@ class CountedNetwork(LayerNetwork):
 
     # an image's probability can be had without it: its counts are subtracted
     leaves_one_out = True
+    # what the engine calls for this kind of CPD; values and probabilities are per row and state
+    _score_images = staticmethod(_engine.score_images)
+    _score_nodes = staticmethod(_engine.score_nodes)
+    _sample_ancestral = staticmethod(_engine.sample_ancestral)
+    _sample_gibbs = staticmethod(_engine.sample_gibbs)
 
     def __init__(self, layer, counts, pseudocount):
         self.layer = layer
@@ -119,25 +124,25 @@ class CountedNetwork(LayerNetwork):
         """(n_images,) sum over nodes of an engine kind of value."""
         scores = np.empty(n_images)
         values = self.values(kind, leave_one_out, num_threads)
-        _engine.score_images(self.engine_layer, planes, n_images, values, scores, num_threads)
+        self._score_images(self.engine_layer, planes, n_images, values, scores, num_threads)
         return scores
 
     def contributions(self, planes, n_images, kind, num_threads):
         """(n_images, nodes) of an engine kind of value."""
         nodes = np.empty((n_images, self.layer.n_nodes))
         values = self.values(kind, False, num_threads)
-        _engine.score_nodes(self.engine_layer, planes, n_images, values, nodes, num_threads)
+        self._score_nodes(self.engine_layer, planes, n_images, values, nodes, num_threads)
         return nodes
 
     def draw(self, states, clamped, seed, num_threads):
         """One ancestral pass over (n, nodes) uint8 states, in place; clamped nodes keep theirs."""
         probability = self.probabilities(num_threads)
-        _engine.sample_ancestral(self.engine_layer, probability, seed, clamped, states, num_threads)
+        self._sample_ancestral(self.engine_layer, probability, seed, clamped, states, num_threads)
 
     def flip(self, states, sites, seed, first_step, n_steps, num_threads):
         """Gibbs proposals at the sites in every chain of (n, nodes) uint8 states, in place."""
         probability = self.probabilities(num_threads)
-        _engine.sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
+        self._sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
 
     def leaf_begins(self):
         """First row of every node: (nodes,) int64."""

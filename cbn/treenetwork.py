@@ -23,6 +23,10 @@ class TreeNetwork(CountedNetwork):
 
     # the splits were chosen with the image, which its own counts do not show
     leaves_one_out = False
+    _score_images = staticmethod(_engine.tree_score_images)
+    _score_nodes = staticmethod(_engine.tree_score_nodes)
+    _sample_ancestral = staticmethod(_engine.tree_sample_ancestral)
+    _sample_gibbs = staticmethod(_engine.tree_sample_gibbs)
 
     def __init__(self, layer, counts, pseudocount, shrinkage):
         self.layer = layer
@@ -80,26 +84,6 @@ class TreeNetwork(CountedNetwork):
             self.engine_layer, self.counts, self.pseudocount, self.shrinkage, table, num_threads
         )
         return table
-
-    def sums(self, planes, n_images, kind, leave_one_out, num_threads):
-        scores = np.empty(n_images)
-        values = self.values(kind, leave_one_out, num_threads)
-        _engine.tree_score_images(self.engine_layer, planes, n_images, values, scores, num_threads)
-        return scores
-
-    def contributions(self, planes, n_images, kind, num_threads):
-        nodes = np.empty((n_images, self.layer.n_nodes))
-        values = self.values(kind, False, num_threads)
-        _engine.tree_score_nodes(self.engine_layer, planes, n_images, values, nodes, num_threads)
-        return nodes
-
-    def draw(self, states, clamped, seed, num_threads):
-        probability = self.probabilities(num_threads)
-        _engine.tree_sample_ancestral(self.engine_layer, probability, seed, clamped, states, num_threads)
-
-    def flip(self, states, sites, seed, first_step, n_steps, num_threads):
-        probability = self.probabilities(num_threads)
-        _engine.tree_sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
 
     def posterior(self, image, known, n_particles, seed, num_threads):
         """cbn.particles.Particles of the nodes of an image (nodes,) uint8 that are not known."""
