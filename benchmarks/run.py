@@ -15,6 +15,7 @@ import pyagrum
 
 import cbn
 from cases_detection import detection
+from cases_export import export
 from cases_fit import fit, structure
 from cases_hidden import gradient, search, train, transition
 from cases_memory import import_time, memory
@@ -44,6 +45,7 @@ CASES = {
     "hidden-quality": hidden_quality,
     "hidden-gibbs": hidden_gibbs,
     "detection": detection,
+    "export": export,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 
