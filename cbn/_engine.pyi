@@ -292,6 +292,19 @@ def tree_sample_gibbs(
     states: NDArray[np.uint8],
     num_threads: int = 1,
 ) -> None: ...
+class Sidewards:
+    def __init__(
+        self,
+        x: NDArray[np.float32],
+        taps: NDArray[np.int32],
+        first: NDArray[np.float32],
+        extra: NDArray[np.float32],
+        first_extra: NDArray[np.float32],
+        hidden: NDArray[np.float32],
+        units: NDArray[np.int32],
+        last: NDArray[np.float32],
+    ) -> None: ...
+
 def convolve(
     x: NDArray[np.float32],
     taps: NDArray[np.int32],

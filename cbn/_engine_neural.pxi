@@ -89,7 +89,7 @@ def max_pool_gradient(const float[:, :, :, ::1] d_out, const uint8_t[:, :, :, ::
     check(status)
 
 
-cdef class _Sidewards:
+cdef class Sidewards:
     """A ``cbn_sidewards`` and its weights, checked against each other; it keeps the arrays alive."""
 
     cdef cbn_sidewards c
@@ -144,7 +144,7 @@ def sidewards_predict(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, c
                       int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    cdef _Sidewards s = _Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
+    cdef Sidewards s = Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
     s.expect_outputs("out", out)
     expect("kernels of out", out.shape[3], last.shape[1])
     check(cbn_sidewards_predict_workspace_size(&s.c, num_threads, &n_bytes))
@@ -164,7 +164,7 @@ def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, 
     cdef int64_t n_bytes
     cdef float[:, :, :, ::1] sums
     cdef cbn_sidewards_gradients out
-    cdef _Sidewards s = _Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
+    cdef Sidewards s = Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
     for name, array in (("target", target), ("error", error)):
         s.expect_outputs(name, array)
         expect(f"kernels of {name}", array.shape[3], last.shape[1])
