@@ -94,6 +94,8 @@ class _Storage:
         if self.kind == "bf2":
             wide = np.frombuffer(content, f"{order}u2").astype(np.uint32) << 16
             self.values = wide.view(np.float32)
+        elif self.kind == "b1":
+            self.values = np.frombuffer(content, "u1") != 0  # bytes other than 0 and 1 would be odd booleans
         else:
             values = np.frombuffer(content, order + self.kind)
             self.values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -110,7 +112,7 @@ class _Tensor:
         if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
             raise Refused(f"damaged: a tensor of {len(shape)} sizes and {len(strides)} strides")
         if 0 in shape:
-            within = math.prod(size for size in shape if size) < 2**31  # NumPy's limit, holes or not
+            within = math.prod(size for size in shape if size) < 2**31  # what NumPy can express
         else:
             last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
             within = last < storage.size and math.prod(shape) <= storage.size
