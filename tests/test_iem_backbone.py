@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torch_files import Tensor, zip_file
+from weight_files import Tensor, zip_file
 
 from cbn.exceptions import DataError
 from cbn.iem import layers
