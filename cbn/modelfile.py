@@ -22,6 +22,8 @@ Version 3, written for trees, and for presets, arguments and values of arguments
 (``iterations`` and ``activation`` null, ``threshold`` "auto"): a network, or the entry ``network`` of a hidden layer,
 has ``cpd`` and the arrays of networkfile.py; ``scales`` and ``heat_map_scale`` stand also without hidden layers. All
 layers of a network have one ``cpd``; boosted trees have no hidden layers and no pseudo-count in the description.
+
+Version 4, written for introspective energy models: kind "energy"; see iem/modelfile.py.
 """
 
 import numbers
@@ -43,7 +45,7 @@ from .network import ConvolutionalBayesianNetwork
 from .networkfile import cpd_of, describe_network, network_arrays, read_network
 from .presets import resolve, weights_of_layers
 
-FORMAT, VERSION = "cbn-model", 3
+FORMAT, VERSION = "cbn-model", 4
 # Constructor arguments that files of version 1 have; those of version 2 have all but those of trees.
 V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
@@ -105,7 +107,7 @@ def load(path):
 
     Returns
     -------
-    ConvolutionalBayesianNetwork or ConvolutionalBayesianNetworkClassifier
+    ConvolutionalBayesianNetwork, ConvolutionalBayesianNetworkClassifier or cbn.iem.IntrospectiveEnergyModel
 
     Raises
     ------
