@@ -52,6 +52,10 @@ class Level:
     hidden: tuple
 
     def __post_init__(self):
+        if not isinstance(self.steps, tuple | list):
+            raise ValueError(f"steps: {self.steps!r}; give a tuple of steps")
+        if not isinstance(self.hidden, tuple | list):
+            raise ValueError(f"hidden: {self.hidden!r}; give a tuple of whole numbers such as (32, 16)")
         object.__setattr__(self, "steps", tuple(self.steps))
         object.__setattr__(self, "hidden", tuple(self.hidden))
         for step in self.steps:

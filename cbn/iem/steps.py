@@ -74,7 +74,7 @@ class Conv(Step):
         check_integer(self.size, "size", 1, MAX_SIZE)
         check_integer(self.stride, "stride", 1, MAX_SIZE)
         if self.padding != "same":
-            check_integer(self.padding, "padding", 0, MAX_SIZE)
+            check_integer(self.padding, "padding", 0, self.size - 1)  # more would see nothing but zeros
         check_integer(self.groups, "groups", 1, MAX_CHANNELS)
         if self.kernels % self.groups:
             raise ValueError(f"groups: {self.groups} does not divide {self.kernels} kernels; give a divisor of it")
