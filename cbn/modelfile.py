@@ -139,7 +139,7 @@ def _version(model, descriptions):
 def _arguments(model, version):
     """Constructor arguments as JSON: those that the version knows, all of them, as defaults may change one day."""
     return {
-        name: _plain(value)
+        name: plain(value)
         for name, value in model.get_params(deep=False).items()
         if name not in NOT_KEPT and (version == 3 or name not in V3_ARGUMENTS) and (version > 1 or name in V1_ARGUMENTS)
     }
@@ -150,14 +150,14 @@ def _same(value, default):
     return value is default or (comparable and value == default)
 
 
-def _plain(value):
+def plain(value):
     """A constructor argument as JSON; generators, which are no argument to keep, as null."""
     if isinstance(value, np.ndarray | tuple | list):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, HiddenLayer):
         return [value.kernels, value.kernel_size, value.pool]
     if isinstance(value, Boosting):
-        return {name: _plain(field) for name, field in asdict(value).items()}
+        return {name: plain(field) for name, field in asdict(value).items()}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, str | int | float | bool | None):
@@ -190,6 +190,10 @@ def _describe(network):
 
 
 def _restore(archive, header):
+    if header["kind"] == "energy" and header["version"] >= 4:
+        from .iem.modelfile import restore  # which needs this module
+
+        return restore(archive, header)
     arguments = header["arguments"]
     if not isinstance(arguments, dict):
         raise ValueError("the header names no arguments")

@@ -249,8 +249,8 @@ class SidewardsModels:
             first = self.parameters["first"][call.model][:, :-1]
             if self.sharing == "d":
                 row, column = call.position
-                d_first = np.sum(d_sums[:, :, 0] * first[..., None, :].transpose(2, 0, 1, 3), axis=-1)
-                d_padded[:, row + self.taps[:, 0], column + self.taps[:, 1]] += d_first
+                d_seen = np.sum(d_sums * first, axis=-1)  # (n, taps, kernels)
+                d_padded[:, row + self.taps[:, 0], column + self.taps[:, 1]] += d_seen
             elif self.sharing == "f":
                 sums = d_sums if sums is None else sums + d_sums
             else:
