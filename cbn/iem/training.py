@@ -47,7 +47,11 @@ class TrainingState:
     epochs : tuple of int
         Of every level of the architecture.
     n_steps : int
-        Steps of the last level's optimizer; its memory is ``moments``, and what its kernels are held to ``norms``.
+        Steps of the last level's optimizer.
+    moments : dict of str to ndarray
+        Memory of that optimizer; the next epoch changes it.
+    norms : list of dict
+        What the kernels of the last level are held to.
     """
 
     levels: tuple
