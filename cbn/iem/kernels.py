@@ -14,7 +14,7 @@ from .steps import Conv, Fire, Relu
 
 # Responses of a kernel from which its median and deviation are measured.
 SAMPLED_RESPONSES = 2**16
-# Response deviations below this share of the kernel's norm are those of constant images, and not scaled up to 1.
+# Response deviations below this share of the kernel's norm are those of constant images: such a kernel gets norm 1.
 LEAST_RESPONSE = 1e-4
 
 
@@ -91,7 +91,8 @@ def _centre_convolution(conv, parameters, prefix, x, scale, num_threads):
     flat = flat[:: max(1, len(flat) // SAMPLED_RESPONSES)]
     if scale:
         deviation = flat.std(axis=0, dtype=np.float64).astype(x.dtype)
-        factor = 1 / np.maximum(deviation, LEAST_RESPONSE * _norms(weights))
+        norm = _norms(weights)
+        factor = 1 / np.where(deviation > LEAST_RESPONSE * norm, deviation, norm)
         weights *= factor
         bias[...] = -np.median(flat, axis=0) * factor
     else:
