@@ -168,3 +168,23 @@ def test_receptive_fields_are_the_pixels_that_reach_a_node(architecture, in_floa
         first, second = (np.flatnonzero((x != dark)[:, middle, c].any(axis=1)) for c in (middle, middle + 1))
         assert len(first) == size and first[-1] - first[0] == size - 1
         assert second[0] - first[0] == stride
+
+
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_the_engine_gives_the_same_as_its_twin(step, monkeypatch):
+    x = random(3, 9, 8, 4).astype(np.float32)
+    parameters = {name: value.astype(np.float32) for name, value in parameters_of(step, 4).items()}
+    towards = random(3, *step.shape(9, 8, 4), seed=9).astype(np.float32)
+
+    def passes(x, parameters, towards, threads):
+        y, cache = layers.forward(step, parameters, x, threads)
+        d_x, d_parameters = layers.backward(step, parameters, cache, towards, threads)
+        return {"y": y, "x": d_x, **d_parameters}
+
+    one, three = (passes(x, parameters, towards, threads) for threads in (1, 3))
+    monkeypatch.setattr(layers, "_engine", reference)
+    wide = {name: value.astype(np.float64) for name, value in parameters.items()}
+    twin = passes(x.astype(np.float64), wide, towards.astype(np.float64), 1)
+    for name, value in twin.items():
+        assert one[name].dtype == np.float32 and one[name].tobytes() == three[name].tobytes()
+        np.testing.assert_allclose(one[name], value, rtol=1e-4, atol=1e-4)
