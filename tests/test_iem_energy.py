@@ -83,7 +83,8 @@ def test_mean_over_existing_neighbours():
 def test_energies_of_the_thesis_and_pooled():
     normalized = errors_of(3)
     thesis = position_energies(normalized.copy(), "sum")
-    np.testing.assert_allclose(image_energies(thesis, "sum"), np.abs(normalized).sum(axis=(1, 2, 3)), rtol=1e-5)  # eq. 15
+    total = np.abs(normalized).sum(axis=(1, 2, 3))  # eq. 15
+    np.testing.assert_allclose(image_energies(thesis, "sum"), total, rtol=1e-5)
     np.testing.assert_allclose(in_deviations(thesis, 2, "sum"), np.abs(normalized).mean(axis=3), rtol=1e-5)
     pooled = position_energies(normalized.copy(), "pooled")
     np.testing.assert_allclose(pooled, mean_3x3((normalized**2).mean(axis=3)), rtol=1e-5)

@@ -166,8 +166,8 @@ def test_thin_and_small_pictures(shape):
 BAD_PICTURES = {
     "NaN": np.where(np.arange(256).reshape(16, 16) == 5, np.nan, 0.5)[None].repeat(3, 0), "range": TRAIN * 3.0,
     "negative": TRAIN.astype(int) - 200, "flat": TRAIN.reshape(60, -1), "single": TRAIN[0], "two channels":
-    np.zeros((4, 16, 16, 2)), "four channels": np.zeros((4, 16, 16, 4)), "none": TRAIN[:0], "text": np.full((3, 4, 4), "a"),
-    "empty": np.zeros((3, 0, 4)), "ragged": [[[1, 2]], [[1]]], "complex": TRAIN * 1j,
+    np.zeros((4, 16, 16, 2)), "four channels": np.zeros((4, 16, 16, 4)), "none": TRAIN[:0],
+    "text": np.full((3, 4, 4), "a"), "empty": np.zeros((3, 0, 4)), "ragged": [[[1, 2]], [[1]]], "complex": TRAIN * 1j,
 }  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def load_checkpoint(path, mark, settings, shapes, frozen=False):
     found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)
     if found is None:
         raise ModelFileError(
-            f"{str(path)!r}: a checkpoint of other pictures, arguments or version of cbn; give the same ones, or delete "
-            "it to begin anew"
+            f"{str(path)!r}: a checkpoint of other pictures, arguments or version of cbn; give the same ones, or "
+            "delete it to begin anew"
         )
     return found

@@ -3,8 +3,8 @@
 
 Errors are normalized by what they were at the same node over training images (thesis eq. 14). ``"sum"`` is the thesis:
 the energy of a level is the sum of the normalized errors' magnitudes (eq. 15), that of the image the weighted sum over
-levels (eq. 16). ``"pooled"`` looks for places: squared normalized errors, mean over the kernels of a position, mean over
-3 x 3 positions, and of those the largest; a small defect does not drown in the noise of all other nodes.
+levels (eq. 16). ``"pooled"`` looks for places: squared normalized errors, mean over the kernels of a position, mean
+over 3 x 3 positions, and of those the largest; a small defect does not drown in the noise of all other nodes.
 """
 
 import numpy as np
@@ -75,7 +75,9 @@ class NodeScale:
         """The same for images among the n: each by the mean and deviation of the n - 1 others."""
         n = self.n
         shift = errors - self.mean
-        squares = self.deviation * self.deviation * np.float32(n / (n - 1)) - shift * shift * np.float32(n / (n - 1) ** 2)
+        squares = shift * shift
+        squares *= np.float32(-n / (n - 1) ** 2)
+        squares += self.deviation * self.deviation * np.float32(n / (n - 1))
         deviation = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
         shift *= np.float32(n / (n - 1))
         shift /= np.maximum(deviation, self.least, out=deviation)

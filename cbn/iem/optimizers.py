@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Gradient descent on named arrays, in place: Adam, and plain SGD as in the thesis (Algorithm 3).
 
-Where every position has weights of its own beside shared hidden layers, they are W_position = W_common + delta_position,
-and both parts learn: the gradient of W_common is the sum over positions. Begun at delta = 0, positions then share what
-they have in common from the first step on. Only the sums W are stored; a step of the common part moves all of them.
+Where every position has weights of its own beside shared hidden layers, they are W_position = W_common +
+delta_position, and both parts learn: the gradient of W_common is the sum over positions. Begun at delta = 0, positions
+then share what they have in common from the first step on. Only the sums W are stored; a step of the common part moves
+all of them.
 """
 
 import math

@@ -60,7 +60,7 @@ def backbone_of(model):
     """The Backbone that the arguments of an estimator name, or None. Raises ValueError, or DataError for its file."""
     if model.backbone is None or isinstance(model.backbone, Backbone):
         if model.backbone_weights is not None:
-            raise ValueError(f"backbone_weights: {model.backbone_weights!r}; name the geometry that they are for by backbone")
+            raise ValueError(f"backbone_weights: {model.backbone_weights!r}; name the geometry they are for by backbone")
         return model.backbone
     validation.check_choice(model.backbone, "backbone", tuple(GEOMETRIES))
     if model.backbone_weights is None:

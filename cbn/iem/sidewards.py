@@ -71,9 +71,9 @@ class SidewardsModels:
     Attributes
     ----------
     parameters : dict of str to ndarray
-        ``first``: for every set of models the weights (taps, kernels + 1, U_1) of the neighbours' activations and of the
-        flag that says whether the neighbour exists. ``first_extra``: weights of the further inputs; the last row is the
-        bias. ``hidden``: the other hidden layers, flat. ``last``: (positions, kernels, U_m + 1), the last weight is the
+        ``first``: for every set of models the weights (taps, kernels + 1, U_1) of the neighbours' activations and of
+        the flag that says whether the neighbour exists. ``first_extra``: weights of the further inputs; the last row is
+        the bias. ``hidden``: the other hidden layers, flat. ``last``: (positions, kernels, U_m + 1), the last weight is the
         bias; for shared weights positions or kernels are 1.
     """
 
@@ -266,7 +266,7 @@ class SidewardsModels:
         return input_gradient(d_sums, self.taps, first, self.shape[:2], 1, self.distance, num_threads)
 
     def _call_gradient(self, call, x, target, error, gradients, with_sums, num_threads):
-        """Adds one call's part to the gradients and fills its errors; returns the gradient of the first layer's sums."""
+        """Adds one call's part to the gradients and fills its errors; returns the gradient of the first sums."""
         own_target = target if call.whole else np.ascontiguousarray(target[call.nodes])
         own_error = error if call.whole else np.empty(own_target.shape, error.dtype)
         own = {name: values[call.model] for name, values in gradients.items()}
