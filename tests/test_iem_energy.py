@@ -92,6 +92,16 @@ def test_energies_of_the_thesis_and_pooled():
     np.testing.assert_allclose(in_deviations(pooled, 2, "pooled") ** 2, pooled, rtol=1e-5)
 
 
+def test_relative_energies_do_not_know_the_size_of_all_errors():
+    normalized = 100 * errors_of(3)
+    squares = (normalized**2).mean(axis=3)
+    expected = mean_3x3(squares / (np.median(squares, axis=(1, 2), keepdims=True) + 0.1))
+    relative = position_energies(normalized.copy(), "relative")
+    np.testing.assert_allclose(relative, expected, rtol=1e-5)
+    np.testing.assert_allclose(position_energies(2 * normalized, "relative"), relative, rtol=1e-3)
+    assert not position_energies(np.zeros((1, 4, 4, 2), np.float32), "relative").any()
+
+
 def test_levels_are_combined():
     energies = np.random.default_rng(0).gamma(2.0, (1, 100, 0.01), (50, 3))
     scales = level_scales(energies, "pooled")
