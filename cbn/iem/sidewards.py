@@ -236,8 +236,9 @@ class SidewardsModels:
         d_activations : ndarray, (n, height, width, kernels), optional
             Gradient with respect to the activations as inputs. Filled.
         """
-        for values in gradients.values():
-            values[...] = 0
+        if self.sharing == "f":  # its calls add up, those of the others fill parts of their own
+            for values in gradients.values():
+                values[...] = 0
         d_padded = np.zeros((*x.shape[:3], self.shape[2]), x.dtype) if self.sharing == "d" else None
         sums = None  # of f: all its calls have the same first layer
         if d_activations is not None:
@@ -270,7 +271,7 @@ class SidewardsModels:
         own_target = target if call.whole else np.ascontiguousarray(target[call.nodes])
         own_error = error if call.whole else np.empty(own_target.shape, error.dtype)
         own = {name: values[call.model] for name, values in gradients.items()}
-        if self.sharing == "f":  # its calls add up
+        if self.sharing == "f":
             own = {name: np.empty_like(values) for name, values in own.items()}
             own["first_extra"] = np.empty((3, self.hidden[0]), x.dtype)
         d_sums = np.empty((*own_target.shape[:3], self.hidden[0]), x.dtype) if with_sums else None
