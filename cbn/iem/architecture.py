@@ -137,6 +137,17 @@ class Architecture:
             result.append((size, stride))
         return result
 
+    def centres(self):
+        """(first, stride) in pixels for every level: the centre of the first node's receptive field, and the step."""
+        first, stride, result = 0.0, 1, []
+        for level in self.levels:
+            for step in level.steps:
+                for extent, jump in step.extents:
+                    first += ((extent - 1) / 2 - step.pads[0]) * stride
+                    stride *= jump
+            result.append((first, stride))
+        return result
+
     def channels(self, channels):
         """Channels of every level, for images of so many."""
         result = []

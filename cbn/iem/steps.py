@@ -18,9 +18,13 @@ def window(size):
 
 
 class Step:
-    """One operation between levels. ``extents`` are the (size, stride) of its windows, for receptive fields."""
+    """One operation between levels.
+
+    ``extents`` are the (size, stride) of its windows, for receptive fields; ``pads`` the zeros before and after.
+    """
 
     extents = ()
+    pads = (0, 0)
 
     def shape(self, height, width, channels):
         """(height, width, channels) of the output. Raises ValueError when the input leaves no output."""
@@ -159,6 +163,7 @@ class Fire(Step):
     expand: int
 
     extents = ((3, 1),)
+    pads = (1, 1)
 
     def __post_init__(self):
         check_integer(self.squeeze, "squeeze", 1, MAX_CHANNELS)
