@@ -13,9 +13,11 @@ __all__ = [
     "ConvolutionalBayesianNetwork",
     "ConvolutionalBayesianNetworkClassifier",
     "DataError",
+    "IntrospectiveEnergyModel",
     "MixingWarning",
     "ModelFileError",
     "datasets",
+    "iem",
     "load",
 ]
 
@@ -23,13 +25,14 @@ __all__ = [
 _LAZY = {
     "ConvolutionalBayesianNetwork": "network",
     "ConvolutionalBayesianNetworkClassifier": "classifier",
+    "IntrospectiveEnergyModel": "iem.model",
     "load": "modelfile",
 }
 
 
 def __getattr__(name):
-    if name == "datasets":
-        return importlib.import_module(".datasets", __name__)
+    if name in ("datasets", "iem"):
+        return importlib.import_module(f".{name}", __name__)
     if name not in _LAZY:
         raise AttributeError(f"module 'cbn' has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)

@@ -110,3 +110,55 @@ cdef extern from "cbn.h" nogil:
     int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes)
     int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+
+    ctypedef struct cbn_convolution:
+        int64_t n_images
+        int32_t in_height, in_width, in_channels, height, width, out_channels, stride
+        int64_t n_taps
+        const int32_t *taps
+
+    ctypedef struct cbn_pooling:
+        int64_t n_images
+        int32_t height, width, channels, size, stride
+
+    ctypedef struct cbn_sidewards:
+        int64_t n_images
+        int32_t height, width, kernels, in_height, in_width, in_channels
+        int64_t n_taps
+        const int32_t *taps
+        int32_t n_extra, n_layers
+        const int32_t *units
+        int32_t own_last
+
+    ctypedef struct cbn_sidewards_weights:
+        const float *first
+        const float *first_extra
+        const float *hidden
+        const float *last
+
+    ctypedef struct cbn_sidewards_gradients:
+        float *first
+        float *first_extra
+        float *hidden
+        float *last
+        float *error
+        float *sums
+
+    int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *n_bytes)
+    int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int num_threads, int64_t *n_bytes)
+    int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
+                     void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const float *d_out, float *d_weights,
+                                     float *d_bias, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_max_pool(const cbn_pooling *p, const float *x, float *out, uint8_t *which, int num_threads)
+    int cbn_max_pool_gradient(const cbn_pooling *p, const float *d_out, const uint8_t *which, float *d_x,
+                              int num_threads)
+    int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *n_bytes)
+    int cbn_sidewards_gradient_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *n_bytes)
+    int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *extra,
+                              const cbn_sidewards_weights *weights, float *out, void *workspace,
+                              int64_t workspace_bytes, int num_threads)
+    int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *extra,
+                               const cbn_sidewards_weights *weights, const float *target,
+                               const cbn_sidewards_gradients *out, void *workspace, int64_t workspace_bytes,
+                               int num_threads)

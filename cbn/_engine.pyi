@@ -292,3 +292,80 @@ def tree_sample_gibbs(
     states: NDArray[np.uint8],
     num_threads: int = 1,
 ) -> None: ...
+class Sidewards:
+    def __init__(
+        self,
+        x: NDArray[np.float32],
+        taps: NDArray[np.int32],
+        first: NDArray[np.float32],
+        extra: NDArray[np.float32],
+        first_extra: NDArray[np.float32],
+        hidden: NDArray[np.float32],
+        units: NDArray[np.int32],
+        last: NDArray[np.float32],
+    ) -> None: ...
+
+def convolve(
+    x: NDArray[np.float32],
+    taps: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    stride: int,
+    out: NDArray[np.float32],
+    num_threads: int = 1,
+) -> None: ...
+def convolve_weight_gradient(
+    x: NDArray[np.float32],
+    taps: NDArray[np.int32],
+    d_out: NDArray[np.float32],
+    stride: int,
+    d_weights: NDArray[np.float32],
+    d_bias: NDArray[np.float32],
+    num_threads: int = 1,
+) -> None: ...
+def max_pool(
+    x: NDArray[np.float32],
+    size: int,
+    stride: int,
+    out: NDArray[np.float32],
+    which: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...
+def max_pool_gradient(
+    d_out: NDArray[np.float32],
+    which: NDArray[np.uint8],
+    size: int,
+    stride: int,
+    d_x: NDArray[np.float32],
+    num_threads: int = 1,
+) -> None: ...
+def sidewards_predict(
+    x: NDArray[np.float32],
+    taps: NDArray[np.int32],
+    first: NDArray[np.float32],
+    extra: NDArray[np.float32],
+    first_extra: NDArray[np.float32],
+    hidden: NDArray[np.float32],
+    units: NDArray[np.int32],
+    last: NDArray[np.float32],
+    out: NDArray[np.float32],
+    num_threads: int = 1,
+) -> None: ...
+def sidewards_gradient(
+    x: NDArray[np.float32],
+    taps: NDArray[np.int32],
+    first: NDArray[np.float32],
+    extra: NDArray[np.float32],
+    first_extra: NDArray[np.float32],
+    hidden: NDArray[np.float32],
+    units: NDArray[np.int32],
+    last: NDArray[np.float32],
+    target: NDArray[np.float32],
+    error: NDArray[np.float32],
+    d_first: NDArray[np.float32],
+    d_first_extra: NDArray[np.float32],
+    d_hidden: NDArray[np.float32],
+    d_last: NDArray[np.float32],
+    d_sums: NDArray[np.float32] | None,
+    num_threads: int = 1,
+) -> None: ...

@@ -774,3 +774,6 @@ def tree_sample_gibbs(Trees trees, const double[:, ::1] probability, uint64_t se
                                        sites.shape[0], states.shape[0], &states[0, 0], &workspace[0],
                                        workspace.shape[0], num_threads)
     check(status)
+
+
+include "_engine_neural.pxi"

@@ -46,6 +46,45 @@ def as_images(X, *, name="X", image_shape=None, square_from_flat=True):
     return np.ascontiguousarray(_as_grey(X, name))
 
 
+def as_pictures(X, *, name="X", picture_shape=None):
+    """Grey or colour images as a C-contiguous (n, height, width, channels) array of bool, uint8 or floating type.
+
+    Parameters
+    ----------
+    X : array-like, (n, height, width) or (n, height, width, channels)
+        bool; integers in 0..255; or finite floats in [0, 1]. 1 or 3 channels.
+    picture_shape : (height, width, channels), optional
+        The shape that every image must have.
+
+    Raises
+    ------
+    DataError
+        Names the argument, what was found and what to do.
+    """
+    if hasattr(X, "toarray"):
+        raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
+    X = as_array(X, name)
+    if X.ndim == 3:
+        X = X[..., None]
+    if X.ndim != 4 or X.shape[3] not in (1, 3):
+        raise DataError(
+            f"{name}: array of shape {X.shape}; pictures are (n, height, width), or (n, height, width, channels) with 1 "
+            "or 3 channels; for one picture use picture[None]"
+        )
+    if 0 in X.shape:
+        raise DataError(f"{name}: array of shape {X.shape} holds no pixels; at least one picture of 1 x 1 is needed")
+    if picture_shape is not None and X.shape[1:] != tuple(picture_shape):
+        raise DataError(
+            f"{name}: pictures of {_sizes(X.shape[1:])}, but {_sizes(picture_shape)} are needed; resize or convert them"
+        )
+    return np.ascontiguousarray(_as_grey(X, name))
+
+
+def _sizes(shape):
+    """Height, width and channels of a picture in words."""
+    return f"{shape[0]} x {shape[1]} pixels with {shape[2]} channel{'s' if shape[2] > 1 else ''}"
+
+
 def as_array(values, name):
     """A NumPy array of anything array-like; ragged lists are refused."""
     try:

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The methods of the estimator that judge images: scores, p-values, surprise maps, explanations, hidden nodes, BIC."""
 
-import warnings
-
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import _engine, scoring
 from . import _validation as validation
-from .exceptions import CalibrationWarning, DataError
+from .exceptions import DataError
 from .explanation import explain_image
 from .markov import markov_report
 from .repair import Repair, repair_image
@@ -80,46 +78,6 @@ class DetectionMixin:
 
     def _score_name(self, score):
         return self.score_ if score is None else validation.check_choice(score, "score", scoring.SCORES)
-
-    def decision_function(self, X):
-        """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X):
-        """+1 for normal images, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
-        return np.where(self.score_samples(X) < self.offset_, -1, 1)
-
-    def p_values(self, X):
-        """Conformal p-values (n,) float64: small for outliers.
-
-        With a separate calibration set (:meth:`calibrate`), a normal image exchangeable with that set has
-        P(p <= a) <= a for every a, whatever the data: the false-alarm rate is guaranteed. With the leave-one-out
-        scores of the training images (the default) no image is set aside, but the guarantee is only approximate: it
-        is close where one image changes the counts little. So it is with those of cross-validation, for trees: their
-        networks have seen fewer images, which makes alarms rarer.
-        """
-        return self.p_values_of(self.score_samples(X))
-
-    def p_values_of(self, scores):
-        """Conformal p-values of given scores."""
-        check_is_fitted(self, "counts_")
-        return scoring.conformal_p_values(scores, self.calibration_scores_)
-
-    def threshold_at(self, false_alarm_rate):
-        """The score below which images are outliers at a rate; -inf, with a warning, if too few calibration images."""
-        check_is_fitted(self, "counts_")
-        rate = validation.check_real(false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
-        threshold = scoring.alarm_threshold(self.calibration_scores_, rate)
-        if threshold == -np.inf:
-            n = len(self.calibration_scores_)
-            needed = int(np.ceil(1 / rate)) - 1
-            warnings.warn(
-                f"{n} calibration images allow no alarm at a false-alarm rate of {rate:g}: at least {needed} are needed, "
-                "or a higher rate",
-                CalibrationWarning,
-                stacklevel=3,
-            )
-        return threshold
 
     def surprise_map(self, X):
         """Surprise of every pixel, nats: (n, height, width) float64; each map sums to the image's surprise.

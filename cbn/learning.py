@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from . import _validation as validation
-from . import boosted, fitting, scoring, trees
+from . import boosted, fitting, trees
 from .architecture import check_table_size, pixel_layer
 from .augmentation import shifted_images
 from .binarization import Binarization, check_thresholds, chosen_thresholds
@@ -180,23 +180,6 @@ class LearningMixin:
         self.layer_, self.counts_ = network.pixels.layer, network.pixels.counts
         self.image_shape_ = (self.layer_.height, self.layer_.width)
         self.n_features_in_ = self.layer_.n_positions
-
-    def calibrate(self, X):
-        """Take the threshold from normal images that had no part in training: p-values are then exactly valid.
-
-        Returns
-        -------
-        self
-        """
-        images = self._images(X)
-        self._set_calibration(self._scores(images, self.score_), "separate images")
-        self.threshold_at(self.false_alarm_rate)  # warns of too few images
-        return self
-
-    def _set_calibration(self, scores, source):
-        self.calibration_scores_ = np.sort(scores)
-        self.calibration_ = source
-        self.offset_ = scoring.alarm_threshold(self.calibration_scores_, self.false_alarm_rate)
 
 
 def _check_labels(y, images):

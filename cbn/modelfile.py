@@ -22,6 +22,8 @@ Version 3, written for trees, and for presets, arguments and values of arguments
 (``iterations`` and ``activation`` null, ``threshold`` "auto"): a network, or the entry ``network`` of a hidden layer,
 has ``cpd`` and the arrays of networkfile.py; ``scales`` and ``heat_map_scale`` stand also without hidden layers. All
 layers of a network have one ``cpd``; boosted trees have no hidden layers and no pseudo-count in the description.
+
+Version 4, written for introspective energy models: kind "energy"; see iem/modelfile.py.
 """
 
 import numbers
@@ -43,7 +45,7 @@ from .network import ConvolutionalBayesianNetwork
 from .networkfile import cpd_of, describe_network, network_arrays, read_network
 from .presets import resolve, weights_of_layers
 
-FORMAT, VERSION = "cbn-model", 3
+FORMAT, VERSION = "cbn-model", 4
 # Constructor arguments that files of version 1 have; those of version 2 have all but those of trees.
 V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
@@ -105,7 +107,7 @@ def load(path):
 
     Returns
     -------
-    ConvolutionalBayesianNetwork or ConvolutionalBayesianNetworkClassifier
+    ConvolutionalBayesianNetwork, ConvolutionalBayesianNetworkClassifier or cbn.iem.IntrospectiveEnergyModel
 
     Raises
     ------
@@ -137,7 +139,7 @@ def _version(model, descriptions):
 def _arguments(model, version):
     """Constructor arguments as JSON: those that the version knows, all of them, as defaults may change one day."""
     return {
-        name: _plain(value)
+        name: plain(value)
         for name, value in model.get_params(deep=False).items()
         if name not in NOT_KEPT and (version == 3 or name not in V3_ARGUMENTS) and (version > 1 or name in V1_ARGUMENTS)
     }
@@ -148,14 +150,14 @@ def _same(value, default):
     return value is default or (comparable and value == default)
 
 
-def _plain(value):
+def plain(value):
     """A constructor argument as JSON; generators, which are no argument to keep, as null."""
     if isinstance(value, np.ndarray | tuple | list):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, HiddenLayer):
         return [value.kernels, value.kernel_size, value.pool]
     if isinstance(value, Boosting):
-        return {name: _plain(field) for name, field in asdict(value).items()}
+        return {name: plain(field) for name, field in asdict(value).items()}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, str | int | float | bool | None):
@@ -188,6 +190,10 @@ def _describe(network):
 
 
 def _restore(archive, header):
+    if header["kind"] == "energy" and header["version"] >= 4:
+        from .iem.modelfile import restore  # which needs this module
+
+        return restore(archive, header)
     arguments = header["arguments"]
     if not isinstance(arguments, dict):
         raise ValueError("the header names no arguments")

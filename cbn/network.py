@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .binarization import check_thresholds
+from .calibration import CalibrationMixin
 from .detection import DetectionMixin
 from .drawing import DrawingMixin
 from .kernels import save_kernels
@@ -13,7 +14,9 @@ from .learning import LearningMixin
 from .presets import resolve, starting_kernels
 
 
-class ConvolutionalBayesianNetwork(LearningMixin, DetectionMixin, DrawingMixin, OutlierMixin, BaseEstimator):
+class ConvolutionalBayesianNetwork(
+    LearningMixin, DetectionMixin, CalibrationMixin, DrawingMixin, OutlierMixin, BaseEstimator
+):
     """Bayesian network of binarized images: pixels, and layers of convolution features above them.
 
     The probability of an image is the product over its pixels of p(pixel | parents), parents being earlier pixels in

@@ -18,6 +18,7 @@ const char *cbn_strerror(int status) {
         case CBN_E_TRANSITION: return "a transition leaves no position, or has too many, too large or too heavy kernels";
         case CBN_E_TREE: return "a tree's vertices are not in order, or it splits on a node that does not come before its own in raster order";
         case CBN_E_IMPOSSIBLE: return "the known states are impossible: a node is 1 where the lower threshold of its pixel is 0";
+        case CBN_E_TAP: return "a tap or a pooling window lies outside its input";
         default: return "unknown status code";
     }
 }

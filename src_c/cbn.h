@@ -56,6 +56,7 @@ enum {
     CBN_E_TRANSITION = -10, /* a transition leaves no position, or has too many or too large kernels */
     CBN_E_TREE = -11,       /* trees whose vertices are not in order, or that split on a node that is not earlier */
     CBN_E_IMPOSSIBLE = -12, /* known states to which the model gives probability 0 */
+    CBN_E_TAP = -13,        /* a tap or a pooling window that lies outside its input */
 };
 
 #define CBN_MAX_PARENTS 16
@@ -484,6 +485,102 @@ int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability,
 int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step,
                           int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
                           void *workspace, int64_t workspace_bytes, int num_threads);
+
+/* ---- convolution and sidewards models (the neural part) --------------------------------------------------------- */
+
+/*
+ * Arrays are floats, channels last: (n_images, height, width, channels). Every sum starts from its bias, or from 0, and
+ * adds its terms one by one, each rounded once (a fused multiply-add): the same bytes for every thread count and
+ * instruction set.
+ *
+ * A TAP is an offset (dy, dx), 0 or more, into an input that the caller has padded: output position (y, x) reads the
+ * input at (y * stride + dy, x * stride + dx), for every tap; all of them lie inside. A window of 3 x 3 is nine taps,
+ * a ring of neighbours only those of the ring.
+ */
+typedef struct {
+    int64_t n_images;
+    int32_t in_height, in_width, in_channels; /* of the padded input */
+    int32_t height, width, out_channels;
+    int32_t stride;
+    int64_t n_taps;      /* at most 1,024 */
+    const int32_t *taps; /* (n_taps, 2): dy, dx */
+} cbn_convolution;
+
+int cbn_convolution_check(const cbn_convolution *c);
+
+/* Bytes of workspace for the two functions below. */
+int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes);
+int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes);
+/* out[.., o] = bias[o] + sum over taps t and channels c of x[tap t, c] * weights[t][c][o]. */
+int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
+                 void *workspace, int64_t workspace_bytes, int num_threads);
+/* Gradients with respect to weights (n_taps, in_channels, out_channels) and bias, from d_out, that of the output. */
+int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const float *d_out, float *d_weights,
+                                 float *d_bias, void *workspace, int64_t workspace_bytes, int num_threads);
+
+#define CBN_MAX_POOL 15 /* longest side of a pooling window */
+
+typedef struct {
+    int64_t n_images;
+    int32_t height, width, channels; /* of the input */
+    int32_t size, stride;            /* outputs: (height - size) / stride + 1, rounded down; the width alike */
+} cbn_pooling;
+
+int cbn_pooling_check(const cbn_pooling *p);
+/* Largest value of every window, and which (the place in the window, row by row; the first of equals) has it. */
+int cbn_max_pool(const cbn_pooling *p, const float *x, float *out, uint8_t *which, int num_threads);
+/* Gradient with respect to the input, which is overwritten; windows that overlap add up. CBN_E_TAP for a place that is
+ * not in the window. */
+int cbn_max_pool_gradient(const cbn_pooling *p, const float *d_out, const uint8_t *which, float *d_x, int num_threads);
+
+#define CBN_MAX_HIDDEN 8    /* hidden layers of a sidewards model */
+#define CBN_MAX_UNITS 16384 /* of one of its layers */
+
+/*
+ * Sidewards models (thesis, eq. 10 to 13): a network per position predicts the position's activations from those of its
+ * neighbours. u_1 = ReLU(sum over taps and channels of x * first + sum over e of extra[y][x][e] * first_extra[e] +
+ * first_extra[n_extra]), u_(i+1) = ReLU(u_i * hidden_i + bias), prediction[k] = last[k][:] . u_m + bias. The last of the
+ * input's channels is meant to be 1 at every position and 0 in the padding: it says which neighbours exist.
+ */
+typedef struct {
+    int64_t n_images;
+    int32_t height, width, kernels;           /* predictions (n_images, height, width, kernels) */
+    int32_t in_height, in_width, in_channels; /* of the padded input */
+    int64_t n_taps;
+    const int32_t *taps;
+    int32_t n_extra;  /* inputs that are the same for all images, such as coordinates */
+    int32_t n_layers; /* hidden layers, m */
+    const int32_t *units;
+    int32_t own_last; /* 1: every position has a last layer of its own; 0: they share one */
+} cbn_sidewards;
+
+typedef struct {
+    const float *first;       /* (n_taps, in_channels, units[0]) */
+    const float *first_extra; /* (n_extra + 1, units[0]); the last row is the bias */
+    const float *hidden;      /* (units[i] + 1, units[i + 1]), one after the other; the last row of each is the bias */
+    const float *last;        /* (height * width or 1, kernels, units[m - 1] + 1); the last weight is the bias */
+} cbn_sidewards_weights;
+
+/* Outputs of the gradient; the first four are shaped as the weights. */
+typedef struct {
+    float *first, *first_extra, *hidden, *last;
+    float *error; /* (n_images, height, width, kernels): prediction - target */
+    float *sums;  /* (n_images, height, width, units[0]), or NULL: with respect to the sums that enter u_1 */
+} cbn_sidewards_gradients;
+
+int cbn_sidewards_check(const cbn_sidewards *s);
+/* Bytes of workspace for the two functions below. */
+int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes);
+int cbn_sidewards_gradient_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes);
+/* out (n_images, height, width, kernels). extra (height, width, n_extra) may be NULL when n_extra is 0. */
+int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *extra,
+                          const cbn_sidewards_weights *weights, float *out, void *workspace, int64_t workspace_bytes,
+                          int num_threads);
+/* Gradients of the sum of squared errors over images, positions and kernels (eq. 12), the target held constant. */
+int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *extra,
+                           const cbn_sidewards_weights *weights, const float *target,
+                           const cbn_sidewards_gradients *out, void *workspace, int64_t workspace_bytes,
+                           int num_threads);
 
 #ifdef __cplusplus
 }

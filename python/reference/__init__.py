@@ -9,15 +9,18 @@ caller gives it, as the engine does, and takes ``num_threads`` only to have the 
 from .ancestral import sample_ancestral
 from .bitplane import pack_planes, plane_words, unpack_planes
 from .boosted import boosted_grow, boosted_log_odds, boosted_score_images, boosted_score_nodes
+from .convolution import convolve, convolve_weight_gradient
 from .counts import count, counts_add, counts_check
 from .gibbs import sample_gibbs
 from .gibbs_layers import LayerStack, sample_gibbs_layers
 from .gradient import kernel_gradient, state_gradient
 from .particles import boosted_inpaint, boosted_sample, tree_inpaint
+from .pooling import max_pool, max_pool_gradient
 from .random import RESAMPLE as RANDOM_RESAMPLE
 from .random import philox, uniform
 from .relaxed import central_difference, objective_near, relaxed_objective
 from .score import score_images, score_nodes
+from .sidewards import sidewards_gradient, sidewards_predict
 from .structure import bic, relation_gains
 from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, probability_table, value_table
 from .transition import transition_forward
@@ -29,9 +32,9 @@ from .tree_tables import tree_bic, tree_counts_check, tree_probability, tree_val
 __all__ = [
     "LOG_PROBABILITY", "LayerStack", "NORMALIZED", "RANDOM_RESAMPLE", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "boosted_grow",
     "boosted_inpaint", "boosted_log_odds", "boosted_sample", "boosted_score_images", "boosted_score_nodes",
-    "central_difference", "count", "counts_add", "counts_check", "kernel_gradient", "objective_near", "pack_planes",
+    "central_difference", "convolve", "convolve_weight_gradient", "count", "counts_add", "counts_check", "kernel_gradient", "max_pool", "max_pool_gradient", "objective_near", "pack_planes",
     "philox", "plane_words", "probability_table", "relation_gains", "relaxed_objective", "sample_ancestral",
-    "sample_gibbs", "sample_gibbs_layers", "score_images", "score_nodes", "state_gradient", "transition_forward",
+    "sample_gibbs", "sample_gibbs_layers", "score_images", "score_nodes", "sidewards_gradient", "sidewards_predict", "state_gradient", "transition_forward",
     "tree_bic", "tree_count", "tree_counts_check", "tree_grow", "tree_inpaint", "tree_probability",
     "tree_sample_ancestral", "tree_sample_gibbs", "tree_score_images", "tree_score_nodes", "tree_values",
     "trees_check", "uniform", "unpack_planes", "value_table",

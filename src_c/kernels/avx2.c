@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* AVX2 + POPCNT + BMI2 (x86-64 since 2013). The popcount instruction on single words beats vector popcounts here. */
+/* AVX2 + FMA + POPCNT + BMI2 (x86-64 since 2013). The popcount instruction on single words beats vector popcounts here. */
 #include "kernels.h"
 
 #ifdef CBN_HAVE_X86
@@ -7,7 +7,7 @@
 
 #include "../rng.h"
 
-#define CBN_FUNCTION static __attribute__((target("avx2,popcnt,bmi,bmi2")))
+#define CBN_FUNCTION static __attribute__((target("avx2,fma,popcnt,bmi,bmi2")))
 
 /* Bytes compare as signed: both sides are moved by 128. */
 CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
@@ -56,6 +56,18 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 }
 #define CBN_POSITIVE positive_lanes
 #include "gibbs_layers_template.h"
+
+#define CBN_FLOATS __m256
+#define CBN_FLOAT_LANES 8
+#define CBN_LOAD_FLOATS(p) _mm256_loadu_ps(p)
+#define CBN_STORE_FLOATS(p, v) _mm256_storeu_ps(p, v)
+#define CBN_SAME_FLOATS(f) _mm256_set1_ps(f)
+#define CBN_MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define CBN_RECTIFY(v) _mm256_max_ps(v, _mm256_setzero_ps())
+#define CBN_TILE_32 3
+#define CBN_TILE_16 6
+#define CBN_TILE_INPUTS 3
+#include "neural_template.h"
 
 CBN_KERNEL_SET(avx2);
 #else

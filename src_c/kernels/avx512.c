@@ -175,6 +175,18 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 #define CBN_POSITIVE positive_lanes
 #include "gibbs_layers_template.h"
 
+#define CBN_FLOATS __m512
+#define CBN_FLOAT_LANES 16
+#define CBN_LOAD_FLOATS(p) _mm512_loadu_ps(p)
+#define CBN_STORE_FLOATS(p, v) _mm512_storeu_ps(p, v)
+#define CBN_SAME_FLOATS(f) _mm512_set1_ps(f)
+#define CBN_MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define CBN_RECTIFY(v) _mm512_max_ps(v, _mm512_setzero_ps())
+#define CBN_TILE_32 12
+#define CBN_TILE_16 24
+#define CBN_TILE_INPUTS 8
+#include "neural_template.h"
+
 CBN_KERNEL_SET(avx512);
 #else
 typedef int cbn_no_avx512; /* ISO C wants a declaration in every file */

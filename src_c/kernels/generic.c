@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The portable kernels: plain C, built on every machine. */
+#include <math.h>
+
 #include "../rng.h"
 #include "kernels.h"
 
@@ -47,5 +49,17 @@ static inline uint64_t bit_mask(const uint8_t *p, int bit) {
 #include "transition_template.h"
 #include "gradient_template.h"
 #include "gibbs_layers_template.h"
+
+#define CBN_FLOATS float
+#define CBN_FLOAT_LANES 1
+#define CBN_LOAD_FLOATS(p) (*(p))
+#define CBN_STORE_FLOATS(p, v) (*(p) = (v))
+#define CBN_SAME_FLOATS(f) (f)
+#define CBN_MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
+#define CBN_RECTIFY(v) ((v) > 0.0f ? (v) : 0.0f)
+#define CBN_TILE_32 1
+#define CBN_TILE_16 1
+#define CBN_TILE_INPUTS 2
+#include "neural_template.h"
 
 CBN_KERNEL_SET(generic);

@@ -8,6 +8,7 @@
 #define CBN_KERNELS_H
 
 #include "../internal.h"
+#include "../neural.h"
 
 /* Most variables (a node and its present parents) that count_subsets takes: 2^8 counters. */
 #define CBN_SUBSET_VARIABLES 8
@@ -234,12 +235,32 @@ typedef struct {
     void (*gibbs_trees)(const cbn_tree_gibbs_plan *plan, uint32_t first_chain, int n_chains, uint64_t *state);
     void (*ancestral_trees)(const cbn_trees *trees, const double *probability, uint64_t seed, const uint8_t *clamped,
                             uint32_t first_chain, int n_chains, uint64_t *state);
+    /* out (width, outputs) = start + inputs * panels, for a row of positions whose first one begins at x; start_step
+     * floats between the starts of two positions. With `rectify` the larger of that and 0. out may be start. */
+    void (*sum_row)(const cbn_row_plan *plan, const float *x, const float *panels, const float *start,
+                    int64_t start_step, int rectify, float *out);
+    /* Adds the row's gradients with respect to the panels; d_out (width, outputs). */
+    void (*weight_row)(const cbn_row_plan *plan, const float *x, const float *d_out, float *d_panels);
+    /* sums[o] += sum over n rows of values (n, outputs); outputs is a multiple of 16. */
+    void (*add_rows)(const float *values, int64_t n, int64_t outputs, float *sums);
+    /* out (width, padded kernels) from u (width, padded units). */
+    void (*last_row)(const cbn_last_plan *plan, const float *u, float *out);
+    /* d_u (width, padded units) from d_out (width, padded kernels); adds to plan->d_by_unit. */
+    void (*last_row_gradient)(const cbn_last_plan *plan, const float *u, const float *d_out, float *d_u);
+    /* One row of pooled positions; x is the first of the rows that it pools. */
+    void (*pool_row)(const cbn_pool_plan *plan, const float *x, float *out, uint8_t *which);
 } cbn_kernels;
 
 /* Defines the set of an instruction set, after the templates. */
 #define CBN_KERNEL_SET(set)                                                                                            \
     const cbn_kernels cbn_kernels_##set = {                                                                            \
         .name = #set,                                                                                                  \
+        .sum_row = sum_row,                                                                                            \
+        .weight_row = weight_row,                                                                                      \
+        .add_rows = add_rows,                                                                                          \
+        .last_row = last_row,                                                                                          \
+        .last_row_gradient = last_row_gradient,                                                                        \
+        .pool_row = pool_row,                                                                                          \
         .transpose = transpose_64,                                                                                     \
         .pack_word = pack_word,                                                                                        \
         .count_subsets = count_subsets,                                                                                \

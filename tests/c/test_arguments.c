@@ -102,7 +102,7 @@ int main(void) {
     CHECK(cbn_sample_gibbs(&layer, values, 1, 0, -5, &site, 1, 1, states, workspace, 512, 1) == CBN_E_SIZE);
     CHECK(cbn_sample_gibbs(&layer, values, 1, 0, 5, &site, 1, 1, states, workspace, 512, 1) == CBN_OK);
 
-    for (int status = 0; status >= CBN_E_TRANSITION; status--) CHECK(strcmp(cbn_strerror(status), cbn_strerror(-1000)) != 0);
+    for (int status = 0; status >= CBN_E_TAP; status--) CHECK(strcmp(cbn_strerror(status), cbn_strerror(-1000)) != 0);
     CHECK(strcmp(cbn_version(), CBN_VERSION) == 0);
     return report(__FILE__);
 }

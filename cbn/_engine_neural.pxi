@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The neural part of the boundary: convolution, pooling and sidewards models. Included by _engine.pyx, under its rules.
+
+
+cdef cbn_convolution convolution_of(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, int32_t out_channels,
+                                    int stride, int32_t height, int32_t width):
+    cdef cbn_convolution c
+    c.n_images, c.in_height, c.in_width, c.in_channels = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+    c.height, c.width, c.out_channels, c.stride = height, width, out_channels, stride
+    c.n_taps = taps.shape[0]
+    c.taps = &taps[0, 0] if taps.shape[0] else NULL
+    return c
+
+
+def convolve(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] weights,
+             const float[::1] bias, int stride, float[:, :, :, ::1] out, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef int32_t n_out = out.shape[3]
+    expect("columns of taps", taps.shape[1], 2)
+    expect("taps of weights", weights.shape[0], taps.shape[0])
+    expect("input channels of weights", weights.shape[1], x.shape[3])
+    expect("output channels of weights", weights.shape[2], n_out)
+    expect("bias", bias.shape[0], n_out)
+    expect("images of out", out.shape[0], x.shape[0])
+    cdef cbn_convolution c = convolution_of(x, taps, n_out, stride, out.shape[1], out.shape[2])
+    check(cbn_convolve_workspace_size(&c, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_convolve(&c, &x[0, 0, 0, 0], &weights[0, 0, 0], &bias[0], &out[0, 0, 0, 0], &workspace[0],
+                              n_bytes, num_threads)
+    check(status)
+
+
+def convolve_weight_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps,
+                             const float[:, :, :, ::1] d_out, int stride, float[:, :, ::1] d_weights,
+                             float[::1] d_bias, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef int32_t n_out = d_out.shape[3]
+    expect("columns of taps", taps.shape[1], 2)
+    expect("taps of d_weights", d_weights.shape[0], taps.shape[0])
+    expect("input channels of d_weights", d_weights.shape[1], x.shape[3])
+    expect("output channels of d_weights", d_weights.shape[2], n_out)
+    expect("d_bias", d_bias.shape[0], n_out)
+    expect("images of d_out", d_out.shape[0], x.shape[0])
+    cdef cbn_convolution c = convolution_of(x, taps, n_out, stride, d_out.shape[1], d_out.shape[2])
+    check(cbn_convolve_weight_gradient_workspace_size(&c, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_convolve_weight_gradient(&c, &x[0, 0, 0, 0], &d_out[0, 0, 0, 0], &d_weights[0, 0, 0], &d_bias[0],
+                                              &workspace[0], n_bytes, num_threads)
+    check(status)
+
+
+cdef int expect_pooled(const cbn_pooling *p, int64_t n, int64_t height, int64_t width, int64_t channels) except -1:
+    if p.size < 1 or p.stride < 1 or p.size > p.height or p.size > p.width:
+        raise ValueError(f"size {p.size}, stride {p.stride}: no such window in {p.height} x {p.width} positions")
+    expect("images of the output", n, p.n_images)
+    expect("rows of the output", height, (p.height - p.size) // p.stride + 1)
+    expect("columns of the output", width, (p.width - p.size) // p.stride + 1)
+    expect("channels of the output", channels, p.channels)
+    return 0
+
+
+def max_pool(const float[:, :, :, ::1] x, int size, int stride, float[:, :, :, ::1] out,
+             uint8_t[:, :, :, ::1] which, int num_threads=1):
+    cdef int status
+    cdef cbn_pooling p
+    p.n_images, p.height, p.width, p.channels = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+    p.size, p.stride = size, stride
+    expect_pooled(&p, out.shape[0], out.shape[1], out.shape[2], out.shape[3])
+    expect_pooled(&p, which.shape[0], which.shape[1], which.shape[2], which.shape[3])
+    with nogil:
+        status = cbn_max_pool(&p, &x[0, 0, 0, 0], &out[0, 0, 0, 0], &which[0, 0, 0, 0], num_threads)
+    check(status)
+
+
+def max_pool_gradient(const float[:, :, :, ::1] d_out, const uint8_t[:, :, :, ::1] which, int size, int stride,
+                      float[:, :, :, ::1] d_x, int num_threads=1):
+    cdef int status
+    cdef cbn_pooling p
+    p.n_images, p.height, p.width, p.channels = d_x.shape[0], d_x.shape[1], d_x.shape[2], d_x.shape[3]
+    p.size, p.stride = size, stride
+    expect_pooled(&p, d_out.shape[0], d_out.shape[1], d_out.shape[2], d_out.shape[3])
+    expect_pooled(&p, which.shape[0], which.shape[1], which.shape[2], which.shape[3])
+    with nogil:
+        status = cbn_max_pool_gradient(&p, &d_out[0, 0, 0, 0], &which[0, 0, 0, 0], &d_x[0, 0, 0, 0], num_threads)
+    check(status)
+
+
+cdef class Sidewards:
+    """A ``cbn_sidewards`` and its weights, checked against each other; it keeps the arrays alive."""
+
+    cdef cbn_sidewards c
+    cdef cbn_sidewards_weights weights
+    cdef const float *extra
+    cdef int64_t n_hidden
+    cdef object _arrays
+
+    def __init__(self, const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] first,
+                 const float[:, :, ::1] extra, const float[:, ::1] first_extra, const float[::1] hidden,
+                 const int32_t[::1] units, const float[:, :, ::1] last):
+        self._arrays = (x, taps, first, extra, first_extra, hidden, units, last)
+        expect("columns of taps", taps.shape[1], 2)
+        if units.shape[0] == 0:
+            raise ValueError("units: empty")
+        self.c.n_images, self.c.in_height, self.c.in_width = x.shape[0], x.shape[1], x.shape[2]
+        self.c.in_channels = x.shape[3]
+        self.c.height, self.c.width, self.c.n_extra = extra.shape[0], extra.shape[1], extra.shape[2]
+        self.c.kernels, self.c.n_layers, self.c.n_taps = last.shape[1], units.shape[0], taps.shape[0]
+        self.c.taps = &taps[0, 0] if taps.shape[0] else NULL
+        self.c.units = &units[0]
+        self.c.own_last = last.shape[0] > 1
+        self.n_hidden = 0
+        cdef int64_t i
+        for i in range(units.shape[0] - 1):
+            self.n_hidden += (<int64_t>units[i] + 1) * units[i + 1]
+        expect("taps of first", first.shape[0], taps.shape[0])
+        expect("input channels of first", first.shape[1], x.shape[3])
+        expect("units of first", first.shape[2], units[0])
+        expect("inputs of first_extra", first_extra.shape[0], extra.shape[2] + 1)
+        expect("units of first_extra", first_extra.shape[1], units[0])
+        expect("hidden", hidden.shape[0], self.n_hidden)
+        if last.shape[0] != 1:
+            expect("positions of last", last.shape[0], extra.shape[0] * extra.shape[1])
+        expect("inputs of last", last.shape[2], units[units.shape[0] - 1] + 1)
+        self.weights.first = &first[0, 0, 0]
+        self.weights.first_extra = &first_extra[0, 0]
+        self.weights.hidden = &hidden[0] if hidden.shape[0] else NULL
+        self.weights.last = &last[0, 0, 0]
+        self.extra = &extra[0, 0, 0] if extra.shape[2] else NULL
+
+    cdef int expect_outputs(self, name, const float[:, :, :, ::1] array) except -1:
+        expect(f"images of {name}", array.shape[0], self.c.n_images)
+        expect(f"rows of {name}", array.shape[1], self.c.height)
+        expect(f"columns of {name}", array.shape[2], self.c.width)
+        return 0
+
+
+def sidewards_predict(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] first,
+                      const float[:, :, ::1] extra, const float[:, ::1] first_extra, const float[::1] hidden,
+                      const int32_t[::1] units, const float[:, :, ::1] last, float[:, :, :, ::1] out,
+                      int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef Sidewards s = Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
+    s.expect_outputs("out", out)
+    expect("kernels of out", out.shape[3], last.shape[1])
+    check(cbn_sidewards_predict_workspace_size(&s.c, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_sidewards_predict(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &out[0, 0, 0, 0], &workspace[0],
+                                       n_bytes, num_threads)
+    check(status)
+
+
+def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] first,
+                       const float[:, :, ::1] extra, const float[:, ::1] first_extra, const float[::1] hidden,
+                       const int32_t[::1] units, const float[:, :, ::1] last, const float[:, :, :, ::1] target,
+                       float[:, :, :, ::1] error, float[:, :, ::1] d_first, float[:, ::1] d_first_extra,
+                       float[::1] d_hidden, float[:, :, ::1] d_last, d_sums, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef float[:, :, :, ::1] sums
+    cdef cbn_sidewards_gradients out
+    cdef Sidewards s = Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
+    for name, array in (("target", target), ("error", error)):
+        s.expect_outputs(name, array)
+        expect(f"kernels of {name}", array.shape[3], last.shape[1])
+    for name, gradient, weights in (("d_first", d_first, first), ("d_first_extra", d_first_extra, first_extra),
+                                    ("d_hidden", d_hidden, hidden), ("d_last", d_last, last)):
+        if gradient.shape != weights.shape:
+            raise ValueError(f"{name}: shape {tuple(gradient.shape)} where {tuple(weights.shape)} is needed")
+    out.first, out.first_extra, out.last = &d_first[0, 0, 0], &d_first_extra[0, 0], &d_last[0, 0, 0]
+    out.hidden = &d_hidden[0] if d_hidden.shape[0] else NULL
+    out.error, out.sums = &error[0, 0, 0, 0], NULL
+    if d_sums is not None:
+        sums = d_sums
+        s.expect_outputs("d_sums", sums)
+        expect("units of d_sums", sums.shape[3], units[0])
+        out.sums = &sums[0, 0, 0, 0]
+    check(cbn_sidewards_gradient_workspace_size(&s.c, num_threads, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_sidewards_gradient(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &target[0, 0, 0, 0], &out,
+                                        &workspace[0], n_bytes, num_threads)
+    check(status)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checkpoints of training: the state after an epoch, from which it goes on to the same bytes."""
+
+from pathlib import Path
+
+from .._archive import read_archive, write_archive
+from .._validation import check_integer
+from ..exceptions import ModelFileError
+from .kernels import kernel_norms
+from .levelfile import level_arrays, read_finite, read_level
+from .training import TrainingState, optimizer_of
+
+FORMAT, VERSION = "cbn-energy-checkpoint", 1
+
+
+def save_checkpoint(path, state, seed, mark):
+    """Write a TrainingState, the seed and the fingerprint; complete or not at all."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "fingerprint": mark,
+        "seed": seed,
+        "epochs": [len(level.curve) for level in state.levels],
+        "steps": state.n_steps,
+    }
+    arrays = {}
+    for number, level in enumerate(state.levels):
+        arrays |= level_arrays(level, f"level{number}")
+    arrays |= {f"moment_{name}": values for name, values in state.moments.items()}
+    for i, own in enumerate(state.norms):
+        arrays |= {f"norm{i}_{name}": values for name, values in own.items()}
+    write_archive(path, header, arrays, stored=set(arrays))  # weights hardly compress
+
+
+def load_checkpoint(path, mark, settings, shapes, frozen=False):
+    """(TrainingState, seed) of a checkpoint for the training that ``mark`` names.
+
+    Parameters
+    ----------
+    path : path-like
+    mark : callable, seed -> fingerprint
+    settings : Settings
+    shapes : list of (height, width, kernels)
+        Of all levels.
+    frozen : bool
+        Whether the kernels are given, not learned.
+
+    Raises
+    ------
+    ModelFileError
+        Not a checkpoint, damaged, or of other pictures or arguments.
+    """
+    path, architecture = Path(path), settings.architecture
+
+    def restore(archive, header):
+        seed = header["seed"]
+        if type(seed) is not int or not 0 <= seed < 2**64:
+            raise ValueError(f"seed {seed!r}")
+        if header["fingerprint"] != mark(seed):
+            return None
+        done = header["epochs"]
+        if not isinstance(done, list) or not 1 <= len(done) <= len(shapes):
+            raise ValueError("epochs of no level, or of too many")
+        for number, n_epochs in enumerate(done):
+            full = settings.epochs[number]
+            check_integer(n_epochs, "epochs", 1 if number == len(done) - 1 else full, full)
+        levels = []
+        for number, n_epochs in enumerate(done):
+            channels = shapes[number - 1][2] if number else shapes[0][2]
+            levels.append(
+                read_level(archive, f"level{number}", architecture.levels[number], shapes[number], channels,
+                           settings.sharing, n_epochs)
+            )  # fmt: skip
+        last = levels[-1]
+        learned = not frozen and bool(last.level.steps)
+        moments = optimizer_of(last, settings.optimizer, settings.learning_rate, learned).state
+        for name, values in moments.items():
+            moments[name] = read_finite(archive, f"moment_{name}", values.shape)
+        norms = kernel_norms(last.kernels) if learned else []
+        for i, own in enumerate(norms):
+            for name, values in own.items():
+                own[name] = read_finite(archive, f"norm{i}_{name}", values.shape)
+        n_steps = check_integer(header["steps"], "steps", 1, 2**40)
+        return TrainingState(tuple(levels), settings.epochs, n_steps, moments, norms), seed
+
+    found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)
+    if found is None:
+        raise ModelFileError(
+            f"{str(path)!r}: a checkpoint of other pictures, arguments or version of cbn; give the same ones, or delete "
+            "it to begin anew"
+        )
+    return found

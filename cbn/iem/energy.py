@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From the errors of nodes to energies of images and maps of where they come from.
+
+Errors are normalized by what they were at the same node over training images (thesis eq. 14). ``"sum"`` is the thesis:
+the energy of a level is the sum of the normalized errors' magnitudes (eq. 15), that of the image the weighted sum over
+levels (eq. 16). ``"pooled"`` looks for places: squared normalized errors, mean over the kernels of a position, mean over
+3 x 3 positions, and of those the largest; a small defect does not drown in the noise of all other nodes.
+"""
+
+import numpy as np
+
+ENERGIES = ("pooled", "sum")
+# Deviations below this, in units of the activations' own, are those of nodes that never change: background.
+LEAST_ERROR = 1e-3
+# Energies of a level that spread less than this share of their mean do not spread at all.
+LEAST_SPREAD = 1e-9
+
+
+class ErrorStatistics:
+    """Mean and spread of every node's error over images, which come batch by batch (Chan et al. 1979).
+
+    Parameters
+    ----------
+    shape : (height, width, kernels)
+    """
+
+    def __init__(self, shape):
+        self.n = 0
+        self.mean, self.squares = np.zeros(shape), np.zeros(shape)
+
+    def add(self, errors):
+        """Count in errors (n, height, width, kernels)."""
+        n = len(errors)
+        mean = errors.mean(axis=0, dtype=np.float64)
+        squares = np.zeros(mean.shape)
+        for image in errors:
+            own = image - mean
+            own *= own
+            squares += own
+        shift, total = mean - self.mean, self.n + n
+        self.mean += shift * (n / total)
+        shift *= shift
+        self.squares += squares + shift * (self.n * n / total)
+        self.n = total
+
+    def scale(self, floor):
+        """The NodeScale of these statistics."""
+        return NodeScale(self.mean.astype(np.float32), np.sqrt(self.squares / self.n).astype(np.float32), self.n, floor)
+
+
+class NodeScale:
+    """What normalizes the errors of a level's nodes (eq. 14).
+
+    Parameters
+    ----------
+    mean, deviation : ndarray, (height, width, kernels) float32
+        Of every node's error over n images.
+    n : int
+    floor : float
+        A node's deviation counts as at least this share of the mean over its kernel's nodes.
+    """
+
+    def __init__(self, mean, deviation, n, floor):
+        self.mean, self.deviation, self.n, self.floor = mean, deviation, n, floor
+        self.least = np.maximum(floor * deviation.mean(axis=(0, 1), dtype=np.float64), LEAST_ERROR).astype(np.float32)
+        self.factor = 1 / np.maximum(deviation, self.least)
+
+    def normalized(self, errors):
+        """(error - mean) / deviation, signed, in place of the errors."""
+        errors -= self.mean
+        errors *= self.factor
+        return errors
+
+    def normalized_without(self, errors):
+        """The same for images among the n: each by the mean and deviation of the n - 1 others."""
+        n = self.n
+        shift = errors - self.mean
+        squares = self.deviation * self.deviation * np.float32(n / (n - 1)) - shift * shift * np.float32(n / (n - 1) ** 2)
+        deviation = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+        shift *= np.float32(n / (n - 1))
+        shift /= np.maximum(deviation, self.least, out=deviation)
+        return shift
+
+
+    def energies_without(self, errors, energy):
+        """Energies (n,) of images among the n, each by the statistics of the others."""
+        return image_energies(position_energies(self.normalized_without(errors), energy), energy)
+
+
+def mean_3x3(values):
+    """Mean over a position and its up to eight neighbours; values (n, height, width)."""
+    summed = values.copy()
+    summed[:, 1:] += values[:, :-1]
+    summed[:, :-1] += values[:, 1:]
+    result = summed.copy()
+    result[:, :, 1:] += summed[:, :, :-1]
+    result[:, :, :-1] += summed[:, :, 1:]
+    rows, columns = (_window_lengths(side) for side in values.shape[1:])
+    result /= (rows[:, None] * columns).astype(values.dtype)
+    return result
+
+
+def _window_lengths(side):
+    """How many of the three places around every index exist."""
+    index = np.arange(side)
+    return 3 - (index == 0) - (index == side - 1)
+
+
+def position_energies(normalized, energy):
+    """Energy of every position of a level.
+
+    Parameters
+    ----------
+    normalized : ndarray, (n, height, width, kernels) float32
+        Normalized errors; overwritten.
+    energy : {"pooled", "sum"}
+
+    Returns
+    -------
+    ndarray, (n, height, width) float32
+        "pooled": squared normalized error, mean over kernels and 3 x 3 positions. "sum": magnitude, sum over kernels.
+    """
+    if energy == "sum":
+        return np.abs(normalized, out=normalized).sum(axis=3)
+    normalized *= normalized
+    return mean_3x3(normalized.mean(axis=3))
+
+
+def image_energies(positions, energy):
+    """Energy of a level (n,) float64: the largest of its positions, or for "sum" their sum (eq. 15)."""
+    if energy == "sum":
+        return positions.sum(axis=(1, 2), dtype=np.float64)
+    return positions.max(axis=(1, 2)).astype(np.float64)
+
+
+def level_scales(energies, energy):
+    """Mean and deviation of the energies (n, levels) of normal images, (levels, 2); 0 and 1 for "sum" (eq. 16)."""
+    scales = np.tile([0.0, 1.0], (energies.shape[1], 1))
+    if energy == "pooled":
+        scales[:, 0], scales[:, 1] = energies.mean(axis=0), energies.std(axis=0)
+        scales[scales[:, 1] <= LEAST_SPREAD * np.abs(scales[:, 0]), 1] = 1
+    return scales
+
+
+def combined(energies, scales, weights):
+    """Energies of images (n,): over levels, the weighted sum of (energy - mean) / deviation."""
+    weights = np.array(weights[: energies.shape[1]])
+    return np.sum(weights * ((energies - scales[:, 0]) / scales[:, 1]), axis=1)
+
+
+def in_deviations(positions, kernels, energy):
+    """Energies of positions in units of a training error's standard deviation: root mean square, or mean magnitude."""
+    return positions / np.float32(kernels) if energy == "sum" else np.sqrt(positions)
+
+
+def enlarged(maps, first, stride, height, width):
+    """Maps (n, h, w) of a level at the size of the image, (n, height, width): linear between the nodes' centres.
+
+    Parameters
+    ----------
+    first, stride : float
+        Pixel at the centre of the first node's receptive field, and pixels from one node to the next.
+    """
+    low, high, share = _between(maps.shape[1], first, stride, height)
+    share = share[:, None].astype(maps.dtype)
+    maps = maps[:, low] * (1 - share) + maps[:, high] * share
+    low, high, share = _between(maps.shape[2], first, stride, width)
+    share = share.astype(maps.dtype)
+    return maps[:, :, low] * (1 - share) + maps[:, :, high] * share
+
+
+def _between(size, first, stride, length):
+    """For every one of ``length`` pixels: the two nodes it lies between, and the share of the second."""
+    place = np.clip((np.arange(length) - first) / stride, 0, size - 1)
+    low = np.floor(place).astype(np.int64)
+    return low, np.minimum(low + 1, size - 1), place - low

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Model files of introspective energy models: kind "energy" of :mod:`cbn.modelfile`, in format version 4.
+
+Header beside ``format``, ``version``, ``kind`` and ``package``
+--------------------------------------------------------------
+arguments      constructor arguments; ``architecture`` as Architecture.to_dict writes it
+picture_shape  [height, width, channels]
+epochs         epochs that each level was trained for; fewer levels than the architecture has after an interruption
+n_images       pictures that the model was fitted on
+n_measured     pictures that errors were measured on
+calibration    where the scores of normal pictures come from
+provenance     free-form record
+
+Arrays: for level l those of levelfile.py with the prefix ``level<l>``, and ``level<l>_error_mean`` and
+``level<l>_error_deviation`` float32 (height, width, kernels); ``level_scales`` float64 (levels, 2); ``dead_kernels``
+float64 (levels,); ``calibration`` float64 (n,). None is compressed.
+"""
+
+import numpy as np
+
+from .. import __version__
+from .. import _validation as validation
+from .._archive import read_array, write_archive
+from ..modelfile import FORMAT, VERSION, plain
+from .architecture import Architecture
+from .energy import NodeScale
+from .levelfile import level_arrays, read_finite, read_level
+from .model import IntrospectiveEnergyModel
+from .network import Network
+from .settings import resolve
+
+KIND = "energy"
+NOT_KEPT = ("n_jobs",)  # belongs to the machine
+CALIBRATIONS = ("training images", "held-out images", "separate images")
+
+
+def save(model, path):
+    """Write a fitted estimator to ``path``, complete or not at all. Raises CbnError where it cannot be written."""
+    arguments = {name: value for name, value in model.get_params(deep=False).items() if name not in NOT_KEPT}
+    if arguments["architecture"] is not None:
+        arguments["architecture"] = arguments["architecture"].to_dict()
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": KIND,
+        "package": __version__,
+        "arguments": {name: value if isinstance(value, dict) else plain(value) for name, value in arguments.items()},
+        "picture_shape": list(model.picture_shape_),
+        "epochs": [len(level.curve) for level in model.levels_],
+        "n_images": model.n_images_,
+        "n_measured": model.node_scales_[0].n,
+        "calibration": model.calibration_,
+        "provenance": model.provenance_,
+    }
+    arrays = {
+        "level_scales": model.level_scales_,
+        "dead_kernels": model.dead_kernels_,
+        "calibration": model.calibration_scores_,
+    }
+    for number, (level, scale) in enumerate(zip(model.levels_, model.node_scales_)):
+        arrays |= level_arrays(level, f"level{number}")
+        arrays |= {f"level{number}_error_mean": scale.mean, f"level{number}_error_deviation": scale.deviation}
+    write_archive(path, header, arrays, stored=set(arrays))
+
+
+def restore(archive, header):
+    """The estimator of an open model file. Anything that cannot be one raises one of the exceptions in DAMAGE."""
+    arguments = header["arguments"]
+    if not isinstance(arguments, dict) or any(name in arguments for name in NOT_KEPT):
+        raise ValueError("the header names no arguments, or one that model files do not hold")
+    if arguments["architecture"] is not None:
+        arguments["architecture"] = Architecture.from_dict(arguments["architecture"])
+    for name in ("epochs", "level_weights"):
+        if isinstance(arguments[name], list):
+            arguments[name] = tuple(arguments[name])
+    model = IntrospectiveEnergyModel(**arguments)
+    settings = resolve(model)
+    if model.random_state is not None:
+        validation.check_seed(model.random_state)
+    height, width, channels = (validation.check_integer(side, "picture_shape", 1, 2**20) for side in _shape(header))
+    if channels not in (1, 3):
+        raise ValueError(f"pictures of {channels} channels")
+    shapes = settings.architecture.shapes(height, width, channels)
+    epochs = header["epochs"]
+    if not isinstance(epochs, list) or not 1 <= len(epochs) <= len(shapes):
+        raise ValueError(f"{len(shapes)} levels at most, one at least")
+    n_images = validation.check_integer(header["n_images"], "n_images", 2, 2**40)
+    n_measured = validation.check_integer(header["n_measured"], "n_measured", 2, n_images)
+    source = validation.check_choice(header["calibration"], "calibration", CALIBRATIONS)
+    if not isinstance(header["provenance"], dict):
+        raise ValueError("provenance of another type")
+    # errors first: they have a value for every node, so no later array can claim more nodes than the file has
+    scales = tuple(_read_scale(archive, number, shapes[number], n_measured, settings) for number in range(len(epochs)))
+    levels = [
+        read_level(
+            archive, f"level{number}", settings.architecture.levels[number], shapes[number],
+            shapes[max(number - 1, 0)][2], settings.sharing,
+            validation.check_integer(n_epochs, "epochs", 1, settings.epochs[number]),
+        )
+        for number, n_epochs in enumerate(epochs)
+    ]  # fmt: skip
+    level_scales = read_finite(archive, "level_scales", (len(levels), 2), np.float64)
+    dead = read_finite(archive, "dead_kernels", (len(levels),), np.float64)
+    if not (level_scales[:, 1] > 0).all() or not ((dead >= 0) & (dead <= 1)).all():
+        raise ValueError("a spread that is not above 0, or a share outside [0, 1]")
+    calibration = read_array(archive, "calibration", np.float64, (None,))
+    if len(calibration) < 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any():
+        raise ValueError("calibration scores are not finite numbers in increasing order")
+    model.picture_shape_, model.n_images_ = (height, width, channels), n_images
+    model.dead_kernels_, model.provenance_ = dead, header["provenance"]
+    model._set_network(Network(levels), scales, level_scales)
+    model._set_calibration(calibration, source)
+    return model
+
+
+def _shape(header):
+    shape = header["picture_shape"]
+    if not isinstance(shape, list) or len(shape) != 3:
+        raise ValueError(f"picture_shape {shape!r:.40}")
+    return shape
+
+
+def _read_scale(archive, number, shape, n, settings):
+    mean = read_finite(archive, f"level{number}_error_mean", shape)
+    deviation = read_finite(archive, f"level{number}_error_deviation", shape)
+    if (deviation < 0).any():
+        raise ValueError(f"level{number}_error_deviation is below 0")
+    return NodeScale(mean, deviation, n, settings.floor)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Constructor arguments of the estimator, checked, and what pictures become before the first level reads them."""
+
+import math
+import numbers
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _validation as validation
+from .architecture import SHARINGS, TABLE_4, Architecture
+from .energy import ENERGIES
+from .optimizers import OPTIMIZERS
+
+MAX_EPOCHS = 10**6
+# The median that a picture is divided by is at least one step of an 8-bit picture, so that black ones stay finite.
+LEAST_MEDIAN = np.float32(1 / 255)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The constructor arguments of IntrospectiveEnergyModel as training and scoring use them."""
+
+    architecture: Architecture
+    sharing: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    epochs: tuple
+    energy: str
+    level_weights: tuple
+    floor: float
+    held_out: float
+    brightness: str | None
+    false_alarm_rate: float
+
+    def prepare(self, pictures):
+        """Pictures (n, height, width, channels) as float32: in [0, 1], or in shares of their median above it."""
+        values = pictures.astype(np.float32)
+        if pictures.dtype == np.uint8:
+            values /= 255
+        if self.brightness == "median":
+            median = np.median(values.reshape(len(values), -1), axis=1).astype(np.float32)
+            values /= np.maximum(median, LEAST_MEDIAN)[:, None, None, None]
+            values -= 1
+        return values
+
+
+def resolve(model):
+    """The checked Settings of an estimator. Raises ValueError that names the argument."""
+    architecture = TABLE_4 if model.architecture is None else model.architecture
+    if not isinstance(architecture, Architecture):
+        raise ValueError(f"architecture: {architecture!r:.60}; give a cbn.iem.architecture.Architecture")
+    n_levels = len(architecture.levels)
+    if model.brightness is not None:
+        validation.check_choice(model.brightness, "brightness", ("median",))
+    return Settings(
+        architecture=architecture,
+        sharing=validation.check_choice(model.sharing, "sharing", SHARINGS),
+        optimizer=validation.check_choice(model.optimizer, "optimizer", tuple(OPTIMIZERS)),
+        learning_rate=validation.check_real(model.learning_rate, "learning_rate", 1e-12, 1e3),
+        batch_size=validation.check_integer(model.batch_size, "batch_size", 1, 2**20),
+        epochs=_per_level(model.epochs, "epochs", n_levels, _check_epochs),
+        energy=validation.check_choice(model.energy, "energy", ENERGIES),
+        level_weights=_check_weights(model.level_weights, n_levels),
+        floor=validation.check_real(model.floor, "floor", 0, 1e3),
+        held_out=validation.check_real(model.held_out, "held_out", 0, 0.5),
+        brightness=model.brightness,
+        false_alarm_rate=validation.check_real(model.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True),
+    )
+
+
+def _check_epochs(value):
+    return validation.check_integer(value, "epochs", 1, MAX_EPOCHS)
+
+
+def _check_weights(weights, n_levels):
+    weights = _per_level(
+        1.0 if weights is None else weights, "level_weights", n_levels,
+        lambda weight: validation.check_real(weight, "level_weights", 0, 1e6),
+    )  # fmt: skip
+    if not sum(weights) > 0:
+        raise ValueError(f"level_weights: {weights!r}; at least one level must count")
+    return weights
+
+
+def _per_level(value, name, n_levels, check):
+    """A tuple of one checked value for every level, from one for all or a sequence of them."""
+    if isinstance(value, numbers.Real):
+        return (check(value),) * n_levels
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != n_levels:
+        raise ValueError(f"{name}: {value!r:.80}; give one number, or one for each of the {n_levels} levels")
+    return tuple(check(own) for own in value)
+
+
+def split(n, held_out, rng):
+    """(trained on, measured on): indices of pictures, the same ones where none is held out.
+
+    Each part has at least two pictures; of fewer than four none can be held out.
+    """
+    everything = np.arange(n)
+    if held_out == 0 or n < 4:
+        return everything, everything
+    count = min(max(2, math.ceil(held_out * n)), n - 2)
+    order = rng.permutation(n)
+    return np.sort(order[count:]), np.sort(order[:count])

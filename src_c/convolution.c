@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Convolution over taps, channels last. No window is ever copied: taps that lie side by side in the input are one run
+ * of floats, and a tile of positions walks along the runs with its sums in registers (kernels/neural_template.h).
+ * Threads own rows of the output; gradients are summed by block of rows, and the blocks in order.
+ */
+#include "neural.h"
+#include "kernels/kernels.h"
+
+int cbn_convolution_check(const cbn_convolution *c) {
+    if (!c || !c->taps) return CBN_E_NULL;
+    if (c->n_images < 1 || c->in_height < 1 || c->in_width < 1 || c->in_channels < 1 || c->height < 1 ||
+        c->width < 1 || c->out_channels < 1 || c->stride < 1 || c->n_taps < 1 || c->n_taps > CBN_MAX_TAPS)
+        return CBN_E_SIZE;
+    for (int64_t t = 0; t < c->n_taps; t++) {
+        const int64_t dy = c->taps[2 * t], dx = c->taps[2 * t + 1];
+        if (dy < 0 || dx < 0 || dy + (int64_t)c->stride * (c->height - 1) >= c->in_height ||
+            dx + (int64_t)c->stride * (c->width - 1) >= c->in_width)
+            return CBN_E_TAP;
+    }
+    int64_t size;
+    CBN_TRY(cbn_multiply(c->n_images, (int64_t)c->in_height * c->in_width, &size));
+    CBN_TRY(cbn_multiply(size, 4 * (int64_t)c->in_channels, &size));
+    CBN_TRY(cbn_multiply(c->n_images, (int64_t)c->height * c->width, &size));
+    CBN_TRY(cbn_multiply(size, 4 * cbn_padded(c->out_channels), &size));
+    CBN_TRY(cbn_multiply(c->n_taps, c->in_channels, &size));
+    CBN_TRY(cbn_multiply(size, 8 * cbn_padded(c->out_channels) * CBN_BLOCKS, &size));
+    return CBN_OK;
+}
+
+static cbn_row_plan plan_of(const cbn_convolution *c, cbn_run *runs) {
+    const cbn_row_plan plan = {
+        .n_runs = cbn_runs_of(c->taps, c->n_taps, c->in_width, c->in_channels, runs),
+        .runs = runs,
+        .inputs = c->n_taps * (int64_t)c->in_channels,
+        .outputs = cbn_padded(c->out_channels),
+        .width = c->width,
+        .x_step = (int64_t)c->stride * c->in_channels,
+    };
+    return plan;
+}
+
+static const float *row_of(const cbn_convolution *c, const float *x, int64_t image, int64_t row) {
+    return x + (image * c->in_height + row * c->stride) * c->in_width * c->in_channels;
+}
+
+/* Floats: weights and bias in panels, and a row of padded outputs per thread. */
+static int64_t panel_floats(const cbn_convolution *c) {
+    return (c->n_taps * (int64_t)c->in_channels + 1) * cbn_padded(c->out_channels);
+}
+
+static int64_t row_floats(const cbn_convolution *c) { return c->width * cbn_padded(c->out_channels); }
+
+int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes) {
+    CBN_TRY(cbn_convolution_check(c));
+    if (!bytes) return CBN_E_NULL;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    int64_t rows;
+    CBN_TRY(cbn_multiply(4 * row_floats(c), num_threads, &rows));
+    *bytes = 4 * panel_floats(c) + rows + 64;
+    return CBN_OK;
+}
+
+int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
+                 void *workspace, int64_t workspace_bytes, int num_threads) {
+    int64_t needed;
+    CBN_TRY(cbn_convolve_workspace_size(c, num_threads, &needed));
+    if (!x || !weights || !bias || !out || !workspace) return CBN_E_NULL;
+    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+    cbn_run runs[CBN_MAX_TAPS];
+    const cbn_row_plan plan = plan_of(c, runs);
+    const cbn_kernels *kernels = cbn_kernels_select();
+    float *panels = cbn_aligned(workspace), *start = panels + plan.inputs * plan.outputs, *own = start + plan.outputs;
+    cbn_panels_pack(weights, plan.inputs, c->out_channels, panels);
+    memset(start, 0, (size_t)plan.outputs * sizeof *start);
+    memcpy(start, bias, (size_t)c->out_channels * sizeof *start);
+    const int64_t n_rows = c->n_images * c->height;
+    num_threads = cbn_useful_threads(num_threads, n_rows);
+    CBN_PRAGMA(omp parallel for schedule(dynamic, 8) num_threads(num_threads))
+    for (int64_t r = 0; r < n_rows; r++) {
+        const float *from = row_of(c, x, r / c->height, r % c->height);
+        float *to = out + r * c->width * c->out_channels;
+        if (plan.outputs == c->out_channels) {
+            kernels->sum_row(&plan, from, panels, start, 0, 0, to);
+            continue;
+        }
+        float *row = own + cbn_thread() * row_floats(c);
+        kernels->sum_row(&plan, from, panels, start, 0, 0, row);
+        for (int64_t p = 0; p < c->width; p++)
+            memcpy(to + p * c->out_channels, row + p * plan.outputs, (size_t)c->out_channels * sizeof *to);
+    }
+    return CBN_OK;
+}
+
+int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes) {
+    CBN_TRY(cbn_convolution_check(c));
+    if (!bytes) return CBN_E_NULL;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    int64_t rows;
+    CBN_TRY(cbn_multiply(4 * row_floats(c), num_threads, &rows));
+    *bytes = 4 * panel_floats(c) * cbn_block_count(c->height) + rows + 64;
+    return CBN_OK;
+}
+
+int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const float *d_out, float *d_weights,
+                                 float *d_bias, void *workspace, int64_t workspace_bytes, int num_threads) {
+    int64_t needed;
+    CBN_TRY(cbn_convolve_weight_gradient_workspace_size(c, num_threads, &needed));
+    if (!x || !d_out || !d_weights || !d_bias || !workspace) return CBN_E_NULL;
+    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+    cbn_run runs[CBN_MAX_TAPS];
+    const cbn_row_plan plan = plan_of(c, runs);
+    const cbn_kernels *kernels = cbn_kernels_select();
+    const int64_t n_blocks = cbn_block_count(c->height), size = panel_floats(c);
+    float *blocks = cbn_aligned(workspace), *own = blocks + size * n_blocks;
+    num_threads = cbn_useful_threads(num_threads, n_blocks);
+    CBN_PRAGMA(omp parallel num_threads(num_threads))
+    {
+        float *row = own + cbn_thread() * row_floats(c);
+        memset(row, 0, (size_t)row_floats(c) * sizeof *row);
+        CBN_PRAGMA(omp for schedule(dynamic, 1))
+        for (int64_t b = 0; b < n_blocks; b++) {
+            float *panels = blocks + b * size, *sums = panels + plan.inputs * plan.outputs;
+            memset(panels, 0, (size_t)size * sizeof *panels);
+            for (int64_t y = cbn_block_begin(b, c->height); y < cbn_block_begin(b + 1, c->height); y++)
+                for (int64_t i = 0; i < c->n_images; i++) {
+                    const float *slope = d_out + (i * c->height + y) * c->width * c->out_channels;
+                    for (int64_t p = 0; p < c->width; p++)
+                        memcpy(row + p * plan.outputs, slope + p * c->out_channels,
+                               (size_t)c->out_channels * sizeof *row);
+                    kernels->weight_row(&plan, row_of(c, x, i, y), row, panels);
+                    kernels->add_rows(row, c->width, plan.outputs, sums);
+                }
+        }
+        cbn_blocks_add(blocks, size, n_blocks);
+    }
+    cbn_panels_unpack(blocks, plan.inputs, c->out_channels, d_weights);
+    memcpy(d_bias, blocks + plan.inputs * plan.outputs, (size_t)c->out_channels * sizeof *d_bias);
+    return CBN_OK;
+}

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Weights from files of every kind; wrong ones are refused by one line that names the file."""
+
+import io
+import json
+import pickle
+import struct
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from torch_files import Tensor, zip_file
+
+from cbn.exceptions import CbnError, DataError
+from cbn.iem.weights import load_weights
+
+VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def refusal(path, kind=DataError):
+    with pytest.raises(kind) as refused:
+        load_weights(path)
+    text = str(refused.value)
+    assert text.startswith(repr(str(path)) + ": ") and text.isprintable()
+    return text.removeprefix(repr(str(path)) + ": ")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz(tmp_path, save):
+    path = tmp_path / "some.npz"
+    save(path, **{"fire2/squeeze_w": VALUES, "turned": VALUES.T, "big": VALUES.astype(">f8"), "none": VALUES[:0]})
+    found = load_weights(path)
+    assert list(found) == ["fire2/squeeze_w", "turned", "big", "none"]
+    np.testing.assert_array_equal(found["fire2/squeeze_w"], VALUES)
+    np.testing.assert_array_equal(found["turned"], VALUES.T)
+    np.testing.assert_array_equal(found["big"], VALUES)
+    assert found["big"].dtype == np.float64 and found["none"].shape == (0, 4)
+
+
+def npz_of(header, content=b""):
+    """A .npz whose only array has the header given."""
+    file, text = io.BytesIO(), header.encode() + b"\n"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("w.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + content)
+    return file.getvalue()
+
+
+def test_npz_with_anything_but_numbers(tmp_path):
+    path = tmp_path / "some.npz"
+    np.savez(path, a=np.array([print, None]))
+    assert refusal(path) == "damaged: an array of type object; weights are numbers"
+    np.savez(path, a=np.array(["text"]))
+    assert refusal(path) == "damaged: an array of type <U4; weights are numbers"
+    np.savez(path)
+    assert refusal(path) == "holds no arrays; give a file of weights"
+    path.write_bytes(b"text")
+    assert refusal(path) == "no .npz file, or damaged"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("text.txt", "text")
+    assert refusal(path) == "'text.txt' in it is no array; give a file of numpy.savez"
+    path.write_bytes(npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,)}", b"1234"))
+    assert refusal(path).startswith("damaged: an array of 4398046511104 bytes in ")
+    path.write_bytes(npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", b"1234"))
+    assert refusal(path).startswith("damaged: ")
+    path.write_bytes(npz_of("__import__('os').system('true')"))
+    assert refusal(path).startswith("damaged: ")
+
+
+def test_torch_files(tmp_path):
+    for name in ("some.pth", "some.pt"):
+        path = tmp_path / name
+        path.write_bytes(zip_file({"w": Tensor(VALUES)}))
+        np.testing.assert_array_equal(load_weights(path)["w"], VALUES)
+        path.write_bytes(pickle.dumps({"w": 1}))
+        assert refusal(path).startswith("not a PyTorch file")
+
+
+def safetensors_file(arrays):
+    header, content = {}, b""
+    for name, array in arrays.items():
+        ends = [len(content), len(content) + array.nbytes]
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": ends}
+        content += array.tobytes()
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + content
+
+
+def test_safetensors(tmp_path):
+    path = tmp_path / "some.safetensors"
+    path.write_bytes(safetensors_file({"w": VALUES, "v": VALUES[0]}))
+    found = load_weights(path)
+    assert found.keys() == {"w", "v"}
+    np.testing.assert_array_equal(found["w"], VALUES)
+    for content in (b"", b"text", path.read_bytes()[:-1], struct.pack("<Q", 2**60) + b"{}"):
+        path.write_bytes(content)
+        assert refusal(path).startswith("damaged: ")
+    path.write_bytes(safetensors_file({}))
+    assert refusal(path) == "holds no arrays; give a file of weights"
+
+
+def test_safetensors_without_the_package(tmp_path, monkeypatch):
+    path = tmp_path / "some.safetensors"
+    path.write_bytes(safetensors_file({"w": VALUES}))
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    text = "the package safetensors is not installed; pip install 'cbn[transfer]', or give a .npz file"
+    assert refusal(path, CbnError) == text
+
+
+def test_other_paths(tmp_path):
+    (tmp_path / "folder.npz").mkdir()
+    assert refusal(tmp_path / "none.npz") == "no such file; give the path of a file of weights"
+    assert refusal(tmp_path / "folder.npz") == "a folder; give the path of a file of weights"
+    text = "weights come from .npz, .safetensors, .pth, .pt files; give one of those"
+    assert refusal(tmp_path / "some.onnx") == text
