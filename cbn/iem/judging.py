@@ -16,7 +16,7 @@ class JudgingMixin:
     def _normalized(self, X):
         """Yields, batch by batch, the indices of the pictures and an iterator over every level's normalized errors."""
         check_is_fitted(self, "calibration_scores_")
-        settings, threads = resolve(self), validation.check_threads(self.n_jobs)
+        settings, threads = resolve(self, self.backbone_), validation.check_threads(self.n_jobs)
         pictures = validation.as_pictures(X, picture_shape=self.picture_shape_)
         for batch in batches(np.arange(len(pictures)), self.picture_shape_):
             passes = self._network.passes(settings.prepare(pictures[batch]), threads)
@@ -27,7 +27,8 @@ class JudgingMixin:
 
         "pooled": the largest mean squared normalized error of 3 x 3 positions; "sum": eq. 15.
         """
-        energy, rows = resolve(self).energy, []
+        check_is_fitted(self, "calibration_scores_")
+        energy, rows = resolve(self, self.backbone_).energy, []
         for _, levels in self._normalized(X):
             columns = [image_energies(position_energies(normalized, energy), energy) for normalized in levels]
             rows.append(np.stack(columns, axis=1))
@@ -42,7 +43,7 @@ class JudgingMixin:
             Pictures of the size that was trained on.
         """
         energies = self.level_energies(X)
-        return -combined(energies, self.level_scales_, resolve(self).level_weights)
+        return -combined(energies, self.level_scales_, resolve(self, self.backbone_).level_weights)
 
     def energy_map(self, X, level=None):
         """Where pictures are unlike normal ones, at their own size.
@@ -60,7 +61,7 @@ class JudgingMixin:
             root mean square, about 1 where all is as usual; "sum" the mean magnitude, about 0.8.
         """
         check_is_fitted(self, "calibration_scores_")
-        settings, height, width = resolve(self), *self.picture_shape_[:2]
+        settings, height, width = resolve(self, self.backbone_), *self.picture_shape_[:2]
         weights = np.array(settings.level_weights[: len(self.levels_)])
         if level is not None:
             level = validation.check_integer(level, "level", 0, len(self.levels_) - 1)

@@ -16,7 +16,7 @@ from ..exceptions import DataError, ModelFileError
 from .checkpoint import load_checkpoint, save_checkpoint
 from .energy import ErrorStatistics, combined, level_scales
 from .network import Network, batches
-from .settings import resolve, split
+from .settings import backbone_of, resolve, split
 from .training import Training, TrainingOptions
 
 HELD_OUT = 2**16  # purpose of the random numbers that choose the held-out pictures; levels have those below
@@ -50,6 +50,8 @@ class LearningMixin:
         ------
         DataError
             Pictures that cannot be used: shape, type, range, NaN, fewer than two.
+        DataError
+            Weights of a backbone that cannot be used.
         ModelFileError
             A checkpoint of other pictures, arguments or seed, or a damaged one.
         ValueError
@@ -57,28 +59,32 @@ class LearningMixin:
         KeyboardInterrupt
             The model is fitted with what the last complete epoch left, unless the first one was not complete.
         """
-        settings = resolve(self)
+        backbone = backbone_of(self)
+        settings = resolve(self, backbone)
         pictures = validation.as_pictures(X)
         if hasattr(y, "__len__") and len(y) != len(pictures):
             raise DataError(f"y: {len(y)} labels for {len(pictures)} pictures")
         if len(pictures) < 2:
             raise DataError("X: 1 picture; the spread of errors needs at least 2")
+        shapes = settings.level_shapes(pictures.shape[1:])
         threads = validation.check_threads(self.n_jobs)
-        digest = hashlib.sha256(np.ascontiguousarray(pictures)).hexdigest()
-        state, seed = self._first_state(settings, pictures, digest, checkpoint if resume else None)
+        digest = hashlib.sha256(pictures).hexdigest()
+        kernels = None if backbone is None else backbone.parameters
+        mark = self._marker(settings, pictures, digest, kernels)
+        state, seed = self._first_state(settings, shapes, mark, checkpoint if resume else None, kernels is not None)
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, HELD_OUT])))
         trained_on, measured_on = split(len(pictures), settings.held_out, rng)
         options = TrainingOptions(
             settings.sharing, settings.optimizer, settings.learning_rate, settings.batch_size, settings.epochs, seed
         )
         training = Training(
-            settings.architecture, pictures, settings.prepare, trained_on, options, num_threads=threads
+            settings.architecture, pictures, settings.prepare, trained_on, options, kernels, threads
         )  # fmt: skip
         interrupted = False
         try:
             for state in training.run(state):
                 if checkpoint is not None:
-                    save_checkpoint(checkpoint, state, seed, self._mark(settings, pictures, digest, seed))
+                    save_checkpoint(checkpoint, state, seed, mark(seed))
                 if progress is not None:
                     progress(state)
         except KeyboardInterrupt:
@@ -86,8 +92,8 @@ class LearningMixin:
                 raise
             interrupted = True
         del training
-        network = Network(state.levels)
-        self.picture_shape_ = pictures.shape[1:]
+        network = Network(state.levels, frozen=backbone is not None)
+        self.picture_shape_, self.backbone_ = pictures.shape[1:], backbone
         source = "training images" if measured_on is trained_on else "held-out images"
         self._measure(settings, network, pictures, measured_on, source, threads)
         self.n_images_ = len(pictures)
@@ -98,21 +104,21 @@ class LearningMixin:
         return self
 
     @staticmethod
-    def _mark(settings, pictures, digest, seed):
-        """What a checkpoint belongs to: pictures, and all arguments that training depends on."""
+    def _marker(settings, pictures, digest, kernels):
+        """From a seed to what a checkpoint belongs to: pictures, and all arguments that training depends on."""
         scoring = ("energy", "level_weights", "floor", "false_alarm_rate")
         belongs = {name: value for name, value in asdict(settings).items() if name not in scoring}
-        belongs |= {"shape": pictures.shape, "dtype": str(pictures.dtype), "seed": seed, "version": __version__}
-        return fingerprint(digest, belongs)
+        belongs |= {"shape": pictures.shape, "dtype": str(pictures.dtype), "version": __version__}
+        frozen = hashlib.sha256()
+        for values in (v for level in kernels or () for own in level for v in own.values()):
+            frozen.update(np.ascontiguousarray(values))
+        return lambda seed: fingerprint(digest, {**belongs, "kernels": frozen.hexdigest(), "seed": seed})
 
-    def _first_state(self, settings, pictures, digest, checkpoint):
+    def _first_state(self, settings, shapes, mark, checkpoint, frozen):
         """(state to go on from or None, seed)."""
         if checkpoint is None or not os.path.exists(checkpoint):
             return None, validation.check_seed(self.random_state)
-        shapes = settings.architecture.shapes(*pictures.shape[1:])
-        state, seed = load_checkpoint(
-            checkpoint, lambda seed: self._mark(settings, pictures, digest, seed), settings, shapes
-        )  # fmt: skip
+        state, seed = load_checkpoint(checkpoint, mark, settings, shapes, frozen)
         if isinstance(self.random_state, Integral) and validation.check_seed(self.random_state) != seed:
             raise ModelFileError(
                 f"{os.fsdecode(checkpoint)!r}: a checkpoint of random_state {seed}, not {self.random_state}; give the "

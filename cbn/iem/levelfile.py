@@ -15,10 +15,24 @@ from .sidewards import SidewardsModels
 def level_arrays(model, prefix):
     """The arrays of a LevelModel by name."""
     arrays = {f"{prefix}_mean": model.mean, f"{prefix}_deviation": model.deviation}
-    for i, own in enumerate(model.kernels):
-        arrays |= {f"{prefix}_step{i}_{name}": values for name, values in own.items()}
+    arrays |= kernel_arrays(model.kernels, prefix)
     arrays |= {f"{prefix}_{name}": values for name, values in model.models.parameters.items()}
     return arrays | {f"{prefix}_curve": np.array(model.curve, np.float64)}
+
+
+def kernel_arrays(kernels, prefix):
+    """The arrays of the parameters of a level's steps by name."""
+    return {f"{prefix}_step{i}_{name}": values for i, own in enumerate(kernels) for name, values in own.items()}
+
+
+def read_kernels(archive, prefix, level, channels_below):
+    """Parameters of a level's steps, a dict for each."""
+    kernels, channels = [], channels_below
+    for i, step in enumerate(level.steps):
+        shapes = step.parameter_shapes(channels)
+        kernels.append({name: read_finite(archive, f"{prefix}_step{i}_{name}", size) for name, size in shapes.items()})
+        channels = step.channels(channels)
+    return kernels
 
 
 def read_level(archive, prefix, level, shape, channels_below, sharing, n_epochs):
@@ -37,11 +51,7 @@ def read_level(archive, prefix, level, shape, channels_below, sharing, n_epochs)
     deviation = read_finite(archive, f"{prefix}_deviation", shape[2:])
     if not (deviation > 0).all():
         raise ValueError(f"{prefix}_deviation is not above 0")
-    kernels, channels = [], channels_below
-    for i, step in enumerate(level.steps):
-        shapes = step.parameter_shapes(channels)
-        kernels.append({name: read_finite(archive, f"{prefix}_step{i}_{name}", size) for name, size in shapes.items()})
-        channels = step.channels(channels)
+    kernels = read_kernels(archive, prefix, level, channels_below)
     models = SidewardsModels(shape, level.distance, level.hidden, sharing, {})
     for name, size in models.shapes().items():
         models.parameters[name] = read_finite(archive, f"{prefix}_{name}", size)

@@ -21,6 +21,11 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     ----------
     architecture : cbn.iem.architecture.Architecture, optional
         Levels, their kernels, distances of neighbours, sizes of the sidewards models; ``TABLE_4`` by default.
+    backbone : {"alexnet", "caffe_alexnet", "squeezenet1_1"} or cbn.iem.backbone.Backbone, optional
+        A pretrained network in place of an architecture: its kernels stay as they are, only sidewards models are
+        trained (section 5).
+    backbone_weights : path, optional
+        File with the weights of a backbone that is named: .npz, .safetensors, .pth; see :mod:`cbn.iem.weights`.
     sharing : {"a", "b", "c", "d", "e", "f"}
         What the sidewards models of different nodes share (Figure 15); see :mod:`cbn.iem.sidewards`. "b" has last
         layers of its own at every position, "a" has not and 1/40 of the parameters; "d" shares nothing and is slow.
@@ -44,7 +49,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         Share of the pictures that is not trained on, and from which errors' means and deviations and the threshold
         come. 0: all pictures serve for both.
     brightness : {None, "median"}
-        "median" divides every picture by its own median and subtracts 1: its brightness as a whole then says nothing.
+        "median" divides every picture by its own median and subtracts 1 (for a backbone: brings the median to 0.5), so
+        that its brightness as a whole says nothing.
     false_alarm_rate : float in (0, 1)
         Share of normal pictures that :meth:`predict` may call outliers.
     n_jobs : int, optional
@@ -65,6 +71,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     calibration_scores_, calibration_, offset_
         Scores of normal pictures in increasing order, where they come from ("training images", "held-out images" or
         "separate images"), and the threshold of :meth:`decision_function`.
+    backbone_ : cbn.iem.backbone.Backbone or None
+        The pretrained network that was used.
     picture_shape_ : (height, width, channels)
     n_images_ : int
     provenance_ : dict
@@ -84,6 +92,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         self,
         architecture=None,
         *,
+        backbone=None,
+        backbone_weights=None,
         sharing="b",
         optimizer="adam",
         learning_rate=0.001,
@@ -99,6 +109,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         random_state=None,
     ):
         self.architecture = architecture
+        self.backbone = backbone
+        self.backbone_weights = backbone_weights
         self.sharing = sharing
         self.optimizer = optimizer
         self.learning_rate = learning_rate

@@ -4,6 +4,8 @@
 Header beside ``format``, ``version``, ``kind`` and ``package``
 --------------------------------------------------------------
 arguments      constructor arguments; ``architecture`` as Architecture.to_dict writes it
+backbone       of a pretrained network: its ``architecture`` and ``preparation`` (order, scale, mean, deviation); its
+               kernels are those of the levels
 picture_shape  [height, width, channels]
 epochs         epochs that each level was trained for; fewer levels than the architecture has after an interruption
 n_images       pictures that the model was fitted on
@@ -16,6 +18,8 @@ Arrays: for level l those of levelfile.py with the prefix ``level<l>``, and ``le
 float64 (levels,); ``calibration`` float64 (n,). None is compressed.
 """
 
+from dataclasses import asdict
+
 import numpy as np
 
 from .. import __version__
@@ -23,14 +27,16 @@ from .. import _validation as validation
 from .._archive import read_array, write_archive
 from ..modelfile import FORMAT, VERSION, plain
 from .architecture import Architecture
+from .backbone import Backbone, Preparation
 from .energy import NodeScale
-from .levelfile import level_arrays, read_finite, read_level
+from .levelfile import kernel_arrays, level_arrays, read_finite, read_kernels, read_level
 from .model import IntrospectiveEnergyModel
 from .network import Network
 from .settings import resolve
 
 KIND = "energy"
-NOT_KEPT = ("n_jobs",)  # belongs to the machine
+# The number of threads and a path belong to the machine; the backbone itself has an entry of its own.
+NOT_KEPT = ("n_jobs", "backbone", "backbone_weights")
 CALIBRATIONS = ("training images", "held-out images", "separate images")
 
 
@@ -45,6 +51,7 @@ def save(model, path):
         "kind": KIND,
         "package": __version__,
         "arguments": {name: value if isinstance(value, dict) else plain(value) for name, value in arguments.items()},
+        "backbone": _describe_backbone(model.backbone_),
         "picture_shape": list(model.picture_shape_),
         "epochs": [len(level.curve) for level in model.levels_],
         "n_images": model.n_images_,
@@ -60,6 +67,9 @@ def save(model, path):
     for number, (level, scale) in enumerate(zip(model.levels_, model.node_scales_)):
         arrays |= level_arrays(level, f"level{number}")
         arrays |= {f"level{number}_error_mean": scale.mean, f"level{number}_error_deviation": scale.deviation}
+    if model.backbone_ is not None:  # levels that an interruption left out have kernels all the same
+        for number in range(len(model.levels_), len(model.backbone_.parameters)):
+            arrays |= kernel_arrays(model.backbone_.parameters[number], f"level{number}")
     write_archive(path, header, arrays, stored=set(arrays))
 
 
@@ -74,13 +84,14 @@ def restore(archive, header):
         if isinstance(arguments[name], list):
             arguments[name] = tuple(arguments[name])
     model = IntrospectiveEnergyModel(**arguments)
-    settings = resolve(model)
+    backbone = _read_backbone(header["backbone"])
+    settings = resolve(model, backbone)
     if model.random_state is not None:
         validation.check_seed(model.random_state)
     height, width, channels = (validation.check_integer(side, "picture_shape", 1, 2**20) for side in _shape(header))
     if channels not in (1, 3):
         raise ValueError(f"pictures of {channels} channels")
-    shapes = settings.architecture.shapes(height, width, channels)
+    shapes = settings.level_shapes((height, width, channels))
     epochs = header["epochs"]
     if not isinstance(epochs, list) or not 1 <= len(epochs) <= len(shapes):
         raise ValueError(f"{len(shapes)} levels at most, one at least")
@@ -106,11 +117,41 @@ def restore(archive, header):
     calibration = read_array(archive, "calibration", np.float64, (None,))
     if len(calibration) < 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any():
         raise ValueError("calibration scores are not finite numbers in increasing order")
+    if backbone is not None:
+        backbone.parameters.extend(level.kernels for level in levels)
+        for number in range(len(levels), len(shapes)):
+            own = settings.architecture.levels[number]
+            backbone.parameters.append(read_kernels(archive, f"level{number}", own, shapes[number - 1][2]))
+    model.backbone = model.backbone_ = backbone
     model.picture_shape_, model.n_images_ = (height, width, channels), n_images
     model.dead_kernels_, model.provenance_ = dead, header["provenance"]
-    model._set_network(Network(levels), scales, level_scales)
+    model._set_network(Network(levels, frozen=backbone is not None), scales, level_scales)
     model._set_calibration(calibration, source)
     return model
+
+
+def _describe_backbone(backbone):
+    if backbone is None:
+        return None
+    preparation = {name: plain(value) for name, value in asdict(backbone.preparation).items()}
+    return {"architecture": backbone.architecture.to_dict(), "preparation": preparation}
+
+
+def _read_backbone(description):
+    """A Backbone whose parameters are still missing, or None."""
+    if description is None:
+        return None
+    given = description["preparation"]
+    order = validation.check_choice(given["order"], "order", ("rgb", "bgr"))
+    scale = validation.check_real(given["scale"], "scale", 1e-6, 1e6)
+    mean, deviation = (tuple(given[name]) for name in ("mean", "deviation"))
+    if len(mean) != 3 or len(deviation) != 3:
+        raise ValueError("a preparation of another number of channels than 3")
+    for value in mean:
+        validation.check_real(value, "mean", -1e6, 1e6)
+    for value in deviation:
+        validation.check_real(value, "deviation", 1e-6, 1e6)
+    return Backbone(Architecture.from_dict(description["architecture"]), [], Preparation(order, scale, mean, deviation))
 
 
 def _shape(header):

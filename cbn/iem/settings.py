@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _validation as validation
 from .architecture import SHARINGS, TABLE_4, Architecture
+from .backbone import GEOMETRIES, Backbone, Preparation, load_backbone
 from .energy import ENERGIES
 from .optimizers import OPTIMIZERS
 
@@ -22,6 +23,7 @@ class Settings:
     """The constructor arguments of IntrospectiveEnergyModel as training and scoring use them."""
 
     architecture: Architecture
+    preparation: Preparation | None  # of the backbone
     sharing: str
     optimizer: str
     learning_rate: float
@@ -35,27 +37,52 @@ class Settings:
     false_alarm_rate: float
 
     def prepare(self, pictures):
-        """Pictures (n, height, width, channels) as float32: in [0, 1], or in shares of their median above it."""
+        """Pictures (n, height, width, channels) as the float32 values that level 0 reads."""
         values = pictures.astype(np.float32)
         if pictures.dtype == np.uint8:
             values /= 255
         if self.brightness == "median":
             median = np.median(values.reshape(len(values), -1), axis=1).astype(np.float32)
             values /= np.maximum(median, LEAST_MEDIAN)[:, None, None, None]
-            values -= 1
-        return values
+            if self.preparation is None:
+                values -= 1
+            else:
+                values *= 0.5  # a backbone knows pictures in [0, 1]: the median comes to lie in the middle
+        return values if self.preparation is None else self.preparation(values)
+
+    def level_shapes(self, picture_shape):
+        """(height, width, kernels) of every level. Raises ValueError where a level has no room."""
+        height, width, channels = picture_shape
+        return self.architecture.shapes(height, width, channels if self.preparation is None else 3)
 
 
-def resolve(model):
-    """The checked Settings of an estimator. Raises ValueError that names the argument."""
+def backbone_of(model):
+    """The Backbone that the arguments of an estimator name, or None. Raises ValueError, or DataError for its file."""
+    if model.backbone is None or isinstance(model.backbone, Backbone):
+        if model.backbone_weights is not None:
+            raise ValueError(f"backbone_weights: {model.backbone_weights!r}; name the geometry that they are for by backbone")
+        return model.backbone
+    validation.check_choice(model.backbone, "backbone", tuple(GEOMETRIES))
+    if model.backbone_weights is None:
+        raise ValueError(f"backbone_weights: None; give the file with the weights of {model.backbone}")
+    return load_backbone(model.backbone, model.backbone_weights)
+
+
+def resolve(model, backbone):
+    """The checked Settings of an estimator with a Backbone or None. Raises ValueError that names the argument."""
     architecture = TABLE_4 if model.architecture is None else model.architecture
     if not isinstance(architecture, Architecture):
         raise ValueError(f"architecture: {architecture!r:.60}; give a cbn.iem.architecture.Architecture")
+    if backbone is not None:
+        if model.architecture is not None:
+            raise ValueError("architecture: a backbone has its own; give one of the two")
+        architecture = backbone.architecture
     n_levels = len(architecture.levels)
     if model.brightness is not None:
         validation.check_choice(model.brightness, "brightness", ("median",))
     return Settings(
         architecture=architecture,
+        preparation=None if backbone is None else backbone.preparation,
         sharing=validation.check_choice(model.sharing, "sharing", SHARINGS),
         optimizer=validation.check_choice(model.optimizer, "optimizer", tuple(OPTIMIZERS)),
         learning_rate=validation.check_real(model.learning_rate, "learning_rate", 1e-12, 1e3),
