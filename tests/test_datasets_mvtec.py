@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cbn import DataError
-from cbn.datasets import list_categories, load_good_and_test, load_mvtec, make_category, write_mvtec
+from cbn.datasets import list_categories, load_good_and_test, load_mvtec, load_test, make_category, write_mvtec
 from cbn.datasets.mvtec import resized_mask
 
 DATA = Path(os.environ.get("CBN_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -50,7 +50,7 @@ def test_a_category(category):
     assert loaded.labels.tolist() == [0, 1, 1, 1, 1] and loaded.labels.dtype == np.int64
     assert loaded.masks.dtype == bool and loaded.masks.any(axis=(1, 2)).tolist() == [False] + [True] * 4
     assert loaded.train_names == ("000.png", "001.png") and loaded.test_names[1] == "misplaced/000.png"
-    assert repr(loaded) == "InspectionSet('bolt': 2 training and 5 test pictures of 32x32, grey, 4 with defects)"
+    assert repr(loaded) == "InspectionSet(bolt: 2 training and 5 test pictures of 32x32, grey, 4 with defects)"
 
 
 def test_an_empty_mask_is_a_mask(category):
@@ -178,6 +178,29 @@ def test_test_pictures_at_the_top_have_none(category):
     loaded = load_good_and_test(category / "train" / "good", category / "test" / "spot")
     assert len(loaded.test) == 1 and loaded.labels is None and loaded.defects is None
     assert "not labelled" in repr(loaded) and loaded.test_names == ("000.png",)
+
+
+def test_pictures_that_are_only_judged(category):
+    whole = load_mvtec(category)
+    loaded = load_test(category)
+    assert loaded.train is None and loaded.category == "bolt" and loaded.image_shape == (32, 32)
+    np.testing.assert_array_equal(loaded.test, whole.test)
+    np.testing.assert_array_equal(loaded.masks, whole.masks)
+    folder = load_test(category / "test", size=16)
+    assert folder.masks is None and folder.labels.tolist() == [0, 1, 1, 1, 1] and folder.image_shape == (16, 16)
+    plain = load_test(category / "train" / "good", color="rgb")
+    assert plain.labels is None and plain.channels == 3
+    np.testing.assert_array_equal(plain.test[..., 0], whole.train)
+    one = load_test(category / "test" / "spot" / "000.png")
+    np.testing.assert_array_equal(one.test[0], whole.test[-1])
+    assert one.test_names == ("000.png",) and "0 training and 1 test pictures" in repr(one)
+
+
+@pytest.mark.parametrize(("max_side", "shape"), [(None, (40, 32)), (40, (40, 32)), (20, (20, 16)), (1, (1, 1))])
+def test_large_pictures_are_shrunk_to_a_longest_side(tmp_path, max_side, shape):
+    save(tmp_path / "good" / "0.png", np.zeros((40, 32)))
+    assert load_good_and_test(tmp_path / "good", max_side=max_side).image_shape == shape
+    assert load_good_and_test(tmp_path / "good", size=8, max_side=max_side).image_shape == (8, 8)
 
 
 def test_categories_of_a_tree(category):

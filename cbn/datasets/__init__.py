@@ -6,7 +6,7 @@ from .imageset import ImageSet
 from .inspection import InspectionSet
 from .mask import load_mask
 from .mnist import fetch_mnist_grey, load_mnist
-from .mvtec import list_categories, load_good_and_test, load_mvtec, write_mvtec
+from .mvtec import list_categories, load_good_and_test, load_mvtec, load_test, write_mvtec
 from .source import load_images
 from .stochastic import draw_binary
 from .synthetic import make_category
@@ -23,6 +23,7 @@ __all__ = [
     "load_mask",
     "load_mnist",
     "load_mvtec",
+    "load_test",
     "make_category",
     "write_mvtec",
 ]

@@ -19,8 +19,8 @@ class InspectionSet:
     ----------
     category : str
         What the pictures show, for people.
-    train : ndarray of shape (n, height, width) or (n, height, width, 3), uint8
-        Normal pictures only.
+    train : ndarray of shape (n, height, width) or (n, height, width, 3), uint8, or None
+        Normal pictures only. None for a set that is only judged.
     test : ndarray of shape (m, ...), uint8, optional
     labels : ndarray of shape (m,), int64, optional
         0 for good test pictures, 1 for defects.
@@ -47,7 +47,8 @@ class InspectionSet:
     test_names: tuple = None
 
     def __post_init__(self):
-        _check_pictures(self.train, "train")
+        if self.train is not None or self.test is None:
+            _check_pictures(self.train, "train")
         if self.train_names is not None:
             check_count(len(self.train_names), "train_names", len(self.train), "training pictures")
         about_test = ("labels", "defects", "masks", "test_names")
@@ -57,7 +58,7 @@ class InspectionSet:
                     raise data_error(f"{name}: given without test pictures; leave it out or give test")
             return
         _check_pictures(self.test, "test")
-        if self.test.shape[1:] != self.train.shape[1:]:
+        if self.train is not None and self.test.shape[1:] != self.train.shape[1:]:
             raise data_error(
                 f"test: pictures of {sizes(self.test.shape[1:])}, but those of train are {sizes(self.train.shape[1:])}; "
                 "bring them to one size and number of channels"
@@ -75,26 +76,34 @@ class InspectionSet:
     @property
     def image_shape(self):
         """(height, width)."""
-        return self.train.shape[1:3]
+        return self._pictures.shape[1:3]
 
     @property
     def channels(self):
         """1 for grey pictures, 3 for RGB."""
-        return 1 if self.train.ndim == 3 else 3
+        return 1 if self._pictures.ndim == 3 else 3
+
+    @property
+    def _pictures(self):
+        return self.test if self.train is None else self.train
 
     @property
     def defect_types(self):
         """Kinds of defects among the test pictures, sorted; () if they are not known."""
         return tuple(sorted(set(self.defects or ()) - {GOOD}))
 
-    def __repr__(self):
-        n_test = 0 if self.test is None else len(self.test)
+    def describe(self):
+        """The set in a few words, for people."""
+        n_train, n_test = (0 if pictures is None else len(pictures) for pictures in (self.train, self.test))
         known = "not labelled" if self.labels is None else f"{int(self.labels.sum())} with defects"
         color = "grey" if self.channels == 1 else "RGB"
         return (
-            f"InspectionSet({self.category!r}: {len(self.train)} training and {n_test} test pictures of "
-            f"{sizes(self.image_shape)}, {color}" + (f", {known})" if n_test else ")")
+            f"{self.category}: {n_train} training and {n_test} test pictures of {sizes(self.image_shape)}, {color}"
+            + (f", {known}" if n_test else "")
         )
+
+    def __repr__(self):
+        return f"InspectionSet({self.describe()})"
 
 
 def _check_pictures(pictures, name):

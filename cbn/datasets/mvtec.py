@@ -27,7 +27,7 @@ _MEND = "give a size to bring all pictures to, such as 256"
 _MASK_THRESHOLD = 127
 
 
-def load_mvtec(path, size=None, color="auto"):
+def load_mvtec(path, size=None, color="auto", max_side=None):
     """Load a category of MVTec AD, or any folder of its layout.
 
     Parameters
@@ -39,6 +39,8 @@ def load_mvtec(path, size=None, color="auto"):
         that small defects survive. By default the pictures stay as they are, and must be of one size.
     color : {"auto", "grey", "rgb"}
         "auto" is "rgb" if any training picture has colour, else "grey".
+    max_side : int, optional
+        Without a size: pictures of more pixels along a side are shrunk to so many along the longer one.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def load_mvtec(path, size=None, color="auto"):
     ValueError
         A size or colour that is none.
     """
-    size, path = _check_size(size), as_path(path)
+    size, path = _check_size(size, max_side), as_path(path)
     validation.check_choice(color, "color", COLORS)
     for part in ("train", "test"):
         if not (path / part).is_dir():
@@ -65,7 +67,7 @@ def load_mvtec(path, size=None, color="auto"):
     return _load(path.resolve().name, train, test, defects, size, color, path / "ground_truth")
 
 
-def load_good_and_test(good, test=None, size=None, color="auto"):
+def load_good_and_test(good, test=None, size=None, color="auto", max_side=None):
     """Load a plain folder of good pictures, and perhaps one of pictures to judge.
 
     Parameters
@@ -75,7 +77,7 @@ def load_good_and_test(good, test=None, size=None, color="auto"):
     test : str or os.PathLike, optional
         A folder of pictures: either at its top, which leaves them without labels, or in sub-folders, one of which may
         be called `good`; the others are kinds of defects.
-    size, color
+    size, color, max_side
         As for :func:`load_mvtec`.
 
     Returns
@@ -88,10 +90,42 @@ def load_good_and_test(good, test=None, size=None, color="auto"):
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    size, good = _check_size(size), as_path(good, "good")
+    size, good = _check_size(size, max_side), as_path(good, "good")
     validation.check_choice(color, "color", COLORS)
     pictures, defects = (None, None) if test is None else _test_pictures(as_path(test, "test"))
     return _load(good.resolve().name, _pictures_of(good), pictures, defects, size, color)
+
+
+def load_test(path, size=None, color="grey"):
+    """Load pictures to judge, without any to learn from.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A category in the layout of MVTec AD, of which the test part is taken; a folder of pictures as the `test` of
+        :func:`load_good_and_test`; or one picture.
+    size : int or (height, width), optional
+        As for :func:`load_mvtec`.
+    color : {"grey", "rgb"}
+
+    Returns
+    -------
+    InspectionSet
+        ``train`` is None. Labels, kinds of defects and masks where they are known.
+
+    Raises
+    ------
+    DataError, ValueError
+        As :func:`load_mvtec`.
+    """
+    size, path = _check_size(size), as_path(path)
+    validation.check_choice(color, "color", ("grey", "rgb"))
+    if not path.is_dir():
+        return _load(path.stem, [], [path], None, size, color)
+    is_category = (path / "test").is_dir() and not list_pictures(path)[0]
+    pictures, defects = _test_pictures(path / "test" if is_category else path)
+    ground_truth = path / "ground_truth" if is_category and defects is not None else None
+    return _load(path.resolve().name, [], pictures, defects, size, color, ground_truth)
 
 
 def list_categories(root):
@@ -174,10 +208,23 @@ def _categories(root):
     return [entry.name for entry in list_pictures(root)[1] if (entry / "train" / GOOD).is_dir()] if root.is_dir() else []
 
 
-def _check_size(size):
-    if size is None:
-        return None
-    return validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
+def _check_size(size, max_side=None):
+    """(height, width) as given, or a function that tells it from the first picture."""
+    if size is not None:
+        return validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
+    if max_side is None:
+        return lambda path: None
+    max_side = validation.check_integer(max_side, "max_side", 1, 2**20)
+
+    def at_most(path):
+        with opened(path) as picture:
+            width, height = picture.size
+        longer = max(width, height)
+        if longer <= max_side:
+            return None
+        return tuple(max(1, round(side * max_side / longer)) for side in (height, width))
+
+    return at_most
 
 
 def _pictures_of(folder):
@@ -210,14 +257,16 @@ def _test_pictures(folder):
 
 
 def _load(category, train, test, defects, size, color, ground_truth=None):
+    first, *_ = train or test
     if color == "auto":
         color = "rgb" if any(has_color(path) for path in train) else "grey"
+    size = size(first) if callable(size) else size
     try:
-        images = read_pictures(train, color, size, _MEND)
+        images = read_pictures(train, color, size, _MEND) if train else None
         if test is None:
             return InspectionSet(printable(category), images, train_names=_names(train))
         test_images = read_pictures(test, color, size, _MEND)
-        if test_images.shape[1:] != images.shape[1:]:
+        if images is not None and test_images.shape[1:] != images.shape[1:]:
             raise data_error(
                 f"{test[0]}: {sizes(test_images.shape[1:3])} pixels (height x width), but the training pictures have "
                 f"{sizes(images.shape[1:3])}; {_MEND}"
@@ -228,12 +277,14 @@ def _load(category, train, test, defects, size, color, ground_truth=None):
             files = {defect: _masks_of(ground_truth / defect) for defect in set(defects) - {GOOD}}
             for i, (path, defect) in enumerate(zip(test, defects)):
                 if defect != GOOD:
-                    masks[i] = _read_mask(_mask_file(path, defect, ground_truth, files), path, images.shape[1:3])
+                    masks[i] = _read_mask(_mask_file(path, defect, ground_truth, files), path, masks.shape[1:])
     except MemoryError as error:
-        raise too_large(train[0].parent) from error
+        raise too_large(first.parent) from error
     labels = None if defects is None else np.array([defect != GOOD for defect in defects], dtype=np.int64)
     names = _names(test) if defects is None else tuple(f"{path.parent.name}/{path.name}" for path in test)
-    return InspectionSet(printable(category), images, test_images, labels, defects, masks, _names(train), names)
+    return InspectionSet(
+        printable(category), images, test_images, labels, defects, masks, _names(train) if train else None, names
+    )
 
 
 def _names(paths):
