@@ -17,6 +17,14 @@ class AurocInterval(NamedTuple):
     high: float
 
 
+class Interval(NamedTuple):
+    """A figure with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 def bootstrap_auroc(normal, scores, *, level=0.95, n_resamples=1000, random_state=0):
     """Area under the ROC curve, with a percentile-bootstrap confidence interval.
 
@@ -72,6 +80,55 @@ def bootstrap_auroc(normal, scores, *, level=0.95, n_resamples=1000, random_stat
     low, high = np.quantile(areas, ((1 - level) / 2, (1 + level) / 2))
     auroc = np.mean([task.area(np.arange(normal.shape[1])) for task in tasks])
     return AurocInterval(float(auroc), float(low), float(high))
+
+
+def bootstrap_f1(defective, alarms, *, level=0.95, n_resamples=1000, random_state=0):
+    """F1 of alarms: 2 true / (2 true + false + missed), with a percentile-bootstrap confidence interval.
+
+    Every resample draws as many images with defects and as many without as there are, with replacement.
+
+    Parameters
+    ----------
+    defective : array-like of bool, (n,)
+        Which images have defects.
+    alarms : array-like of bool, (n,)
+        Which images were called so.
+    level, n_resamples, random_state
+        As for :func:`bootstrap_auroc`.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    DataError
+        Other shapes or types, or no image with a defect.
+    ValueError
+        ``level``, ``n_resamples`` or ``random_state`` outside its range.
+    """
+    level = validation.check_real(level, "level", 0, 1, open_ends=True)
+    n_resamples = validation.check_integer(n_resamples, "n_resamples", 1, 10**7)
+    generator = np.random.default_rng(validation.check_seed(random_state))
+    defective, alarms = validation.as_array(defective, "defective"), validation.as_array(alarms, "alarms")
+    if defective.dtype != bool or alarms.dtype != bool or defective.ndim != 1 or defective.shape != alarms.shape:
+        raise DataError(
+            f"alarms: {alarms.dtype} {alarms.shape} for defective {defective.dtype} {defective.shape}; give booleans, "
+            "both of shape (n,)"
+        )
+    if not defective.any():
+        raise DataError("defective: no image has a defect; give at least one")
+
+    def f1(caught, false):
+        return 2 * caught.sum(axis=-1) / (caught.sum(axis=-1) + false.sum(axis=-1) + caught.shape[-1])
+
+    caught, false = alarms[defective], alarms[~defective]
+    drawn = [
+        own[generator.integers(len(own), size=(n_resamples, len(own)))] if len(own) else own
+        for own in (caught, false)
+    ]
+    low, high = np.quantile(f1(*drawn), ((1 - level) / 2, (1 + level) / 2))
+    return Interval(float(f1(caught, false)), float(low), float(high))
 
 
 class _Ranked:

@@ -161,20 +161,71 @@ def heat_map(image, surprise, vmax, full_scale=1, title=None):
     -------
     picture : PIL.Image.Image of mode "RGB"; small images are enlarged by a whole factor, large ones never shrunk
     """
-    import matplotlib
-    from PIL import Image, ImageDraw
-
     grey = _check_images(image, full_scale, "image", 2)
     surprise = _check_reals(surprise, "surprise", grey.shape)
+    vmax = _check_scale(vmax, "nats")
+    return _beside_bar({"image": grey, "surprise (nats)": _coloured(surprise / vmax)}, vmax, title)
+
+
+def energy_map(image, energy, vmax, title=None, mask=None):
+    """Draw a picture, its energy map over it, the map alone, and a colour bar.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 3) uint8 array
+    energy : (height, width) float array
+        Energy of each pixel, in standard deviations of the errors on normal pictures.
+    vmax : float
+        Top of the colour scale. Give the same for all pictures of a model: it is never taken from the picture.
+    title : str or None
+    mask : (height, width) bool array, optional
+        Where the picture is known to be defective: outlined in blue.
+
+    Returns
+    -------
+    picture : PIL.Image.Image of mode "RGB"; small images are enlarged by a whole factor, large ones never shrunk
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or 0 in image.shape or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise DataError(f"image must be uint8 of (height, width) or (height, width, 3), got {image.dtype} {image.shape}")
+    energy = _check_reals(energy, "energy", image.shape[:2])
+    vmax = _check_scale(vmax, "standard deviations")
+    rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    heat = _coloured(energy / vmax)
+    # the higher the energy the less of the picture shows; squared, so that what is usual hardly hides it
+    share = np.clip(energy / vmax, 0, 1)[..., None] ** 2
+    over = np.rint((1 - share) * rgb + share * heat).astype(np.uint8)
+    if mask is not None:
+        mask = np.asarray(mask)
+        if mask.dtype != np.bool_ or mask.shape != image.shape[:2]:
+            raise DataError(f"mask must be bool of shape {image.shape[:2]}, got {mask.dtype} {mask.shape}")
+        padded = np.pad(mask, 1)
+        around = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+        rgb = np.where((around & ~mask)[..., None], np.array(_BLUE, np.uint8), rgb)
+    return _beside_bar({"picture": rgb, "overlay": over, "energy (std. dev.)": heat}, vmax, title)
+
+
+def _check_scale(vmax, unit):
     vmax = float(vmax)
     if not (math.isfinite(vmax) and vmax > 0):
-        raise ValueError(f"vmax must be finite and positive (nats), got {vmax}")
-    colours = matplotlib.colormaps["inferno"]
-    h, w = grey.shape
+        raise ValueError(f"vmax must be finite and positive ({unit}), got {vmax}")
+    return vmax
+
+
+def _coloured(shares):
+    """Shares of the colour scale as (..., 3) uint8; those outside [0, 1] have the colours of its ends."""
+    import matplotlib
+
+    return np.ascontiguousarray(matplotlib.colormaps["inferno"](np.clip(shares, 0.0, 1.0), bytes=True)[..., :3])
+
+
+def _beside_bar(panels, vmax, title):
+    """Panels of one size, {caption: (height, width) or (height, width, 3) uint8}, beside the colour bar 0 to vmax."""
+    from PIL import Image, ImageDraw
+
+    h, w = next(iter(panels.values())).shape[:2]
     scale = max(1, 336 // max(h, w))  # 336 = 12 * 28
     size = (w * scale, h * scale)
-    heat = np.ascontiguousarray(colours(np.clip(surprise, 0.0, vmax) / vmax, bytes=True)[..., :3])
-    left, right = (Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST) for pixels in (grey, heat))
 
     # All lengths follow from the height of the panels. A strip one pixel high still gets a bar with room for labels.
     bar_height = max(size[1], 160)
@@ -182,8 +233,9 @@ def heat_map(image, surprise, vmax, full_scale=1, title=None):
     font, pad, bar_width = _font(text), text, text + text // 2
     labels = [(value, f"{value:g}") for value in _ticks(vmax)] + [(vmax, f">= {vmax:.4g}")]
     label_width = math.ceil(max(font.getlength(label) for _, label in labels))
-    cell = max(size[0], math.ceil(font.getlength("surprise (nats)")))  # a narrow panel's cell is as wide as the caption
-    bar_left = 3 * pad + 2 * cell
+    # a narrow panel's cell is as wide as the widest caption
+    cell = max(size[0], math.ceil(max(font.getlength(caption) for caption in panels)))
+    bar_left = (len(panels) + 1) * pad + len(panels) * cell
     width = bar_left + bar_width + pad // 2 + label_width + pad
     top = pad + (2 * text if title else 0)
     title = " ".join(str(title or "").split())  # one line
@@ -192,13 +244,14 @@ def heat_map(image, surprise, vmax, full_scale=1, title=None):
     picture = Image.new("RGB", (width, top + bar_height + pad // 2 + text + pad), _PAPER)
     draw = ImageDraw.Draw(picture)
     draw.text((pad, pad), title, fill=_PEN, font=font, anchor="lt")
-    for x, panel, caption in ((pad, left, "image"), (2 * pad + cell, right, "surprise (nats)")):
+    for i, (caption, pixels) in enumerate(panels.items()):
+        x = pad + i * (pad + cell)
         corner = (x + (cell - size[0]) // 2, top + (bar_height - size[1]) // 2)
         # A thin frame: a white image would have no border on white paper.
         draw.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + size[0], corner[1] + size[1]), outline=(_GREY,) * 3)
-        picture.paste(panel, corner)
+        picture.paste(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST), corner)
         draw.text((x + cell // 2, top + bar_height + pad // 2), caption, fill=_PEN, font=font, anchor="mt")
-    ramp = colours(np.linspace(1.0, 0.0, bar_height), bytes=True)[:, None, :3]
+    ramp = _coloured(np.linspace(1.0, 0.0, bar_height))[:, None]
     picture.paste(Image.fromarray(np.repeat(ramp, bar_width, axis=1)), (bar_left, top))
     draw.rectangle((bar_left - 1, top - 1, bar_left + bar_width, top + bar_height), outline=(_GREY,) * 3)
     for value, label in labels:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 PROGRAMS = ("cbn-train", "cbn-sample", "cbn-score", "cbn-inpaint", "cbn-show")
+ENERGY_PROGRAMS = ("cbn-iem-train", "cbn-iem-score")
 READERS = PROGRAMS[1:]  # the programs that read a model
 PARENTS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 
@@ -41,9 +42,14 @@ def _refuse(name):
     raise AssertionError(f"{name} is not JSON")
 
 
+def module_of(program):
+    """cbn-iem-train -> cbn.cli.iem_train"""
+    return f"cbn.cli.{program.removeprefix('cbn-').replace('-', '_')}"
+
+
 def call(program, *argv):
     """Runs a program's main() in this process."""
-    main = importlib.import_module(f"cbn.cli.{program.removeprefix('cbn-')}").main
+    main = importlib.import_module(module_of(program)).main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

@@ -36,7 +36,7 @@ def ordinary(program, model):
     }[program]
 
 
-@pytest.mark.parametrize("program", cli.PROGRAMS)
+@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS)
 def test_help_has_examples_that_parse(program):
     result = cli.call(program, "--help")
     assert (result.code, result.err) == (0, "")
@@ -45,14 +45,14 @@ def test_help_has_examples_that_parse(program):
     _, _, examples = result.out.partition("examples:")
     lines = [line.strip() for line in examples.splitlines() if line.strip()]
     assert len(lines) >= 2
-    parser = importlib.import_module(f"cbn.cli.{program.removeprefix('cbn-')}").build_parser()
+    parser = importlib.import_module(cli.module_of(program)).build_parser()
     for line in lines:
         words = shlex.split(line, comments=True)
         assert words[0] == program
         parser.parse_args(words[1:])  # raises SystemExit on an example that does not parse
 
 
-@pytest.mark.parametrize("program", cli.PROGRAMS)
+@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS)
 def test_version(program):
     result = cli.call(program, "--version")
     assert (result.code, result.err) == (0, "")
@@ -82,10 +82,10 @@ def test_warnings_and_messages_name_the_program_or_stay_on_one_line(program, mod
     assert "Warning" not in result.err  # Python's own form of a warning, with file and line
 
 
-@pytest.mark.parametrize("program", cli.PROGRAMS)
+@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS)
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(["--unknown"], "--unknown"), (["extra"], "extra"), (["--threads", "0"], "--threads"),
+    [(["--unknown"], "--unknown"), (["extra", "surplus"], "surplus"), (["--threads", "0"], "--threads"),
      (["--threads", "-1"], "--threads"), (["--threads", "1.5"], "--threads"), (["--threads", "9999"], "--threads"),
      (["--threads"], "--threads"), (["--js"], "--js")],
 )  # fmt: skip

@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
-from cbn.evaluation import bootstrap_auroc
+from cbn.evaluation import bootstrap_auroc, bootstrap_f1
 from cbn.exceptions import DataError
 
 
@@ -103,3 +103,31 @@ def test_arguments_outside_their_range(argument):
     (name,) = argument
     with pytest.raises(ValueError, match=f"^{name}: "):
         bootstrap_auroc([True, False], [1, 2], **argument)
+
+
+def test_f1_is_that_of_scikit_learn():
+    generator = np.random.default_rng(8)
+    defective, alarms = generator.random(90) < 0.6, generator.random(90) < 0.5
+    found = bootstrap_f1(defective, alarms)
+    assert found.value == pytest.approx(f1_score(defective, alarms), abs=1e-14)
+    assert 0 < found.low < found.value < found.high < 1
+    assert found == bootstrap_f1(defective, alarms, random_state=0) != bootstrap_f1(defective, alarms, random_state=1)
+
+
+def test_f1_of_all_none_and_perfect_alarms():
+    assert bootstrap_f1([True, False, False], [True, False, False]) == (1, 1, 1)
+    assert bootstrap_f1([True, False, False], [False, False, True]) == (0, 0, 0)
+    assert bootstrap_f1([True, True], [True, True]) == (1, 1, 1)  # no normal image
+
+
+@pytest.mark.parametrize(
+    ("defective", "alarms", "message"),
+    [
+        ([1, 0], [True, False], "alarms: bool .* for defective int64"),
+        ([True, False], [True], r"alarms: bool \(1,\) for defective bool \(2,\)"),
+        ([False, False], [True, False], "defective: no image has a defect"),
+    ],
+)
+def test_alarms_that_cannot_be_used(defective, alarms, message):
+    with pytest.raises(DataError, match=f"^{message}"):
+        bootstrap_f1(defective, alarms)

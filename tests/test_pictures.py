@@ -314,3 +314,42 @@ def test_inpainting_refuses(change, word):
     good = {"image": zeros, "mask": zeros > 0, "samples": zeros[None], "mean": zeros / 1.0}
     with pytest.raises(ValueError, match=f"^{word} must"):
         pictures.inpainting(**(good | change))
+
+
+def test_energy_map_panels_and_outline():
+    grey = np.full((40, 50), 100, np.uint8)
+    energy = np.zeros((40, 50), np.float32)
+    energy[5, 6:9] = [2.0, 4.0, np.inf]
+    mask = np.zeros((40, 50), bool)
+    mask[20:30, 20:30] = True
+    plain = pictures.energy_map(grey, energy, 4.0)
+    same = pictures.energy_map(np.repeat(grey[..., None], 3, axis=2), energy, 4.0)
+    assert np.array_equal(np.asarray(plain), np.asarray(same))
+    pixels = np.asarray(plain).reshape(-1, 3)
+    half = np.rint(0.75 * 100 + 0.25 * np.array(inferno(0.5)))
+    for colour in ((100, 100, 100), inferno(0), inferno(0.5), inferno(1), tuple(half)):
+        assert (pixels == colour).all(axis=1).any(), colour
+    outlined = np.asarray(pictures.energy_map(grey, energy, 4.0, mask=mask))
+    changed = (outlined != np.asarray(plain)).any(axis=2)
+    assert changed.sum() == 40 * (336 // 50) ** 2  # the 40 pixels around a square of 10, enlarged
+    assert (outlined[changed] == (66, 120, 220)).all()
+    assert pictures.energy_map(grey, energy, 4.0, title="a name").height > plain.height
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"image": np.zeros((4, 4))}, "image"),
+        ({"image": np.zeros((4, 4, 2), np.uint8)}, "image"),
+        ({"image": np.zeros((0, 4), np.uint8)}, "image"),
+        ({"energy": np.zeros((4, 5))}, "energy"),
+        ({"energy": np.full((4, 4), np.nan)}, "energy"),
+        ({"vmax": 0}, "vmax"),
+        ({"mask": np.zeros((4, 4))}, "mask"),
+        ({"mask": np.zeros((4, 5), bool)}, "mask"),
+    ],
+)
+def test_energy_map_refuses(change, word):
+    with pytest.raises(ValueError, match=f"^{word} must") as caught:
+        pictures.energy_map(**({"image": np.zeros((4, 4), np.uint8), "energy": np.zeros((4, 4)), "vmax": 1.0} | change))
+    assert "\n" not in str(caught.value)

@@ -19,7 +19,7 @@ def _start(name):
     try:
         return importlib.import_module(f".{name}", __name__).main()
     except KeyboardInterrupt:  # while the modules load; later `run` answers it
-        print(f"cbn-{name}: error: interrupted", file=sys.stderr)
+        print(f"cbn-{name.replace('_', '-')}: error: interrupted", file=sys.stderr)
         return 130
 
 
@@ -41,3 +41,11 @@ def start_inpaint():
 
 def start_show():
     return _start("show")
+
+
+def start_iem_train():
+    return _start("iem_train")
+
+
+def start_iem_score():
+    return _start("iem_score")

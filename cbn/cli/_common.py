@@ -237,7 +237,7 @@ def _finite(value):
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
 _ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
 # Options that name files to read.
-_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels")
+_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights")
 
 
 def check_outputs(arguments, *options, picture="--out"):
@@ -307,11 +307,24 @@ def load_model(path):
     from ..modelfile import load
 
     model = load(path)
+    if not hasattr(model, "networks_") and not hasattr(model, "counts_"):
+        raise ModelFileError(f"{path!r}: an introspective energy model; the program for it is cbn-iem-score")
     if hasattr(model, "networks_"):
         raise ModelFileError(
             f"{path!r}: a classifier of {len(model.networks_)} networks, but one network is needed; save one of them "
             "with cbn.load(...).networks_[i].save(...)"
         )
+    return model
+
+
+def load_energy_model(path):
+    """The introspective energy model of a model file."""
+    from ..iem import IntrospectiveEnergyModel
+    from ..modelfile import load
+
+    model = load(path)
+    if not isinstance(model, IntrospectiveEnergyModel):
+        raise ModelFileError(f"{path!r}: a Bayesian network; the programs for it are cbn-score and cbn-show")
     return model
 
 

@@ -174,7 +174,7 @@ def _fit_and_save(arguments, model, chosen, calibration, out, record, mark, prog
     except KeyboardInterrupt:
         # fit sets what it has before it lets go, unless the training of layers was not under way, or after a second one
         if not getattr(model, "hidden_layers_", ()) or not hasattr(model, "offset_"):
-            raise KeyboardInterrupt(_interrupted("interrupted; no model has been written", checkpoint)) from None
+            raise KeyboardInterrupt(interrupted_message("interrupted; no model has been written", checkpoint)) from None
         interrupted = True
     if chosen.binarization is not None:
         model.binarization_ = chosen.binarization
@@ -184,13 +184,13 @@ def _fit_and_save(arguments, model, chosen, calibration, out, record, mark, prog
     if interrupted:
         model.provenance_["unfinished"] = where = progress.where(model.hidden_layers_)
         model.save(out)
-        raise KeyboardInterrupt(_interrupted(f"interrupted {where}; {out} is the best model so far", checkpoint))
+        raise KeyboardInterrupt(interrupted_message(f"interrupted {where}; {out} is the best model so far", checkpoint))
     if mark is not None:
         model.provenance_["training_sha256"] = mark
     model.save(out)
 
 
-def _interrupted(message, checkpoint):
+def interrupted_message(message, checkpoint):
     """The message, and how to go on."""
     if checkpoint is None or not os.path.exists(checkpoint):
         return message

@@ -1,11 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Images to learn from: the embedded binarized MNIST, IDX files, folders of pictures, NumPy files."""
+"""Images to learn from: the embedded binarized MNIST, IDX files, folders of pictures, NumPy files, MVTec AD."""
 
 from .idx import load_idx
 from .imageset import ImageSet
+from .inspection import InspectionSet
 from .mask import load_mask
 from .mnist import fetch_mnist_grey, load_mnist
+from .mvtec import list_categories, load_good_and_test, load_mvtec, load_test, write_mvtec
 from .source import load_images
 from .stochastic import draw_binary
+from .synthetic import make_category
 
-__all__ = ["ImageSet", "draw_binary", "fetch_mnist_grey", "load_idx", "load_images", "load_mask", "load_mnist"]
+__all__ = [
+    "ImageSet",
+    "InspectionSet",
+    "draw_binary",
+    "fetch_mnist_grey",
+    "list_categories",
+    "load_good_and_test",
+    "load_idx",
+    "load_images",
+    "load_mask",
+    "load_mnist",
+    "load_mvtec",
+    "load_test",
+    "make_category",
+    "write_mvtec",
+]

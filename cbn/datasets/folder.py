@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Folders of pictures, read with Pillow as 8-bit grey."""
-
-import warnings
+"""Folders of pictures as grey ImageSets."""
 
 import numpy as np
 
-from ._files import data_error, printable, reading, scan
+from ._files import data_error, printable
 from .imageset import ImageSet, as_integer
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".webp")
-# The decoders allowed, by content. Without the list Pillow also tries formats that start programs (EPS: Ghostscript).
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
+from .picturefile import list_pictures, no_pictures, read_picture, read_pictures
 
 
 def load_folder(folder):
@@ -36,7 +31,7 @@ def load_folder(folder):
     DataError
         If there are no pictures, their sizes differ, one cannot be read, or pictures lie beside label folders.
     """
-    pictures, folders = _listing(folder)
+    pictures, folders = list_pictures(folder)
     names = {entry.name for entry in folders}
     if {"train", "test"} <= names or names == {"train"}:
         if pictures:
@@ -49,28 +44,26 @@ def load_folder(folder):
 
 def load_picture(path):
     """Read one picture: an ImageSet of one image without a label."""
-    return ImageSet(_read_picture(path)[None], names=(path.name,), source=printable(path))
+    return ImageSet(read_picture(path)[None], names=(path.name,), source=printable(path))
 
 
 def _load_split(folder):
-    pictures, folders = _listing(folder)
+    pictures, folders = list_pictures(folder)
     if pictures:
-        _refuse_mixture(folder, pictures, folders)
-        return ImageSet(_read_pictures(pictures), names=tuple(p.name for p in pictures), source=str(folder))
-    listings = {entry: _listing(entry) for entry in folders}
+        refuse_mixture(folder, pictures, folders)
+        return ImageSet(read_pictures(pictures), names=tuple(p.name for p in pictures), source=str(folder))
+    listings = {entry: list_pictures(entry) for entry in folders}
     if not any(found for found, _ in listings.values()):
-        raise data_error(
-            f"{folder}: no pictures found in it or its folders; expected files that end in {', '.join(SUFFIXES)}"
-        )
+        raise no_pictures(folder, "it or its folders")
     labels = []
     for label_folder, (found, deeper) in listings.items():
         if not found:
             raise data_error(f"{label_folder}: a label folder without pictures; add pictures or remove the folder")
-        _refuse_mixture(label_folder, found, deeper)
+        refuse_mixture(label_folder, found, deeper)
         pictures += found
         labels += [label_folder.name] * len(found)
     return ImageSet(
-        _read_pictures(pictures),
+        read_pictures(pictures),
         labels=_as_labels(labels),
         names=tuple(f"{p.parent.name}/{p.name}" for p in pictures),
         source=str(folder),
@@ -85,14 +78,10 @@ def _as_labels(names):
     return np.array([integers[name] for name in names], dtype=np.int64)
 
 
-def _listing(folder):
-    files, folders = scan(folder)
-    return [entry for entry in files if entry.suffix.lower() in SUFFIXES], folders
-
-
-def _refuse_mixture(folder, pictures, folders):
+def refuse_mixture(folder, pictures, folders):
+    """Raise DataError if a folder that holds `pictures` has `folders` that hold pictures too."""
     for entry in folders:
-        if _listing(entry)[0]:
+        if list_pictures(entry)[0]:
             raise _mixture(folder, pictures[0], entry)
 
 
@@ -101,48 +90,3 @@ def _mixture(folder, picture, entry):
         f"{folder}: holds pictures ({picture.name}) beside a folder of pictures ({entry.name}); "
         "use either pictures alone or folders alone"
     )
-
-
-def _read_pictures(paths):
-    """Read pictures of one size into one array of shape (n, height, width), uint8."""
-    images = None
-    for i, path in enumerate(paths):
-        picture = _read_picture(path)
-        if images is None:
-            images = np.empty((len(paths), *picture.shape), dtype=np.uint8)
-        if picture.shape != images.shape[1:]:
-            (h0, w0), (h1, w1) = images.shape[1:], picture.shape
-            raise data_error(
-                f"{path}: {w1}x{h1} pixels (width x height), but {paths[0]} has {w0}x{h0}; "
-                "resize all pictures to one size"
-            )
-        images[i] = picture
-    return images
-
-
-def _read_picture(path):
-    from PIL import Image
-
-    with reading(path, "a picture") as (stream, _), warnings.catch_warnings():
-        # Pillow only warns between one and two times its limit; both mean a picture far too large to learn from
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(stream, formats=_FORMATS) as picture:
-                return _grey(picture, path)
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise data_error(f"{path}: the picture is too large ({error}); cut or resize it") from error
-
-
-def _grey(picture, path):
-    """One Pillow picture (of a GIF the first frame) as a uint8 array of shape (height, width)."""
-    from PIL import Image
-
-    # Pillow's own conversion of 16-bit grey clips at 255. It gives 16-bit PGM (and, in older versions, PNG) mode "I".
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
-        return ((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8)  # round(value / 257)
-    if picture.mode in ("I", "F"):
-        raise data_error(f"{path}: 32-bit pictures have no fixed range of grey; save it with 8 or 16 bits")
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
-    return np.asarray(picture.convert("L"))

@@ -5,6 +5,7 @@ from . import arrays, folder
 from ._files import as_path, data_error, printable, scan, sizes, too_large
 from .idx import load_idx
 from .imageset import ImageSet
+from .picturefile import SUFFIXES
 
 _PLAIN = {"images": "images", "labels": "labels"}
 _KERAS = {"x_train": "images", "y_train": "labels", "x_test": "images", "y_test": "labels"}
@@ -65,7 +66,7 @@ def _load(path, labels):
         if any(_idx_name(names, split, what) for split in ("train", "t10k") for what in ("images", "labels")):
             return _load_idx_folder(path, names)
         return folder.load_folder(path)
-    if suffix in folder.SUFFIXES:
+    if suffix in SUFFIXES:
         return folder.load_picture(path), None
     return _image_set(_read(path, "images"), path, _labels_array(labels), labels), None
 

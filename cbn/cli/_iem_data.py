@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures of the programs of introspective energy models: --data, --good and --test, --synthetic."""
+
+import os
+from dataclasses import dataclass
+
+from ..datasets import list_categories, load_good_and_test, load_mvtec, make_category
+from ..datasets.synthetic import KINDS
+from . import _common as common
+from ._iem_options import max_side, picture_size
+
+# Seed and side of --synthetic: the pictures stay the same whatever the seed of the model.
+SYNTHETIC_SEED, SYNTHETIC_SIZE = 0, 64
+
+
+def add_training_data(parser):
+    """The group "pictures" of cbn-iem-train."""
+    group = parser.add_argument_group("pictures", "One of --data, --good and --synthetic.")
+    group.add_argument(
+        "--data", metavar="PATH",
+        help="a category in the layout of MVTec AD: train/good, test/good, test/DEFECT, ground_truth/DEFECT; with "
+        "--categories a folder of such",
+    )  # fmt: skip
+    group.add_argument(
+        "--categories", metavar="NAME,...", help="categories in the folder --data; 'all': one model for each"
+    )
+    group.add_argument("--good", metavar="DIR", help="a folder of pictures without defects to learn from")
+    group.add_argument(
+        "--test", metavar="DIR",
+        help="with --good: pictures to judge; sub-folders are kinds of defects, one of them may be called good",
+    )  # fmt: skip
+    add_synthetic(group)
+    group.add_argument(
+        "--size", type=picture_size, metavar="N",
+        help="resize pictures to N x N, or HEIGHTxWIDTH pixels (default: as they are, but shrunk where a side is longer "
+        "than 300, or 224 with a backbone)",
+    )  # fmt: skip
+    group.add_argument(
+        "--color", choices=("auto", "grey", "rgb"), default="auto", help="auto: rgb if any has colour (default: auto)"
+    )
+
+
+def add_synthetic(group):
+    group.add_argument("--synthetic", choices=KINDS, help="a small made category, for a first run without data")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train: its pictures and its file."""
+
+    name: str  # of the category where several are trained, else None
+    path: str
+    out: str
+
+
+def list_jobs(arguments):
+    """The models that --data, --categories and --out name."""
+    sources = [name for name in ("data", "good", "synthetic") if getattr(arguments, name) is not None]
+    if len(sources) != 1:
+        given = " and ".join(f"--{name}" for name in sources) or "none of them"
+        raise common.UsageError(f"give one of --data, --good and --synthetic ({given} given)")
+    if arguments.test is not None and arguments.good is None:
+        raise common.UsageError("--test: goes with --good; a folder --data brings its own test pictures")
+    if arguments.synthetic is not None and arguments.color == "auto":
+        arguments.color = "grey"
+    if arguments.categories is None:
+        return [Job(None, arguments.data, arguments.out)]
+    if arguments.data is None:
+        raise common.UsageError("--categories: goes with --data FOLDER; name the folder that holds the categories")
+    with common.naming("--data"):
+        present = list_categories(arguments.data)
+    names = present if arguments.categories == "all" else arguments.categories.split(",")
+    for name in names:
+        if name not in present:
+            raise common.UsageError(f"--categories: no category {name!r}; choose among {', '.join(present)}")
+    stem, suffix = os.path.splitext(arguments.out)
+    return [
+        Job(name, os.path.join(arguments.data, name), f"{stem}-{safe}{suffix}")
+        for name, safe in zip(names, common.file_names(names))
+    ]
+
+
+def load_pictures(arguments, job):
+    """The InspectionSet of a job."""
+    options = {"size": arguments.size, "color": arguments.color}
+    if arguments.synthetic is not None:
+        return synthetic(arguments.synthetic, arguments.size, arguments.color)
+    options["max_side"] = max_side(arguments)
+    if arguments.good is not None:
+        with naming_folders():
+            return load_good_and_test(arguments.good, arguments.test, **options)
+    with common.naming("--data"):
+        return load_mvtec(job.path, **options)
+
+
+def synthetic(kind, size, color):
+    """The synthetic category that both programs know by its kind."""
+    return make_category(kind, size=size or SYNTHETIC_SIZE, color=color, random_state=SYNTHETIC_SEED)
+
+
+def naming_folders():
+    """Errors about the folders --good and --test name these options."""
+    return common.naming("--good, --test")

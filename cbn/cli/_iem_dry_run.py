@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-iem-train --dry-run: sizes of every level and memory by arithmetic; nothing is trained."""
+
+from ..iem.settings import resolve
+from ._iem_options import architecture_of, input_shape
+
+
+def describe(model, dataset, picture_shape):
+    """Sizes of all levels and the memory that training needs, as --json prints them."""
+    architecture, settings = architecture_of(model), resolve(model, model.backbone)
+    shape = input_shape(model, picture_shape)
+    sizes = architecture.sizes(*shape, settings.sharing)
+    memory = architecture.memory(len(dataset.train), *shape, settings.batch_size, settings.sharing)
+    return {
+        "category": dataset.category,
+        "n_train": len(dataset.train),
+        "n_test": 0 if dataset.test is None else len(dataset.test),
+        "picture_shape": list(picture_shape),
+        "sharing": settings.sharing,
+        "epochs": list(settings.epochs),
+        "batch_size": settings.batch_size,
+        "levels": [
+            {"shape": [size.height, size.width, size.channels], "receptive_field": size.receptive_field,
+             "distance": size.distance, "inputs": size.inputs, "hidden": list(size.hidden),
+             "kernel_parameters": size.kernel_parameters, "sidewards_parameters": size.sidewards_parameters}
+            for size in sizes
+        ],
+        "n_parameters": sum(size.kernel_parameters + size.sidewards_parameters for size in sizes),
+        "memory_bytes": {
+            "pictures": sum(pictures.nbytes for pictures in (dataset.train, dataset.test) if pictures is not None),
+            "activations": memory.activations,
+            "batch": memory.batch,
+            "parameters": memory.parameters,
+        },
+    }  # fmt: skip
+
+
+def print_one(result):
+    height, width, channels = result["picture_shape"]
+    color = "grey" if channels == 1 else "RGB"
+    print(f"{result['category']}: {result['n_train']:,} training and {result['n_test']:,} test pictures, "
+          f"{height} x {width}, {color}")  # fmt: skip
+    print(f"{'level':5} {'nodes':>12} {'field':>6} {'distance':>9} {'inputs':>7}  {'networks':14} "
+          f"{'kernels':>10} {'sidewards':>12} {'epochs':>7}")  # fmt: skip
+    for number, (level, epochs) in enumerate(zip(result["levels"], result["epochs"])):
+        nodes = "x".join(map(str, level["shape"]))
+        networks = "-".join(map(str, (level["inputs"], *level["hidden"], 1)))
+        print(f"{number:5} {nodes:>12} {level['receptive_field']:6} {level['distance']:9} {level['inputs']:7,}  "
+              f"{networks:14} {level['kernel_parameters']:10,} {level['sidewards_parameters']:12,} {epochs:7,}")  # fmt: skip
+    print(f"parameters       {result['n_parameters']:,} (sharing {result['sharing']})")
+    memory = result["memory_bytes"]
+    parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
+    print(f"memory           {sum(memory.values()) / 1e6:.1f} MB at most beside the program: {parts}")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How good an introspective energy model is on pictures with known defects, beside what needs no model at all."""
+
+import warnings
+
+import numpy as np
+
+from ..evaluation import Interval, bootstrap_auroc, bootstrap_f1
+from ..localization import aupro, bootstrap_localization, mean_pixel_auroc, pixel_auroc
+from ..exceptions import CalibrationWarning
+
+FIGURES = ("image_auroc", "pixel_auroc", "mean_pixel_auroc", "aupro", "f1")
+_GRADIENT_SIGMA = 1.0  # pixels: the image gradient is taken of a picture that is smoothed by so many
+
+
+def evaluate(model, dataset, clock):
+    """All figures of a model on the test pictures of an InspectionSet, as --json prints them.
+
+    Figures are from 0 to 1, those that the pictures do not allow None: of pixels without masks, of images without both
+    kinds of pictures.
+    """
+    result = dict.fromkeys(FIGURES) | {
+        "n_test": 0, "intervals": dict.fromkeys(FIGURES), "auroc_against_calibration": None, "n_alarms": None,
+        "defects": [], "baselines": None,
+    }  # fmt: skip
+    test = dataset.test
+    if test is None:
+        return result
+    with clock.part("score"):
+        scores = model.score_samples(test)
+    result["n_test"] = len(test)
+    clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
+    threshold = _threshold(model)
+    alarms = scores < threshold
+    result["n_alarms"] = int(alarms.sum())
+    if dataset.labels is None:
+        return result
+    defective = dataset.labels == 1
+    figures = {}
+    if defective.any():
+        figures["f1"] = bootstrap_f1(defective, alarms)
+        result["auroc_against_calibration"] = _auroc(
+            np.r_[np.ones(len(model.calibration_scores_), bool), np.zeros(defective.sum(), bool)],
+            np.r_[model.calibration_scores_, scores[defective]],
+        )
+        if not defective.all():
+            figures["image_auroc"] = Interval(*bootstrap_auroc(~defective, scores))
+            result["baselines"] = _brightness_baselines(dataset)
+    maps = None
+    if dataset.masks is not None and dataset.masks.any():
+        with clock.part("maps"):
+            maps = model.energy_map(test)
+        with clock.part("figures"):
+            figures |= bootstrap_localization(dataset.masks, maps)._asdict()
+            result["baselines"] = (result["baselines"] or {}) | {"image_gradient": _gradient_baseline(dataset)}
+    for name, interval in figures.items():
+        result[name], result["intervals"][name] = interval.value, list(interval[1:])
+    with clock.part("figures"):
+        result["defects"] = _by_defect(dataset, scores, alarms, maps)
+    return result
+
+
+def _threshold(model):
+    """The threshold of the model; fit has warned already if there are too few pictures for one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        return model.threshold_at(model.false_alarm_rate)
+
+
+def _auroc(normal, scores):
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(normal, scores))
+
+
+def _by_defect(dataset, scores, alarms, maps):
+    """Figures of every kind of defect against all good test pictures."""
+    kinds = np.array(dataset.defects)
+    good = dataset.labels == 0
+    rows = []
+    for kind in dataset.defect_types:
+        own = kinds == kind
+        chosen = own | good
+        row = {"defect": kind, "n": int(own.sum()), "found": float(alarms[own].mean()), "image_auroc": None,
+               "pixel_auroc": None, "aupro": None}  # fmt: skip
+        if good.any():
+            row["image_auroc"] = _auroc(good[chosen], scores[chosen])
+        if maps is not None and dataset.masks[own].any():
+            row["pixel_auroc"] = pixel_auroc(dataset.masks[chosen], maps[chosen])
+            row["aupro"] = aupro(dataset.masks[chosen], maps[chosen])
+        rows.append(row)
+    return rows
+
+
+def _brightness_baselines(dataset):
+    """AUROC of what a light meter tells: the mean brightness, and how far it is from the mean of training pictures."""
+    defective = dataset.labels == 1
+    train, test = (pictures.reshape(len(pictures), -1).mean(axis=1) for pictures in (dataset.train, dataset.test))
+    return {
+        "mean_brightness": _auroc(defective, test),
+        "brightness_distance": _auroc(defective, np.abs(test - train.mean())),
+    }
+
+
+def _gradient_baseline(dataset):
+    """Figures of maps that are the magnitude of the image gradient."""
+    from scipy.ndimage import gaussian_gradient_magnitude
+
+    maps = np.empty(dataset.masks.shape, np.float32)
+    for own, picture in zip(maps, dataset.test):
+        grey = picture if picture.ndim == 2 else picture.mean(axis=2)
+        gaussian_gradient_magnitude(grey.astype(np.float32), _GRADIENT_SIGMA, output=own)
+    functions = {"pixel_auroc": pixel_auroc, "mean_pixel_auroc": mean_pixel_auroc, "aupro": aupro}
+    return {name: function(dataset.masks, maps) for name, function in functions.items()}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-iem-score: energy, p-value and verdict of every picture, and maps of where it is unlike normal ones."""
+
+import os
+
+from .. import pictures
+from .._files import make_folder
+from ..datasets import load_test
+from ..exceptions import CbnError, DataError
+from . import _common as common
+from ._iem_data import add_synthetic, synthetic
+from ._iem_options import DEFAULT_MODEL
+from .score import cell
+
+# Top of the colour scale of maps, in standard deviations, for models that cbn-iem-train has not measured one for.
+DEFAULT_SCALE = 4.0
+BATCH = 16  # pictures whose maps are in memory at a time
+
+
+def build_parser():
+    parser = common.make_parser(
+        "cbn-iem-score",
+        "Print energy, conformal p-value and verdict (normal or outlier) of every picture, separated by tabs. Pictures\n"
+        "are resized to those that the model was trained on.",
+        [
+            "cbn-iem-score --synthetic texture --maps maps/      # after cbn-iem-train --synthetic texture",
+            "cbn-iem-score screw.cbn --data mvtec/screw --json   # the test pictures of a category of MVTec AD",
+            "cbn-iem-score --model screw.cbn --images pictures/ --false-alarm-rate 0.01",
+        ],
+    )
+    parser.add_argument(
+        "positional", nargs="?", metavar="MODEL", help=f"model file to read (default: {DEFAULT_MODEL})"
+    )
+    parser.add_argument("--model", metavar="FILE", help="the same by name")
+    group = parser.add_argument_group("pictures", "One of --data and --synthetic.")
+    group.add_argument(
+        "--data", "--images", metavar="PATH",
+        help="a picture, a folder of pictures (sub-folders are kinds of defects), or a category in the layout of MVTec AD",
+    )  # fmt: skip
+    add_synthetic(group)
+    group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
+    parser.add_argument(
+        "--false-alarm-rate", type=common.rate, metavar="P",
+        help="share of normal pictures that may be called outliers (default: the model's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--maps", metavar="DIR",
+        help="write a picture of where each is unlike normal ones, in standard deviations, with the one scale of the model",
+    )  # fmt: skip
+    parser.add_argument(
+        "--level", type=common.integer(0, 31), metavar="N", help="with --maps: the map of one level, 0 for the image itself"
+    )
+    parser.add_argument(
+        "--scale", type=_positive, metavar="X",
+        help="with --maps: top of the colour scale, in standard deviations (default: the model's)",
+    )  # fmt: skip
+    return parser
+
+
+def main(argv=None):
+    return common.run("cbn-iem-score", build_parser, score, argv)
+
+
+def score(arguments):
+    _check_options(arguments)
+    model = common.load_energy_model(arguments.model).set_params(n_jobs=arguments.threads)
+    clock = common.Clock()
+    with clock.part("load"):
+        dataset = load_pictures(arguments, model)
+    test = dataset.test[: arguments.n]
+    if arguments.maps is not None:
+        make_folder(arguments.maps)
+    rate = arguments.false_alarm_rate or model.false_alarm_rate
+    with clock.part("score"):
+        scores = model.score_samples(test)
+        p_values = model.p_values_of(scores)
+        threshold = model.threshold_at(rate)
+    clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
+    outliers = scores < threshold
+    rows = [
+        {"image": name, "energy": float(-s), "p_value": float(p), "verdict": "outlier" if outlier else "normal"}
+        for name, s, p, outlier in zip(dataset.test_names, scores, p_values, outliers)
+    ]
+    if dataset.defects is not None:
+        for row, defect in zip(rows, dataset.defects):
+            row["label"] = defect
+    scale = arguments.scale or model.provenance_.get("heat_map_scale", DEFAULT_SCALE)
+    if arguments.maps is not None:
+        with clock.part("maps"):
+            write_maps(arguments, model, dataset, rows, scale)
+    summary = {
+        "n": len(rows),
+        "n_outliers": int(outliers.sum()),
+        "threshold": float(-threshold),
+        "false_alarm_rate": rate,
+        "calibration": model.calibration_,
+        "n_calibration": len(model.calibration_scores_),
+    }
+    if arguments.json:
+        if arguments.maps is not None:
+            summary["scale"] = scale
+        common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
+        return
+    columns = [name for name in ("image", "label", "energy", "p_value", "verdict", "map") if name in rows[0]]
+    print("\t".join(columns))
+    for row in rows:
+        print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else cell(row[c]) for c in columns))
+    common.say(
+        arguments,
+        f"{summary['n_outliers']:,} of {summary['n']:,} pictures are outliers at a false-alarm rate of {rate:g} "
+        f"(energy above {summary['threshold']:.6g}; threshold from {summary['n_calibration']:,} {summary['calibration']})",
+    )
+
+
+def _check_options(arguments):
+    if arguments.positional is not None and arguments.model is not None:
+        raise common.UsageError(f"--model: {arguments.model!r} beside {arguments.positional!r}; name one model")
+    arguments.model = arguments.model or arguments.positional or DEFAULT_MODEL
+    if (arguments.data is None) == (arguments.synthetic is None):
+        given = "none" if arguments.data is None else "both"
+        raise common.UsageError(f"give one of --data and --synthetic ({given} given)")
+    if arguments.maps is None:
+        for option in ("level", "scale"):
+            if getattr(arguments, option) is not None:
+                raise common.UsageError(f"--{option}: goes with --maps DIR")
+    elif not arguments.maps:
+        raise CbnError("--maps: empty; give the name of a folder")
+
+
+def load_pictures(arguments, model):
+    """The InspectionSet of --data or --synthetic, as the model reads it."""
+    height, width, channels = model.picture_shape_
+    color = "grey" if channels == 1 else "rgb"
+    if arguments.synthetic is not None:
+        return synthetic(arguments.synthetic, (height, width), color)
+    with common.naming("--data"):
+        return load_test(arguments.data, (height, width), color)
+
+
+def write_maps(arguments, model, dataset, rows, scale):
+    """One picture per row, all with one colour scale."""
+    if arguments.level is not None and arguments.level >= len(model.levels_):
+        raise DataError(f"--level {arguments.level}: the model has levels 0 to {len(model.levels_) - 1}; give one of them")
+    names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
+    maps = None
+    for i in common.progress(range(len(rows)), arguments, len(rows), "picture", "maps"):
+        if i % BATCH == 0:
+            maps = model.energy_map(dataset.test[i : min(i + BATCH, len(rows))], arguments.level)
+        row = rows[i]
+        path = os.path.join(arguments.maps, f"{names[i]}.png")
+        title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
+        mask = None if dataset.masks is None else dataset.masks[i]
+        pictures.save_png(pictures.energy_map(dataset.test[i], maps[i % BATCH], scale, title, mask), path)
+        row["map"] = path
+
+
+def _positive(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise common.argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value

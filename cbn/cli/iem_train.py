@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-iem-train: train an introspective energy model on good pictures, say how well it finds defects, write a file."""
+
+from ..iem.settings import resolve
+from . import _common as common
+from . import _iem_options as options
+from ._iem_data import add_training_data, list_jobs, load_pictures
+
+
+def build_parser():
+    parser = common.make_parser(
+        "cbn-iem-train",
+        "Train an introspective energy model on pictures without defects and write a model file. If there are test\n"
+        "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects, with\n"
+        "95 % bootstrap intervals. Ctrl-C keeps the epochs so far; --resume goes on, after a crash as well, to the model\n"
+        "of an undisturbed training.",
+        [
+            "cbn-iem-train --synthetic texture --quick             # a first look without data, writes iem.cbn",
+            "cbn-iem-train --data mvtec/screw                      # a category of MVTec AD",
+            "cbn-iem-train --data mvtec --categories all --resume  # all of them, table beside the thesis's Table 5",
+            "cbn-iem-train --good pictures/ --test more/ --size 128 --brightness median",
+            "cbn-iem-train --data mvtec/tile --backbone alexnet --weights alexnet.pth",
+            "cbn-iem-train --data mvtec/tile --sharing a --dry-run",
+        ],
+    )
+    add_training_data(parser)
+    options.add_model_options(parser)
+    parser.add_argument(
+        "--out", default=options.DEFAULT_MODEL, metavar="FILE",
+        help=f"model file to write (default: {options.DEFAULT_MODEL}; with --categories, iem-CATEGORY.cbn)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="go on from the checkpoints FILE.checkpoint, where there are any, and keep models that are complete",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print sizes of all levels, parameters and memory; train nothing"
+    )
+    common.add_seed(parser)
+    return parser
+
+
+def main(argv=None):
+    return common.run("cbn-iem-train", build_parser, train, argv)
+
+
+def train(arguments):
+    options.check_model_options(arguments)
+    common.check_outputs(arguments, "--out", picture=None)
+    jobs = list_jobs(arguments)
+    backbone = options.read_backbone(arguments)
+    if arguments.dry_run:
+        _dry_run(arguments, jobs, backbone)
+    else:
+        _train_models(arguments, jobs, backbone)
+
+
+def _dry_run(arguments, jobs, backbone):
+    from . import _iem_dry_run as dry_run
+
+    results = []
+    for job in jobs:
+        dataset = load_pictures(arguments, job)
+        shape = (*dataset.image_shape, dataset.channels)
+        results.append(dry_run.describe(options.make_model(arguments, shape, backbone), dataset, shape))
+    if arguments.json:
+        common.print_json(results[0] if arguments.categories is None else {"categories": results})
+        return
+    for result in results:
+        dry_run.print_one(result)
+
+
+def _train_models(arguments, jobs, backbone):
+    from . import _iem_fit as fitting
+    from . import _iem_report as report
+    from ._iem_figures import evaluate
+    from ._train_fit import check_checkpoints
+
+    check_checkpoints(arguments, [job.out for job in jobs])
+    results = []
+    with fitting.EpochProgress(arguments, len(jobs)) as progress:
+        for job in jobs:
+            clock = common.Clock()
+            with clock.part("load"):
+                dataset = load_pictures(arguments, job)
+            model = options.make_model(arguments, (*dataset.image_shape, dataset.channels), backbone)
+            progress.begin(model, job.name)
+            source = arguments.synthetic or arguments.good or job.path
+            model = fitting.train_model(arguments, model, dataset, job.out, source, clock, progress)
+            result = _describe(arguments, model, dataset, job.out) | evaluate(model, dataset, clock)
+            result |= {"seconds": clock.seconds, "model": job.out}
+            report.warn_of_brightness(arguments, result)
+            results.append(result)
+    if arguments.categories is None:
+        common.print_json(results[0]) if arguments.json else report.print_one(results[0], dataset)
+        return
+    means = report.summary(results)
+    common.print_json({"categories": results, **means}) if arguments.json else report.print_all(results, means)
+
+
+def _describe(arguments, model, dataset, out):
+    """What --json prints of a model beside its figures."""
+    from ._iem_report import thesis_figures
+
+    settings = resolve(model, model.backbone_)
+    channels = model.picture_shape_ if model.backbone_ is None else (*model.picture_shape_[:2], 3)
+    sizes = settings.architecture.sizes(*channels, settings.sharing)
+    known = thesis_figures(dataset.category, arguments.backbone is not None) if arguments.data is not None else None
+    return {
+        "category": dataset.category,
+        "n_train": len(dataset.train),
+        "picture_shape": list(model.picture_shape_),
+        "n_levels": len(model.levels_),
+        "n_parameters": sum(size.kernel_parameters + size.sidewards_parameters for size in sizes),
+        "backbone": arguments.backbone,
+        "sharing": settings.sharing,
+        "energy": settings.energy,
+        "brightness": settings.brightness,
+        "epochs": list(settings.epochs),
+        "loss": [level.curve[-1] for level in model.levels_],
+        "dead_kernels": model.dead_kernels_.tolist(),
+        "calibration": model.calibration_,
+        "n_calibration": len(model.calibration_scores_),
+        "threshold": float(model.offset_),
+        "false_alarm_rate": settings.false_alarm_rate,
+        "seed": arguments.seed,
+        "thesis": None if known is None else {"table": known[0], "image_auroc": known[1]},
+    }
