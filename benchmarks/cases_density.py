@@ -48,7 +48,7 @@ class Density:
             self.sampling.append(time.perf_counter() - begin)
 
     def figures(self, digits, sizes, labels):
-        """Nats of own digits and of the mixture of all, percent right by Bayes' rule; densities in proportion to sizes."""
+        """Nats of own digits and of the mixture of all in proportion to sizes; percent right by Bayes' rule."""
         columns = np.stack(self.columns, axis=1).astype(np.float64)
         joint = columns + np.log(np.array(sizes) / sum(sizes))
         right = np.array(digits)[joint.argmax(axis=1)] == labels
@@ -86,8 +86,8 @@ def density(context):
         table.append({"engine": name, **summary(own.fitting), "ratio": None, "accuracy": accuracy})
     return {
         "title": f"Density: {len(digits)} digits, {len(test):,} test images",
-        "about": "A model of each digit's training images gives the log-probability of binary images (value > 0.3 x 255) "
-        "and draws such images. Nats are -log p of test images, lower is better: by the model of their own digit, the "
+        "about": "A model of each digit's training images gives the log-probability of binary images (value > 0.3 x "
+        "255) and draws such images. Nats are -log p of test images, lower is better: by the model of their own digit, the "
         "mean over digits, and by the mixture of all models in proportion to their training images. By Bayes' rule an "
         "image is of the digit with the largest share of that mixture. The times in the table are those of one fit, a "
         "round for each digit; the presets' include the calibration of the threshold, that is, three folds for `tree` "

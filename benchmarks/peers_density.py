@@ -64,7 +64,7 @@ class ChowLiu:
 
 
 class BernoulliMixture:
-    """A mixture of products of Bernoulli distributions, by EM (Bishop, "Pattern Recognition and Machine Learning", 9.3.3)."""
+    """A mixture of products of Bernoulli distributions, by EM (Bishop, "Pattern Recognition", 2006, 9.3.3)."""
 
     name = "Bernoulli mixture"
 

@@ -72,9 +72,9 @@ class Binarization:
         return np.array([0, *between, self.full_scale], np.uint8)
 
 
-# What "auto" chooses from. Where the grey share of the ink (values above INK) reaches GREY_SHARE, levels are kept: scanned or
-# photographed objects have 0.7 to 1, pen strokes about 0.5. The lowest threshold then parts object and background, and the
-# others cut the ink into parts of equal size, wherever its grey values lie.
+# What "auto" chooses from. Where the grey share of the ink (values above INK) reaches GREY_SHARE, levels are kept:
+# scanned or photographed objects have 0.7 to 1, pen strokes about 0.5. The lowest threshold then parts object and
+# background, and the others cut the ink into parts of equal size, wherever its grey values lie.
 ONE_THRESHOLD, INK, WHITE, GREY_SHARE = (0.3,), 0.1, 0.9, 2 / 3
 QUARTILES = (0.25, 0.5, 0.75)
 

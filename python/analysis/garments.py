@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Grey pictures of garment-like objects, drawn from random shapes, tones and textures.
 
-They stand in for photographs of objects where no data set is at hand: ten kinds, 28 x 28 pixels, a dark background, bodies
-of grey whose brightness, folds and prints vary more within a kind than between kinds. Several kinds share their outline
-(T-shirt and shirt, pullover and coat), so that their interior has to tell them apart.
+They stand in for photographs of objects where no data set is at hand: ten kinds, 28 x 28 pixels, a dark background,
+bodies of grey whose brightness, folds and prints vary more within a kind than between kinds. Several kinds share their
+outline (T-shirt and shirt, pullover and coat), so that their interior has to tell them apart.
 
     python python/analysis/garments.py --out garments.png
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -138,7 +139,7 @@ def _boot(random):
     shaft, width = random.uniform(-0.95, -0.6), random.uniform(0.05, 0.25)
     heel = random.uniform(0.0, 0.25)
     upper = [(-0.85, 0.8), (-0.8, shaft), (width - 0.1, shaft), (width, 0.2), (0.75, 0.4), (0.92, 0.7), (0.9, 0.82)]
-    under = [(-0.85, 0.78), (0.92, 0.78), (0.92, 0.92), (0.0, 0.9), (-0.3, 0.86 - heel / 2), (-0.4, 0.95), (-0.85, 0.95)]
+    under = [(-0.85, 0.78), (0.92, 0.78), (0.92, 0.92), (0, 0.9), (-0.3, 0.86 - heel / 2), (-0.4, 0.95), (-0.85, 0.95)]
     return [(upper, 1.0), (under, random.uniform(0.4, 1.2))]
 
 
@@ -217,6 +218,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.n < 1:
         parser.error(f"--n {arguments.n}: give at least 1")
+    if not Path(arguments.out).absolute().parent.is_dir():
+        parser.error(f"--out {arguments.out}: its folder does not exist; create it or give another path")
     images, _ = draw_garments(arguments.n, arguments.seed)
     pictures.save_png(pictures.grid(images, 255, columns=arguments.n), arguments.out)
     print(f"{arguments.out}: a row of each of {', '.join(KINDS)}")

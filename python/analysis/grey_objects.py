@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One-class detection on grey pictures: a preset with its defaults beside 1-NN and an isolation forest on the grey values.
+"""One-class detection on grey pictures: a preset with its defaults beside 1-NN and an isolation forest on grey values.
 
-Each class in turn is the normal one; a model of its training images scores the test images of all classes. AUROC in percent,
-the mean over classes with its 95 % bootstrap interval. The sets that need no files: `garments` (see garments.py) and
-`digits` (8 x 8 pixels of scikit-learn, enlarged to 24 x 24). Others are named by folder: sub-folders of pictures or the classic IDX files, see
-cbn.datasets.load_images; without a test part every third image of a class is a test image.
+Each class in turn is the normal one; a model of its training images scores the test images of all classes. AUROC in
+percent, the mean over classes with its 95 % bootstrap interval. The sets that need no files: `garments` (see
+garments.py) and `digits` (8 x 8 pixels of scikit-learn, enlarged to 24 x 24). Others are named by folder: sub-folders
+of pictures or the classic IDX files, see cbn.datasets.load_images; without a test part every third image of a class is
+a test image.
 
     python python/analysis/grey_objects.py
     python python/analysis/grey_objects.py --set garments --set path/to/idx --n 2000 --resize 28 --by-class
@@ -90,7 +91,7 @@ def load(name, arguments):
         return _split(resized(images, 24, Image.Resampling.BILINEAR), labels)
     train, test = cbn.datasets.load_images(name)
     if train.labels is None or (test is not None and test.labels is None):
-        raise cbn.DataError(f"{name}: images without labels; give one sub-folder for each class, or IDX files of labels")
+        raise cbn.DataError(f"{name}: images without labels; give a sub-folder for each class, or IDX files of labels")
     parts = [(resized(part.images, arguments.resize), part.labels) for part in (train, test) if part is not None]
     return (*parts[0], *parts[1]) if test is not None else _split(*parts[0])
 
@@ -110,7 +111,7 @@ def _split(images, labels):
 
 
 def compare(data, arguments):
-    """Scores (classes, test images) and seconds of fit and scoring by method, and which images are normal in each task."""
+    """Classes, which images are normal in the task of each, and by method the scores and seconds of all tasks."""
     images, labels, test, test_labels = data
     classes = [c for c in np.unique(labels) if (test_labels == c).any() and not (test_labels == c).all()]
     if not classes:
@@ -137,7 +138,7 @@ def report(name, arguments):
     data = load(name, arguments)
     classes, normal, scores, seconds = compare(data, arguments)
     shape = " x ".join(map(str, data[0].shape[1:]))
-    print(f"\n{name}: {len(classes)} classes, {shape} pixels, {len(data[2]):,} test images")
+    print(f"\n{name}: normal classes: {len(classes)}, {shape} pixels, {len(data[2]):,} test images")
     print(f"{'':18}{'mean AUROC':>12}{'95 % interval':>18}{'lowest class':>22}{'fit, s':>9}{'score, s':>10}")
     by_class = {}
     for method, own in scores.items():
