@@ -58,7 +58,7 @@ def test_floats_have_the_thresholds_of_integers(dtype):
 
 
 def test_a_fit_uses_the_chosen_thresholds():
-    images = grey(50, 200)
+    images = grey(50, 200, n=120)
     model = cbn.ConvolutionalBayesianNetwork("pixel", threshold="auto").fit(images)
     assert model.binarizer_.thresholds == chosen_thresholds("auto", images, 255)
     assert model.layer_.channels == 4
