@@ -14,6 +14,7 @@ import numpy
 import pyagrum
 
 import cbn
+from cases_density import density
 from cases_detection import detection
 from cases_export import export
 from cases_fit import fit, structure
@@ -45,6 +46,7 @@ CASES = {
     "hidden-quality": hidden_quality,
     "hidden-gibbs": hidden_gibbs,
     "detection": detection,
+    "density": density,
     "export": export,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name

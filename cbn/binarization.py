@@ -72,9 +72,11 @@ class Binarization:
         return np.array([0, *between, self.full_scale], np.uint8)
 
 
-# What "auto" chooses from: images whose grey share reaches GREY_SHARE keep their levels. Scanned or photographed objects
-# have 0.7 to 1, pen strokes about 0.5.
-ONE_THRESHOLD, GREY_THRESHOLDS, GREY_SHARE = (0.3,), (0.1, 0.3, 0.5, 0.75), 2 / 3
+# What "auto" chooses from. Where the grey share of the ink (values above INK) reaches GREY_SHARE, levels are kept:
+# scanned or photographed objects have 0.7 to 1, pen strokes about 0.5. The lowest threshold then parts object and
+# background, and the others cut the ink into parts of equal size, wherever its grey values lie.
+ONE_THRESHOLD, INK, WHITE, GREY_SHARE = (0.3,), 0.1, 0.9, 2 / 3
+QUARTILES = (0.25, 0.5, 0.75)
 
 
 def chosen_thresholds(threshold, images, full_scale):
@@ -91,9 +93,13 @@ def chosen_thresholds(threshold, images, full_scale):
     if full_scale == 1 and images.dtype.kind in "bu":
         return ONE_THRESHOLD
     scale = full_scale if images.dtype == np.uint8 else 1
-    ink = images > 0.1 * scale
-    grey = np.count_nonzero(ink & (images < 0.9 * scale))
-    return GREY_THRESHOLDS if grey >= GREY_SHARE * max(1, np.count_nonzero(ink)) else ONE_THRESHOLD
+    ink = images[images > INK * scale]
+    if np.count_nonzero(ink < WHITE * scale) < GREY_SHARE * max(1, len(ink)):
+        return ONE_THRESHOLD
+    levels = np.rint(np.quantile(ink.astype(np.float64), (*QUARTILES, 1), method="lower") * (full_scale / scale))
+    inside = np.unique(levels[(levels > np.floor(INK * full_scale)) & (levels < levels[-1])])
+    # halfway between two levels of integer images, so that no rounding can move a threshold across one
+    return INK, *((inside + 0.5) / full_scale).tolist()
 
 
 def check_thresholds(threshold, full_scale):

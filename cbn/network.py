@@ -59,8 +59,8 @@ class ConvolutionalBayesianNetwork(
     threshold : float, increasing sequence of floats in [0, 1), or "auto", optional
         A pixel is 1 where its value exceeds threshold x full scale. Several thresholds keep grey levels as a
         thermometer code, one channel each; the lower one at the same pixel is then a parent of the higher one. "auto"
-        chooses by the training images: 0.3 for binary images and for drawings whose ink is mostly full, 0.1, 0.3, 0.5
-        and 0.75 where at least two thirds of the pixels above 0.1 are grey (below 0.9).
+        chooses by the training images: 0.3 for binary images and for drawings whose ink is mostly full; where at least
+        two thirds of the pixels above 0.1 are grey (below 0.9), 0.1 and the quartiles of these pixels.
     pseudocount : float, optional
         Added to every count before probabilities are made (thesis eq. 2).
     score : {"log_probability", "surprise", "standardized", "normalized"}, optional
