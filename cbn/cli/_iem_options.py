@@ -6,6 +6,7 @@ import re
 
 from ..iem import TABLE_4, Architecture, IntrospectiveEnergyModel
 from ..iem.backbone import GEOMETRIES, Backbone, load_backbone
+from ..iem.energy import ENERGIES
 from . import _common as common
 
 DEFAULT_MODEL = "iem.cbn"
@@ -54,8 +55,9 @@ def add_model_options(parser):
     )  # fmt: skip
     energies = parser.add_argument_group("energies")
     energies.add_argument(
-        "--energy", choices=("pooled", "sum"),
-        help="pooled: the largest of locally pooled errors; sum: of all errors, as in the thesis (default: {default})",
+        "--energy", choices=ENERGIES,
+        help="pooled: the largest of locally pooled errors; relative: that, in units of the picture's own typical error; sum: "
+        "of all errors, as in the thesis (default: {default})",
     )  # fmt: skip
     energies.add_argument(
         "--level-weights", type=_numbers(float, "numbers"), metavar="W[,W...]",
