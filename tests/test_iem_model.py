@@ -212,6 +212,15 @@ def test_parameters_are_stored_cloned_and_set():
     assert cbn.IntrospectiveEnergyModel is IntrospectiveEnergyModel
 
 
+@pytest.mark.parametrize(
+    "n, arguments, epochs", [(60, {}, 50), (60, {"batch_size": 60}, 400), (60, {"held_out": 0.5}, 100), (5, {}, 400)]
+)
+def test_small_sets_are_trained_for_more_epochs(n, arguments, epochs, monkeypatch):
+    monkeypatch.setattr("cbn.iem.training._LevelTask.epoch", lambda task: task.model.curve.append(0.0))
+    model = model_of(architecture=Architecture(SMALL.levels[:1]), epochs=None, false_alarm_rate=0.3, **arguments)
+    assert len(model.fit(TRAIN[:n]).levels_[0].curve) == epochs
+
+
 def test_copies_are_the_same_model(fitted):
     for other in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted), copy.copy(fitted)):
         np.testing.assert_array_equal(other.score_samples(DEFECT), fitted.score_samples(DEFECT))
