@@ -14,15 +14,14 @@ class JudgingMixin:
     """Scores and maps for an estimator with fitted levels."""
 
     def _positions(self, X):
-        """Yields, batch by batch, the indices of the pictures and an iterator over the levels' energies of positions."""
+        """Yields, batch by batch, indices of pictures and an iterator over the levels' energies of positions."""
         check_is_fitted(self, "calibration_scores_")
         settings, threads = resolve(self, self.backbone_), validation.check_threads(self.n_jobs)
         pictures = validation.as_pictures(X, picture_shape=self.picture_shape_)
         for batch in batches(np.arange(len(pictures)), self.picture_shape_):
             passes = self._network.passes(settings.prepare(pictures[batch]), threads)
-            yield batch, (
-                scale.position_energies(errors, settings.energy) for scale, (_, errors) in zip(self.node_scales_, passes)
-            )
+            levels = zip(self.node_scales_, passes)
+            yield batch, (scale.position_energies(errors, settings.energy) for scale, (_, errors) in levels)
 
     def level_energies(self, X):
         """Energy of every level before they are combined: (n, levels) float64, the image's first.
@@ -60,8 +59,8 @@ class JudgingMixin:
         -------
         ndarray, (n, height, width) float32
             Units are standard deviations of the error over normal pictures, the same for every picture: "pooled" the
-            root mean square, about 1 where all is as usual, over the picture's own typical one for "relative"; "sum" the
-            mean magnitude, about 0.8.
+            root mean square, about 1 where all is as usual; "relative" the same over the picture's own typical one;
+            "sum" the mean magnitude, about 0.8.
         """
         check_is_fitted(self, "calibration_scores_")
         settings, height, width = resolve(self, self.backbone_), *self.picture_shape_[:2]
