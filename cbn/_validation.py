@@ -68,8 +68,8 @@ def as_pictures(X, *, name="X", picture_shape=None):
         X = X[..., None]
     if X.ndim != 4 or X.shape[3] not in (1, 3):
         raise DataError(
-            f"{name}: array of shape {X.shape}; pictures are (n, height, width), or (n, height, width, channels) with 1 "
-            "or 3 channels; for one picture use picture[None]"
+            f"{name}: array of shape {X.shape}; pictures are (n, height, width), or (n, height, width, channels) with "
+            "1 or 3 channels; for one picture use picture[None]"
         )
     if 0 in X.shape:
         raise DataError(f"{name}: array of shape {X.shape} holds no pixels; at least one picture of 1 x 1 is needed")

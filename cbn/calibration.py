@@ -47,8 +47,8 @@ class CalibrationMixin:
             n = len(self.calibration_scores_)
             needed = int(np.ceil(1 / rate)) - 1
             warnings.warn(
-                f"{n} calibration images allow no alarm at a false-alarm rate of {rate:g}: at least {needed} are needed, "
-                "or a higher rate",
+                f"{n} calibration images allow no alarm at a false-alarm rate of {rate:g}: at least {needed} are "
+                "needed, or a higher rate",
                 CalibrationWarning,
                 stacklevel=3,
             )

@@ -83,12 +83,23 @@ def test_mean_over_existing_neighbours():
 def test_energies_of_the_thesis_and_pooled():
     normalized = errors_of(3)
     thesis = position_energies(normalized.copy(), "sum")
-    np.testing.assert_allclose(image_energies(thesis, "sum"), np.abs(normalized).sum(axis=(1, 2, 3)), rtol=1e-5)  # eq. 15
+    total = np.abs(normalized).sum(axis=(1, 2, 3))  # eq. 15
+    np.testing.assert_allclose(image_energies(thesis, "sum"), total, rtol=1e-5)
     np.testing.assert_allclose(in_deviations(thesis, 2, "sum"), np.abs(normalized).mean(axis=3), rtol=1e-5)
     pooled = position_energies(normalized.copy(), "pooled")
     np.testing.assert_allclose(pooled, mean_3x3((normalized**2).mean(axis=3)), rtol=1e-5)
     np.testing.assert_allclose(image_energies(pooled, "pooled"), pooled.max(axis=(1, 2)))
     np.testing.assert_allclose(in_deviations(pooled, 2, "pooled") ** 2, pooled, rtol=1e-5)
+
+
+def test_relative_energies_do_not_know_the_size_of_all_errors():
+    normalized = 100 * errors_of(3)
+    squares = (normalized**2).mean(axis=3)
+    expected = mean_3x3(squares / (np.median(squares, axis=(1, 2), keepdims=True) + 0.1))
+    relative = position_energies(normalized.copy(), "relative")
+    np.testing.assert_allclose(relative, expected, rtol=1e-5)
+    np.testing.assert_allclose(position_energies(2 * normalized, "relative"), relative, rtol=1e-3)
+    assert not position_energies(np.zeros((1, 4, 4, 2), np.float32), "relative").any()
 
 
 def test_levels_are_combined():

@@ -166,8 +166,8 @@ def test_thin_and_small_pictures(shape):
 BAD_PICTURES = {
     "NaN": np.where(np.arange(256).reshape(16, 16) == 5, np.nan, 0.5)[None].repeat(3, 0), "range": TRAIN * 3.0,
     "negative": TRAIN.astype(int) - 200, "flat": TRAIN.reshape(60, -1), "single": TRAIN[0], "two channels":
-    np.zeros((4, 16, 16, 2)), "four channels": np.zeros((4, 16, 16, 4)), "none": TRAIN[:0], "text": np.full((3, 4, 4), "a"),
-    "empty": np.zeros((3, 0, 4)), "ragged": [[[1, 2]], [[1]]], "complex": TRAIN * 1j,
+    np.zeros((4, 16, 16, 2)), "four channels": np.zeros((4, 16, 16, 4)), "none": TRAIN[:0],
+    "text": np.full((3, 4, 4), "a"), "empty": np.zeros((3, 0, 4)), "ragged": [[[1, 2]], [[1]]], "complex": TRAIN * 1j,
 }  # fmt: skip
 
 
@@ -210,6 +210,15 @@ def test_parameters_are_stored_cloned_and_set():
     assert model.set_params(sharing="a").sharing == "a"
     assert set(IntrospectiveEnergyModel().get_params()) == set(model.get_params())
     assert cbn.IntrospectiveEnergyModel is IntrospectiveEnergyModel
+
+
+@pytest.mark.parametrize(
+    "n, arguments, epochs", [(60, {}, 50), (60, {"batch_size": 60}, 400), (60, {"held_out": 0.5}, 100), (5, {}, 400)]
+)
+def test_small_sets_are_trained_for_more_epochs(n, arguments, epochs, monkeypatch):
+    monkeypatch.setattr("cbn.iem.training._LevelTask.epoch", lambda task: task.model.curve.append(0.0))
+    model = model_of(architecture=Architecture(SMALL.levels[:1]), epochs=None, false_alarm_rate=0.3, **arguments)
+    assert len(model.fit(TRAIN[:n]).levels_[0].curve) == epochs
 
 
 def test_copies_are_the_same_model(fitted):

@@ -39,7 +39,8 @@ def write(path, members):
 
 
 VARIANTS = [
-    {"sharing": "a"}, {"sharing": "c", "optimizer": "sgd"}, {"sharing": "d", "architecture": Architecture(SMALL.levels[:1])},
+    {"sharing": "a"}, {"sharing": "c", "optimizer": "sgd"},
+    {"sharing": "d", "architecture": Architecture(SMALL.levels[:1])},
     {"sharing": "e", "energy": "sum", "floor": 0}, {"sharing": "f", "level_weights": (1, 0, 2)}, {"held_out": 0.25},
     {"epochs": (1, 2, 1), "brightness": "median", "learning_rate": 0.01, "random_state": None},
 ]  # fmt: skip
@@ -93,9 +94,11 @@ def test_files_begin_with_a_version_that_older_readers_refuse(saved):
 
 HEADER_CHANGES = {
     "older": ({"version": 3}, ""), "shape": ({"picture_shape": [16, 16]}, "picture_shape"),
-    "large": ({"picture_shape": [2**19, 2**19, 1]}, "level0_error_mean"), "channels": ({"picture_shape": [16, 16, 2]}, ""),
+    "large": ({"picture_shape": [2**19, 2**19, 1]}, "level0_error_mean"),
+    "channels": ({"picture_shape": [16, 16, 2]}, "2 channels"),
     "smaller": ({"picture_shape": [16, 8, 1]}, "level0_error_mean"), "epochs": ({"epochs": [2, 2, 3]}, "epochs: 3"),
-    "levels": ({"epochs": []}, "level"), "more levels": ({"epochs": [2] * 4}, "level"), "images": ({"n_images": 1}, "n_images"),
+    "levels": ({"epochs": []}, "level"), "more levels": ({"epochs": [2] * 4}, "level"),
+    "images": ({"n_images": 1}, "n_images"),
     "measured": ({"n_measured": 25}, "n_measured"), "calibration": ({"calibration": "guess"}, "calibration"),
     "provenance": ({"provenance": []}, "provenance"), "arguments": ({"arguments": []}, "arguments"),
 }  # fmt: skip

@@ -72,6 +72,16 @@ def test_parts_of_any_size_give_the_same_bytes(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+def test_learning_rates_of_single_parameters(name):
+    parameters, same = arrays(), arrays()
+    OPTIMIZERS[name](0.1, parameters, TERMS, POSITIONS, {"shared": 0.25}).step(arrays(1), 4)
+    OPTIMIZERS[name](0.1, same, TERMS, POSITIONS).step(arrays(1), 4)
+    np.testing.assert_array_equal(parameters["own"], same["own"])
+    start = arrays()["shared"]
+    np.testing.assert_allclose(parameters["shared"] - start, 0.25 * (same["shared"] - start), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_finds_the_minimum(name):
     target, parameters = np.arange(6.0).reshape(1, 2, 3), {"x": np.zeros((1, 2, 3))}
     optimizer = OPTIMIZERS[name](0.1, parameters, {"x": 1.0}, {})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sidewards models: six designs of sharing, their counts, predictions and gradients; borders; the target is constant."""
+"""Sidewards models: six designs of sharing, their counts, predictions and gradients; borders; targets are constant."""
 
 import math
 

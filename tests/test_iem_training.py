@@ -107,24 +107,22 @@ def test_learned_kernels_move_but_keep_their_norm():
 
 
 def test_the_gradient_of_the_kernels_holds_the_targets_constant():
-    """Without any input there is no prediction to improve: kernels must not move, though shrinking would lower the loss."""
-    state = train(epochs=1)[1]
-    model = state.levels[1]
-    task = training._LevelTask(
-        Training(SMALL, PICTURES, as_float, np.arange(20), TrainingOptions(epochs=(1, 1, 1))), 1, network.PreparedImages(
-            PICTURES, as_float)
-    )  # fmt: skip
-    task.begin()
-    task.model.models.parameters["first"][...] = 0  # predictions ignore the neighbours
-    task.optimizer.learning_rate = 0.01
-    before = [values.copy() for values in task.model.kernels[0].values()]
-    frozen_first = task.model.models.parameters["first"]
-    task.optimizer.parameters.pop("first")
-    task.epoch()
-    assert not frozen_first.any() and task.model.curve[-1] > 0.1
-    for kept, now in zip(before, task.model.kernels[0].values()):
-        np.testing.assert_allclose(now, kept, rtol=1e-5, atol=1e-6)
-    assert model.curve  # the same level with neighbours did train
+    """Predictions that ignore the neighbours cannot be improved by kernels: these stay, though a collapse would pay."""
+    moved = []
+    for blind in (False, True):
+        task = training._LevelTask(
+            Training(SMALL, PICTURES, as_float, np.arange(20), TrainingOptions(epochs=(1, 1, 1))), 1,
+            network.PreparedImages(PICTURES, as_float),
+        )  # fmt: skip
+        task.begin()
+        if blind:
+            task.model.models.parameters["first"][...] = 0
+            del task.optimizer.parameters["first"]
+        before = [values.copy() for values in task.model.kernels[0].values()]
+        task.epoch()
+        assert task.model.curve[-1] > 0.1  # the errors are there
+        moved.append(max(np.abs(a - b).max() for a, b in zip(before, task.model.kernels[0].values())))
+    assert moved[0] > 1e-3 and moved[1] < 1e-5
 
 
 def test_kernels_begin_with_unit_deviation_and_median_zero():

@@ -138,7 +138,7 @@ class Architecture:
         return result
 
     def centres(self):
-        """(first, stride) in pixels for every level: where the first node's receptive field is centred, and the step."""
+        """(first, stride) in pixels for every level: the centre of the first node's receptive field, and the step."""
         first, stride, result = 0.0, 1, []
         for level in self.levels:
             for step in level.steps:

@@ -73,10 +73,10 @@ def load_checkpoint(path, mark, settings, shapes, frozen=False):
             )  # fmt: skip
         last = levels[-1]
         learned = not frozen and bool(last.level.steps)
-        moments = optimizer_of(last, settings.optimizer, settings.learning_rate, learned).state
+        norms = kernel_norms(last.kernels) if learned else []
+        moments = optimizer_of(last, settings.optimizer, settings.learning_rate, norms, learned).state
         for name, values in moments.items():
             moments[name] = read_finite(archive, f"moment_{name}", values.shape)
-        norms = kernel_norms(last.kernels) if learned else []
         for i, own in enumerate(norms):
             for name, values in own.items():
                 own[name] = read_finite(archive, f"norm{i}_{name}", values.shape)
@@ -86,7 +86,7 @@ def load_checkpoint(path, mark, settings, shapes, frozen=False):
     found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)
     if found is None:
         raise ModelFileError(
-            f"{str(path)!r}: a checkpoint of other pictures, arguments or version of cbn; give the same ones, or delete "
-            "it to begin anew"
+            f"{str(path)!r}: a checkpoint of other pictures, arguments or version of cbn; give the same ones, or "
+            "delete it to begin anew"
         )
     return found

@@ -3,13 +3,17 @@
 
 Errors are normalized by what they were at the same node over training images (thesis eq. 14). ``"sum"`` is the thesis:
 the energy of a level is the sum of the normalized errors' magnitudes (eq. 15), that of the image the weighted sum over
-levels (eq. 16). ``"pooled"`` looks for places: squared normalized errors, mean over the kernels of a position, mean over
-3 x 3 positions, and of those the largest; a small defect does not drown in the noise of all other nodes.
+levels (eq. 16). ``"pooled"`` looks for places: squared normalized errors, mean over the kernels of a position, mean
+over 3 x 3 positions, and of those the largest; a small defect does not drown in the noise of all other nodes.
+``"relative"`` is the same in units of the picture's own typical error, the median over its positions: a picture that is
+rougher or richer in contrast than others everywhere is then no outlier, only one that differs somewhere.
 """
 
 import numpy as np
 
-ENERGIES = ("pooled", "sum")
+ENERGIES = ("pooled", "relative", "sum")
+# Added to a picture's typical squared error, about 0.45 for normal ones, so that a spotless picture divides by no 0.
+LEAST_TYPICAL = 0.1
 # Deviations below this, in units of the activations' own, are those of nodes that never change: background.
 LEAST_ERROR = 1e-3
 # Energies of a level that spread less than this share of their mean do not spread at all.
@@ -75,7 +79,9 @@ class NodeScale:
         """The same for images among the n: each by the mean and deviation of the n - 1 others."""
         n = self.n
         shift = errors - self.mean
-        squares = self.deviation * self.deviation * np.float32(n / (n - 1)) - shift * shift * np.float32(n / (n - 1) ** 2)
+        squares = shift * shift
+        squares *= np.float32(-n / (n - 1) ** 2)
+        squares += self.deviation * self.deviation * np.float32(n / (n - 1))
         deviation = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
         shift *= np.float32(n / (n - 1))
         shift /= np.maximum(deviation, self.least, out=deviation)
@@ -113,17 +119,21 @@ def position_energies(normalized, energy):
     ----------
     normalized : ndarray, (n, height, width, kernels) float32
         Normalized errors; overwritten.
-    energy : {"pooled", "sum"}
+    energy : {"pooled", "relative", "sum"}
 
     Returns
     -------
     ndarray, (n, height, width) float32
-        "pooled": squared normalized error, mean over kernels and 3 x 3 positions. "sum": magnitude, sum over kernels.
+        "pooled": squared normalized error, mean over kernels and 3 x 3 positions. "relative": the same over the median
+        of the squared errors. "sum": magnitude, sum over kernels.
     """
     if energy == "sum":
         return np.abs(normalized, out=normalized).sum(axis=3)
     normalized *= normalized
-    return mean_3x3(normalized.mean(axis=3))
+    squares = normalized.mean(axis=3)
+    if energy == "relative":
+        squares /= np.median(squares, axis=(1, 2), keepdims=True) + np.float32(LEAST_TYPICAL)
+    return mean_3x3(squares)
 
 
 def image_energies(positions, energy):
@@ -136,7 +146,7 @@ def image_energies(positions, energy):
 def level_scales(energies, energy):
     """Mean and deviation of the energies (n, levels) of normal images, (levels, 2); 0 and 1 for "sum" (eq. 16)."""
     scales = np.tile([0.0, 1.0], (energies.shape[1], 1))
-    if energy == "pooled":
+    if energy != "sum":
         scales[:, 0], scales[:, 1] = energies.mean(axis=0), energies.std(axis=0)
         scales[scales[:, 1] <= LEAST_SPREAD * np.abs(scales[:, 0]), 1] = 1
     return scales

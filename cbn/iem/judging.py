@@ -58,7 +58,8 @@ class JudgingMixin:
         -------
         ndarray, (n, height, width) float32
             Units are standard deviations of the error over normal pictures, the same for every picture: "pooled" the
-            root mean square, about 1 where all is as usual; "sum" the mean magnitude, about 0.8.
+            root mean square, about 1 where all is as usual, over the picture's own typical one for "relative"; "sum" the
+            mean magnitude, about 0.8.
         """
         check_is_fitted(self, "calibration_scores_")
         settings, height, width = resolve(self, self.backbone_), *self.picture_shape_[:2]

@@ -66,6 +66,7 @@ class LearningMixin:
             raise DataError(f"y: {len(y)} labels for {len(pictures)} pictures")
         if len(pictures) < 2:
             raise DataError("X: 1 picture; the spread of errors needs at least 2")
+        settings = settings.with_epochs(len(pictures))
         shapes = settings.level_shapes(pictures.shape[1:])
         threads = validation.check_threads(self.n_jobs)
         digest = hashlib.sha256(pictures).hexdigest()

@@ -32,7 +32,7 @@ from .energy import NodeScale
 from .levelfile import kernel_arrays, level_arrays, read_finite, read_kernels, read_level
 from .model import IntrospectiveEnergyModel
 from .network import Network
-from .settings import resolve
+from .settings import MAX_EPOCHS, resolve
 
 KIND = "energy"
 # The number of threads and a path belong to the machine; the backbone itself has an entry of its own.
@@ -106,7 +106,7 @@ def restore(archive, header):
         read_level(
             archive, f"level{number}", settings.architecture.levels[number], shapes[number],
             shapes[max(number - 1, 0)][2], settings.sharing,
-            validation.check_integer(n_epochs, "epochs", 1, settings.epochs[number]),
+            validation.check_integer(n_epochs, "epochs", 1, settings.epochs[number] or MAX_EPOCHS),
         )
         for number, n_epochs in enumerate(epochs)
     ]  # fmt: skip

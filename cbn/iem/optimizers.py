@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Gradient descent on named arrays, in place: Adam, and plain SGD as in the thesis (Algorithm 3).
 
-Where every position has weights of its own beside shared hidden layers, they are W_position = W_common + delta_position,
-and both parts learn: the gradient of W_common is the sum over positions. Begun at delta = 0, positions then share what
-they have in common from the first step on. Only the sums W are stored; a step of the common part moves all of them.
+Where every position has weights of its own beside shared hidden layers, they are W_position = W_common +
+delta_position, and both parts learn: the gradient of W_common is the sum over positions. Begun at delta = 0, positions
+then share what they have in common from the first step on. Only the sums W are stored; a step of the common part moves
+all of them.
 """
 
 import math
@@ -26,6 +27,8 @@ class Optimizer:
         How many squared errors of one image each value of a parameter takes part in.
     positions : dict of str to int
         Parameters that are own at every position, and the axis of the positions.
+    factors : dict of str to float, optional
+        What the learning rate of a parameter is multiplied by; 1 where it is not named.
 
     Attributes
     ----------
@@ -36,8 +39,9 @@ class Optimizer:
 
     moments = ()
 
-    def __init__(self, learning_rate, parameters, terms, positions):
+    def __init__(self, learning_rate, parameters, terms, positions, factors=None):
         self.learning_rate, self.parameters, self.terms, self.positions = learning_rate, parameters, terms, positions
+        self.factors = factors or {}
         self.n_steps, self.state = 0, {}
         for name, values in parameters.items():
             for moment in self.moments:
@@ -51,17 +55,17 @@ class Optimizer:
         for name, values in self.parameters.items():
             values, gradient = self._rows(name, values), self._rows(name, gradients[name])
             state = [self._rows(name, self.state[f"{name}_{moment}"]) for moment in self.moments]
-            terms = n_images * self.terms[name]
+            terms, rate = n_images * self.terms[name], self.learning_rate * self.factors.get(name, 1.0)
             common = None
             if name in self.positions:
                 summed = gradient.sum(axis=1, keepdims=True)
                 kept = [self.state[f"{name}_common_{moment}"].reshape(summed.shape) for moment in self.moments]
-                common = self.change(summed, terms * gradient.shape[1], *kept)
+                common = self.change(summed, rate, terms * gradient.shape[1], *kept)
             length = max(1, CHUNK // max(1, values.shape[2]))
             for block in range(len(values)):
                 for begin in range(0, values.shape[1], length):
                     index = block, slice(begin, begin + length)
-                    values[index] -= self.change(gradient[index], terms, *(moment[index] for moment in state))
+                    values[index] -= self.change(gradient[index], rate, terms, *(moment[index] for moment in state))
                     if common is not None:
                         values[index] -= common[block]
 
@@ -72,8 +76,8 @@ class Optimizer:
         axis = self.positions[name]
         return values.reshape(math.prod(values.shape[:axis]), values.shape[axis], -1)
 
-    def change(self, gradient, terms, *moments):
-        """What to subtract, given the gradient of a sum of so many terms; moments are updated in place."""
+    def change(self, gradient, rate, terms, *moments):
+        """What to subtract at a learning rate, given the gradient of a sum of so many terms; moments change in place."""
         raise NotImplementedError
 
 
@@ -84,8 +88,8 @@ class SGD(Optimizer):
     0.001 the first levels of a 300 x 300 image diverge within an epoch. Means converge, but slowly: use Adam.
     """
 
-    def change(self, gradient, terms):
-        return gradient * (self.learning_rate / terms)
+    def change(self, gradient, rate, terms):
+        return gradient * (rate / terms)
 
 
 class Adam(Optimizer):
@@ -98,11 +102,11 @@ class Adam(Optimizer):
         # a product of t factors has the same bits everywhere; a power goes through the machine's library
         done = self.n_steps + 1
         mean_bias, square_bias = (1 - math.prod([decay] * done) for decay in (self.decay_mean, self.decay_square))
-        self._scale = self.learning_rate * math.sqrt(square_bias) / mean_bias
+        self._scale = math.sqrt(square_bias) / mean_bias
         self._epsilon = self.epsilon * math.sqrt(square_bias)
         super().step(gradients, n_images)
 
-    def change(self, gradient, terms, mean, square):
+    def change(self, gradient, rate, terms, mean, square):
         out = gradient - mean
         out *= 1 - self.decay_mean
         mean += out
@@ -113,7 +117,7 @@ class Adam(Optimizer):
         np.sqrt(square, out=out)
         out += self._epsilon
         np.divide(mean, out, out=out)
-        out *= self._scale
+        out *= rate * self._scale
         return out
 
 

@@ -3,7 +3,7 @@
 
 import math
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from .energy import ENERGIES
 from .optimizers import OPTIMIZERS
 
 MAX_EPOCHS = 10**6
+# Steps of every level that the default number of epochs makes, at least: sidewards models of small sets of pictures need
+# as many as those of large ones.
+DEFAULT_STEPS = 400
 # The median that a picture is divided by is at least one step of an 8-bit picture, so that black ones stay finite.
 LEAST_MEDIAN = np.float32(1 / 255)
 
@@ -28,7 +31,7 @@ class Settings:
     optimizer: str
     learning_rate: float
     batch_size: int
-    epochs: tuple
+    epochs: tuple  # of every level; of the default after with_epochs
     energy: str
     level_weights: tuple
     floor: float
@@ -50,6 +53,13 @@ class Settings:
                 values *= 0.5  # a backbone knows pictures in [0, 1]: the median comes to lie in the middle
         return values if self.preparation is None else self.preparation(values)
 
+    def with_epochs(self, n_images):
+        """These settings with the numbers of epochs for so many pictures filled in."""
+        n_images -= held_out_count(n_images, self.held_out)
+        steps = math.ceil(n_images / self.batch_size)
+        default = math.ceil(DEFAULT_STEPS / steps)
+        return replace(self, epochs=tuple(default if own is None else own for own in self.epochs))
+
     def level_shapes(self, picture_shape):
         """(height, width, kernels) of every level. Raises ValueError where a level has no room."""
         height, width, channels = picture_shape
@@ -60,7 +70,7 @@ def backbone_of(model):
     """The Backbone that the arguments of an estimator name, or None. Raises ValueError, or DataError for its file."""
     if model.backbone is None or isinstance(model.backbone, Backbone):
         if model.backbone_weights is not None:
-            raise ValueError(f"backbone_weights: {model.backbone_weights!r}; name the geometry that they are for by backbone")
+            raise ValueError(f"backbone_weights: {model.backbone_weights!r}; name the geometry they are for by backbone")
         return model.backbone
     validation.check_choice(model.backbone, "backbone", tuple(GEOMETRIES))
     if model.backbone_weights is None:
@@ -87,7 +97,7 @@ def resolve(model, backbone):
         optimizer=validation.check_choice(model.optimizer, "optimizer", tuple(OPTIMIZERS)),
         learning_rate=validation.check_real(model.learning_rate, "learning_rate", 1e-12, 1e3),
         batch_size=validation.check_integer(model.batch_size, "batch_size", 1, 2**20),
-        epochs=_per_level(model.epochs, "epochs", n_levels, _check_epochs),
+        epochs=_check_epochs(model.epochs, n_levels),
         energy=validation.check_choice(model.energy, "energy", ENERGIES),
         level_weights=_check_weights(model.level_weights, n_levels),
         floor=validation.check_real(model.floor, "floor", 0, 1e3),
@@ -97,8 +107,10 @@ def resolve(model, backbone):
     )
 
 
-def _check_epochs(value):
-    return validation.check_integer(value, "epochs", 1, MAX_EPOCHS)
+def _check_epochs(epochs, n_levels):
+    if epochs is None:
+        return (None,) * n_levels
+    return _per_level(epochs, "epochs", n_levels, lambda own: validation.check_integer(own, "epochs", 1, MAX_EPOCHS))
 
 
 def _check_weights(weights, n_levels):
@@ -120,14 +132,16 @@ def _per_level(value, name, n_levels, check):
     return tuple(check(own) for own in value)
 
 
-def split(n, held_out, rng):
-    """(trained on, measured on): indices of pictures, the same ones where none is held out.
+def held_out_count(n, held_out):
+    """How many of n pictures are held out: at least two, at most all but two, none of fewer than four."""
+    return 0 if held_out == 0 or n < 4 else min(max(2, math.ceil(held_out * n)), n - 2)
 
-    Each part has at least two pictures; of fewer than four none can be held out.
-    """
-    everything = np.arange(n)
-    if held_out == 0 or n < 4:
+
+def split(n, held_out, rng):
+    """(trained on, measured on): indices of pictures, the same ones where none is held out."""
+    count = held_out_count(n, held_out)
+    if count == 0:
+        everything = np.arange(n)
         return everything, everything
-    count = min(max(2, math.ceil(held_out * n)), n - 2)
     order = rng.permutation(n)
     return np.sort(order[count:]), np.sort(order[:count])

@@ -71,9 +71,9 @@ class SidewardsModels:
     Attributes
     ----------
     parameters : dict of str to ndarray
-        ``first``: for every set of models the weights (taps, kernels + 1, U_1) of the neighbours' activations and of the
-        flag that says whether the neighbour exists. ``first_extra``: weights of the further inputs; the last row is the
-        bias. ``hidden``: the other hidden layers, flat. ``last``: (positions, kernels, U_m + 1), the last weight is the
+        ``first``: for every set of models the weights (taps, kernels + 1, U_1) of the neighbours' activations and of
+        the flag that says whether the neighbour exists. ``first_extra``: weights of the further inputs; the last row is
+        the bias. ``hidden``: the other hidden layers, flat. ``last``: (positions, kernels, U_m + 1), the last weight is the
         bias; for shared weights positions or kernels are 1.
     """
 
@@ -236,8 +236,9 @@ class SidewardsModels:
         d_activations : ndarray, (n, height, width, kernels), optional
             Gradient with respect to the activations as inputs. Filled.
         """
-        for values in gradients.values():
-            values[...] = 0
+        if self.sharing == "f":  # its calls add up, those of the others fill parts of their own
+            for values in gradients.values():
+                values[...] = 0
         d_padded = np.zeros((*x.shape[:3], self.shape[2]), x.dtype) if self.sharing == "d" else None
         sums = None  # of f: all its calls have the same first layer
         if d_activations is not None:
@@ -266,11 +267,11 @@ class SidewardsModels:
         return input_gradient(d_sums, self.taps, first, self.shape[:2], 1, self.distance, num_threads)
 
     def _call_gradient(self, call, x, target, error, gradients, with_sums, num_threads):
-        """Adds one call's part to the gradients and fills its errors; returns the gradient of the first layer's sums."""
+        """Adds one call's part to the gradients and fills its errors; returns the gradient of the first sums."""
         own_target = target if call.whole else np.ascontiguousarray(target[call.nodes])
         own_error = error if call.whole else np.empty(own_target.shape, error.dtype)
         own = {name: values[call.model] for name, values in gradients.items()}
-        if self.sharing == "f":  # its calls add up
+        if self.sharing == "f":
             own = {name: np.empty_like(values) for name, values in own.items()}
             own["first_extra"] = np.empty((3, self.hidden[0]), x.dtype)
         d_sums = np.empty((*own_target.shape[:3], self.hidden[0]), x.dtype) if with_sums else None

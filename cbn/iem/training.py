@@ -21,6 +21,9 @@ from .sidewards import SidewardsModels
 
 # Kernels are scaled on as many evenly spaced training images as give no more activations than this.
 SAMPLED_VALUES = 2**24
+# Learning rate of a kernel's weights, as a multiple of learning_rate times their root mean square. Adam moves every
+# weight by about its rate; large kernels have small weights, of which a common step of 0.001 is a large part.
+RELATIVE_RATE = 5.0
 KERNELS, MODELS, ORDER = range(3)  # purposes of random numbers
 
 
@@ -177,7 +180,7 @@ class _LevelTask:
     def _set_up(self, norms):
         model, options = self.model, self.options
         self.norms = norms
-        self.optimizer = optimizer_of(model, options.optimizer, options.learning_rate, self.learned)
+        self.optimizer = optimizer_of(model, options.optimizer, options.learning_rate, norms, self.learned)
         if not self.learned:
             self.own = self.source
             if self.level.steps:
@@ -268,14 +271,17 @@ class _LevelTask:
         return values_above(self.source, step, self.shape, size)
 
 
-def optimizer_of(model, name, learning_rate, learned):
-    """The optimizer of a LevelModel's sidewards models, and of its kernels if they are learned."""
-    parameters, terms = dict(model.models.parameters), dict(model.models.terms())
+def optimizer_of(model, name, learning_rate, norms, learned):
+    """The optimizer of a LevelModel's sidewards models, and of its kernels, held to ``norms``, if they are learned."""
+    parameters, terms, factors = dict(model.models.parameters), dict(model.models.terms()), {}
     if learned:
         kernels = _flat(model.kernels)
         parameters |= kernels
         terms |= dict.fromkeys(kernels, math.prod(model.shape))
-    return OPTIMIZERS[name](learning_rate, parameters, terms, model.models.own_axes)
+        for key, norm in _flat(norms).items():
+            typical = math.sqrt(np.sum(np.square(norm, dtype=np.float64)) / kernels[key].size)
+            factors[key] = RELATIVE_RATE * typical
+    return OPTIMIZERS[name](learning_rate, parameters, terms, model.models.own_axes, factors)
 
 
 def _flat(parameters):
