@@ -29,7 +29,7 @@ class EpochProgress(Progress):
 
     def __init__(self, arguments, n_models):
         self.arguments, self.n_models, self.finished_models, self.per_model = arguments, n_models, 0, 1
-        self.bar = common.progress(None, arguments, n_models, "epoch", "training")
+        self.bar = common.progress(None, arguments, None, "epoch", "training")  # the total comes with the first model
 
     def begin(self, model, name):
         """A new model: models of one job may differ in levels, but the bar counts as if all were like this one."""
@@ -39,6 +39,7 @@ class EpochProgress(Progress):
         self.bar.n, self.bar.total = earlier, self.n_models * self.per_model
         if name is not None:
             self.bar.set_description(f"training {name}", refresh=False)
+        self.bar.refresh()
 
     def __call__(self, state):
         n_levels = len(state.epochs)
