@@ -46,7 +46,7 @@ class ConvolutionalBayesianNetwork(
         How far a tree looks: Chebyshev distance in positions, rows above and left in the same row. In hidden layers only
         nodes that see no common pixel. 6 for trees, 28 for boosted trees.
     penalty : float, optional
-        Price of a split of a tree in units of ln(n_images): 0.5 (default) is that of the BIC; 0.75 with "best".
+        Price of a split of a tree in units of ln(n_images): 0.5 (default) is that of the BIC; 1 with "best".
     max_leaves, min_leaf : int, optional
         Most leaves of a tree (200 by default, 32 with preset "best"), and least images in one of them (1).
     shrinkage : float, optional

@@ -55,7 +55,7 @@ PRESETS = {
     "best": COMMON | {
         "cpd": "tree",
         "threshold": "auto",
-        "penalty": 0.75,
+        "penalty": 1.0,
         "max_leaves": 32,
         "shrinkage": 1.0,
         "folds": 2,
