@@ -139,6 +139,7 @@ def test_synthetic_categories_need_no_data(tmp_path, monkeypatch):
         assert found["category"] == f"synthetic {kind}" and found["model"] == "iem.cbn"
         assert found["picture_shape"] == [32, 32, 1 if color == "grey" else 3]
         assert cbn.load("iem.cbn").provenance_["source"] == kind
+        assert found["epochs"] == [5]  # of 60 pictures in batches of 8: 40 steps
     assert os.listdir() == ["iem.cbn"]
 
 

@@ -7,7 +7,8 @@ from ._iem_options import architecture_of, input_shape
 
 def describe(model, dataset, picture_shape):
     """Sizes of all levels and the memory that training needs, as --json prints them."""
-    architecture, settings = architecture_of(model), resolve(model, model.backbone)
+    architecture = architecture_of(model)
+    settings = resolve(model, model.backbone).with_epochs(len(dataset.train))
     shape = input_shape(model, picture_shape)
     sizes = architecture.sizes(*shape, settings.sharing)
     memory = architecture.memory(len(dataset.train), *shape, settings.batch_size, settings.sharing)
