@@ -7,7 +7,7 @@ class CbnError(Exception):
 
 
 class DataError(CbnError, ValueError):
-    """Images or labels that cannot be used: wrong shape, type, range, file format or content."""
+    """Images, labels or weights that cannot be used: wrong shape, type, range, file format or content."""
 
 
 class ModelFileError(CbnError, ValueError):

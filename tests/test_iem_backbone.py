@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torch_files import Tensor, zip_file
+from weight_files import Tensor, zip_file
 
 from cbn.exceptions import DataError
 from cbn.iem import layers
 from cbn.iem.backbone import CAFFE, GEOMETRIES, TORCHVISION, load_backbone, make_backbone
-from cbn.iem.steps import Conv, LocalResponseNorm, Pool, Relu
+from cbn.iem.steps import Conv, LocalResponseNorm, Relu
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("CBN_DATA", ROOT.parent / "shared" / "data"))
@@ -59,13 +59,14 @@ def test_caffe_alexnet_gives_the_golden_activations(caffe_file):
             x, _ = layers.forward(step, inner, x, 2)
             found[index, type(step)] = x[0].transpose(2, 0, 1)
     for name, key in (
-        ("out_conv1", (1, Relu)),
-        ("out_pool1", (1, Pool)),
+        ("out_conv1", (1, Conv)),
+        ("out_pool1", (1, Relu)),
         ("out_norm1", (1, LocalResponseNorm)),
-        ("out_conv2", (2, Relu)),
+        ("out_conv2", (2, Conv)),
     ):
-        assert found[key].shape == golden[name].shape
-        assert np.abs(found[key] - golden[name]).max() <= 1e-5 * np.abs(golden[name]).max(), name
+        value = np.maximum(found[key], 0)  # the golden ones are behind ReLU, which here comes after pooling
+        assert value.shape == golden[name].shape
+        assert np.abs(value - golden[name]).max() <= 1e-5 * np.abs(golden[name]).max(), name
 
 
 def test_squeezenet_knows_a_cat(squeezenet_file, caffe_file):

@@ -100,6 +100,14 @@ def test_relative_energies_do_not_know_the_size_of_all_errors():
     np.testing.assert_allclose(relative, expected, rtol=1e-5)
     np.testing.assert_allclose(position_energies(2 * normalized, "relative"), relative, rtol=1e-3)
     assert not position_energies(np.zeros((1, 4, 4, 2), np.float32), "relative").any()
+    limited = position_energies(normalized.copy(), "relative", 1.9)  # outliers as a whole
+    np.testing.assert_allclose(limited, mean_3x3(squares) / 2, rtol=1e-5)
+    errors = errors_of(12)
+    scale = statistics_of(errors).scale(0.1)
+    energies, typical = scale.energies_without(errors, "relative")
+    own = np.square(scale.normalized_without(errors)).mean(axis=3)
+    np.testing.assert_allclose(typical, np.median(own, axis=(1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(energies, mean_3x3(own / (typical + 0.1)[:, None, None]).max(axis=(1, 2)), rtol=1e-5)
 
 
 def test_levels_are_combined():

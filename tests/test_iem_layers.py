@@ -188,3 +188,49 @@ def test_the_engine_gives_the_same_as_its_twin(step, monkeypatch):
     for name, value in twin.items():
         assert one[name].dtype == np.float32 and one[name].tobytes() == three[name].tobytes()
         np.testing.assert_allclose(one[name], value, rtol=1e-4, atol=1e-4)
+
+
+def torch_of(step, x, parameters):
+    """A step by torch, channels first."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    functional = torch.nn.functional
+
+    def conv(conv, x, weights, bias):
+        before, after = conv.pads
+        kernels = weights.reshape(conv.size, conv.size, *weights.shape[1:]).permute(3, 2, 0, 1)
+        padded = functional.pad(x, (before, after, before, after))
+        return functional.conv2d(padded, kernels, bias, conv.stride, groups=conv.groups)
+
+    if isinstance(step, Conv):
+        return conv(step, x, parameters["weights"], parameters["bias"])
+    if isinstance(step, Pool):
+        return functional.max_pool2d(x, step.size, step.stride)
+    if isinstance(step, Relu):
+        return functional.relu(x)
+    if isinstance(step, LocalResponseNorm):
+        return functional.local_response_norm(x, step.size, step.alpha, step.beta, step.bias)
+
+    def part(name, x):
+        own = parameters[f"{name}_weights"], parameters[f"{name}_bias"]
+        return functional.relu(conv(step.convolutions[name], x, *own))
+
+    squeezed = part("squeeze", x)
+    return torch.cat([part("expand1", squeezed), part("expand3", squeezed)], 1)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_outputs_and_gradients_are_those_of_torch(step):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    x, parameters = random(2, 9, 8, 4).astype(np.float32), parameters_of(step, 4)
+    parameters = {name: value.astype(np.float32) for name, value in parameters.items()}
+    theirs = {name: torch.tensor(value, requires_grad=True) for name, value in parameters.items()}
+    their_x = torch.tensor(x, requires_grad=True)
+    their_y = torch_of(step, their_x.permute(0, 3, 1, 2), theirs).permute(0, 2, 3, 1)
+    y, cache = layers.forward(step, parameters, x)
+    np.testing.assert_allclose(y, their_y.detach().numpy(), rtol=1e-4, atol=1e-4)
+    towards = random(*y.shape, seed=9).astype(np.float32)
+    their_y.backward(torch.tensor(towards))
+    d_x, d_parameters = layers.backward(step, parameters, cache, towards)
+    np.testing.assert_allclose(d_x, their_x.grad.numpy(), rtol=1e-4, atol=1e-4)
+    for name, value in d_parameters.items():
+        np.testing.assert_allclose(value, theirs[name].grad.numpy(), rtol=1e-4, atol=1e-4)

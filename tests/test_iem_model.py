@@ -74,6 +74,14 @@ def test_energies_as_the_thesis_sums_them():
     np.testing.assert_allclose(model.score_samples(NORMAL), -total, rtol=1e-5)
 
 
+def test_pictures_that_are_odd_all_over_are_outliers():
+    noise = np.random.default_rng(0).integers(0, 256, (10, 16, 16), dtype=np.uint8)
+    for energy in ("relative", "pooled"):
+        model = model_of(epochs=8, false_alarm_rate=0.05, energy=energy).fit(TRAIN)
+        assert (model.predict(noise) == -1).all()
+        assert model.score_samples(noise).max() < model.score_samples(TRAIN).min()
+
+
 def test_seeds_and_threads():
     first = model_of(random_state=4, false_alarm_rate=0.1).fit(TRAIN).score_samples(NORMAL)
     for arguments in ({"n_jobs": 2}, {"n_jobs": 5}):

@@ -2,7 +2,6 @@
 """Weights from files of every kind; wrong ones are refused by one line that names the file."""
 
 import io
-import json
 import pickle
 import struct
 import sys
@@ -10,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from torch_files import Tensor, zip_file
+from weight_files import Tensor, safetensors_file, zip_file
 
 from cbn.exceptions import CbnError, DataError
 from cbn.iem.weights import load_weights
@@ -67,7 +66,7 @@ def test_npz_with_anything_but_numbers(tmp_path):
     assert refusal(path).startswith("damaged: ")
 
 
-def test_torch_files(tmp_path):
+def test_weight_files(tmp_path):
     for name in ("some.pth", "some.pt"):
         path = tmp_path / name
         path.write_bytes(zip_file({"w": Tensor(VALUES)}))
@@ -76,32 +75,31 @@ def test_torch_files(tmp_path):
         assert refusal(path).startswith("not a PyTorch file")
 
 
-def safetensors_file(arrays):
-    header, content = {}, b""
-    for name, array in arrays.items():
-        ends = [len(content), len(content) + array.nbytes]
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": ends}
-        content += array.tobytes()
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + content
-
-
 def test_safetensors(tmp_path):
     path = tmp_path / "some.safetensors"
-    path.write_bytes(safetensors_file({"w": VALUES, "v": VALUES[0]}))
+    upper = np.ascontiguousarray(VALUES).view("<u2").reshape(3, 4, 2)[..., 1]  # whole numbers below 256 fit bfloat16
+    arrays = {
+        "w": ("F32", VALUES), "v": ("F16", VALUES.astype("<f2")), "b": ("BF16", np.ascontiguousarray(upper)),
+        "i": ("I64", VALUES.astype("<i8")), "u": ("U8", VALUES.astype("u1")), "s": ("F32", VALUES[1, 2]),
+    }  # fmt: skip
+    path.write_bytes(safetensors_file(arrays))
     found = load_weights(path)
-    assert found.keys() == {"w", "v"}
-    np.testing.assert_array_equal(found["w"], VALUES)
+    assert found.keys() == arrays.keys() and found["b"].dtype == np.float32 and found["v"].dtype == np.float16
+    for name in "wvbiu":
+        np.testing.assert_array_equal(found[name], VALUES)
+    assert found["s"].shape == () and found["s"] == 6
     for content in (b"", b"text", path.read_bytes()[:-1], struct.pack("<Q", 2**60) + b"{}"):
         path.write_bytes(content)
         assert refusal(path).startswith("damaged: ")
+    path.write_bytes(safetensors_file({"w": ("F8_E4M3", VALUES.astype("u1"))}))
+    assert refusal(path) == "damaged: 'w' is of type F8_E4M3; weights are numbers of 8 to 64 bits"
     path.write_bytes(safetensors_file({}))
     assert refusal(path) == "holds no arrays; give a file of weights"
 
 
 def test_safetensors_without_the_package(tmp_path, monkeypatch):
     path = tmp_path / "some.safetensors"
-    path.write_bytes(safetensors_file({"w": VALUES}))
+    path.write_bytes(safetensors_file({"w": ("F32", VALUES)}))
     monkeypatch.setitem(sys.modules, "safetensors", None)
     text = "the package safetensors is not installed; pip install 'cbn[transfer]', or give a .npz file"
     assert refusal(path, CbnError) == text

@@ -6,7 +6,8 @@ the energy of a level is the sum of the normalized errors' magnitudes (eq. 15), 
 levels (eq. 16). ``"pooled"`` looks for places: squared normalized errors, mean over the kernels of a position, mean
 over 3 x 3 positions, and of those the largest; a small defect does not drown in the noise of all other nodes.
 ``"relative"`` is the same in units of the picture's own typical error, the median over its positions: a picture that is
-rougher or richer in contrast than others everywhere is then no outlier, only one that differs somewhere.
+rougher or richer in contrast than others everywhere is then no outlier, only one that differs somewhere. Typical errors
+beyond those of all normal pictures count as the largest of these: such a picture is an outlier as a whole.
 """
 
 import numpy as np
@@ -62,10 +63,13 @@ class NodeScale:
     n : int
     floor : float
         A node's deviation counts as at least this share of the mean over its kernel's nodes.
+    largest_typical : float
+        Of the typical squared errors of normal pictures.
     """
 
-    def __init__(self, mean, deviation, n, floor):
+    def __init__(self, mean, deviation, n, floor, largest_typical=np.inf):
         self.mean, self.deviation, self.n, self.floor = mean, deviation, n, floor
+        self.largest_typical = largest_typical
         self.least = np.maximum(floor * deviation.mean(axis=(0, 1), dtype=np.float64), LEAST_ERROR).astype(np.float32)
         self.factor = 1 / np.maximum(deviation, self.least)
 
@@ -88,9 +92,15 @@ class NodeScale:
         return shift
 
 
+    def position_energies(self, errors, energy):
+        """Energy of every position for errors of new images, which are overwritten."""
+        return position_energies(self.normalized(errors), energy, self.largest_typical)
+
     def energies_without(self, errors, energy):
-        """Energies (n,) of images among the n, each by the statistics of the others."""
-        return image_energies(position_energies(self.normalized_without(errors), energy), energy)
+        """Energies and typical squared errors (n,) of images among the n, each by the statistics of the others."""
+        normalized = self.normalized_without(errors)
+        typical = typical_squares(np.square(normalized).mean(axis=3))
+        return image_energies(position_energies(normalized, energy), energy), typical
 
 
 def mean_3x3(values):
@@ -112,7 +122,12 @@ def _window_lengths(side):
     return 3 - (index == 0) - (index == side - 1)
 
 
-def position_energies(normalized, energy):
+def typical_squares(squares):
+    """The typical squared error of images: (n,) median over positions (n, height, width)."""
+    return np.median(squares, axis=(1, 2))
+
+
+def position_energies(normalized, energy, largest_typical=np.inf):
     """Energy of every position of a level.
 
     Parameters
@@ -120,6 +135,8 @@ def position_energies(normalized, energy):
     normalized : ndarray, (n, height, width, kernels) float32
         Normalized errors; overwritten.
     energy : {"pooled", "relative", "sum"}
+    largest_typical : float
+        What the typical squared error of an image counts as at most.
 
     Returns
     -------
@@ -132,7 +149,8 @@ def position_energies(normalized, energy):
     normalized *= normalized
     squares = normalized.mean(axis=3)
     if energy == "relative":
-        squares /= np.median(squares, axis=(1, 2), keepdims=True) + np.float32(LEAST_TYPICAL)
+        typical = np.minimum(typical_squares(squares), largest_typical) + LEAST_TYPICAL
+        squares /= typical.astype(squares.dtype)[:, None, None]
     return mean_3x3(squares)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validation as validation
-from .energy import combined, enlarged, image_energies, in_deviations, position_energies
+from .energy import combined, enlarged, image_energies, in_deviations
 from .network import batches
 from .settings import resolve
 
@@ -13,14 +13,15 @@ from .settings import resolve
 class JudgingMixin:
     """Scores and maps for an estimator with fitted levels."""
 
-    def _normalized(self, X):
-        """Yields, batch by batch, the indices of the pictures and an iterator over every level's normalized errors."""
+    def _positions(self, X):
+        """Yields, batch by batch, indices of pictures and an iterator over the levels' energies of positions."""
         check_is_fitted(self, "calibration_scores_")
         settings, threads = resolve(self, self.backbone_), validation.check_threads(self.n_jobs)
         pictures = validation.as_pictures(X, picture_shape=self.picture_shape_)
         for batch in batches(np.arange(len(pictures)), self.picture_shape_):
             passes = self._network.passes(settings.prepare(pictures[batch]), threads)
-            yield batch, (scale.normalized(errors) for scale, (_, errors) in zip(self.node_scales_, passes))
+            levels = zip(self.node_scales_, passes)
+            yield batch, (scale.position_energies(errors, settings.energy) for scale, (_, errors) in levels)
 
     def level_energies(self, X):
         """Energy of every level before they are combined: (n, levels) float64, the image's first.
@@ -29,8 +30,8 @@ class JudgingMixin:
         """
         check_is_fitted(self, "calibration_scores_")
         energy, rows = resolve(self, self.backbone_).energy, []
-        for _, levels in self._normalized(X):
-            columns = [image_energies(position_energies(normalized, energy), energy) for normalized in levels]
+        for _, levels in self._positions(X):
+            columns = [image_energies(positions, energy) for positions in levels]
             rows.append(np.stack(columns, axis=1))
         return np.concatenate(rows)
 
@@ -58,8 +59,8 @@ class JudgingMixin:
         -------
         ndarray, (n, height, width) float32
             Units are standard deviations of the error over normal pictures, the same for every picture: "pooled" the
-            root mean square, about 1 where all is as usual, over the picture's own typical one for "relative"; "sum" the
-            mean magnitude, about 0.8.
+            root mean square, about 1 where all is as usual; "relative" the same over the picture's own typical one;
+            "sum" the mean magnitude, about 0.8.
         """
         check_is_fitted(self, "calibration_scores_")
         settings, height, width = resolve(self, self.backbone_), *self.picture_shape_[:2]
@@ -69,12 +70,11 @@ class JudgingMixin:
             weights = np.eye(len(self.levels_))[level]
         weights /= weights.sum()
         maps = []
-        for batch, levels in self._normalized(X):
+        for batch, levels in self._positions(X):
             total = np.zeros((len(batch), height, width), np.float32)
-            for number, normalized in enumerate(levels):
+            for number, positions in enumerate(levels):
                 if weights[number] > 0:
-                    kernels = normalized.shape[3]
-                    own = in_deviations(position_energies(normalized, settings.energy), kernels, settings.energy)
+                    own = in_deviations(positions, self.levels_[number].shape[2], settings.energy)
                     first, stride = settings.architecture.centres()[number]
                     total += np.float32(weights[number]) * enlarged(own, first, stride, height, width)
             maps.append(total)

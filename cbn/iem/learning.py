@@ -140,12 +140,16 @@ class LearningMixin:
                 np.maximum(high[number], activations.max(axis=(0, 1, 2)), out=high[number])
         scales = tuple(own.scale(settings.floor) for own in statistics)
         energies = np.empty((len(indices), len(levels)))
-        done = 0
+        done, largest = 0, [0.0] * len(levels)
         for batch in batches(indices, self.picture_shape_):
             passes = network.passes(settings.prepare(pictures[batch]), threads)
             for number, (_, errors) in enumerate(passes):
-                energies[done : done + len(batch), number] = scales[number].energies_without(errors, settings.energy)
+                own, typical = scales[number].energies_without(errors, settings.energy)
+                energies[done : done + len(batch), number] = own
+                largest[number] = max(largest[number], float(typical.max()))
             done += len(batch)
+        for scale, value in zip(scales, largest):
+            scale.largest_typical = value
         constant = [float(np.mean(a == b)) if number else 0.0 for number, (a, b) in enumerate(zip(low, high))]
         self.dead_kernels_ = np.array(constant)
         self._set_network(network, scales, level_scales(energies, settings.energy))

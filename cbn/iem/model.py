@@ -39,7 +39,7 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     energy : {"pooled", "relative", "sum"}
         "pooled": squared normalized errors, mean over the kernels of a position and 3 x 3 positions, the largest of a
         level; levels are added after bringing each to mean 0 and deviation 1 over normal pictures. "relative": the same
-        in units of the picture's own typical error, blind to what is the same all over a picture. "sum": the sum of
+        in units of the picture's own typical error, as far as those of normal pictures reach. "sum": the sum of
         all normalized errors' magnitudes as in the thesis (eq. 14 to 16), for which ``floor`` should be 0.
     level_weights : sequence of float, optional
         Weight of every level in the energy and the map (w_l of eq. 16); 1 each by default.
@@ -100,7 +100,7 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         learning_rate=0.001,
         batch_size=8,
         epochs=None,
-        energy="pooled",
+        energy="relative",
         level_weights=None,
         floor=0.25,
         held_out=0.0,

@@ -14,8 +14,8 @@ calibration    where the scores of normal pictures come from
 provenance     free-form record
 
 Arrays: for level l those of levelfile.py with the prefix ``level<l>``, and ``level<l>_error_mean`` and
-``level<l>_error_deviation`` float32 (height, width, kernels); ``level_scales`` float64 (levels, 2); ``dead_kernels``
-float64 (levels,); ``calibration`` float64 (n,). None is compressed.
+``level<l>_error_deviation`` float32 (height, width, kernels); ``level_scales`` float64 (levels, 2); ``largest_typical``
+and ``dead_kernels`` float64 (levels,); ``calibration`` float64 (n,). None is compressed.
 """
 
 from dataclasses import asdict
@@ -61,6 +61,7 @@ def save(model, path):
     }
     arrays = {
         "level_scales": model.level_scales_,
+        "largest_typical": np.array([scale.largest_typical for scale in model.node_scales_]),
         "dead_kernels": model.dead_kernels_,
         "calibration": model.calibration_scores_,
     }
@@ -111,8 +112,11 @@ def restore(archive, header):
         for number, n_epochs in enumerate(epochs)
     ]  # fmt: skip
     level_scales = read_finite(archive, "level_scales", (len(levels), 2), np.float64)
+    largest = read_finite(archive, "largest_typical", (len(levels),), np.float64)
+    for scale, value in zip(scales, largest.tolist()):
+        scale.largest_typical = value
     dead = read_finite(archive, "dead_kernels", (len(levels),), np.float64)
-    if not (level_scales[:, 1] > 0).all() or not ((dead >= 0) & (dead <= 1)).all():
+    if not (level_scales[:, 1] > 0).all() or (largest < 0).any() or not ((dead >= 0) & (dead <= 1)).all():
         raise ValueError("a spread that is not above 0, or a share outside [0, 1]")
     calibration = read_array(archive, "calibration", np.float64, (None,))
     if len(calibration) < 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any():

@@ -77,7 +77,7 @@ class Optimizer:
         return values.reshape(math.prod(values.shape[:axis]), values.shape[axis], -1)
 
     def change(self, gradient, rate, terms, *moments):
-        """What to subtract at a learning rate, given the gradient of a sum of so many terms; moments change in place."""
+        """What to subtract at a learning rate, given the gradient of a sum of so many terms; changes moments."""
         raise NotImplementedError
 
 

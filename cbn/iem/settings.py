@@ -14,8 +14,8 @@ from .energy import ENERGIES
 from .optimizers import OPTIMIZERS
 
 MAX_EPOCHS = 10**6
-# Steps of every level that the default number of epochs makes, at least: sidewards models of small sets of pictures need
-# as many as those of large ones.
+# Steps of every level that the default number of epochs makes, at least: sidewards models of small sets of pictures
+# need as many as those of large ones.
 DEFAULT_STEPS = 400
 # The median that a picture is divided by is at least one step of an 8-bit picture, so that black ones stay finite.
 LEAST_MEDIAN = np.float32(1 / 255)
@@ -70,7 +70,7 @@ def backbone_of(model):
     """The Backbone that the arguments of an estimator name, or None. Raises ValueError, or DataError for its file."""
     if model.backbone is None or isinstance(model.backbone, Backbone):
         if model.backbone_weights is not None:
-            raise ValueError(f"backbone_weights: {model.backbone_weights!r}; name the geometry they are for by backbone")
+            raise ValueError(f"backbone_weights: {model.backbone_weights!r}; name their geometry by backbone")
         return model.backbone
     validation.check_choice(model.backbone, "backbone", tuple(GEOMETRIES))
     if model.backbone_weights is None:

@@ -73,8 +73,8 @@ class SidewardsModels:
     parameters : dict of str to ndarray
         ``first``: for every set of models the weights (taps, kernels + 1, U_1) of the neighbours' activations and of
         the flag that says whether the neighbour exists. ``first_extra``: weights of the further inputs; the last row is
-        the bias. ``hidden``: the other hidden layers, flat. ``last``: (positions, kernels, U_m + 1), the last weight is the
-        bias; for shared weights positions or kernels are 1.
+        the bias. ``hidden``: the other hidden layers, flat. ``last``: (positions, kernels, U_m + 1), the last weight is
+        the bias; for shared weights positions or kernels are 1.
     """
 
     def __init__(self, shape, distance, hidden, sharing, parameters=None, dtype=np.float32):

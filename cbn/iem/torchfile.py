@@ -29,7 +29,7 @@ MAX_ENTRIES = 100_000  # containers and values in a file; bounds what containers
 MAX_NAME = 1000  # characters
 MAX_DEPTH = 32  # of containers in containers
 MAX_DIMENSIONS = 8
-# NumPy type codes with their bytes; NumPy has no bfloat16: it is the upper half of a float32
+# NumPy type codes with their bytes, and bf2 for bfloat16
 STORAGES = {
     "torch.FloatStorage": "f4", "torch.DoubleStorage": "f8", "torch.HalfStorage": "f2", "torch.BFloat16Storage": "bf2",
     "torch.LongStorage": "i8", "torch.IntStorage": "i4", "torch.ShortStorage": "i2", "torch.CharStorage": "i1",
@@ -80,6 +80,11 @@ def read_tensors(path):
     return tensors
 
 
+def from_bfloat16(content, order="<"):
+    """float32 numbers of the bytes of bfloat16 ones, which are their upper halves and unknown to NumPy."""
+    return (np.frombuffer(content, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
+
+
 class _Storage:
     """Numbers in a row that tensors are views of; their bytes come after the pickle."""
 
@@ -92,8 +97,9 @@ class _Storage:
 
     def fill(self, content, order):
         if self.kind == "bf2":
-            wide = np.frombuffer(content, f"{order}u2").astype(np.uint32) << 16
-            self.values = wide.view(np.float32)
+            self.values = from_bfloat16(content, order)
+        elif self.kind == "b1":
+            self.values = np.frombuffer(content, "u1") != 0  # bytes other than 0 and 1 would be odd booleans
         else:
             values = np.frombuffer(content, order + self.kind)
             self.values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -110,10 +116,12 @@ class _Tensor:
         if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
             raise Refused(f"damaged: a tensor of {len(shape)} sizes and {len(strides)} strides")
         if 0 in shape:
-            within = math.prod(size for size in shape if size) < 2**31  # NumPy's limit, holes or not
+            within = math.prod(size for size in shape if size) < 2**31  # what NumPy can express
         else:
             last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
-            within = last < storage.size and math.prod(shape) <= storage.size
+            within = last < storage.size
+            if within and math.prod(shape) > storage.size:
+                raise Refused("a tensor that repeats its values (expand); save its contiguous() copy")
         if not within:
             raise Refused(f"damaged: a tensor reaches beyond its storage of {storage.size} values")
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides

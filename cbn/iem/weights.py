@@ -10,9 +10,13 @@ import numpy as np
 
 from .._archive import DAMAGE
 from ..exceptions import CbnError, DataError
-from .torchfile import read_tensors
+from .torchfile import from_bfloat16, read_tensors
 
 MAX_BYTES = 4 * 2**30  # of one array: what a damaged file may claim
+SAFETENSORS_TYPES = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4",
+    "U16": "u2", "U8": "u1", "BOOL": "b1",
+}  # fmt: skip
 
 
 def load_weights(path):
@@ -95,15 +99,28 @@ def _read_npy(member, n_bytes):
 
 def _read_safetensors(path):
     try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        from safetensors import SafetensorError, deserialize
     except ImportError:
         raise CbnError(
             f"{path!r}: the package safetensors is not installed; pip install 'cbn[transfer]', or give a .npz file"
         ) from None
     try:
-        return load_file(path)
+        entries = deserialize(Path(path).read_bytes())  # checks sizes and offsets
+        return {name: _from_safetensors(name, **entry) for name, entry in entries}
     except OSError as error:
         raise DataError(f"{path!r}: cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise DataError(f"{path!r}: too large for the memory of this machine") from None
     except (SafetensorError, *DAMAGE) as error:
         raise DataError(f"{path!r}: damaged: {' '.join(str(error).split())[:200]}") from None
+
+
+def _from_safetensors(name, shape, dtype, data):
+    """An array of one entry: little-endian, row-major."""
+    if dtype == "BF16":
+        values = from_bfloat16(data)
+    elif dtype in SAFETENSORS_TYPES:
+        values = np.frombuffer(data, f"<{SAFETENSORS_TYPES[dtype]}")
+    else:
+        raise ValueError(f"{name[:80]!r} is of type {dtype}; weights are numbers of 8 to 64 bits")
+    return values.astype(values.dtype.newbyteorder("="), copy=False).reshape(shape)

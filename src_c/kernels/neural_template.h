@@ -15,6 +15,7 @@
  * positions, each rounded once, so the bytes do not depend on the width of vectors or on the tiles.
  */
 #define CBN_UNROLL _Pragma("GCC unroll 32")
+#define CBN_POOLED_TOGETHER 64 /* channels */
 #define CBN_TILE_MOST 24 /* at least each of CBN_TILE_32, CBN_TILE_16, CBN_TILE_INPUTS and 3 */
 #define CBN_INLINE CBN_FUNCTION inline __attribute__((always_inline))
 
@@ -169,24 +170,34 @@ CBN_FUNCTION void last_row_gradient(const cbn_last_plan *plan, const float *u, c
     }
 }
 
-CBN_FUNCTION void pool_row(const cbn_pool_plan *plan, const float *x, float *out, uint8_t *which) {
-    for (int64_t p = 0; p < plan->width; p++, out += plan->channels, which += plan->channels) {
-        const float *corner = x + p * plan->stride * plan->channels;
-        for (int64_t c = 0; c < plan->channels; c++) {
-            out[c] = corner[c];
-            which[c] = 0;
-        }
-        for (int place = 1; place < plan->size * plan->size; place++) {
-            const float *from = corner + (place / plan->size * plan->in_width + place % plan->size) * plan->channels;
-            for (int64_t c = 0; c < plan->channels; c++) {
-                const int larger = from[c] > out[c];
-                out[c] = larger ? from[c] : out[c];
-                which[c] = larger ? (uint8_t)place : which[c];
-            }
-        }
+/* Takes over what is larger at one place of the window. Places are floats like the values, and all is read before it is
+ * chosen: so the compiler compares whole vectors. */
+CBN_FUNCTION void pool_place(const float *restrict values, float place, int64_t n, float *restrict best,
+                             float *restrict best_place) {
+    for (int64_t c = 0; c < n; c++) {
+        const float value = values[c], before = best[c], place_before = best_place[c];
+        best[c] = value > before ? value : before;
+        best_place[c] = value > before ? place : place_before;
     }
+}
+
+CBN_FUNCTION void pool_row(const cbn_pool_plan *plan, const float *x, float *out, uint8_t *which) {
+    const int64_t channels = plan->channels;
+    float best_place[CBN_POOLED_TOGETHER];
+    for (int64_t p = 0; p < plan->width; p++)
+        for (int64_t c = 0; c < channels; c += CBN_POOLED_TOGETHER) {
+            const int64_t n = channels - c < CBN_POOLED_TOGETHER ? channels - c : CBN_POOLED_TOGETHER;
+            const float *corner = x + p * plan->stride * channels + c;
+            memcpy(out + p * channels + c, corner, (size_t)n * sizeof *out);
+            memset(best_place, 0, sizeof best_place);
+            for (int place = 1; place < plan->size * plan->size; place++)
+                pool_place(corner + (place / plan->size * plan->in_width + place % plan->size) * channels, (float)place,
+                           n, out + p * channels + c, best_place);
+            for (int64_t i = 0; i < n; i++) which[p * channels + c + i] = (uint8_t)(int)best_place[i];
+        }
 }
 #undef CBN_SIDE
 #undef CBN_INLINE
 #undef CBN_TILE_MOST
+#undef CBN_POOLED_TOGETHER
 #undef CBN_UNROLL

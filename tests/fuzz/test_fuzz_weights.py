@@ -11,7 +11,7 @@ import pytest
 from fuzz.test_fuzz_modelfile import FUZZ, soon
 from hypothesis import given
 from hypothesis import strategies as st
-from torch_files import Tensor, legacy_file, zip_file
+from weight_files import Tensor, legacy_file, safetensors_file, zip_file
 
 from cbn import DataError
 from cbn.iem.weights import load_weights
@@ -25,10 +25,16 @@ def npz_file():
     return file.getvalue()
 
 
-SEEDS = {"zip.pth": zip_file(STATE), "legacy.pth": legacy_file(STATE), "some.npz": npz_file()}
+SAFETENSORS = {"w": ("F32", np.arange(6, dtype="f4")), "v": ("BF16", np.ones((2, 3), "u2"))}
+SEEDS = {
+    "zip.pth": zip_file(STATE), "legacy.pth": legacy_file(STATE), "some.npz": npz_file(),
+    "some.safetensors": safetensors_file(SAFETENSORS),
+}  # fmt: skip
 # pieces that mean something to one of the readers
-PIECES = [b"cos\nsystem\n", b"R", b"\x81", b"b", b"(", b"t", b"h\x00", b"r\xff\xff\xff\xff", b"\x8a\x04\xff\xff\xff\x7f",
-          b"PK\x01\x02", b"PK\x05\x06", b"'<f4'", b"'|O'", b"\xff" * 8, b"\x00" * 8]  # fmt: skip
+PIECES = [
+    b"cos\nsystem\n", b"R", b"\x81", b"b", b"(", b"t", b"h\x00", b"r\xff\xff\xff\xff", b"\x8a\x04\xff\xff\xff\x7f",
+    b"PK\x01\x02", b"PK\x05\x06", b"'<f4'", b"'|O'", b"\xff" * 8, b"\x00" * 8, b"BF16", b"[9999999]", b"-1",
+]  # fmt: skip
 
 
 @st.composite

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A small writer of PyTorch's two file formats, operation by operation: it also writes what torch never would."""
+"""Small writers of PyTorch's two file formats, operation by operation, and of safetensors: they can also lie."""
 
 import io
+import json
 import struct
 import zipfile
 from collections import OrderedDict
@@ -111,3 +112,14 @@ def legacy_file(value, big=False, magic=0x1950A86A20F9469CFC6C, version=1001):
 
 
 FORMATS = {"zip": zip_file, "legacy": legacy_file}
+
+
+def safetensors_file(arrays):
+    """The bytes of a .safetensors file with (type, array) entries."""
+    header, content = {}, b""
+    for name, (kind, array) in arrays.items():
+        ends = [len(content), len(content) + array.nbytes]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": ends}
+        content += array.tobytes()
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + content
