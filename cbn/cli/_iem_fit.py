@@ -122,7 +122,8 @@ def _scale(model, train):
 
 def _training_mark(model, dataset):
     """A hash of everything that the bytes of a model file depend on."""
-    setting = {name: value for name, value in model.get_params(deep=False).items() if name not in ("n_jobs", "backbone")}
+    given = model.get_params(deep=False)
+    setting = {name: value for name, value in given.items() if name not in ("n_jobs", "backbone")}
     setting |= {"architecture": architecture_of(model), "version": __version__, "shape": dataset.train.shape}
     kernels = hashlib.sha256()
     if model.backbone is not None:

@@ -31,7 +31,7 @@ def add_model_options(parser):
     model = parser.add_argument_group("model")
     model.add_argument(
         "--levels", type=common.integer(0, 31), metavar="N",
-        help="levels above the image (default: as many of Table 4's, or of the backbone's, as the pictures have room for)",
+        help="levels above the image (default: as many of Table 4's, or of the backbone's, as there is room for)",
     )  # fmt: skip
     model.add_argument(
         "--sharing", choices=SHARINGS,
@@ -48,8 +48,9 @@ def add_model_options(parser):
         help=f"passes over the pictures, for all levels or for each (default: as many as make {DEFAULT_STEPS} steps)",
     )  # fmt: skip
     training.add_argument(
-        "--quick", action="store_true", help=f"a short schedule for a first look: as many epochs as make {QUICK_STEPS} steps"
-    )
+        "--quick", action="store_true",
+        help=f"a short schedule for a first look: as many epochs as make {QUICK_STEPS} steps",
+    )  # fmt: skip
     training.add_argument("--batch-size", type=common.integer(1, 2**20), metavar="N", help="default: {default}")
     training.add_argument("--learning-rate", type=float, metavar="X", help="default: {default}")
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="default: {default}")
@@ -60,8 +61,8 @@ def add_model_options(parser):
     energies = parser.add_argument_group("energies")
     energies.add_argument(
         "--energy", choices=ENERGIES,
-        help="pooled: the largest of locally pooled errors; relative: the same in units of the picture's typical error; "
-        "sum: of all errors, as in the thesis (default: {default})",
+        help="pooled: the largest of locally pooled errors; relative: the same in units of the picture's typical "
+        "error; sum: of all errors, as in the thesis (default: {default})",
     )  # fmt: skip
     energies.add_argument(
         "--level-weights", type=_numbers(float, "numbers"), metavar="W[,W...]",
@@ -150,7 +151,8 @@ def make_model(arguments, n_train, picture_shape, backbone=None):
     if chosen.get("brightness") == "none":
         chosen["brightness"] = None
     if arguments.quick:
-        chosen["epochs"] = math.ceil(QUICK_STEPS / math.ceil(n_train / chosen.get("batch_size", _default("batch_size"))))
+        steps = math.ceil(n_train / chosen.get("batch_size", _default("batch_size")))
+        chosen["epochs"] = math.ceil(QUICK_STEPS / steps)
     architecture = _with_levels(TABLE_4 if backbone is None else backbone.architecture, picture_shape, arguments)
     if backbone is None:
         chosen["architecture"] = architecture
@@ -193,6 +195,6 @@ def _with_levels(architecture, picture_shape, arguments):
             continue
         if n_levels < most:
             size = f"{picture_shape[0]} x {picture_shape[1]}"
-            common.say(arguments, f"pictures of {size} pixels have room for {n_levels} of {most} levels above the image")
+            common.say(arguments, f"pictures of {size} have room for {n_levels} of {most} levels above the image")
         return cut
     return Architecture(architecture.levels[:1])

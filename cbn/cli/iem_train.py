@@ -11,9 +11,9 @@ def build_parser():
     parser = common.make_parser(
         "cbn-iem-train",
         "Train an introspective energy model on pictures without defects and write a model file. If there are test\n"
-        "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects, with\n"
-        "95 % bootstrap intervals. Ctrl-C keeps the epochs so far; --resume goes on, after a crash as well, to the model\n"
-        "of an undisturbed training.",
+        "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects,\n"
+        "with 95 % bootstrap intervals. Ctrl-C keeps the epochs so far; --resume goes on, after a crash as well, to\n"
+        "the model of an undisturbed training.",
         [
             "cbn-iem-train --synthetic texture --quick             # a first look without data, writes iem.cbn",
             "cbn-iem-train --data mvtec/screw                      # a category of MVTec AD",
