@@ -3,13 +3,13 @@
 
 AUPRO is the area under the curve of per-region overlap (the share of each connected defect that is found, averaged over
 the defects of all images, so that small ones count as much as large ones) against the false-positive rate of normal
-pixels, up to a limit, divided by the limit: P. Bergmann et al., "The MVTec anomaly detection dataset", IJCV 129(4), 2021,
-section 5.2.
+pixels, up to a limit, divided by the limit: P. Bergmann et al., "The MVTec anomaly detection dataset", IJCV 129(4),
+2021, section 5.2.
 
-Both areas are sums over the pixels of defects. Let a and b be the shares of normal pixels above a pixel's value, and at
-or above it. On its curve the pixel is not found at false-positive rates below a, and found beyond b; between them, a tie,
-the curve is straight. So each pixel adds its weight times the part of its own step that lies below the limit, and only
-the normal pixels need sorting.
+Both areas are sums over the pixels of defects. Let a and b be the shares of normal pixels above a pixel's value, and
+at or above it. The pixel is not found at false-positive rates below a, and found beyond b; between them, a tie, the
+curve is straight. So each pixel adds its weight times the part of its own step that lies below the limit, and only the
+normal pixels need sorting.
 """
 
 from typing import NamedTuple

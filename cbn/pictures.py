@@ -187,7 +187,8 @@ def energy_map(image, energy, vmax, title=None, mask=None):
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or 0 in image.shape or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-        raise DataError(f"image must be uint8 of (height, width) or (height, width, 3), got {image.dtype} {image.shape}")
+        found = f"{image.dtype} {image.shape}"
+        raise DataError(f"image must be uint8, (height, width) or (height, width, 3), got {found}")
     energy = _check_reals(energy, "energy", image.shape[:2])
     vmax = _check_scale(vmax, "standard deviations")
     rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

@@ -139,4 +139,5 @@ def test_what_cannot_be_used(folder, bayesian, tmp_path, monkeypatch):
 def test_programs_of_bayesian_networks_name_the_right_one(program, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     hole = ("--hole", "0:1,0:1") if program == "cbn-inpaint" else ()
-    cli.assert_one_line_error(cli.call(program, "--model", folder / "carpet.cbn", *hole), 1, "carpet.cbn", "cbn-iem-score")
+    result = cli.call(program, "--model", folder / "carpet.cbn", *hole)
+    cli.assert_one_line_error(result, 1, "carpet.cbn", "cbn-iem-score")

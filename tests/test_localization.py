@@ -68,8 +68,8 @@ def test_figures_are_those_of_brute_force(seed, decimals):
 def test_example_by_hand():
     """Two regions of 1 and 2 pixels, 5 normal pixels.
 
-    The order of values, highest first: region A; a normal pixel (rate 0.2); one pixel of B; a normal pixel (rate 0.4); the
-    rest. Overlap is 1/2 up to rate 0.2, and 3/4 from there to 0.3: (0.2 x 1/2 + 0.1 x 3/4) / 0.3.
+    The order of values, highest first: region A; a normal pixel (rate 0.2); one pixel of B; a normal pixel (rate 0.4);
+    the rest. Overlap is 1/2 up to rate 0.2, and 3/4 from there to 0.3: (0.2 x 1/2 + 0.1 x 3/4) / 0.3.
     """
     masks = np.array([[[1, 0, 1, 1, 0, 0, 0, 0]]], dtype=bool)
     maps = np.array([[[9, 8, 7, 1, 6, 0, 0, 0]]])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..datasets import list_categories, load_good_and_test, load_mvtec, make_category
 from ..datasets.synthetic import KINDS
 from . import _common as common
-from ._iem_options import max_side, picture_size
+from ._iem_options import MAX_SIDE, MAX_SIDE_BACKBONE, max_side, picture_size
 
 # Seed and side of --synthetic: the pictures stay the same whatever the seed of the model.
 SYNTHETIC_SEED, SYNTHETIC_SIZE = 0, 64
@@ -32,8 +32,8 @@ def add_training_data(parser):
     add_synthetic(group)
     group.add_argument(
         "--size", type=picture_size, metavar="N",
-        help="resize pictures to N x N, or HEIGHTxWIDTH pixels (default: as they are, but shrunk where a side is longer "
-        "than 300, or 224 with a backbone)",
+        help="resize pictures to N x N, or HEIGHTxWIDTH pixels (default: as they are, but shrunk where a side is "
+        f"longer than {MAX_SIDE}, or {MAX_SIDE_BACKBONE} with a backbone)",
     )  # fmt: skip
     group.add_argument(
         "--color", choices=("auto", "grey", "rgb"), default="auto", help="auto: rgb if any has colour (default: auto)"

@@ -7,7 +7,8 @@ from ._iem_options import architecture_of, input_shape
 
 def describe(model, dataset, picture_shape):
     """Sizes of all levels and the memory that training needs, as --json prints them."""
-    architecture, settings = architecture_of(model), resolve(model, model.backbone)
+    architecture = architecture_of(model)
+    settings = resolve(model, model.backbone).with_epochs(len(dataset.train))
     shape = input_shape(model, picture_shape)
     sizes = architecture.sizes(*shape, settings.sharing)
     memory = architecture.memory(len(dataset.train), *shape, settings.batch_size, settings.sharing)
@@ -45,8 +46,10 @@ def print_one(result):
     for number, (level, epochs) in enumerate(zip(result["levels"], result["epochs"])):
         nodes = "x".join(map(str, level["shape"]))
         networks = "-".join(map(str, (level["inputs"], *level["hidden"], 1)))
-        print(f"{number:5} {nodes:>12} {level['receptive_field']:6} {level['distance']:9} {level['inputs']:7,}  "
-              f"{networks:14} {level['kernel_parameters']:10,} {level['sidewards_parameters']:12,} {epochs:7,}")  # fmt: skip
+        print(
+            f"{number:5} {nodes:>12} {level['receptive_field']:6} {level['distance']:9} {level['inputs']:7,}  "
+            f"{networks:14} {level['kernel_parameters']:10,} {level['sidewards_parameters']:12,} {epochs:7,}"
+        )
     print(f"parameters       {result['n_parameters']:,} (sharing {result['sharing']})")
     memory = result["memory_bytes"]
     parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())

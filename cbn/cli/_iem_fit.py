@@ -31,9 +31,9 @@ class EpochProgress(Progress):
         self.arguments, self.n_models, self.finished_models, self.per_model = arguments, n_models, 0, 1
         self.bar = common.progress(None, arguments, None, "epoch", "training")  # the total comes with the first model
 
-    def begin(self, model, name):
-        """A new model: models of one job may differ in levels, but the bar counts as if all were like this one."""
-        epochs = resolve(model, model.backbone).epochs
+    def begin(self, model, n_train, name):
+        """A new model: models of one job may differ in epochs, but the bar counts as if all were like this one."""
+        epochs = resolve(model, model.backbone).with_epochs(n_train).epochs
         earlier = self.bar.n * sum(epochs) // self.per_model
         self.per_model = sum(epochs)
         self.bar.n, self.bar.total = earlier, self.n_models * self.per_model
@@ -53,7 +53,8 @@ class EpochProgress(Progress):
 
     def where(self, model):
         """How far a model is trained, in words."""
-        level, epochs = len(model.levels_) - 1, resolve(model, model.backbone_).epochs
+        level = len(model.levels_) - 1
+        epochs = resolve(model, model.backbone_).with_epochs(model.n_images_).epochs
         return f"in level {level}, after epoch {len(model.levels_[-1].curve)} of {epochs[level]}"
 
 
@@ -121,7 +122,8 @@ def _scale(model, train):
 
 def _training_mark(model, dataset):
     """A hash of everything that the bytes of a model file depend on."""
-    setting = {name: value for name, value in model.get_params(deep=False).items() if name not in ("n_jobs", "backbone")}
+    given = model.get_params(deep=False)
+    setting = {name: value for name, value in given.items() if name not in ("n_jobs", "backbone")}
     setting |= {"architecture": architecture_of(model), "version": __version__, "shape": dataset.train.shape}
     kernels = hashlib.sha256()
     if model.backbone is not None:

@@ -2,16 +2,20 @@
 """Options of cbn-iem-train that name arguments of the introspective energy model, and the model that they make."""
 
 import inspect
+import math
 import re
 
 from ..iem import TABLE_4, Architecture, IntrospectiveEnergyModel
+from ..iem.architecture import SHARINGS
 from ..iem.backbone import GEOMETRIES, Backbone, load_backbone
 from ..iem.energy import ENERGIES
+from ..iem.optimizers import OPTIMIZERS
+from ..iem.settings import DEFAULT_STEPS
 from . import _common as common
 
 DEFAULT_MODEL = "iem.cbn"
-# Epochs of --quick.
-QUICK_EPOCHS = 1
+# Steps of every level that --quick makes, at least; a tenth of the default.
+QUICK_STEPS = 40
 # Share of normal pictures that may raise an alarm: at 1 % a category of fewer than 99 pictures could never raise any.
 FALSE_ALARM_RATE = 0.05
 # Pictures are shrunk to these longest sides: those of the thesis's Tables 5 and 7.
@@ -27,10 +31,10 @@ def add_model_options(parser):
     model = parser.add_argument_group("model")
     model.add_argument(
         "--levels", type=common.integer(0, 31), metavar="N",
-        help="levels above the image (default: as many of Table 4's, or of the backbone's, as the pictures have room for)",
+        help="levels above the image (default: as many of Table 4's, or of the backbone's, as there is room for)",
     )  # fmt: skip
     model.add_argument(
-        "--sharing", choices=tuple("abcdef"),
+        "--sharing", choices=SHARINGS,
         help="what the networks that predict nodes share, Figure 15 of the thesis (default: {default})",
     )  # fmt: skip
     model.add_argument(
@@ -41,14 +45,15 @@ def add_model_options(parser):
     training = parser.add_argument_group("training")
     training.add_argument(
         "--epochs", type=_numbers(int, "whole numbers"), metavar="N[,N...]",
-        help="passes over the pictures, for all levels or for each (default: {default})",
+        help=f"passes over the pictures, for all levels or for each (default: as many as make {DEFAULT_STEPS} steps)",
     )  # fmt: skip
     training.add_argument(
-        "--quick", action="store_true", help=f"a short schedule for a first look: --epochs {QUICK_EPOCHS}"
-    )
+        "--quick", action="store_true",
+        help=f"a short schedule for a first look: as many epochs as make {QUICK_STEPS} steps",
+    )  # fmt: skip
     training.add_argument("--batch-size", type=common.integer(1, 2**20), metavar="N", help="default: {default}")
     training.add_argument("--learning-rate", type=float, metavar="X", help="default: {default}")
-    training.add_argument("--optimizer", choices=("adam", "sgd"), help="default: {default}")
+    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="default: {default}")
     training.add_argument(
         "--held-out", type=float, metavar="SHARE",
         help="share of the training pictures that only measure errors and set the threshold (default: {default})",
@@ -56,8 +61,8 @@ def add_model_options(parser):
     energies = parser.add_argument_group("energies")
     energies.add_argument(
         "--energy", choices=ENERGIES,
-        help="pooled: the largest of locally pooled errors; relative: that, in units of the picture's own typical error; sum: "
-        "of all errors, as in the thesis (default: {default})",
+        help="pooled: the largest of locally pooled errors; relative: the same in units of the picture's typical "
+        "error; sum: of all errors, as in the thesis (default: {default})",
     )  # fmt: skip
     energies.add_argument(
         "--level-weights", type=_numbers(float, "numbers"), metavar="W[,W...]",
@@ -80,8 +85,12 @@ def add_model_options(parser):
 
 def default_text(argument):
     """The default of a constructor argument, for --help."""
-    value = inspect.signature(IntrospectiveEnergyModel).parameters[argument].default
+    value = _default(argument)
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _default(argument):
+    return inspect.signature(IntrospectiveEnergyModel).parameters[argument].default
 
 
 def _numbers(kind, what):
@@ -121,12 +130,14 @@ def max_side(arguments):
     return MAX_SIDE if arguments.backbone is None else MAX_SIDE_BACKBONE
 
 
-def make_model(arguments, picture_shape, backbone=None):
+def make_model(arguments, n_train, picture_shape, backbone=None):
     """An estimator for pictures of (height, width, channels), with as many levels as they have room for.
 
     Parameters
     ----------
     arguments : argparse.Namespace
+    n_train : int
+        Training pictures.
     picture_shape : (height, width, channels)
     backbone : cbn.iem.backbone.Backbone, optional
         Of --backbone and --weights; see :func:`read_backbone`.
@@ -140,7 +151,8 @@ def make_model(arguments, picture_shape, backbone=None):
     if chosen.get("brightness") == "none":
         chosen["brightness"] = None
     if arguments.quick:
-        chosen["epochs"] = QUICK_EPOCHS
+        steps = math.ceil(n_train / chosen.get("batch_size", _default("batch_size")))
+        chosen["epochs"] = math.ceil(QUICK_STEPS / steps)
     architecture = _with_levels(TABLE_4 if backbone is None else backbone.architecture, picture_shape, arguments)
     if backbone is None:
         chosen["architecture"] = architecture
@@ -183,6 +195,6 @@ def _with_levels(architecture, picture_shape, arguments):
             continue
         if n_levels < most:
             size = f"{picture_shape[0]} x {picture_shape[1]}"
-            common.say(arguments, f"pictures of {size} pixels have room for {n_levels} of {most} levels above the image")
+            common.say(arguments, f"pictures of {size} have room for {n_levels} of {most} levels above the image")
         return cut
     return Architecture(architecture.levels[:1])

@@ -60,8 +60,8 @@ def warn_of_brightness(arguments, result):
     if area is not None and max(area, 1 - area) >= _CONFOUNDED and arguments.brightness != "median":
         common.warn(
             arguments,
-            f"{result['category']}: mean brightness alone separates good from defective test pictures (AUROC {area:.3f}), "
-            "so that figures say little about defects; compare with --brightness median",
+            f"{result['category']}: mean brightness alone separates good from defective test pictures (AUROC "
+            f"{area:.3f}), so that figures say little about defects; compare with --brightness median",
         )
 
 
@@ -70,7 +70,7 @@ def print_one(result, dataset):
     print(f"category         {dataset.describe()}")
     backbone = f", kernels of {result['backbone']}" if result["backbone"] else ""
     print(
-        f"model            {result['n_levels']} levels, sharing {result['sharing']}, {result['energy']} energy{backbone}; "
+        f"levels           {result['n_levels']}, sharing {result['sharing']}, {result['energy']} energy{backbone}, "
         f"{result['n_parameters']:,} parameters"
     )
     print("loss by level    " + ", ".join(f"{loss:.4f}" for loss in result["loss"]) + " of the variance")
@@ -109,8 +109,8 @@ def _print_figures(result):
     if result["auroc_against_calibration"] is not None:
         print(f"{'AUROC against':17}{result['auroc_against_calibration']:7.3f}  the {result['calibration']}")
     if result["thesis"]:
-        table = f"thesis Table {result['thesis']['table']}"
-        print(f"{table:17}" + ", ".join(f"{name} {value:g} %" for name, value in result["thesis"]["image_auroc"].items()))
+        known = ", ".join(f"{name} {value:g} %" for name, value in result["thesis"]["image_auroc"].items())
+        print(f"{'thesis Table ' + str(result['thesis']['table']):17}{known}")
 
 
 def _print_defects(rows):
@@ -144,8 +144,8 @@ def print_all(results, means):
     number, models = (7, TABLE_7_MODELS) if with_backbone else (5, TABLE_5_MODELS)
     width = max(len("category"), *(len(result["category"]) for result in results))
     print(f"in percent; the columns on the right are the image AUROC of the thesis's Table {number}")
-    head = f"{'category':{width}} {'train':>6} {'test':>5} {'image AUROC':>21} {'pixel AUROC':>12} {'AUPRO':>6} {'F1':>6}"
-    print(f"{head} {'seconds':>8}  |" + "".join(f" {name:>10}" for name in models))
+    head = f"{'category':{width}} {'train':>6} {'test':>5} {'image AUROC':>21} {'pixel AUROC':>12} {'AUPRO':>6}"
+    print(f"{head} {'F1':>6} {'seconds':>8}  |" + "".join(f" {name:>10}" for name in models))
     for result in results:
         image = "-"
         if result["image_auroc"] is not None:

@@ -20,8 +20,8 @@ BATCH = 16  # pictures whose maps are in memory at a time
 def build_parser():
     parser = common.make_parser(
         "cbn-iem-score",
-        "Print energy, conformal p-value and verdict (normal or outlier) of every picture, separated by tabs. Pictures\n"
-        "are resized to those that the model was trained on.",
+        "Print energy, conformal p-value and verdict (normal or outlier) of every picture, separated by tabs.\n"
+        "Pictures are resized to those that the model was trained on.",
         [
             "cbn-iem-score --synthetic texture --maps maps/      # after cbn-iem-train --synthetic texture",
             "cbn-iem-score screw.cbn --data mvtec/screw --json   # the test pictures of a category of MVTec AD",
@@ -35,7 +35,8 @@ def build_parser():
     group = parser.add_argument_group("pictures", "One of --data and --synthetic.")
     group.add_argument(
         "--data", "--images", metavar="PATH",
-        help="a picture, a folder of pictures (sub-folders are kinds of defects), or a category in the layout of MVTec AD",
+        help="a picture, a folder of pictures (sub-folders are kinds of defects), or a category in the layout of MVTec "
+        "AD",
     )  # fmt: skip
     add_synthetic(group)
     group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
@@ -45,11 +46,12 @@ def build_parser():
     )  # fmt: skip
     parser.add_argument(
         "--maps", metavar="DIR",
-        help="write a picture of where each is unlike normal ones, in standard deviations, with the one scale of the model",
+        help="write a picture of where each is unlike normal ones, in standard deviations, with the model's one scale",
     )  # fmt: skip
     parser.add_argument(
-        "--level", type=common.integer(0, 31), metavar="N", help="with --maps: the map of one level, 0 for the image itself"
-    )
+        "--level", type=common.integer(0, 31), metavar="N",
+        help="with --maps: the map of one level, 0 for the image itself",
+    )  # fmt: skip
     parser.add_argument(
         "--scale", type=_positive, metavar="X",
         help="with --maps: top of the colour scale, in standard deviations (default: the model's)",
@@ -108,7 +110,8 @@ def score(arguments):
     common.say(
         arguments,
         f"{summary['n_outliers']:,} of {summary['n']:,} pictures are outliers at a false-alarm rate of {rate:g} "
-        f"(energy above {summary['threshold']:.6g}; threshold from {summary['n_calibration']:,} {summary['calibration']})",
+        f"(energy above {summary['threshold']:.6g}; threshold from {summary['n_calibration']:,} "
+        f"{summary['calibration']})",
     )
 
 
@@ -140,7 +143,7 @@ def load_pictures(arguments, model):
 def write_maps(arguments, model, dataset, rows, scale):
     """One picture per row, all with one colour scale."""
     if arguments.level is not None and arguments.level >= len(model.levels_):
-        raise DataError(f"--level {arguments.level}: the model has levels 0 to {len(model.levels_) - 1}; give one of them")
+        raise DataError(f"--level {arguments.level}: the model has levels 0 to {len(model.levels_) - 1}; give one")
     names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
     maps = None
     for i in common.progress(range(len(rows)), arguments, len(rows), "picture", "maps"):

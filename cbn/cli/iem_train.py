@@ -11,9 +11,9 @@ def build_parser():
     parser = common.make_parser(
         "cbn-iem-train",
         "Train an introspective energy model on pictures without defects and write a model file. If there are test\n"
-        "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects, with\n"
-        "95 % bootstrap intervals. Ctrl-C keeps the epochs so far; --resume goes on, after a crash as well, to the model\n"
-        "of an undisturbed training.",
+        "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects,\n"
+        "with 95 % bootstrap intervals. Ctrl-C keeps the epochs so far; --resume goes on, after a crash as well, to\n"
+        "the model of an undisturbed training.",
         [
             "cbn-iem-train --synthetic texture --quick             # a first look without data, writes iem.cbn",
             "cbn-iem-train --data mvtec/screw                      # a category of MVTec AD",
@@ -62,7 +62,8 @@ def _dry_run(arguments, jobs, backbone):
     for job in jobs:
         dataset = load_pictures(arguments, job)
         shape = (*dataset.image_shape, dataset.channels)
-        results.append(dry_run.describe(options.make_model(arguments, shape, backbone), dataset, shape))
+        model = options.make_model(arguments, len(dataset.train), shape, backbone)
+        results.append(dry_run.describe(model, dataset, shape))
     if arguments.json:
         common.print_json(results[0] if arguments.categories is None else {"categories": results})
         return
@@ -83,8 +84,9 @@ def _train_models(arguments, jobs, backbone):
             clock = common.Clock()
             with clock.part("load"):
                 dataset = load_pictures(arguments, job)
-            model = options.make_model(arguments, (*dataset.image_shape, dataset.channels), backbone)
-            progress.begin(model, job.name)
+            shape = (*dataset.image_shape, dataset.channels)
+            model = options.make_model(arguments, len(dataset.train), shape, backbone)
+            progress.begin(model, len(dataset.train), job.name)
             source = arguments.synthetic or arguments.good or job.path
             model = fitting.train_model(arguments, model, dataset, job.out, source, clock, progress)
             result = _describe(arguments, model, dataset, job.out) | evaluate(model, dataset, clock)
@@ -102,7 +104,7 @@ def _describe(arguments, model, dataset, out):
     """What --json prints of a model beside its figures."""
     from ._iem_report import thesis_figures
 
-    settings = resolve(model, model.backbone_)
+    settings = resolve(model, model.backbone_).with_epochs(len(dataset.train))
     channels = model.picture_shape_ if model.backbone_ is None else (*model.picture_shape_[:2], 3)
     sizes = settings.architecture.sizes(*channels, settings.sharing)
     known = thesis_figures(dataset.category, arguments.backbone is not None) if arguments.data is not None else None

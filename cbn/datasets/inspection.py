@@ -60,7 +60,7 @@ class InspectionSet:
         _check_pictures(self.test, "test")
         if self.train is not None and self.test.shape[1:] != self.train.shape[1:]:
             raise data_error(
-                f"test: pictures of {sizes(self.test.shape[1:])}, but those of train are {sizes(self.train.shape[1:])}; "
+                f"test: pictures of {sizes(self.test.shape[1:])}, those of train are {sizes(self.train.shape[1:])}; "
                 "bring them to one size and number of channels"
             )
         for name in about_test:

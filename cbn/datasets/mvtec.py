@@ -63,7 +63,7 @@ def load_mvtec(path, size=None, color="auto", max_side=None):
     train = _pictures_of(path / "train" / GOOD)
     test, defects = _test_pictures(path / "test")
     if defects is None:
-        raise data_error(f"{path / 'test'}: pictures without folders of defects; move them to test/{GOOD} or test/DEFECT")
+        raise data_error(f"{path / 'test'}: pictures outside of folders; move them to test/{GOOD} or test/DEFECT")
     return _load(path.resolve().name, train, test, defects, size, color, path / "ground_truth")
 
 
@@ -139,8 +139,9 @@ def list_categories(root):
     root = as_path(root, "root")
     found = _categories(root)
     if not found:
-        is_category = (root / "train").is_dir()
-        mend = f"it is one itself: give {root.resolve().parent}" if is_category else f"expected folders with train/{GOOD}"
+        mend = f"expected folders with train/{GOOD}"
+        if (root / "train").is_dir():
+            mend = f"it is one itself: give {root.resolve().parent}"
         raise data_error(f"{root}: no categories of MVTec AD inside; {mend}")
     return found
 
@@ -205,7 +206,8 @@ def resized_mask(mask, size):
 
 
 def _categories(root):
-    return [entry.name for entry in list_pictures(root)[1] if (entry / "train" / GOOD).is_dir()] if root.is_dir() else []
+    folders = list_pictures(root)[1] if root.is_dir() else []
+    return [entry.name for entry in folders if (entry / "train" / GOOD).is_dir()]
 
 
 def _check_size(size, max_side=None):

@@ -28,7 +28,7 @@ def no_pictures(folder, where="it"):
 
 @contextmanager
 def opened(path):
-    """Open a picture and yield it as PIL.Image.Image; whatever is wrong with the file leaves as a one-line DataError."""
+    """Open a picture and yield it as PIL.Image.Image; what is wrong with the file leaves as a one-line DataError."""
     from PIL import Image
 
     with reading(path, "a picture") as (stream, _), warnings.catch_warnings():
@@ -117,7 +117,8 @@ def _eight_bits(picture, path):
 
     # Pillow's own conversion of 16-bit grey clips at 255. It gives 16-bit PGM (and, in older versions, PNG) mode "I".
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
-        return Image.fromarray(((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8))  # / 257, rounded
+        rounded = (np.asarray(picture).astype(np.uint32) + 128) // 257
+        return Image.fromarray(rounded.astype(np.uint8))
     if picture.mode in ("I", "F"):
         raise data_error(f"{path}: 32-bit pictures have no fixed range of grey; save it with 8 or 16 bits")
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
