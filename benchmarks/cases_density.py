@@ -87,11 +87,12 @@ def density(context):
     return {
         "title": f"Density: {len(digits)} digits, {len(test):,} test images",
         "about": "A model of each digit's training images gives the log-probability of binary images (value > 0.3 x "
-        "255) and draws such images. Nats are -log p of test images, lower is better: by the model of their own digit, the "
-        "mean over digits, and by the mixture of all models in proportion to their training images. By Bayes' rule an "
-        "image is of the digit with the largest share of that mixture. The times in the table are those of one fit, a "
-        "round for each digit; the presets' include the calibration of the threshold, that is, three folds for `tree` "
-        "and two for `boosted`. The peers are those of `peers_density.py`, in NumPy, and use the threads of its BLAS.",
+        "255) and draws such images. Nats are -log p of test images, lower is better: by the model of their "
+        "own digit, the mean over digits, and by the mixture of all models in proportion to their training "
+        "images. By Bayes' rule an image is of the digit with the largest share of that mixture. The times in "
+        "the table are those of one fit, a round for each digit; the presets' include the calibration of the "
+        "threshold, that is, three folds for `tree` and two for `boosted`. The peers are those of "
+        "`peers_density.py`, in NumPy, and use the threads of its BLAS.",
         "rows": table,
         "details": {
             "nats of own digit": {

@@ -3,9 +3,10 @@
 
 Pixels: those whose posterior mean is 0.7, say, should be on in 70 % of the cases. The reliability table compares the
 two in bins; the expected calibration error (ECE) is the mean of their differences weighted by the pixels of each bin,
-and the Brier score the mean squared error, which also rewards being certain. Images: a number made of the hidden pixels,
-such as how many are on, should lie between the 10 % and the 90 % quantile of the N samples in 80 % of the images; ties
-are broken at random. The baseline knows how often each pixel is on in training, whatever is known of the image.
+and the Brier score the mean squared error, which also rewards being certain. Images: a number made of the hidden
+pixels, such as how many are on, should lie between the 10 % and the 90 % quantile of the N samples in 80 % of the
+images; ties are broken at random. The baseline knows how often each pixel is on in training, whatever is known of the
+image.
 
     python python/analysis/inpainting_calibration.py
     python python/analysis/inpainting_calibration.py --preset boosted --digit 2,8 --half left --n 40
