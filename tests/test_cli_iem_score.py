@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
     """A category "carpet" and a model of it, carpet.cbn."""
     root = tmp_path_factory.mktemp("score")
     write_mvtec(root / "carpet", make_category("texture", 12, 2, 1, size=32))
-    cli.done("cbn-iem-train", "--data", root / "carpet", "--levels", 1, "--epochs", 1, "--false-alarm-rate", 0.2,
+    cli.done("cbn-iem-train", "--data", root / "carpet", "--levels", 1, "--epochs", 1, "--false-alarm-rate", 0.2, "--held-out", 0,
              "--out", root / "carpet.cbn", "--quiet")  # fmt: skip
     return root
 

@@ -19,7 +19,7 @@ from cbn.localization import aupro, mean_pixel_auroc, pixel_auroc
 
 TRAIN = "cbn-iem-train"
 # Small enough for a second: two levels, pictures of 32 x 32.
-FAST = ("--levels", "1", "--epochs", "1", "--false-alarm-rate", "0.2")
+FAST = ("--levels", "1", "--epochs", "1", "--false-alarm-rate", "0.2", "--held-out", "0")
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,14 @@ from sklearn.metrics import roc_auc_score
 import cbn
 from cbn import CalibrationWarning, DataError
 from cbn.iem import TABLE_4, Architecture, IntrospectiveEnergyModel
+from cbn.iem.settings import held_out_count, resolve
 
 TRAIN, NORMAL = textures(60), textures(30, seed=1)
 DEFECT = with_defects(NORMAL)
 
 
 def model_of(**arguments):
-    usual = {"architecture": SMALL, "epochs": 3, "learning_rate": 0.01, "random_state": 0, "n_jobs": 1}
+    usual = {"architecture": SMALL, "held_out": 0, "epochs": 3, "learning_rate": 0.01, "random_state": 0, "n_jobs": 1}
     return IntrospectiveEnergyModel(**usual | arguments)
 
 
@@ -221,12 +222,29 @@ def test_parameters_are_stored_cloned_and_set():
 
 
 @pytest.mark.parametrize(
-    "n, arguments, epochs", [(60, {}, 50), (60, {"batch_size": 60}, 400), (60, {"held_out": 0.5}, 100), (5, {}, 400)]
+    "n, arguments, epochs", [(60, {}, 100), (60, {"batch_size": 60}, 800), (60, {"held_out": 0.5}, 200), (5, {}, 800)]
 )
 def test_small_sets_are_trained_for_more_epochs(n, arguments, epochs, monkeypatch):
     monkeypatch.setattr("cbn.iem.training._LevelTask.epoch", lambda task: task.model.curve.append(0.0))
     model = model_of(architecture=Architecture(SMALL.levels[:1]), epochs=None, false_alarm_rate=0.3, **arguments)
     assert len(model.fit(TRAIN[:n]).levels_[0].curve) == epochs
+
+
+@pytest.mark.parametrize("side, epochs", [(300, 13), (1000, 13), (250, 18), (150, 25), (32, 25)])
+def test_steps_by_the_size_of_pictures(side, epochs):
+    """320 pictures, 64 of them held out: 32 steps an epoch; 400 steps, in proportion more below 300 x 300, up to 800."""
+    settings = resolve(IntrospectiveEnergyModel(false_alarm_rate=0.05), None).for_pictures(320, (side, side, 1))
+    assert settings.epochs == (epochs,) * 5 and settings.n_held_out == 64
+
+
+@pytest.mark.parametrize(
+    "n, rate, count",
+    [(1000, 0.05, 200), (60, 0.05, 19), (60, 0.01, 20), (60, 0.2, 12), (758, 0.01, 152), (12, 0.05, 4), (5, 0.5, 2), (3, 0.5, 0)],
+)
+def test_pictures_held_out_by_default(n, rate, count):
+    """A fifth, or what the lowest p-value needs, at most a third; at least two, none of three."""
+    assert held_out_count(n, None, rate) == count
+    assert held_out_count(n, 0, rate) == 0
 
 
 def test_copies_are_the_same_model(fitted):

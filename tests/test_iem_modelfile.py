@@ -19,7 +19,7 @@ ODD = with_defects(textures(6, seed=1))
 
 
 def model_of(**arguments):
-    usual = {"architecture": SMALL, "epochs": 2, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.2}
+    usual = {"held_out": 0, "architecture": SMALL, "epochs": 2, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.2}
     return IntrospectiveEnergyModel(**usual | arguments)
 
 

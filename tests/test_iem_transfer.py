@@ -31,7 +31,7 @@ def backbone():
 
 
 def model_of(backbone, **arguments):
-    usual = {"epochs": 4, "learning_rate": 0.01, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.1}
+    usual = {"held_out": 0, "epochs": 4, "learning_rate": 0.01, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.1}
     return IntrospectiveEnergyModel(**usual | {"backbone": backbone} | arguments)
 
 

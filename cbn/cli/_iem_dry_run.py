@@ -8,7 +8,7 @@ from ._iem_options import architecture_of, input_shape
 def describe(model, dataset, picture_shape):
     """Sizes of all levels and the memory that training needs, as --json prints them."""
     architecture = architecture_of(model)
-    settings = resolve(model, model.backbone).with_epochs(len(dataset.train))
+    settings = resolve(model, model.backbone).for_pictures(len(dataset.train), picture_shape)
     shape = input_shape(model, picture_shape)
     sizes = architecture.sizes(*shape, settings.sharing)
     memory = architecture.memory(len(dataset.train), *shape, settings.batch_size, settings.sharing)

@@ -31,9 +31,9 @@ class EpochProgress(Progress):
         self.arguments, self.n_models, self.finished_models, self.per_model = arguments, n_models, 0, 1
         self.bar = common.progress(None, arguments, None, "epoch", "training")  # the total comes with the first model
 
-    def begin(self, model, n_train, name):
+    def begin(self, model, n_train, picture_shape, name):
         """A new model: models of one job may differ in epochs, but the bar counts as if all were like this one."""
-        epochs = resolve(model, model.backbone).with_epochs(n_train).epochs
+        epochs = resolve(model, model.backbone).for_pictures(n_train, picture_shape).epochs
         earlier = self.bar.n * sum(epochs) // self.per_model
         self.per_model = sum(epochs)
         self.bar.n, self.bar.total = earlier, self.n_models * self.per_model
@@ -54,7 +54,7 @@ class EpochProgress(Progress):
     def where(self, model):
         """How far a model is trained, in words."""
         level = len(model.levels_) - 1
-        epochs = resolve(model, model.backbone_).with_epochs(model.n_images_).epochs
+        epochs = resolve(model, model.backbone_).for_pictures(model.n_images_, model.picture_shape_).epochs
         return f"in level {level}, after epoch {len(model.levels_[-1].curve)} of {epochs[level]}"
 
 

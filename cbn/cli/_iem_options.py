@@ -10,7 +10,7 @@ from ..iem.architecture import SHARINGS
 from ..iem.backbone import GEOMETRIES, Backbone, load_backbone
 from ..iem.energy import ENERGIES
 from ..iem.optimizers import OPTIMIZERS
-from ..iem.settings import DEFAULT_STEPS
+from ..iem.settings import DEFAULT_STEPS, MOST_STEPS
 from . import _common as common
 
 DEFAULT_MODEL = "iem.cbn"
@@ -45,7 +45,8 @@ def add_model_options(parser):
     training = parser.add_argument_group("training")
     training.add_argument(
         "--epochs", type=_numbers(int, "whole numbers"), metavar="N[,N...]",
-        help=f"passes over the pictures, for all levels or for each (default: as many as make {DEFAULT_STEPS} steps)",
+        help=f"passes over the pictures, for all levels or for each (default: as many as make {DEFAULT_STEPS} to "
+        f"{MOST_STEPS} steps, the more the smaller the pictures)",
     )  # fmt: skip
     training.add_argument(
         "--quick", action="store_true",
@@ -56,7 +57,8 @@ def add_model_options(parser):
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="default: {default}")
     training.add_argument(
         "--held-out", type=float, metavar="SHARE",
-        help="share of the training pictures that only measure errors and set the threshold (default: {default})",
+        help="share of the training pictures that only measure errors and set the threshold (default: a fifth, or what "
+        "--false-alarm-rate needs, at most a third)",
     )  # fmt: skip
     energies = parser.add_argument_group("energies")
     energies.add_argument(

@@ -86,7 +86,7 @@ def _train_models(arguments, jobs, backbone):
                 dataset = load_pictures(arguments, job)
             shape = (*dataset.image_shape, dataset.channels)
             model = options.make_model(arguments, len(dataset.train), shape, backbone)
-            progress.begin(model, len(dataset.train), job.name)
+            progress.begin(model, len(dataset.train), shape, job.name)
             source = arguments.synthetic or arguments.good or job.path
             model = fitting.train_model(arguments, model, dataset, job.out, source, clock, progress)
             result = _describe(arguments, model, dataset, job.out) | evaluate(model, dataset, clock)
@@ -104,7 +104,7 @@ def _describe(arguments, model, dataset, out):
     """What --json prints of a model beside its figures."""
     from ._iem_report import thesis_figures
 
-    settings = resolve(model, model.backbone_).with_epochs(len(dataset.train))
+    settings = resolve(model, model.backbone_).for_pictures(model.n_images_, model.picture_shape_)
     channels = model.picture_shape_ if model.backbone_ is None else (*model.picture_shape_[:2], 3)
     sizes = settings.architecture.sizes(*channels, settings.sharing)
     known = thesis_figures(dataset.category, arguments.backbone is not None) if arguments.data is not None else None

@@ -66,7 +66,7 @@ class LearningMixin:
             raise DataError(f"y: {len(y)} labels for {len(pictures)} pictures")
         if len(pictures) < 2:
             raise DataError("X: 1 picture; the spread of errors needs at least 2")
-        settings = settings.with_epochs(len(pictures))
+        settings = settings.for_pictures(len(pictures), pictures.shape[1:])
         shapes = settings.level_shapes(pictures.shape[1:])
         threads = validation.check_threads(self.n_jobs)
         digest = hashlib.sha256(pictures).hexdigest()
@@ -74,7 +74,7 @@ class LearningMixin:
         mark = self._marker(settings, pictures, digest, kernels)
         state, seed = self._first_state(settings, shapes, mark, checkpoint if resume else None, kernels is not None)
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, HELD_OUT])))
-        trained_on, measured_on = split(len(pictures), settings.held_out, rng)
+        trained_on, measured_on = split(len(pictures), settings.n_held_out, rng)
         options = TrainingOptions(
             settings.sharing, settings.optimizer, settings.learning_rate, settings.batch_size, settings.epochs, seed
         )
@@ -107,7 +107,7 @@ class LearningMixin:
     @staticmethod
     def _marker(settings, pictures, digest, kernels):
         """From a seed to what a checkpoint belongs to: pictures, and all arguments that training depends on."""
-        scoring = ("energy", "level_weights", "floor", "false_alarm_rate")
+        scoring = ("energy", "level_weights", "floor", "false_alarm_rate", "held_out")  # n_held_out counts
         belongs = {name: value for name, value in asdict(settings).items() if name not in scoring}
         belongs |= {"shape": pictures.shape, "dtype": str(pictures.dtype), "version": __version__}
         frozen = hashlib.sha256()

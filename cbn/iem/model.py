@@ -46,9 +46,10 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     floor : float
         The deviation of a node's error counts as at least this share of the mean over its kernel's nodes: nodes that
         hardly ever change would raise an alarm at the slightest noise.
-    held_out : float in [0, 0.5]
+    held_out : float in [0, 0.5], optional
         Share of the pictures that is not trained on, and from which errors' means and deviations and the threshold
-        come. 0: all pictures serve for both.
+        come. By default a fifth, or as many as an alarm at ``false_alarm_rate`` needs, at most a third. 0: all pictures
+        serve for both; models of few pictures then raise more false alarms than asked for.
     brightness : {None, "median"}
         "median" divides every picture by its own median and subtracts 1 (for a backbone: brings the median to 0.5), so
         that its brightness as a whole says nothing.
@@ -103,7 +104,7 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         energy="relative",
         level_weights=None,
         floor=0.25,
-        held_out=0.0,
+        held_out=None,
         brightness=None,
         false_alarm_rate=0.01,
         n_jobs=None,

@@ -15,8 +15,11 @@ from .optimizers import OPTIMIZERS
 
 MAX_EPOCHS = 10**6
 # Steps of every level that the default number of epochs makes, at least: sidewards models of small sets of pictures
-# need as many as those of large ones.
-DEFAULT_STEPS = 400
+# need as many as those of large ones. More for small pictures, whose steps have fewer positions and cost less: in
+# proportion below the positions of the thesis's pictures, up to twice as many.
+DEFAULT_STEPS, MOST_STEPS, DEFAULT_POSITIONS = 400, 800, 300 * 300
+# Share of the pictures that is held out by default, at least, and what it rises to where the threshold needs more.
+LEAST_HELD_OUT, MOST_HELD_OUT = 1 / 5, 1 / 3
 # The median that a picture is divided by is at least one step of an 8-bit picture, so that black ones stay finite.
 LEAST_MEDIAN = np.float32(1 / 255)
 
@@ -31,13 +34,14 @@ class Settings:
     optimizer: str
     learning_rate: float
     batch_size: int
-    epochs: tuple  # of every level; of the default after with_epochs
+    epochs: tuple  # of every level; None: the default, until for_pictures
     energy: str
     level_weights: tuple
     floor: float
-    held_out: float
+    held_out: float | None
     brightness: str | None
     false_alarm_rate: float
+    n_held_out: int = 0  # after for_pictures
 
     def prepare(self, pictures):
         """Pictures (n, height, width, channels) as the float32 values that level 0 reads."""
@@ -53,12 +57,14 @@ class Settings:
                 values *= 0.5  # a backbone knows pictures in [0, 1]: the median comes to lie in the middle
         return values if self.preparation is None else self.preparation(values)
 
-    def with_epochs(self, n_images):
-        """These settings with the numbers of epochs for so many pictures filled in."""
-        n_images -= held_out_count(n_images, self.held_out)
-        steps = math.ceil(n_images / self.batch_size)
-        default = math.ceil(DEFAULT_STEPS / steps)
-        return replace(self, epochs=tuple(default if own is None else own for own in self.epochs))
+    def for_pictures(self, n_images, picture_shape):
+        """These settings with what depends on the pictures filled in: epochs, and how many pictures are held out."""
+        n_held_out = held_out_count(n_images, self.held_out, self.false_alarm_rate)
+        positions = picture_shape[0] * picture_shape[1]
+        wanted = min(max(DEFAULT_STEPS * DEFAULT_POSITIONS / positions, DEFAULT_STEPS), MOST_STEPS)
+        default = math.ceil(wanted / math.ceil((n_images - n_held_out) / self.batch_size))
+        epochs = tuple(default if own is None else own for own in self.epochs)
+        return replace(self, epochs=epochs, n_held_out=n_held_out)
 
     def level_shapes(self, picture_shape):
         """(height, width, kernels) of every level. Raises ValueError where a level has no room."""
@@ -101,7 +107,7 @@ def resolve(model, backbone):
         energy=validation.check_choice(model.energy, "energy", ENERGIES),
         level_weights=_check_weights(model.level_weights, n_levels),
         floor=validation.check_real(model.floor, "floor", 0, 1e3),
-        held_out=validation.check_real(model.held_out, "held_out", 0, 0.5),
+        held_out=None if model.held_out is None else validation.check_real(model.held_out, "held_out", 0, 0.5),
         brightness=model.brightness,
         false_alarm_rate=validation.check_real(model.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True),
     )
@@ -132,16 +138,26 @@ def _per_level(value, name, n_levels, check):
     return tuple(check(own) for own in value)
 
 
-def held_out_count(n, held_out):
-    """How many of n pictures are held out: at least two, at most all but two, none of fewer than four."""
-    return 0 if held_out == 0 or n < 4 else min(max(2, math.ceil(held_out * n)), n - 2)
+def held_out_count(n, held_out, false_alarm_rate):
+    """How many of n pictures are held out: at least two, at most all but two, none of fewer than four.
+
+    By default (``held_out`` None) a fifth; where the lowest p-value of so many would not be as low as
+    ``false_alarm_rate``, as many as that needs, but not more than a third.
+    """
+    if held_out == 0 or n < 4:
+        return 0
+    if held_out is None:
+        needed = math.ceil(1 / false_alarm_rate - 1e-9) - 1
+        count = min(max(math.ceil(LEAST_HELD_OUT * n), needed), math.floor(MOST_HELD_OUT * n))
+    else:
+        count = math.ceil(held_out * n)
+    return min(max(2, count), n - 2)
 
 
-def split(n, held_out, rng):
+def split(n, n_held_out, rng):
     """(trained on, measured on): indices of pictures, the same ones where none is held out."""
-    count = held_out_count(n, held_out)
-    if count == 0:
+    if n_held_out == 0:
         everything = np.arange(n)
         return everything, everything
     order = rng.permutation(n)
-    return np.sort(order[count:]), np.sort(order[:count])
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
