@@ -45,8 +45,9 @@ test: test-c test-python
 test-c:
 	$(MAKE) --no-print-directory -C tests/c
 
+# A worker per core; the tests of a file stay together, because they share what is slow to make.
 test-python: $(VENV)/test-extras
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 # Longer fuzzing of every reader: make fuzz EXAMPLES=100000
 EXAMPLES ?= 20000

@@ -177,7 +177,7 @@ def test_same_model_same_bytes(tmp_path):
         assert np.load(io.BytesIO(archive.read("counts_0.npy"))).dtype == np.int64
 
 
-@pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), np.int64(3), {1, 2}, b"bytes"], ids=repr)
+@pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), np.int64(3), {1, 2}, b"bytes"], ids=lambda value: type(value).__name__)
 def test_provenance_that_json_cannot_hold_leaves_the_earlier_file(value, tmp_path):
     model = Network().fit(X)
     path = save(model, tmp_path / "a.cbn")
