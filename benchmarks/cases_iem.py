@@ -157,7 +157,7 @@ def torch_scores(category, architecture, epochs):
         positions = position_energies(scale.normalized(channels_last(test_errors)), "relative", typical.max())
         energies["test"].append(image_energies(positions, "relative"))
     scales = level_scales(np.stack(energies["train"], axis=1), "relative")
-    return -combined(np.stack(energies["test"], axis=1), scales, np.ones(len(state.levels)))
+    return -combined(np.stack(energies["test"], axis=1), scales, np.ones(len(state.levels)), "relative")
 
 
 def row(engine, seconds, reference, **accuracy):

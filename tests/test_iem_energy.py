@@ -113,12 +113,14 @@ def test_relative_energies_do_not_know_the_size_of_all_errors():
 def test_levels_are_combined():
     energies = np.random.default_rng(0).gamma(2.0, (1, 100, 0.01), (50, 3))
     scales = level_scales(energies, "pooled")
-    standard = (energies - energies.mean(axis=0)) / energies.std(axis=0)
-    np.testing.assert_allclose(combined(energies, scales, (1, 0, 2)), standard[:, 0] + 2 * standard[:, 2])
-    np.testing.assert_allclose(combined(energies, level_scales(energies, "sum"), (1, 0, 2)), energies @ [1, 0, 2])
+    roots = energies**0.25
+    standard = (roots - roots.mean(axis=0)) / roots.std(axis=0)
+    np.testing.assert_allclose(combined(energies, scales, (1, 0, 2), "pooled"), standard[:, 0] + 2 * standard[:, 2])
+    sums = level_scales(energies, "sum")
+    np.testing.assert_allclose(combined(energies, sums, (1, 0, 2), "sum"), energies @ [1, 0, 2])
     constant = level_scales(np.full((5, 2), 3.7), "pooled")
-    assert np.allclose(combined(np.full((1, 2), 3.7), constant, (1, 1)), 0)
-    assert combined(energies[:, :2], scales[:2], (1, 1, 1)).shape == (50,)  # a level that was not trained
+    assert np.allclose(combined(np.full((1, 2), 3.7), constant, (1, 1), "pooled"), 0)
+    assert combined(energies[:, :2], scales[:2], (1, 1, 1), "pooled").shape == (50,)  # a level that was not trained
 
 
 def test_maps_are_enlarged_between_centres():

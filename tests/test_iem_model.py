@@ -58,7 +58,7 @@ def test_maps_show_where(fitted):
 def test_level_energies_and_weights(fitted):
     energies = fitted.level_energies(DEFECT)
     assert energies.shape == (30, 3)
-    scaled = (energies - fitted.level_scales_[:, 0]) / fitted.level_scales_[:, 1]
+    scaled = (energies**0.25 - fitted.level_scales_[:, 0]) / fitted.level_scales_[:, 1]
     np.testing.assert_allclose(fitted.score_samples(DEFECT), -scaled.sum(axis=1))
     other = copy.copy(fitted).set_params(level_weights=(0, 2, 0))
     np.testing.assert_allclose(other.score_samples(DEFECT), -2 * scaled[:, 1])

@@ -161,19 +161,29 @@ def image_energies(positions, energy):
     return positions.max(axis=(1, 2)).astype(np.float64)
 
 
+def evened(energies, energy):
+    """Energies of levels as they are scaled and added: their fourth roots, or for "sum" themselves (eq. 16).
+
+    The largest of many squared errors has a long tail, and one level in which normal images differ much would outweigh
+    all others. The root tames it like a logarithm, and is the same on every machine.
+    """
+    return energies if energy == "sum" else np.sqrt(np.sqrt(energies))
+
+
 def level_scales(energies, energy):
-    """Mean and deviation of the energies (n, levels) of normal images, (levels, 2); 0 and 1 for "sum" (eq. 16)."""
+    """Mean and deviation of the evened energies (n, levels) of normal images, (levels, 2); 0 and 1 for "sum"."""
     scales = np.tile([0.0, 1.0], (energies.shape[1], 1))
     if energy != "sum":
+        energies = evened(energies, energy)
         scales[:, 0], scales[:, 1] = energies.mean(axis=0), energies.std(axis=0)
         scales[scales[:, 1] <= LEAST_SPREAD * np.abs(scales[:, 0]), 1] = 1
     return scales
 
 
-def combined(energies, scales, weights):
-    """Energies of images (n,): over levels, the weighted sum of (energy - mean) / deviation."""
+def combined(energies, scales, weights, energy):
+    """Energies of images (n,): over levels, the weighted sum of (evened energy - mean) / deviation."""
     weights = np.array(weights[: energies.shape[1]])
-    return np.sum(weights * ((energies - scales[:, 0]) / scales[:, 1]), axis=1)
+    return np.sum(weights * ((evened(energies, energy) - scales[:, 0]) / scales[:, 1]), axis=1)
 
 
 def in_deviations(positions, kernels, energy):

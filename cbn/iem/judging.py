@@ -44,7 +44,8 @@ class JudgingMixin:
             Pictures of the size that was trained on.
         """
         energies = self.level_energies(X)
-        return -combined(energies, self.level_scales_, resolve(self, self.backbone_).level_weights)
+        settings = resolve(self, self.backbone_)
+        return -combined(energies, self.level_scales_, settings.level_weights, settings.energy)
 
     def energy_map(self, X, level=None):
         """Where pictures are unlike normal ones, at their own size.

@@ -35,12 +35,14 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     batch_size : int
         Pictures of a training step.
     epochs : int or sequence of int, optional
-        Passes over the training pictures, for all levels or one number for each; by default as many as make 400 steps.
+        Passes over the training pictures, for all levels or one number for each; by default as many as make 400
+        steps, or up to 800 for pictures that are smaller than 300 x 300.
     energy : {"pooled", "relative", "sum"}
         "pooled": squared normalized errors, mean over the kernels of a position and 3 x 3 positions, the largest of a
-        level; levels are added after bringing each to mean 0 and deviation 1 over normal pictures. "relative": the same
-        in units of the picture's own typical error, as far as those of normal pictures reach. "sum": the sum of
-        all normalized errors' magnitudes as in the thesis (eq. 14 to 16), for which ``floor`` should be 0.
+        level; levels are added after bringing the fourth root of each to mean 0 and deviation 1 over normal pictures.
+        "relative": the same in units of the picture's own typical error, as far as those of normal pictures reach.
+        "sum": the sum of all normalized errors' magnitudes as in the thesis (eq. 14 to 16), for which ``floor`` should
+        be 0.
     level_weights : sequence of float, optional
         Weight of every level in the energy and the map (w_l of eq. 16); 1 each by default.
     floor : float
@@ -67,7 +69,7 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     node_scales_ : tuple of cbn.iem.energy.NodeScale
         Mean and deviation of every node's error over normal pictures.
     level_scales_ : ndarray, (levels, 2)
-        Mean and deviation of every level's energy over normal pictures.
+        Mean and deviation over normal pictures of the fourth root of every level's energy; 0 and 1 for "sum".
     dead_kernels_ : ndarray, (levels,) float64
         Share of the kernels of each level whose activations are constant over the training pictures.
     calibration_scores_, calibration_, offset_
