@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..datasets import list_categories, load_good_and_test, load_mvtec, make_category
 from ..datasets.synthetic import KINDS
 from . import _common as common
-from ._iem_options import MAX_SIDE, MAX_SIDE_BACKBONE, max_side, picture_size
+from ._iem_options import BACKBONE_SIZE, MAX_SIDE, picture_size
 
 # Seed and side of --synthetic: the pictures stay the same whatever the seed of the model.
 SYNTHETIC_SEED, SYNTHETIC_SIZE = 0, 64
@@ -33,7 +33,7 @@ def add_training_data(parser):
     group.add_argument(
         "--size", type=picture_size, metavar="N",
         help="resize pictures to N x N, or HEIGHTxWIDTH pixels (default: as they are, but shrunk where a side is "
-        f"longer than {MAX_SIDE}, or {MAX_SIDE_BACKBONE} with a backbone)",
+        f"longer than {MAX_SIDE}; with a backbone {BACKBONE_SIZE[0]} x {BACKBONE_SIZE[1]})",
     )  # fmt: skip
     group.add_argument(
         "--color", choices=("auto", "grey", "rgb"), default="auto", help="auto: rgb if any has colour (default: auto)"
@@ -82,10 +82,11 @@ def list_jobs(arguments):
 
 def load_pictures(arguments, job):
     """The InspectionSet of a job."""
-    options = {"size": arguments.size, "color": arguments.color}
+    size = arguments.size or (None if arguments.backbone is None else BACKBONE_SIZE)
+    options = {"size": size, "color": arguments.color}
     if arguments.synthetic is not None:
-        return synthetic(arguments.synthetic, arguments.size, arguments.color)
-    options["max_side"] = max_side(arguments)
+        return synthetic(arguments.synthetic, size, arguments.color)
+    options["max_side"] = MAX_SIDE
     if arguments.good is not None:
         with naming_folders():
             return load_good_and_test(arguments.good, arguments.test, **options)

@@ -18,8 +18,10 @@ DEFAULT_MODEL = "iem.cbn"
 QUICK_STEPS = 40
 # Share of normal pictures that may raise an alarm: at 1 % a category of fewer than 99 pictures could never raise any.
 FALSE_ALARM_RATE = 0.05
-# Pictures are shrunk to these longest sides: those of the thesis's Tables 5 and 7.
-MAX_SIDE, MAX_SIDE_BACKBONE = 300, 224
+# Longer sides are shrunk to this one, that of the thesis's Table 5.
+MAX_SIDE = 300
+# Backbones look at pictures of this size, at which they were trained (Table 6); their kernels know its details.
+BACKBONE_SIZE = (224, 224)
 
 _ARGUMENTS = ("sharing", "optimizer", "learning_rate", "batch_size", "epochs", "energy", "level_weights", "floor",
               "held_out", "brightness", "false_alarm_rate")  # fmt: skip
@@ -125,11 +127,6 @@ def check_model_options(arguments):
         raise common.UsageError("--weights: goes with --backbone GEOMETRY; name the network that they are of")
     if arguments.backbone is not None and arguments.weights is None:
         raise common.UsageError(f"--backbone {arguments.backbone}: give the file with its weights by --weights FILE")
-
-
-def max_side(arguments):
-    """The longest side that pictures are left with, without --size."""
-    return MAX_SIDE if arguments.backbone is None else MAX_SIDE_BACKBONE
 
 
 def make_model(arguments, n_train, picture_shape, backbone=None):
