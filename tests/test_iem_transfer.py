@@ -37,7 +37,7 @@ def model_of(backbone, **arguments):
 
 def test_finds_defects_with_kernels_as_they_were(backbone):
     before = copy.deepcopy(backbone.parameters)
-    model = model_of(backbone, epochs=8).fit(TRAIN)
+    model = model_of(backbone, epochs=8, level_weights=1).fit(TRAIN)  # with the image: these kernels are random
     for level, own, kept in zip(model.levels_, backbone.parameters, before):
         for found, given, earlier in zip(level.kernels, own, kept):
             for name in earlier:
@@ -47,6 +47,23 @@ def test_finds_defects_with_kernels_as_they_were(backbone):
     assert roc_auc_score(np.repeat([1, 0], 20), scores) > 0.9
     assert model.picture_shape_ == (16, 16, 1) and model.levels_[0].shape == (16, 16, 3)
     assert model.energy_map(ODD).shape == ODD.shape
+
+
+def test_the_image_itself_does_not_count_beside_a_backbone(backbone):
+    model = model_of(backbone, epochs=1).fit(TRAIN)
+    scaled = (model.level_energies(ODD) ** 0.25 - model.level_scales_[:, 0]) / model.level_scales_[:, 1]
+    np.testing.assert_allclose(model.score_samples(ODD), -scaled[:, 1:].sum(axis=1))
+    thesis = model_of(backbone, epochs=1, energy="sum", floor=0).fit(TRAIN)
+    np.testing.assert_allclose(thesis.score_samples(ODD), -thesis.level_energies(ODD).sum(axis=1))
+
+    def stop(state):
+        raise KeyboardInterrupt
+
+    only_image = model_of(backbone)
+    with pytest.raises(KeyboardInterrupt):
+        only_image.fit(TRAIN, progress=stop)
+    assert len(only_image.levels_) == 1 and np.ptp(only_image.score_samples(ODD)) > 0
+    assert only_image.energy_map(ODD).any()
 
 
 @pytest.mark.parametrize("arguments", [{}, {"brightness": "median", "sharing": "a", "epochs": (1, 2, 1)}], ids=str)

@@ -70,7 +70,8 @@ def add_model_options(parser):
     )  # fmt: skip
     energies.add_argument(
         "--level-weights", type=_numbers(float, "numbers"), metavar="W[,W...]",
-        help="weight of every level in energies and maps, the image's first (default: 1 each)",
+        help="weight of every level in energies and maps, the image's first (default: 1 each; with a backbone 0 "
+        "for the image)",
     )  # fmt: skip
     energies.add_argument(
         "--floor", type=float, metavar="SHARE",

@@ -182,7 +182,6 @@ def level_scales(energies, energy):
 
 def combined(energies, scales, weights, energy):
     """Energies of images (n,): over levels, the weighted sum of (evened energy - mean) / deviation."""
-    weights = np.array(weights[: energies.shape[1]])
     return np.sum(weights * ((evened(energies, energy) - scales[:, 0]) / scales[:, 1]), axis=1)
 
 

@@ -45,7 +45,7 @@ class JudgingMixin:
         """
         energies = self.level_energies(X)
         settings = resolve(self, self.backbone_)
-        return -combined(energies, self.level_scales_, settings.level_weights, settings.energy)
+        return -combined(energies, self.level_scales_, settings.weights(len(self.levels_)), settings.energy)
 
     def energy_map(self, X, level=None):
         """Where pictures are unlike normal ones, at their own size.
@@ -65,7 +65,7 @@ class JudgingMixin:
         """
         check_is_fitted(self, "calibration_scores_")
         settings, height, width = resolve(self, self.backbone_), *self.picture_shape_[:2]
-        weights = np.array(settings.level_weights[: len(self.levels_)])
+        weights = settings.weights(len(self.levels_))
         if level is not None:
             level = validation.check_integer(level, "level", 0, len(self.levels_) - 1)
             weights = np.eye(len(self.levels_))[level]

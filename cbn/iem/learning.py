@@ -153,7 +153,8 @@ class LearningMixin:
         constant = [float(np.mean(a == b)) if number else 0.0 for number, (a, b) in enumerate(zip(low, high))]
         self.dead_kernels_ = np.array(constant)
         self._set_network(network, scales, level_scales(energies, settings.energy))
-        self._set_calibration(-combined(energies, self.level_scales_, settings.level_weights, settings.energy), source)
+        weights = settings.weights(len(levels))
+        self._set_calibration(-combined(energies, self.level_scales_, weights, settings.energy), source)
 
     def _set_network(self, network, node_scales, scales):
         self._network = network

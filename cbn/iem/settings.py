@@ -66,6 +66,11 @@ class Settings:
         epochs = tuple(default if own is None else own for own in self.epochs)
         return replace(self, epochs=epochs, n_held_out=n_held_out)
 
+    def weights(self, n_levels):
+        """(n_levels,) weights of the levels that are trained; 1 each where only levels of weight 0 are."""
+        weights = np.array(self.level_weights[:n_levels])
+        return weights if weights.any() else np.ones(n_levels)
+
     def level_shapes(self, picture_shape):
         """(height, width, kernels) of every level. Raises ValueError where a level has no room."""
         height, width, channels = picture_shape
@@ -105,7 +110,7 @@ def resolve(model, backbone):
         batch_size=validation.check_integer(model.batch_size, "batch_size", 1, 2**20),
         epochs=_check_epochs(model.epochs, n_levels),
         energy=validation.check_choice(model.energy, "energy", ENERGIES),
-        level_weights=_check_weights(model.level_weights, n_levels),
+        level_weights=_check_weights(model, backbone, n_levels),
         floor=validation.check_real(model.floor, "floor", 0, 1e3),
         held_out=None if model.held_out is None else validation.check_real(model.held_out, "held_out", 0, 0.5),
         brightness=model.brightness,
@@ -119,9 +124,13 @@ def _check_epochs(epochs, n_levels):
     return _per_level(epochs, "epochs", n_levels, lambda own: validation.check_integer(own, "epochs", 1, MAX_EPOCHS))
 
 
-def _check_weights(weights, n_levels):
+def _check_weights(model, backbone, n_levels):
+    weights = model.level_weights
+    if weights is None:  # below a backbone's features the image adds noise; the thesis (eq. 16) has 1 for all levels
+        without_image = backbone is not None and model.energy != "sum" and n_levels > 1
+        weights = (0.0 if without_image else 1.0, *(1.0,) * (n_levels - 1))
     weights = _per_level(
-        1.0 if weights is None else weights, "level_weights", n_levels,
+        weights, "level_weights", n_levels,
         lambda weight: validation.check_real(weight, "level_weights", 0, 1e6),
     )  # fmt: skip
     if not sum(weights) > 0:
