@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files and checkpoints of introspective energy models: nothing is lost; anything damaged is one line."""
 
+import importlib.util
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,3 +223,19 @@ def test_damaged_checkpoints(tmp_path):
         assert "damaged" in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(ModelFileError, match="not a cbn model"):
         cbn.load(path)
+
+
+def test_files_of_version_4_load_for_ever():
+    folder = Path(__file__).parent / "data" / "format_v4"
+    specification = importlib.util.spec_from_file_location("format_v4_make", folder / "make.py")
+    make = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(make)
+    expected = json.loads((folder / "expected.json").read_text())
+    assert sorted(expected) == sorted(path.name for path in folder.glob("*.cbn")) and len(expected) == 2
+    for name, wanted in expected.items():
+        found = make.behaviour(cbn.load(folder / name))
+        assert found.keys() == wanted.keys() and found["calibration"] == wanted["calibration"]
+        for key in ("dead_kernels", "scores", "p_values", "maps"):
+            assert found[key] == pytest.approx(wanted[key], rel=1e-8), (name, key)
+        for curves in zip(found["curves"], wanted["curves"], strict=True):
+            assert curves[0] == pytest.approx(curves[1], rel=1e-8), name
