@@ -19,6 +19,7 @@ from cases_detection import detection
 from cases_export import export
 from cases_fit import fit, structure
 from cases_hidden import gradient, search, train, transition
+from cases_iem import iem
 from cases_memory import import_time, memory
 from cases_quality import hidden_quality, quality
 from cases_sampling import ancestral, gibbs, hidden_gibbs
@@ -48,6 +49,7 @@ CASES = {
     "detection": detection,
     "density": density,
     "export": export,
+    "iem": iem,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 
