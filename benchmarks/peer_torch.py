@@ -93,7 +93,7 @@ class TorchLevel(torch.nn.Module):
             with torch.no_grad():
                 weight = self.conv.weight
                 weight *= (self.norms / weight.flatten(1).norm(dim=1))[:, None, None, None]
-        return float(loss)
+        return float(loss.detach())
 
     def epoch(self, below, order, batch_size):
         """Mean squared error of one pass over values of the level below, (n, channels, height, width)."""
