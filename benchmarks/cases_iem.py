@@ -213,8 +213,8 @@ def iem(context):
         "about": "Table 4, sharing b, Adam. A training step is an epoch of three batches, divided by three, with all that "
         "training does between; PyTorch starts from the same parameters and is given the level below ready-made. Mean "
         "squared errors are of the same epoch, in another order of pictures. Scoring: all levels of one picture. "
-        "Synthetic categories: 60 pictures of 64 x 64, four levels, 5 epochs (the default are 100), 95 % intervals. Memory: VmHWM of a process "
-        "that fits one epoch a level." + note,
+        "Synthetic categories: 60 pictures of 64 x 64, four levels, 5 epochs (the default are 100), 95 % intervals. "
+        "Memory: VmHWM of a process that fits one epoch a level." + note,
         "rows": table,
         "goals": goals,
     }

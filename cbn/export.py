@@ -47,15 +47,16 @@ def export_network(network, path, *, layer=0, what="pixel", thresholds=(), forma
         raise ValueError("export: boosted trees are sums over hundreds of nodes, whose tables do not fit; use cpd='tree'")
     parents = [network.table_parents(node) for node in range(network.layer.n_nodes)]
     rows = sum(1 << len(p) for p in parents)
-    most = max(len(p) for p in parents)
+    largest = max(range(len(parents)), key=lambda node: len(parents[node]))
+    names, most = _Names(network.layer, layer, what, thresholds), len(parents[largest])
     if most > MAX_PARENTS or rows > MAX_ROWS:
         raise ValueError(
-            f"export: tables of {rows:,} rows, the largest with {most} parents, but {MAX_ROWS:,} rows and {MAX_PARENTS} "
+            f"export: tables of {rows:,} rows, that of {names.name(largest)} with {most} parents, but {MAX_ROWS:,} rows and {MAX_PARENTS} "
             "parents are possible: fit with smaller max_leaves, reach or a higher penalty"
         )
     writer = {"bif": _write_bif, "xmlbif": _write_xmlbif, "uai": _write_uai}[format]
     with atomic_write(path) as file:
-        for piece in writer(network, parents, _Names(network.layer, layer, what, thresholds)):
+        for piece in writer(network, parents, names):
             file.write(piece.encode())
 
 

@@ -44,8 +44,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         "sum": the sum of all normalized errors' magnitudes as in the thesis (eq. 14 to 16), for which ``floor`` should
         be 0.
     level_weights : sequence of float, optional
-        Weight of every level in the energy and the map (w_l of eq. 16). By default 1 each, but with a backbone 0 for the
-        image itself, unless ``energy`` is "sum".
+        Weight of every level in the energy and the map (w_l of eq. 16). By default 1 each, but with a backbone 0 for
+        the image itself, unless ``energy`` is "sum".
     floor : float
         The deviation of a node's error counts as at least this share of the mean over its kernel's nodes: nodes that
         hardly ever change would raise an alarm at the slightest noise.
