@@ -229,7 +229,9 @@ def _steps_below(defective, normal, limit):
 def _curves(counts):
     """Cumulative shares of each row, from 0 to 1."""
     sums = np.cumsum(counts, axis=1)
-    return np.hstack([np.zeros((len(counts), 1)), sums / sums[:, -1:]])
+    whole = sums[:, -1:]  # 0 in a resample without such pixels: its figures are NaN and left out
+    shares = np.divide(sums, whole, out=np.full(sums.shape, np.nan), where=whole > 0)
+    return np.hstack([np.zeros((len(counts), 1)), shares])
 
 
 def _areas(x, y, limit):

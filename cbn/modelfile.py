@@ -114,7 +114,7 @@ def load(path):
     ModelFileError
         "not a cbn model", "newer than this version" or "damaged: ...".
     """
-    missing = "train a model first, for example with cbn-train"
+    missing = "train a model first, for example with cbn-train or cbn-iem-train"
     return read_archive(Path(path), "a cbn model", missing, FORMAT, VERSION, _restore)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from iem_helpers import SMALL, textures
 
-from cbn.iem import TABLE_4, Architecture, Conv, Fire, Level, Pool, Relu, network, training
+from cbn.iem import TABLE_4, Architecture, Conv, Fire, IntrospectiveEnergyModel, Level, Pool, Relu, network, training
 from cbn.iem.kernels import draw_kernels, hold_norms, kernel_norms, revive_kernels
 from cbn.iem.layers import forward_level
 from cbn.iem.training import Training, TrainingOptions
@@ -180,3 +180,9 @@ def test_no_kernel_of_table_4_is_dead():
     state = train(pictures, TABLE_4, epochs=2)[-1]
     for values, _ in network.Network(state.levels).passes(as_float(pictures)):
         assert (values.max(axis=(0, 1, 2)) > values.min(axis=(0, 1, 2))).all()
+
+
+def test_a_training_that_diverges_says_so(tmp_path):
+    model = IntrospectiveEnergyModel(SMALL, learning_rate=900.0, epochs=8, n_jobs=1, random_state=0, false_alarm_rate=0.2)
+    with pytest.raises(ValueError, match=r"learning_rate: 900.0; level \d diverged in epoch \d"):
+        model.fit(textures(24), checkpoint=tmp_path / "model.checkpoint")

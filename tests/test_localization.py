@@ -205,3 +205,11 @@ def test_full_masks_have_no_area_of_their_own():
 def test_limits_outside_their_range(limit):
     with pytest.raises(ValueError, match="^limit: "):
         aupro(FEW, FEW * 1.0, limit)
+
+
+def test_resamples_without_normal_pixels_are_left_out_silently():
+    """A mask that covers its image and one that does not: some resamples hold only the first."""
+    masks, maps = np.ones((2, 6, 6), bool), np.random.default_rng(0).random((2, 6, 6))
+    masks[1, 3:] = False
+    figures = bootstrap_localization(masks, maps, n_resamples=50, random_state=0)
+    assert all(np.isfinite(interval).all() for interval in figures)

@@ -69,7 +69,7 @@ def list_jobs(arguments):
         raise common.UsageError("--categories: goes with --data FOLDER; name the folder that holds the categories")
     with common.naming("--data"):
         present = list_categories(arguments.data)
-    names = present if arguments.categories == "all" else arguments.categories.split(",")
+    names = present if arguments.categories == "all" else list(dict.fromkeys(arguments.categories.split(",")))
     for name in names:
         if name not in present:
             raise common.UsageError(f"--categories: no category {name!r}; choose among {', '.join(present)}")

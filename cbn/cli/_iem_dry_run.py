@@ -53,4 +53,4 @@ def print_one(result):
     print(f"parameters       {result['n_parameters']:,} (sharing {result['sharing']})")
     memory = result["memory_bytes"]
     parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
-    print(f"memory           {sum(memory.values()) / 1e6:.1f} MB at most beside the program: {parts}")
+    print(f"memory           {sum(memory.values()) / 1e6:.1f} MB, about, beside the program: {parts}")

@@ -47,7 +47,7 @@ def evaluate(model, dataset, clock):
             figures["image_auroc"] = Interval(*bootstrap_auroc(~defective, scores))
             result["baselines"] = _brightness_baselines(dataset)
     maps = None
-    if dataset.masks is not None and dataset.masks.any():
+    if dataset.masks is not None and _mixed(dataset.masks).any():
         with clock.part("maps"):
             maps = model.energy_map(test)
         with clock.part("figures"):
@@ -73,6 +73,11 @@ def _auroc(normal, scores):
     return float(roc_auc_score(normal, scores))
 
 
+def _mixed(masks):
+    """(n,) bool: pictures with pixels of both kinds, of which alone the place of a defect can be asked."""
+    return masks.any(axis=(1, 2)) & ~masks.all(axis=(1, 2))
+
+
 def _by_defect(dataset, scores, alarms, maps):
     """Figures of every kind of defect against all good test pictures."""
     kinds = np.array(dataset.defects)
@@ -85,7 +90,7 @@ def _by_defect(dataset, scores, alarms, maps):
                "pixel_auroc": None, "aupro": None}  # fmt: skip
         if good.any():
             row["image_auroc"] = _auroc(good[chosen], scores[chosen])
-        if maps is not None and dataset.masks[own].any():
+        if maps is not None and dataset.masks[own].any() and not dataset.masks[chosen].all():
             row["pixel_auroc"] = pixel_auroc(dataset.masks[chosen], maps[chosen])
             row["aupro"] = aupro(dataset.masks[chosen], maps[chosen])
         rows.append(row)

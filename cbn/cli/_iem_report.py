@@ -76,7 +76,7 @@ def print_one(result, dataset):
     print("loss by level    " + ", ".join(f"{loss:.4f}" for loss in result["loss"]) + " of the variance")
     print("dead kernels     " + ", ".join(f"{share:.0%}" for share in result["dead_kernels"]) + " by level")
     print(
-        f"threshold        energy {-result['threshold']:.3f}: {result['n_calibration']:,} {result['calibration']}, "
+        f"threshold        energy {result['threshold']:.3f}: {result['n_calibration']:,} {result['calibration']}, "
         f"false-alarm rate {result['false_alarm_rate']:g}"
     )
     if result["n_test"]:

@@ -123,7 +123,7 @@ def _describe(arguments, model, dataset, out):
         "dead_kernels": model.dead_kernels_.tolist(),
         "calibration": model.calibration_,
         "n_calibration": len(model.calibration_scores_),
-        "threshold": float(model.offset_),
+        "threshold": float(-model.offset_),
         "false_alarm_rate": settings.false_alarm_rate,
         "seed": arguments.seed,
         "thesis": None if known is None else {"table": known[0], "image_auroc": known[1]},

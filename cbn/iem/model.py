@@ -51,8 +51,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         hardly ever change would raise an alarm at the slightest noise.
     held_out : float in [0, 0.5], optional
         Share of the pictures that is not trained on, and from which errors' means and deviations and the threshold
-        come. By default a fifth, or as many as an alarm at ``false_alarm_rate`` needs, at most a third. 0: all pictures
-        serve for both; models of few pictures then raise more false alarms than asked for.
+        come. By default a fifth, or as many as an alarm at ``false_alarm_rate`` needs, at most a third; none of fewer
+        than four pictures. 0: all pictures serve for both; models of few pictures then raise more false alarms than asked for.
     brightness : {None, "median"}
         "median" divides every picture by its own median and subtracts 1 (for a backbone: brings the median to 0.5), so
         that its brightness as a whole says nothing.
@@ -72,7 +72,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     level_scales_ : ndarray, (levels, 2)
         Mean and deviation over normal pictures of the fourth root of every level's energy; 0 and 1 for "sum".
     dead_kernels_ : ndarray, (levels,) float64
-        Share of the kernels of each level whose activations are constant over the training pictures.
+        Share of the kernels of each level whose activations are constant over the pictures that errors are measured on
+        (those held out, if any); 0 for the image itself.
     calibration_scores_, calibration_, offset_
         Scores of normal pictures in increasing order, where they come from ("training images", "held-out images" or
         "separate images"), and the threshold of :meth:`decision_function`.

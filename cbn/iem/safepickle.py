@@ -9,6 +9,7 @@ import pickletools
 from collections import OrderedDict
 
 MAX_OPERATIONS = 1_000_000  # some forty for a tensor: more than any network has; bounds time and memory
+MAX_ARGUMENTS = 16  # of one call; the functions of tensors take fewer
 
 
 class Refused(ValueError):
@@ -163,4 +164,6 @@ class _Machine:
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Name) or function.text not in self.functions or not isinstance(arguments, tuple):
             raise Refused("its pickle calls something that is no function of tensors; nothing was executed")
+        if len(arguments) > MAX_ARGUMENTS:  # those of one call are read again by the next: time would have no bound
+            raise Refused(f"its pickle calls a function with {len(arguments)} arguments; nothing was executed")
         self.stack.append(self.functions[function.text](*arguments))

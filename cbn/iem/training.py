@@ -117,7 +117,8 @@ class Training:
             else:
                 task.begin()
             while len(task.model.curve) < epochs[number]:
-                task.epoch()
+                with np.errstate(over="ignore", invalid="ignore"):  # a training that diverges says so itself
+                    task.epoch()
                 yield TrainingState((*finished, task.snapshot()), epochs, task.optimizer.n_steps,
                                     task.optimizer.state, task.norms)  # fmt: skip
             finished = *finished, task.model
@@ -244,7 +245,13 @@ class _LevelTask:
                     del gradients[name]
         if self.learned:
             revive_kernels(self.level, model.kernels, self.sample(), self.num_threads)
-        model.curve.append(squares / (len(order) * math.prod(self.shape)))
+        loss = squares / (len(order) * math.prod(self.shape))
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"learning_rate: {self.options.learning_rate}; level {self.number} diverged in epoch {number + 1}, give a "
+                "smaller rate"
+            )
+        model.curve.append(loss)
 
     def snapshot(self):
         """The level as it is now, apart from later steps."""
