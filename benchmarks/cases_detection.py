@@ -47,11 +47,11 @@ class Detector:
         self.scoring.append(time.perf_counter() - fitted)
 
     def intervals(self, labels):
-        """AurocInterval of every digit."""
+        """Interval of every digit."""
         return [bootstrap(labels == digit, own) for digit, own in zip(self.digits, self.scores)]
 
     def mean_interval(self, labels, digits):
-        """AurocInterval of the mean over some of the digits; a resample draws the test images once for all of them."""
+        """Interval of the mean over some of the digits; a resample draws the test images once for all of them."""
         own = [self.scores[self.digits.index(digit)] for digit in digits]
         return bootstrap(labels == np.array(digits)[:, None], np.array(own))
 
@@ -104,7 +104,7 @@ def detection(context):
 def _details(detectors, intervals, every):
     complete = [name for name, detector in detectors.items() if detector.digits == every]
     return {
-        "AUROC by digit": {name: [100 * own.auroc for own in intervals[name]] for name in complete},
+        "AUROC by digit": {name: [100 * own.value for own in intervals[name]] for name in complete},
         "intervals by digit": {name: [[100 * own.low, 100 * own.high] for own in intervals[name]] for name in complete},
         "digits": list(every),
     }
@@ -112,7 +112,7 @@ def _details(detectors, intervals, every):
 
 def _goals(detectors, intervals, labels, compared, every, quick):
     best = detectors["cbn, best"]
-    means = {name: 100 * own.mean_interval(labels, compared).auroc for name, own in detectors.items()}
+    means = {name: 100 * own.mean_interval(labels, compared).value for name, own in detectors.items()}
     peer = max((own.name for own in PEERS), key=means.get)
     others = "mean of digits " + " and ".join(map(str, compared))
     goals = [
@@ -124,9 +124,9 @@ def _goals(detectors, intervals, labels, compared, every, quick):
     ]
     if quick:
         return goals
-    mean = 100 * best.mean_interval(labels, every).auroc
-    hardest = min(every, key=lambda digit: intervals["cbn, best"][digit].auroc)
-    lowest = 100 * intervals["cbn, best"][hardest].auroc
+    mean = 100 * best.mean_interval(labels, every).value
+    hardest = min(every, key=lambda digit: intervals["cbn, best"][digit].value)
+    lowest = 100 * intervals["cbn, best"][hardest].value
     for wanted, hard, stretch in ((96.5, 93.3, False), (97.6, 95.0, True)):
         goals += [
             goal(f"preset `best`: mean AUROC at least {wanted}", f"{mean:.2f}", mean >= wanted, stretch=stretch),

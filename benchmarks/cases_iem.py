@@ -56,13 +56,13 @@ def timed_epochs(context, pictures, rounds):
     begin = time.perf_counter()
     for state in training(pictures, 2 + rounds, context.threads).run():
         seconds = time.perf_counter() - begin
-        if state.epoch == 2:  # the first epoch of a level also draws and measures
-            levels = state.levels
-        if state.epoch > 2:
+        if state.epoch > 2:  # the first epoch of a level also draws and measures
             own.setdefault(state.level, []).append(seconds * BATCH / len(pictures))
-        if state.epoch == 2 and peer is not None:
-            peer[state.level], errors[state.level] = torch_epochs(levels, pictures, rounds, context.threads)
-        if state.epoch == 3 and errors.get(state.level) is not None:
+        if state.epoch == 2 and find_spec("torch"):
+            peer[state.level], errors[state.level] = torch_epochs(
+                state.levels, pictures, rounds, context.threads
+            )
+        if state.epoch == 3 and state.level in errors:
             errors[state.level] = (state.loss, errors[state.level])
         begin = time.perf_counter()
     return own, peer, errors
@@ -118,7 +118,7 @@ def peak(engine, context):
 
 
 def found(kind, context):
-    """AurocInterval of cbn and of PyTorch on a synthetic category, after the same schedule."""
+    """Interval of cbn and of PyTorch on a synthetic category, after the same schedule."""
     category = make_category(kind, n_train=60, n_good=40, n_defects=15, size=64, random_state=SEED)
     epochs, architecture = 5, Architecture(TABLE_4.levels[:4])
     model = IntrospectiveEnergyModel(architecture, epochs=epochs, n_jobs=context.threads, random_state=SEED,

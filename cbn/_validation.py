@@ -26,8 +26,6 @@ def as_images(X, *, name="X", image_shape=None, square_from_flat=True):
     DataError
         Names the argument, what was found and what to do.
     """
-    if hasattr(X, "toarray"):
-        raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
     X = as_array(X, name)
     if X.ndim == 2:
         X = _unflatten(X, name, image_shape)
@@ -61,8 +59,6 @@ def as_pictures(X, *, name="X", picture_shape=None):
     DataError
         Names the argument, what was found and what to do.
     """
-    if hasattr(X, "toarray"):
-        raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
     X = as_array(X, name)
     if X.ndim == 3:
         X = X[..., None]
@@ -86,7 +82,9 @@ def _sizes(shape):
 
 
 def as_array(values, name):
-    """A NumPy array of anything array-like; ragged lists are refused."""
+    """A NumPy array of anything array-like; ragged lists and sparse matrices are refused."""
+    if hasattr(values, "toarray"):
+        raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
     try:
         return np.asarray(values)
     except ValueError:

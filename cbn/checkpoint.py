@@ -68,14 +68,7 @@ def load_checkpoint(path, mark, hidden, geometries):
     ModelFileError
         Not a checkpoint, damaged, or of other images or arguments.
     """
-    path = Path(path)
-
     def restore(archive, header):
-        seed = header["seed"]
-        if type(seed) is not int or not 0 <= seed < 2**64:
-            raise ValueError(f"seed {seed!r}")
-        if header["fingerprint"] != mark(seed):
-            return None
         n_finished, iteration, described = header["finished"], header["iteration"], header["layers"]
         if not isinstance(described, list) or len(described) > len(hidden):
             raise ValueError(f"more layers than the {len(hidden)} to be trained, or no list of them")
@@ -88,7 +81,7 @@ def load_checkpoint(path, mark, hidden, geometries):
         if len(layers) == n_finished:
             if iteration != 0:
                 raise ValueError(f"iteration {iteration!r} of no layer")
-            return TrainingState(finished=tuple(layers)), seed
+            return TrainingState(finished=tuple(layers))
         best = layers[-1]
         if type(iteration) is not int or iteration != len(best.curve):
             raise ValueError(f"iteration {iteration!r} after {len(best.curve)}")
@@ -103,9 +96,32 @@ def load_checkpoint(path, mark, hidden, geometries):
             raise ValueError("a momentum that no kernel can have")
         if not ((target >= 0) & (target <= 1)).all():
             raise ValueError("a share of active nodes outside [0, 1]")
-        return TrainingState(tuple(layers[:-1]), iteration, kernels, velocity, target, best), seed
+        return TrainingState(tuple(layers[:-1]), iteration, kernels, velocity, target, best)
 
-    found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)
+    return read_checkpoint(path, FORMAT, VERSION, mark, restore)
+
+
+def read_checkpoint(path, format, version, mark, restore):
+    """What ``restore(archive, header)`` makes of a checkpoint, and its seed; a ModelFileError if it is of something else.
+
+    Parameters
+    ----------
+    path : str or path-like
+    format : str
+    version : int
+    mark : callable, seed -> fingerprint
+        What the checkpoint must belong to.
+    restore : callable
+    """
+
+    def restore_own(archive, header):
+        seed = header["seed"]
+        if type(seed) is not int or not 0 <= seed < 2**64:
+            raise ValueError(f"seed {seed!r}")
+        return (restore(archive, header), seed) if header["fingerprint"] == mark(seed) else None
+
+    path = Path(path)
+    found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", format, version, restore_own)
     if found is None:
         raise ModelFileError(
             f"{str(path)!r}: a checkpoint of other images, arguments or version of cbn; give the same ones, or delete "

@@ -9,14 +9,6 @@ from . import _validation as validation
 from .exceptions import DataError
 
 
-class AurocInterval(NamedTuple):
-    """An AUROC with its bootstrap interval, from 0 to 1."""
-
-    auroc: float
-    low: float
-    high: float
-
-
 class Interval(NamedTuple):
     """A figure with its bootstrap interval."""
 
@@ -50,8 +42,8 @@ def bootstrap_auroc(normal, scores, *, level=0.95, n_resamples=1000, random_stat
 
     Returns
     -------
-    AurocInterval
-        ``auroc`` of the images as they are, ``low`` and ``high``.
+    Interval
+        ``value``, the area for the images as they are, ``low`` and ``high``, from 0 to 1.
 
     Raises
     ------
@@ -79,7 +71,7 @@ def bootstrap_auroc(normal, scores, *, level=0.95, n_resamples=1000, random_stat
         areas[i] = np.mean([task.area(drawn) for task in tasks])
     low, high = np.quantile(areas, ((1 - level) / 2, (1 + level) / 2))
     auroc = np.mean([task.area(np.arange(normal.shape[1])) for task in tasks])
-    return AurocInterval(float(auroc), float(low), float(high))
+    return Interval(float(auroc), float(low), float(high))
 
 
 def bootstrap_f1(defective, alarms, *, level=0.95, n_resamples=1000, random_state=0):

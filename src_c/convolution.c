@@ -51,14 +51,19 @@ static int64_t panel_floats(const cbn_convolution *c) {
 
 static int64_t row_floats(const cbn_convolution *c) { return c->width * cbn_padded(c->out_channels); }
 
-int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes) {
-    CBN_TRY(cbn_convolution_check(c));
+/* n_blocks of panels, and a row for every thread. */
+static int workspace_size(const cbn_convolution *c, int64_t n_blocks, int num_threads, int64_t *bytes) {
     if (!bytes) return CBN_E_NULL;
     if (num_threads < 1) return CBN_E_PARAMETER;
     int64_t rows;
     CBN_TRY(cbn_multiply(4 * row_floats(c), num_threads, &rows));
-    *bytes = 4 * panel_floats(c) + rows + 64;
+    *bytes = 4 * panel_floats(c) * n_blocks + rows + 64;
     return CBN_OK;
+}
+
+int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes) {
+    CBN_TRY(cbn_convolution_check(c));
+    return workspace_size(c, 1, num_threads, bytes);
 }
 
 int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
@@ -72,8 +77,7 @@ int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights,
     const cbn_kernels *kernels = cbn_kernels_select();
     float *panels = cbn_aligned(workspace), *start = panels + plan.inputs * plan.outputs, *own = start + plan.outputs;
     cbn_panels_pack(weights, plan.inputs, c->out_channels, panels);
-    memset(start, 0, (size_t)plan.outputs * sizeof *start);
-    memcpy(start, bias, (size_t)c->out_channels * sizeof *start);
+    cbn_rows_pad(bias, 1, c->out_channels, plan.outputs, start);
     const int64_t n_rows = c->n_images * c->height;
     num_threads = cbn_useful_threads(num_threads, n_rows);
     CBN_PRAGMA(omp parallel for schedule(dynamic, 8) num_threads(num_threads))
@@ -86,20 +90,14 @@ int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights,
         }
         float *row = own + cbn_thread() * row_floats(c);
         kernels->sum_row(&plan, from, panels, start, 0, 0, row);
-        for (int64_t p = 0; p < c->width; p++)
-            memcpy(to + p * c->out_channels, row + p * plan.outputs, (size_t)c->out_channels * sizeof *to);
+        cbn_rows_unpad(row, c->width, c->out_channels, plan.outputs, to);
     }
     return CBN_OK;
 }
 
 int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes) {
     CBN_TRY(cbn_convolution_check(c));
-    if (!bytes) return CBN_E_NULL;
-    if (num_threads < 1) return CBN_E_PARAMETER;
-    int64_t rows;
-    CBN_TRY(cbn_multiply(4 * row_floats(c), num_threads, &rows));
-    *bytes = 4 * panel_floats(c) * cbn_block_count(c->height) + rows + 64;
-    return CBN_OK;
+    return workspace_size(c, cbn_block_count(c->height), num_threads, bytes);
 }
 
 int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const float *d_out, float *d_weights,
@@ -117,7 +115,6 @@ int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const
     CBN_PRAGMA(omp parallel num_threads(num_threads))
     {
         float *row = own + cbn_thread() * row_floats(c);
-        memset(row, 0, (size_t)row_floats(c) * sizeof *row);
         CBN_PRAGMA(omp for schedule(dynamic, 1))
         for (int64_t b = 0; b < n_blocks; b++) {
             float *panels = blocks + b * size, *sums = panels + plan.inputs * plan.outputs;
@@ -125,9 +122,7 @@ int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const
             for (int64_t y = cbn_block_begin(b, c->height); y < cbn_block_begin(b + 1, c->height); y++)
                 for (int64_t i = 0; i < c->n_images; i++) {
                     const float *slope = d_out + (i * c->height + y) * c->width * c->out_channels;
-                    for (int64_t p = 0; p < c->width; p++)
-                        memcpy(row + p * plan.outputs, slope + p * c->out_channels,
-                               (size_t)c->out_channels * sizeof *row);
+                    cbn_rows_pad(slope, c->width, c->out_channels, plan.outputs, row);
                     kernels->weight_row(&plan, row_of(c, x, i, y), row, panels);
                     kernels->add_rows(row, c->width, plan.outputs, sums);
                 }

@@ -50,6 +50,9 @@ void cbn_panels_pack(const float *weights, int64_t inputs, int64_t outputs, floa
 /* The same from the transposed weights (outputs, inputs). */
 void cbn_panels_pack_transposed(const float *weights, int64_t inputs, int64_t outputs, float *panels);
 void cbn_panels_unpack(const float *panels, int64_t inputs, int64_t outputs, float *weights);
+/* n rows of `columns` floats -> rows of `padded` floats, the rest 0; and back. */
+void cbn_rows_pad(const float *from, int64_t n, int64_t columns, int64_t padded, float *to);
+void cbn_rows_unpad(const float *from, int64_t n, int64_t columns, int64_t padded, float *to);
 /* blocks[i] = block 0 + block 1 + ..., for blocks of `size` floats that lie one after the other; into block 0. Every thread
  * of a parallel region calls it. */
 void cbn_blocks_add(float *blocks, int64_t size, int64_t n_blocks);

@@ -40,6 +40,17 @@ void cbn_panels_unpack(const float *panels, int64_t inputs, int64_t outputs, flo
         for (int64_t o = 0; o < outputs; o++) weights[i * outputs + o] = panels[panel_index(inputs, outputs, i, o)];
 }
 
+void cbn_rows_pad(const float *from, int64_t n, int64_t columns, int64_t padded, float *to) {
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(to + i * padded, from + i * columns, (size_t)columns * sizeof *to);
+        memset(to + i * padded + columns, 0, (size_t)(padded - columns) * sizeof *to);
+    }
+}
+
+void cbn_rows_unpad(const float *from, int64_t n, int64_t columns, int64_t padded, float *to) {
+    for (int64_t i = 0; i < n; i++) memcpy(to + i * columns, from + i * padded, (size_t)columns * sizeof *to);
+}
+
 void cbn_blocks_add(float *blocks, int64_t size, int64_t n_blocks) {
     CBN_PRAGMA(omp for schedule(static))
     for (int64_t i = 0; i < size; i++)

@@ -120,28 +120,16 @@ static void copy_last(const cbn_side_plan *plan, const float *last, float *by_un
     }
 }
 
-/* Rows of `columns` floats -> rows of `padded` floats, or back. */
-static void pad_rows(const float *from, int64_t n, int64_t columns, int64_t padded, float *to) {
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(to + i * padded, from + i * columns, (size_t)columns * sizeof *to);
-        memset(to + i * padded + columns, 0, (size_t)(padded - columns) * sizeof *to);
-    }
-}
-
-static void unpad_rows(const float *from, int64_t n, int64_t columns, int64_t padded, float *to) {
-    for (int64_t i = 0; i < n; i++) memcpy(to + i * columns, from + i * padded, (size_t)columns * sizeof *to);
-}
-
 static void pack_weights(const cbn_side_plan *plan, const cbn_sidewards_weights *given, float *shared) {
     const cbn_sidewards *s = plan->s;
     const cbn_weight_plan *w = &plan->weights;
     cbn_panels_pack(given->first, plan->first.inputs, s->units[0], shared + w->first);
-    pad_rows(given->first_extra, s->n_extra + 1, s->units[0], plan->padded[0], shared + w->first_extra);
+    cbn_rows_pad(given->first_extra, s->n_extra + 1, s->units[0], plan->padded[0], shared + w->first_extra);
     const float *hidden = given->hidden;
     for (int i = 0; i + 1 < s->n_layers; i++) {
         const int64_t below = s->units[i], above = s->units[i + 1];
         cbn_panels_pack(hidden, below, above, shared + w->hidden[i]);
-        pad_rows(hidden + below * above, 1, above, plan->padded[i + 1],
+        cbn_rows_pad(hidden + below * above, 1, above, plan->padded[i + 1],
                  shared + w->hidden[i] + below * plan->padded[i + 1]);
         cbn_panels_pack_transposed(hidden, above, below, shared + w->transposed[i]);
         hidden += (below + 1) * above;
@@ -153,7 +141,7 @@ static void unpack_gradients(const cbn_side_plan *plan, const float *sums, const
     const cbn_sidewards *s = plan->s;
     const cbn_weight_plan *w = &plan->weights;
     cbn_panels_unpack(sums + w->first, plan->first.inputs, s->units[0], out->first);
-    unpad_rows(sums + w->first_extra, s->n_extra + 1, s->units[0], plan->padded[0], out->first_extra);
+    cbn_rows_unpad(sums + w->first_extra, s->n_extra + 1, s->units[0], plan->padded[0], out->first_extra);
     float *hidden = out->hidden;
     for (int i = 0; i + 1 < s->n_layers; i++) {
         const int64_t below = s->units[i], above = s->units[i + 1];
@@ -229,7 +217,8 @@ static void forward_row(const cbn_side_plan *plan, const float *x, const float *
     plan->kernels->last_row(last, scratch + t->layer[s->n_layers - 1], scratch + t->out);
 }
 
-int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes) {
+/* Weights, the gradients of all blocks if asked for, and the scratch of every thread. */
+static int workspace_size(const cbn_sidewards *s, int gradients, int num_threads, int64_t *bytes) {
     CBN_TRY(cbn_sidewards_check(s));
     if (!bytes) return CBN_E_NULL;
     if (num_threads < 1) return CBN_E_PARAMETER;
@@ -237,8 +226,13 @@ int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads
     make_plan(s, &plan);
     int64_t own;
     CBN_TRY(cbn_multiply(4 * plan.scratch.size, num_threads, &own));
-    *bytes = 4 * plan.weights.size + own + 64;
+    const int64_t n_blocks = gradients ? cbn_block_count(s->height) : 0;
+    *bytes = 4 * (plan.weights.size + plan.weights.gradient_size * n_blocks) + own + 64;
     return CBN_OK;
+}
+
+int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes) {
+    return workspace_size(s, 0, num_threads, bytes);
 }
 
 int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *extra,
@@ -264,7 +258,7 @@ int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *e
         const cbn_last_plan last = last_of_row(&plan, weights->last, shared, y, NULL, scratch);
         for (int64_t i = 0; i < s->n_images; i++) {
             forward_row(&plan, input_row(s, x, i, y), shared, start, step, &last, scratch);
-            unpad_rows(scratch + plan.scratch.out, s->width, s->kernels, plan.padded_kernels,
+            cbn_rows_unpad(scratch + plan.scratch.out, s->width, s->kernels, plan.padded_kernels,
                        out + (i * s->height + y) * s->width * s->kernels);
         }
     }
@@ -322,15 +316,7 @@ static const float *backward_row(const cbn_side_plan *plan, const float *x, cons
 }
 
 int cbn_sidewards_gradient_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes) {
-    CBN_TRY(cbn_sidewards_check(s));
-    if (!bytes) return CBN_E_NULL;
-    if (num_threads < 1) return CBN_E_PARAMETER;
-    cbn_side_plan plan;
-    make_plan(s, &plan);
-    int64_t own;
-    CBN_TRY(cbn_multiply(4 * plan.scratch.size, num_threads, &own));
-    *bytes = 4 * (plan.weights.size + plan.weights.gradient_size * cbn_block_count(s->height)) + own + 64;
-    return CBN_OK;
+    return workspace_size(s, 1, num_threads, bytes);
 }
 
 /* One row of all images. */
@@ -348,7 +334,7 @@ static void gradient_row(const cbn_side_plan *plan, const float *x, const float 
         errors_of_row(plan, target + to * s->kernels, scratch + plan->scratch.out, out->error + to * s->kernels);
         const float *extra_row = s->n_extra ? extra + y * s->width * s->n_extra : NULL;
         const float *slope = backward_row(plan, input_row(s, x, i, y), extra_row, shared, &row, sums, scratch);
-        if (out->sums) unpad_rows(slope, s->width, s->units[0], plan->padded[0], out->sums + to * s->units[0]);
+        if (out->sums) cbn_rows_unpad(slope, s->width, s->units[0], plan->padded[0], out->sums + to * s->units[0]);
     }
     if (!s->own_last) return;
     float *d_last = out->last + y * s->width * s->kernels * (row.units + 1);

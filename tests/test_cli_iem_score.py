@@ -141,3 +141,14 @@ def test_programs_of_bayesian_networks_name_the_right_one(program, folder, tmp_p
     hole = ("--hole", "0:1,0:1") if program == "cbn-inpaint" else ()
     result = cli.call(program, "--model", folder / "carpet.cbn", *hole)
     cli.assert_one_line_error(result, 1, "carpet.cbn", "cbn-iem-score")
+
+
+@pytest.mark.parametrize("scale", ["wide", -1.0, 0.0, True])
+def test_a_colour_scale_that_no_training_wrote(scale, folder, tmp_path):
+    model = cbn.load(folder / "carpet.cbn")
+    model.provenance_["heat_map_scale"] = scale
+    model.save(tmp_path / "odd.cbn")
+    command = SCORE, tmp_path / "odd.cbn", "--data", folder / "carpet", "--maps", tmp_path / "maps"
+    result = cli.call(*command)
+    assert result.code == 1 and "odd.cbn" in result.err and "--scale" in result.err
+    cli.done(*command, "--scale", "3")

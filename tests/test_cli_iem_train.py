@@ -323,3 +323,13 @@ def test_json_of_black_pictures_is_json(tmp_path):
     cli.write_pictures(tmp_path / "black", np.zeros((4, 16, 16), np.uint8))
     found = cli.done(TRAIN, "--good", tmp_path / "black", *FAST, "--out", tmp_path / "a.cbn", "--json").json()
     json.dumps(found, allow_nan=False)
+
+
+def test_masks_of_whole_pictures_ask_for_no_place(tmp_path):
+    """All pictures of one kind of defect are defective everywhere, and there are no good ones: no figure by pixel."""
+    whole = make_category("texture", 10, 1, 2, size=32)
+    whole.masks[:] = whole.masks.any(axis=(1, 2))[:, None, None]
+    write_mvtec(tmp_path / "whole", whole)
+    found = cli.done(TRAIN, "--data", tmp_path / "whole", *FAST, "--out", tmp_path / "whole.cbn", "--json").json()
+    assert found["image_auroc"] is not None and found["pixel_auroc"] is None and found["aupro"] is None
+    assert len(found["defects"]) == 4

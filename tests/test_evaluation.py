@@ -20,8 +20,8 @@ def drawn(n_normal, n_other, seed, distance=1.0, decimals=8):
 def test_area_is_that_of_scikit_learn(decimals):
     normal, scores = drawn(40, 160, seed=1, decimals=decimals)
     found = bootstrap_auroc(normal, scores, n_resamples=50)
-    assert found.auroc == pytest.approx(roc_auc_score(normal, scores), abs=1e-14)
-    assert 0 < found.low < found.auroc < found.high < 1
+    assert found.value == pytest.approx(roc_auc_score(normal, scores), abs=1e-14)
+    assert 0 < found.low < found.value < found.high < 1
 
 
 def test_interval_is_that_of_a_plain_loop():
@@ -76,8 +76,8 @@ def test_mean_of_classes():
     normal = labels == np.arange(3)[:, None]
     scores = normal + generator.normal(size=(3, 90))
     found = bootstrap_auroc(normal, scores, n_resamples=200)
-    assert found.auroc == pytest.approx(np.mean([roc_auc_score(*task) for task in zip(normal, scores)]), abs=1e-14)
-    assert found.low < found.auroc < found.high
+    assert found.value == pytest.approx(np.mean([roc_auc_score(*task) for task in zip(normal, scores)]), abs=1e-14)
+    assert found.low < found.value < found.high
 
 
 @pytest.mark.parametrize(

@@ -202,9 +202,9 @@ def test_a_seed_that_was_drawn_is_kept(tmp_path):
 )  # fmt: skip
 def test_checkpoints_of_other_trainings_are_refused(arguments, tmp_path):
     path = interrupted(tmp_path / "checkpoint", 3)
-    with pytest.raises(ModelFileError, match="of other pictures, arguments or version"):
+    with pytest.raises(ModelFileError, match="of other images, arguments or version"):
         model_of(**arguments).fit(TRAIN, checkpoint=path, resume=True)
-    with pytest.raises(ModelFileError, match="of other pictures, arguments or version"):
+    with pytest.raises(ModelFileError, match="of other images, arguments or version"):
         model_of().fit(TRAIN[::-1], checkpoint=path, resume=True)
     model_of(floor=0, energy="sum").fit(TRAIN, checkpoint=path, resume=True)  # these have no part in training
 

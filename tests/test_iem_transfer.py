@@ -100,7 +100,7 @@ def test_resumes_to_the_same_bytes(backbone, tmp_path):
     np.testing.assert_array_equal(resumed.score_samples(ODD), model_of(backbone).fit(TRAIN).score_samples(ODD))
     other = copy.deepcopy(backbone)
     other.parameters[1][0]["bias"][0] += 1
-    with pytest.raises(cbn.ModelFileError, match="of other pictures, arguments"):
+    with pytest.raises(cbn.ModelFileError, match="of other images, arguments"):
         model_of(other).fit(TRAIN, checkpoint=tmp_path / "checkpoint", resume=True)
 
 

@@ -44,7 +44,7 @@ def evaluate(model, dataset, clock):
             np.r_[model.calibration_scores_, scores[defective]],
         )
         if not defective.all():
-            figures["image_auroc"] = Interval(*bootstrap_auroc(~defective, scores))
+            figures["image_auroc"] = bootstrap_auroc(~defective, scores)
             result["baselines"] = _brightness_baselines(dataset)
     maps = None
     if dataset.masks is not None and _mixed(dataset.masks).any():

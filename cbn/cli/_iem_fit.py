@@ -12,7 +12,7 @@ from ..checkpoint import fingerprint
 from ..exceptions import ModelFileError
 from ..iem.settings import resolve
 from . import _common as common
-from ._iem_options import architecture_of
+from ._iem_options import SCALE_KEY, architecture_of
 from ._train_fit import Progress, checkpoint_path, interrupted_message
 
 # The colour scale of maps ends at twice the energy that this share of the pixels of training pictures stays below, so
@@ -20,8 +20,6 @@ from ._train_fit import Progress, checkpoint_path, interrupted_message
 SCALE_SHARE, SCALE_FACTOR = 0.999, 2.0
 # Training pictures that the scale is measured on at most, evenly spaced.
 SCALE_PICTURES = 64
-# The key of the scale in a model's provenance.
-SCALE_KEY = "heat_map_scale"
 
 
 class EpochProgress(Progress):

@@ -14,6 +14,8 @@ from ..iem.settings import DEFAULT_STEPS, MOST_STEPS
 from . import _common as common
 
 DEFAULT_MODEL = "iem.cbn"
+# The key of the colour scale of maps in a model's provenance.
+SCALE_KEY = "heat_map_scale"
 # Steps of every level that --quick makes, at least; a tenth of the default.
 QUICK_STEPS = 40
 # Share of normal pictures that may raise an alarm: at 1 % a category of fewer than 99 pictures could never raise any.

@@ -6,10 +6,10 @@ import os
 from .. import pictures
 from .._files import make_folder
 from ..datasets import load_test
-from ..exceptions import CbnError, DataError
+from ..exceptions import CbnError, DataError, ModelFileError
 from . import _common as common
 from ._iem_data import add_synthetic, synthetic
-from ._iem_options import DEFAULT_MODEL
+from ._iem_options import DEFAULT_MODEL, SCALE_KEY
 from .score import cell
 
 # Top of the colour scale of maps, in standard deviations, for models that cbn-iem-train has not measured one for.
@@ -86,8 +86,8 @@ def score(arguments):
     if dataset.defects is not None:
         for row, defect in zip(rows, dataset.defects):
             row["label"] = defect
-    scale = arguments.scale or model.provenance_.get("heat_map_scale", DEFAULT_SCALE)
     if arguments.maps is not None:
+        scale = arguments.scale or scale_of(model, arguments.model)
         with clock.part("maps"):
             write_maps(arguments, model, dataset, rows, scale)
     summary = {
@@ -138,6 +138,14 @@ def load_pictures(arguments, model):
         return synthetic(arguments.synthetic, (height, width), color)
     with common.naming("--data"):
         return load_test(arguments.data, (height, width), color)
+
+
+def scale_of(model, path):
+    """The top of the colour scale that a model file holds."""
+    scale = model.provenance_.get(SCALE_KEY, DEFAULT_SCALE)
+    if not isinstance(scale, float) or not 0 < scale < float("inf"):
+        raise ModelFileError(f"{path!r}: damaged: a colour scale of {scale!r:.40}; give one by --scale")
+    return scale
 
 
 def write_maps(arguments, model, dataset, rows, scale):

@@ -96,7 +96,7 @@ class Memory:
 
     activations: int  # all training images at the level below and at the level
     batch: int  # values and gradients of one batch
-    parameters: int  # parameters, gradient and the two moments of Adam
+    parameters: int  # of the level with gradient and the two moments of Adam, and those of the levels below
 
     @property
     def total(self):
@@ -198,14 +198,15 @@ class Architecture:
     def memory(self, n, height, width, channels, batch, sharing="b"):
         """The :class:`Memory` of training on n images in batches. Raises as :meth:`shapes`."""
         sizes = self.sizes(height, width, channels, sharing)
-        needs = []
+        needs, finished = [], 0
         for below, size in zip([sizes[0], *sizes[:-1]], sizes):
             kept = size.n_nodes + (below.n_nodes if size.level else 0)
             padded = (size.height + 2 * size.distance) * (size.width + 2 * size.distance) * (size.channels + 1)
             sums = size.height * size.width * size.hidden[0]
             values = 2 * (size.step_values + padded + sums + size.n_nodes)
-            parameters = 4 * (size.kernel_parameters + size.sidewards_parameters)
-            needs.append(Memory(FLOAT * n * kept, FLOAT * batch * values, FLOAT * parameters))
+            own = size.kernel_parameters + size.sidewards_parameters
+            needs.append(Memory(FLOAT * n * kept, FLOAT * batch * values, FLOAT * (4 * own + finished)))
+            finished += own
         return max(needs, key=lambda need: need.total)
 
     def to_dict(self):

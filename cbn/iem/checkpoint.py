@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checkpoints of training: the state after an epoch, from which it goes on to the same bytes."""
 
-from pathlib import Path
-
-from .._archive import read_archive, write_archive
+from .._archive import write_archive
 from .._validation import check_integer
-from ..exceptions import ModelFileError
+from ..checkpoint import read_checkpoint
 from .kernels import kernel_norms
 from .levelfile import level_arrays, read_finite, read_level
 from .training import TrainingState, optimizer_of
@@ -50,14 +48,9 @@ def load_checkpoint(path, mark, settings, shapes, frozen=False):
     ModelFileError
         Not a checkpoint, damaged, or of other pictures or arguments.
     """
-    path, architecture = Path(path), settings.architecture
+    architecture = settings.architecture
 
     def restore(archive, header):
-        seed = header["seed"]
-        if type(seed) is not int or not 0 <= seed < 2**64:
-            raise ValueError(f"seed {seed!r}")
-        if header["fingerprint"] != mark(seed):
-            return None
         done = header["epochs"]
         if not isinstance(done, list) or not 1 <= len(done) <= len(shapes):
             raise ValueError("epochs of no level, or of too many")
@@ -81,12 +74,6 @@ def load_checkpoint(path, mark, settings, shapes, frozen=False):
             for name, values in own.items():
                 own[name] = read_finite(archive, f"norm{i}_{name}", values.shape)
         n_steps = check_integer(header["steps"], "steps", 1, 2**40)
-        return TrainingState(tuple(levels), settings.epochs, n_steps, moments, norms), seed
+        return TrainingState(tuple(levels), settings.epochs, n_steps, moments, norms)
 
-    found = read_archive(path, "a cbn checkpoint", "there is nothing to resume", FORMAT, VERSION, restore)
-    if found is None:
-        raise ModelFileError(
-            f"{str(path)!r}: a checkpoint of other pictures, arguments or version of cbn; give the same ones, or "
-            "delete it to begin anew"
-        )
-    return found
+    return read_checkpoint(path, FORMAT, VERSION, mark, restore)

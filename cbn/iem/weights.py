@@ -12,7 +12,7 @@ from .._archive import DAMAGE
 from ..exceptions import CbnError, DataError
 from .torchfile import from_bfloat16, read_tensors
 
-MAX_BYTES = 4 * 2**30  # of one array: what a damaged file may claim
+MAX_BYTES = 4 * 2**30  # of all arrays of a .npz together: what a file may unpack to
 SAFETENSORS_TYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4",
     "U16": "u2", "U8": "u1", "BOOL": "b1",
@@ -59,6 +59,8 @@ def _read_npz(path):
     weights = {}
     try:
         with zipfile.ZipFile(path) as archive:
+            if (total := sum(info.file_size for info in archive.infolist())) > MAX_BYTES:
+                raise DataError(f"{path!r}: unpacks to {total:,} bytes; keep only the weights in it, {MAX_BYTES:,} at most")
             for info in archive.infolist():
                 if not info.filename.endswith(".npy"):
                     raise DataError(f"{path!r}: {info.filename[:80]!r} in it is no array; give a file of numpy.savez")
@@ -88,7 +90,7 @@ def _read_npy(member, n_bytes):
     if dtype.hasobject or dtype.kind not in "biuf":
         raise ValueError(f"an array of type {dtype}; weights are numbers")
     size = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or size > min(n_bytes, MAX_BYTES):
+    if min(shape, default=0) < 0 or size > n_bytes:
         raise ValueError(f"an array of {size} bytes in {n_bytes}")
     content = member.read(size)
     if len(content) != size:

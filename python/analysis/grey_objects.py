@@ -143,7 +143,7 @@ def report(name, arguments):
     by_class = {}
     for method, own in scores.items():
         mean, low, high = (100 * value for value in bootstrap_auroc(normal, own, random_state=arguments.seed))
-        areas = [100 * bootstrap_auroc(n, s, n_resamples=1).auroc for n, s in zip(normal, own)]
+        areas = [100 * bootstrap_auroc(n, s, n_resamples=1).value for n, s in zip(normal, own)]
         by_class[method] = areas
         lowest = f"{min(areas):.1f} ({classes[int(np.argmin(areas))]})"
         fit, score = np.median(seconds[method], axis=0)

@@ -63,6 +63,7 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 #define CBN_STORE_FLOATS(p, v) _mm256_storeu_ps(p, v)
 #define CBN_SAME_FLOATS(f) _mm256_set1_ps(f)
 #define CBN_MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define CBN_ADD_FLOATS(a, b) _mm256_add_ps(a, b)
 #define CBN_RECTIFY(v) _mm256_max_ps(v, _mm256_setzero_ps())
 #define CBN_TILE_32 3
 #define CBN_TILE_16 6

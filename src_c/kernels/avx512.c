@@ -181,6 +181,7 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 #define CBN_STORE_FLOATS(p, v) _mm512_storeu_ps(p, v)
 #define CBN_SAME_FLOATS(f) _mm512_set1_ps(f)
 #define CBN_MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define CBN_ADD_FLOATS(a, b) _mm512_add_ps(a, b)
 #define CBN_RECTIFY(v) _mm512_max_ps(v, _mm512_setzero_ps())
 #define CBN_TILE_32 12
 #define CBN_TILE_16 24

@@ -56,6 +56,7 @@ static inline uint64_t bit_mask(const uint8_t *p, int bit) {
 #define CBN_STORE_FLOATS(p, v) (*(p) = (v))
 #define CBN_SAME_FLOATS(f) (f)
 #define CBN_MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
+#define CBN_ADD_FLOATS(a, b) ((a) + (b))
 #define CBN_RECTIFY(v) ((v) > 0.0f ? (v) : 0.0f)
 #define CBN_TILE_32 1
 #define CBN_TILE_16 1

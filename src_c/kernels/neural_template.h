@@ -7,6 +7,7 @@
  *   CBN_FLOATS                a vector of CBN_FLOAT_LANES floats
  *   CBN_LOAD_FLOATS(p), CBN_STORE_FLOATS(p, v), CBN_SAME_FLOATS(f)
  *   CBN_MULTIPLY_ADD(a, b, c) a * b + c, rounded once
+ *   CBN_ADD_FLOATS(a, b)
  *   CBN_RECTIFY(v)            larger of v and 0
  *   CBN_TILE_32, CBN_TILE_16  positions worked on together, for panels of 32 and 16 outputs
  *   CBN_TILE_INPUTS           inputs whose weight gradients are worked on together
@@ -118,7 +119,7 @@ CBN_FUNCTION void add_rows(const float *values, int64_t n, int64_t outputs, floa
     for (int64_t o = 0; o < outputs; o += CBN_FLOAT_LANES) {
         CBN_FLOATS sum = CBN_LOAD_FLOATS(sums + o);
         for (int64_t p = 0; p < n; p++)
-            sum = CBN_MULTIPLY_ADD(CBN_SAME_FLOATS(1.0f), CBN_LOAD_FLOATS(values + p * outputs + o), sum);
+            sum = CBN_ADD_FLOATS(sum, CBN_LOAD_FLOATS(values + p * outputs + o));
         CBN_STORE_FLOATS(sums + o, sum);
     }
 }
