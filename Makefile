@@ -5,8 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-SOURCES   := $(wildcard src_c/*.c src_c/*.h src_c/kernels/*.c src_c/kernels/*.h cbn/*.py cbn/*.pyx cbn/*.pxd cbn/*.pxi \
-               cbn/cli/*.py cbn/datasets/*.py cbn/datasets/data/* cbn/iem/*.py)
+SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -path '*/data/*' \) ! -path '*/__pycache__/*')
 PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
 
 .PHONY: all run test test-c test-python fuzz bench results clean

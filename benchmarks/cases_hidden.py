@@ -5,16 +5,16 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-
 import numpy_layers
-from cbn import _engine
-from cbn.architecture import geometry
-from cbn.presets import PRESETS
-from cbn.structure import search_relations
-from cbn.training import SHARPNESS
 from context import DIGIT
-from engines import SIDE, estimator, generic, reference
 from measure import Engine, goal, interleave, ratio_of, rows
+
+from cbn import _engine
+from cbn.fit.presets import PRESETS
+from cbn.layers.geometry import geometry
+from cbn.layers.relations import search_relations
+from cbn.layers.training import SHARPNESS
+from helpers.engines import SIDE, estimator, generic, reference
 
 MAX_PARENTS = 6  # the estimator's default
 ITERATIONS = 10  # of the training that makes the kernels of single steps
@@ -33,7 +33,7 @@ class Step:
     ----------
     number : int
         1 is the first hidden layer.
-    kernels : cbn.kernels.Kernels
+    kernels : cbn.layers.kernels.Kernels
     planes : ndarray, (nodes below, words) uint64
     n_images, threads : int
     """

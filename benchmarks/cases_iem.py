@@ -9,14 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-
-from cbn.datasets import make_category
-from cbn.evaluation import bootstrap_auroc
-from cbn.iem import TABLE_4, Architecture, IntrospectiveEnergyModel
-from cbn.iem.energy import ErrorStatistics, combined, image_energies, level_scales, position_energies
-from cbn.iem.training import Training, TrainingOptions
 from context import SEED
 from measure import goal, summary
+
+from cbn import IntrospectiveEnergyModel
+from cbn.datasets import make_category
+from cbn.iem import TABLE_4, Architecture
+from cbn.iem.energy import ErrorStatistics, combined, image_energies, level_scales, position_energies
+from cbn.iem.training.training.training import Training, TrainingOptions
+from cbn.metrics.bootstrap import bootstrap_auroc
 
 SIDE, BATCH = 300, 8  # of the thesis
 PICTURES = 24  # of an epoch that is timed: three steps
@@ -59,9 +60,7 @@ def timed_epochs(context, pictures, rounds):
         if state.epoch > 2:  # the first epoch of a level also draws and measures
             own.setdefault(state.level, []).append(seconds * BATCH / len(pictures))
         if state.epoch == 2 and find_spec("torch"):
-            peer[state.level], errors[state.level] = torch_epochs(
-                state.levels, pictures, rounds, context.threads
-            )
+            peer[state.level], errors[state.level] = torch_epochs(state.levels, pictures, rounds, context.threads)
         if state.epoch == 3 and state.level in errors:
             errors[state.level] = (state.loss, errors[state.level])
         begin = time.perf_counter()
@@ -71,7 +70,6 @@ def timed_epochs(context, pictures, rounds):
 def torch_epochs(levels, pictures, rounds, threads):
     """Seconds per step of PyTorch in the last of some levels, and its error in the first epoch from there."""
     import torch
-
     from peer_torch import TorchLevel, channels_first
 
     torch.set_num_threads(threads)
@@ -92,7 +90,6 @@ def scoring(context, pictures, rounds):
     networks, own, peer = None, [], []
     if find_spec("torch"):
         import torch
-
         from peer_torch import TorchLevel, channels_first
 
         networks, x = [TorchLevel(level) for level in model.levels_], channels_first(prepare(pictures[:1]))
@@ -134,7 +131,6 @@ def interval(category, scores):
 def torch_scores(category, architecture, epochs):
     """Scores of the test pictures after training in PyTorch from cbn's start, each level on the one below."""
     import torch
-
     from peer_torch import TorchLevel, channels_first, channels_last
 
     n = len(category.train)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Time against the number of images, threads and kernels."""
 
-
 from cases_hidden import Step
-from cbn.architecture import HiddenLayer, geometry
-from cbn.binarization import Binarization
-from cbn.kernels import ActivationMeter, Draws, initial_kernels
-from cbn.training import HiddenTraining, TrainingOptions
 from context import DIGIT, SEED
-from engines import SIDE, estimator
 from measure import Engine, exponent, goal, interleave, pair_ratio, summary
+
+from cbn.bits.binarization import Binarization
+from cbn.layers.geometry import HiddenLayer, geometry
+from cbn.layers.kernels import ActivationMeter, Draws, initial_kernels
+from cbn.layers.training import HiddenTraining, TrainingOptions
+from helpers.engines import SIDE, estimator
 
 SIZES = 6_000, 24_000, 60_000  # x1, x4, x10
 

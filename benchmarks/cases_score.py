@@ -2,12 +2,12 @@
 """Log-probabilities of the 10,000 test images."""
 
 import numpy as np
-
-from cbn import _engine
 from context import DIGIT
-from engines import CUTOFF, N_PIXELS, PlainNumpy, TunedNumpy, Twin, estimator, generic
 from measure import Engine, goal, interleave, ratio_of, rows
 from peer_pyagrum import Database, log_probabilities_one_by_one, template
+
+from cbn import _engine
+from helpers.engines import CUTOFF, N_PIXELS, PlainNumpy, TunedNumpy, Twin, estimator, generic
 
 # pyAgrum's interface takes about 2 ms per image; its time is scaled up from this many.
 PYAGRUM_IMAGES = 100

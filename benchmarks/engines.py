@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import cbn
-from cbn.architecture import pixel_layer
+from cbn.cpd.grid import pixel_layer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 import reference  # noqa: E402  the NumPy twin is not installed

@@ -10,7 +10,7 @@ import sys
 from cases_iem import level_inputs, pictures_of, training
 from memory_child import rise_of
 
-from cbn.iem import IntrospectiveEnergyModel
+from cbn import IntrospectiveEnergyModel
 
 
 def fit_cbn(pictures, threads):
@@ -20,7 +20,6 @@ def fit_cbn(pictures, threads):
 def fit_torch(pictures, threads):
     """An epoch of every level; the activations of all pictures are kept, as the usual loop over levels does."""
     import torch
-
     from peer_torch import TorchLevel, channels_first
 
     torch.set_num_threads(threads)

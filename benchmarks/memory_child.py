@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines import PlainNumpy, TunedNumpy, Twin, estimator
+from helpers.engines import PlainNumpy, TunedNumpy, Twin, estimator
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 KIB = 1024

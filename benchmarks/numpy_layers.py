@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from cbn.architecture import Relation
+from cbn.cpd.grid import Relation
 
 WEIGHT_ONE = 2**20  # the engine's weights are whole multiples of 1 / WEIGHT_ONE
 BATCH = 512  # images whose windows are in memory at once
@@ -99,7 +99,7 @@ def kernel_gradient(transition, layer, below, above, counts, sharpness=8.0):
 
 
 def search(geometry, states, max_parents):
-    """The relations that greedy search by BIC adds (cbn.structure.search_relations), and the sum of the BIC changes."""
+    """The relations that greedy search by BIC adds (cbn.layers.relations.search_relations), and the sum of the BIC changes."""
     shape = geometry.channels, geometry.height, geometry.width
     n, n_positions = len(states), geometry.height * geometry.width
     grids = states.reshape(n, *shape).transpose(1, 0, 2, 3).astype(np.int64)

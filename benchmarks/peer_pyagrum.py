@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 import pyagrum
 
-from engines import CUTOFF, N_PIXELS, OFFSETS, SIDE
+from helpers.engines import CUTOFF, N_PIXELS, OFFSETS, SIDE
 
 NAMES = [f"p{pixel}" for pixel in range(N_PIXELS)]
 

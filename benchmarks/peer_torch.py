@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from cbn.iem.architecture import ring
-from cbn.iem.steps import Conv, Pool
+from cbn.iem.nn.architecture import ring
+from cbn.iem.nn.steps import Conv, Pool
 
 
 def tensor(array):
@@ -18,7 +18,7 @@ def tensor(array):
 
 
 class TorchLevel(torch.nn.Module):
-    """One level, with the parameters of a cbn.iem.network.LevelModel as its start.
+    """One level, with the parameters of a cbn.iem.nn.network.LevelModel as its start.
 
     Parameters
     ----------

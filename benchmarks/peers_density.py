@@ -5,11 +5,10 @@
 """
 
 import numpy as np
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
-from scipy.special import logsumexp
-
 from context import SEED
 from peers_one_class import states
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+from scipy.special import logsumexp
 
 PSEUDOCOUNT = 1.0  # in every cell of a table, as in the preset "pixel"
 COMPONENTS, STEPS = 64, 40  # of the mixture; twice as many of either lower the nats of unseen twos by less than one

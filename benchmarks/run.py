@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy
 import pyagrum
-
-import cbn
 from cases_density import density
 from cases_detection import detection
 from cases_export import export
@@ -25,9 +23,11 @@ from cases_quality import hidden_quality, quality
 from cases_sampling import ancestral, gibbs, hidden_gibbs
 from cases_scaling import hidden_scaling, scaling
 from cases_score import score
-from cbn import _engine
 from context import DIGIT, SEED, Context
 from othersload import OthersLoad
+
+import cbn
+from cbn import _engine
 
 CASES = {
     "fit": fit,

@@ -3,9 +3,8 @@
 
 import importlib
 
+from ._version import __version__
 from .exceptions import CalibrationWarning, CbnError, DataError, MixingWarning, ModelFileError
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CalibrationWarning",
@@ -16,6 +15,7 @@ __all__ = [
     "IntrospectiveEnergyModel",
     "MixingWarning",
     "ModelFileError",
+    "__version__",
     "datasets",
     "iem",
     "load",
@@ -23,10 +23,10 @@ __all__ = [
 
 # Loaded on first use: the estimators inherit from scikit-learn, whose import costs most of a second.
 _LAZY = {
-    "ConvolutionalBayesianNetwork": "network",
-    "ConvolutionalBayesianNetworkClassifier": "classifier",
-    "IntrospectiveEnergyModel": "iem.model",
-    "load": "modelfile",
+    "ConvolutionalBayesianNetwork": "estimators.network",
+    "ConvolutionalBayesianNetworkClassifier": "estimators.classifier",
+    "IntrospectiveEnergyModel": "estimators.iem",
+    "load": "fit.modelfile",
 }
 
 

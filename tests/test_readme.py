@@ -36,7 +36,15 @@ def test_commands_run_as_written(folder):
         assert done.returncode == 0, f"{command}: {done.stderr}"
         assert "Traceback" not in done.stderr
         printed += done.stdout
-    for name in ("model.cbn", "samples.png", "inpainted.png", "show.png", "chain.gif", "maps/6.png", "inspection/scratch_001.png"):
+    for name in (
+        "model.cbn",
+        "samples.png",
+        "inpainted.png",
+        "show.png",
+        "chain.gif",
+        "maps/6.png",
+        "inspection/scratch_001.png",
+    ):
         assert (folder / name).stat().st_size > 0, name
     assert "NOT mixed" in printed  # as the README says of the Gibbs chain
 

@@ -17,7 +17,8 @@ import warnings
 
 import numpy as np
 
-from .. import __version__, datasets
+from .. import datasets
+from .._version import __version__
 from ..exceptions import CbnError, DataError, ModelFileError
 
 DEFAULT_MODEL = "model.cbn"
@@ -304,7 +305,7 @@ def choose_images(arguments):
 
 def load_model(path):
     """The network of a model file."""
-    from ..modelfile import load
+    from ..fit.modelfile import load
 
     model = load(path)
     if not hasattr(model, "networks_") and not hasattr(model, "counts_"):
@@ -319,8 +320,8 @@ def load_model(path):
 
 def load_energy_model(path):
     """The introspective energy model of a model file."""
-    from ..iem import IntrospectiveEnergyModel
-    from ..modelfile import load
+    from ..estimators.iem import IntrospectiveEnergyModel
+    from ..fit.modelfile import load
 
     model = load(path)
     if not isinstance(model, IntrospectiveEnergyModel):
@@ -335,7 +336,7 @@ def images_for(arguments, model, images, option="--data"):
     where the model was trained on images that had been binarized by that rule before (the embedded MNIST). A model of
     pixels that were drawn gets the likelier state of each, and a warning.
     """
-    from ..binarization import Binarization
+    from ..bits.binarization import Binarization
     from ..datasets.stochastic import RULE
 
     shape = images.images.shape[1:]

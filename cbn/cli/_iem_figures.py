@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 
-from ..evaluation import Interval, bootstrap_auroc, bootstrap_f1
-from ..localization import aupro, bootstrap_localization, mean_pixel_auroc, pixel_auroc
 from ..exceptions import CalibrationWarning
+from ..metrics.bootstrap import bootstrap_auroc, bootstrap_f1
+from ..metrics.localization import aupro, bootstrap_localization, mean_pixel_auroc, pixel_auroc
 
 FIGURES = ("image_auroc", "pixel_auroc", "mean_pixel_auroc", "aupro", "f1")
 _GRADIENT_SIGMA = 1.0  # pixels: the image gradient is taken of a picture that is smoothed by so many

@@ -7,10 +7,10 @@ import os
 
 import numpy as np
 
-from .. import __version__
-from ..checkpoint import fingerprint
+from .._version import __version__
 from ..exceptions import ModelFileError
 from ..iem.settings import resolve
+from ..io.checkpoint import fingerprint
 from . import _common as common
 from ._iem_options import SCALE_KEY, architecture_of
 from ._train_fit import Progress, checkpoint_path, interrupted_message
@@ -94,18 +94,14 @@ def _fit_and_save(arguments, model, dataset, out, source, mark, progress):
         model.fit(dataset.train, progress=progress, checkpoint=checkpoint, resume=bool(arguments.resume))
     except KeyboardInterrupt:
         if not hasattr(model, "offset_"):  # before the end of the first epoch, or a second one
-            raise KeyboardInterrupt(
-                interrupted_message("interrupted; no model has been written", checkpoint)
-            ) from None
+            raise KeyboardInterrupt(interrupted_message("interrupted; no model has been written", checkpoint)) from None
         interrupted = True
     model.provenance_ |= {"source": source, "category": dataset.category, "seed": arguments.seed}
     model.provenance_[SCALE_KEY] = _scale(model, dataset.train)
     if interrupted:
         model.provenance_["unfinished"] = where = progress.where(model)
         model.save(out)
-        raise KeyboardInterrupt(
-            interrupted_message(f"interrupted {where}; {out} is the model so far", checkpoint)
-        )
+        raise KeyboardInterrupt(interrupted_message(f"interrupted {where}; {out} is the model so far", checkpoint))
     model.provenance_["training_sha256"] = mark
     model.save(out)
     return model

@@ -5,11 +5,12 @@ import inspect
 import math
 import re
 
-from ..iem import TABLE_4, Architecture, IntrospectiveEnergyModel
-from ..iem.architecture import SHARINGS
-from ..iem.backbone import GEOMETRIES, Backbone, load_backbone
+from ..estimators.iem import IntrospectiveEnergyModel
+from ..iem import TABLE_4, Architecture
 from ..iem.energy import ENERGIES
-from ..iem.optimizers import OPTIMIZERS
+from ..iem.nn.architecture import SHARINGS
+from ..iem.nn.optimizers import OPTIMIZERS
+from ..iem.pretrained.backbone import GEOMETRIES, Backbone, load_backbone
 from ..iem.settings import DEFAULT_STEPS, MOST_STEPS
 from . import _common as common
 
@@ -141,7 +142,7 @@ def make_model(arguments, n_train, picture_shape, backbone=None):
     n_train : int
         Training pictures.
     picture_shape : (height, width, channels)
-    backbone : cbn.iem.backbone.Backbone, optional
+    backbone : cbn.iem.pretrained.backbone.Backbone, optional
         Of --backbone and --weights; see :func:`read_backbone`.
 
     Raises

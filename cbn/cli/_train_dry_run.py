@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..presets import resolve
-from ..structure import candidate_relations
+from ..fit.presets import resolve
+from ..layers.relations import candidate_relations
 from . import _common as common
 from ._train_report import layer_names
 

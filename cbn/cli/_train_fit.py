@@ -10,10 +10,10 @@ import hashlib
 import os
 import warnings
 
-from .. import __version__
-from ..checkpoint import fingerprint
+from .._version import __version__
 from ..exceptions import CalibrationWarning, CbnError, ModelFileError
-from ..presets import resolve
+from ..fit.presets import resolve
+from ..io.checkpoint import fingerprint
 from . import _common as common
 
 

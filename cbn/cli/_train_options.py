@@ -5,11 +5,11 @@ import dataclasses
 import inspect
 import re
 
-from ..architecture import MAX_SEARCH_PARENTS
-from ..boosted import Boosting
-from ..kernels import INITIALIZATIONS, load_kernels
-from ..presets import COMMON, CPDS, OF_CPD, PRESETS
-from ..trees import MAX_LEAVES
+from ..cpd.boostedlayer import Boosting
+from ..cpd.grid import MAX_SEARCH_PARENTS
+from ..cpd.treelayer import MAX_LEAVES
+from ..fit.presets import COMMON, CPDS, OF_CPD, PRESETS
+from ..layers.kernels import INITIALIZATIONS, load_kernels
 from . import _common as common
 
 # Options without which there is nothing for them to act on: hidden layers.
@@ -171,7 +171,7 @@ def _boosting_names():
 
 def default_text(name):
     """The default of a constructor argument as an option would give it; "50 / 0 (best)" where presets differ."""
-    from ..network import ConvolutionalBayesianNetwork
+    from ..estimators.network import ConvolutionalBayesianNetwork
 
     default = inspect.signature(ConvolutionalBayesianNetwork).parameters[name].default
     if default is not None:
@@ -207,7 +207,7 @@ def join_values(argv):
 
 def make_model(arguments):
     """The network that the options describe, its arguments checked."""
-    from ..network import ConvolutionalBayesianNetwork
+    from ..estimators.network import ConvolutionalBayesianNetwork
 
     hidden = _tuples(arguments.hidden, "--hidden", "KERNELS,SIZE,POOL", "5,3,2;5,3,2")
     _need_cpd(arguments)

@@ -3,9 +3,9 @@
 
 import numpy as np
 
+from ..cpd.base import SCORES
 from ..datasets.mnist import BINARIZATION
-from ..presets import resolve
-from ..scoring import SCORES
+from ..fit.presets import resolve
 from . import _common as common
 from ._train_density import print_density
 

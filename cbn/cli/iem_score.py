@@ -3,10 +3,10 @@
 
 import os
 
-from .. import pictures
-from .._files import make_folder
 from ..datasets import load_test
 from ..exceptions import CbnError, DataError, ModelFileError
+from ..io.files import make_folder
+from ..plots import pictures
 from . import _common as common
 from ._iem_data import add_synthetic, synthetic
 from ._iem_options import DEFAULT_MODEL, SCALE_KEY
@@ -28,9 +28,7 @@ def build_parser():
             "cbn-iem-score --model screw.cbn --images pictures/ --false-alarm-rate 0.01",
         ],
     )
-    parser.add_argument(
-        "positional", nargs="?", metavar="MODEL", help=f"model file to read (default: {DEFAULT_MODEL})"
-    )
+    parser.add_argument("positional", nargs="?", metavar="MODEL", help=f"model file to read (default: {DEFAULT_MODEL})")
     parser.add_argument("--model", metavar="FILE", help="the same by name")
     group = parser.add_argument_group("pictures", "One of --data and --synthetic.")
     group.add_argument(

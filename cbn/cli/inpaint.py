@@ -5,10 +5,10 @@ import warnings
 
 import numpy as np
 
-from .. import pictures
-from .._files import atomic_write
 from ..datasets import load_mask
 from ..exceptions import DataError, MixingWarning
+from ..io.files import atomic_write
+from ..plots import pictures
 from . import _chains as chains
 from . import _common as common
 
@@ -28,7 +28,9 @@ def build_parser():
     common.add_model(parser)
     group = common.add_data(parser, "where the image is")
     common.add_choice(group)
-    group.add_argument("--index", type=common.integer(0, 2**40), default=0, metavar="I", help="which image (default: 0)")
+    group.add_argument(
+        "--index", type=common.integer(0, 2**40), default=0, metavar="I", help="which image (default: 0)"
+    )
     hole = parser.add_mutually_exclusive_group()
     hole.add_argument(
         "--hole",
@@ -36,7 +38,9 @@ def build_parser():
         metavar="HOLE",
         help=f"missing part: {', '.join(NAMED_HOLES)} or ROWS,COLUMNS as in 10:20,0:28 (default: bottom)",
     )
-    hole.add_argument("--mask", metavar="PATH", help="picture, .npy or IDX file of the image's size: bright pixels are missing")
+    hole.add_argument(
+        "--mask", metavar="PATH", help="picture, .npy or IDX file of the image's size: bright pixels are missing"
+    )
     parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
     parser.add_argument(
         "--sweeps", type=common.integer(8, 2**40), metavar="N",

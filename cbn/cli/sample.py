@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from .. import pictures
-from .._files import atomic_write
+from ..io.files import atomic_write
+from ..plots import pictures
 from . import _chains as chains
 from . import _common as common
 
@@ -105,8 +105,8 @@ def sample(arguments):
 
 def run_chains(arguments, model):
     """Gibbs chains with a progress bar: (final images, MixingReport, frames for the animation)."""
-    from ..drawing import draws_of
-    from ..sampling import Recorder
+    from ..estimators.drawing import draws_of
+    from ..inference.chains import Recorder
 
     n_steps = arguments.steps or 100_000
     n_draws = draws_of(arguments.n, n_steps)

@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 
-from .. import pictures
-from .._files import make_folder
 from ..exceptions import CbnError
+from ..io.files import make_folder
+from ..plots import pictures
 from . import _common as common
 
 # Nodes that --explain names without a number.
@@ -31,7 +31,10 @@ def build_parser():
     common.add_choice(group)
     group.add_argument("--n", type=common.integer(1, 2**40), metavar="N", help="only the first N images")
     parser.add_argument(
-        "--false-alarm-rate", type=common.rate, metavar="P", help="share of normal images called outliers (default: the model's)"
+        "--false-alarm-rate",
+        type=common.rate,
+        metavar="P",
+        help="share of normal images called outliers (default: the model's)",
     )
     parser.add_argument(
         "--heatmap",

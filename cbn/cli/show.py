@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-show: what a model looks like, what its kernels respond to, and how far its assumptions hold."""
 
-from .. import datasets, figures, pictures, summary
+from .. import datasets
 from ..exceptions import CbnError, DataError
+from ..fit.facts import describe
+from ..plots import figures, pictures
+from ..plots import model as summary
 from . import _common as common
 
 # Relations of a layer that are named without --relations.
@@ -50,7 +53,11 @@ def build_parser():
         "--export", metavar="FILE", help="write a layer's network for other programs: .bif, .xmlbif or .uai"
     )
     parser.add_argument(
-        "--export-layer", type=common.integer(0, 64), default=0, metavar="N", help="layer of --export (default: 0, pixels)"
+        "--export-layer",
+        type=common.integer(0, 64),
+        default=0,
+        metavar="N",
+        help="layer of --export (default: 0, pixels)",
     )
     group = common.add_data(parser, "images for --responses and --markov")
     common.add_choice(group)
@@ -73,7 +80,7 @@ def show(arguments):
     for option, value in (("--responses", arguments.responses), ("--save-kernels", arguments.save_kernels)):
         if value is not None and not model.hidden_layers_:
             raise CbnError(f"{option}: {arguments.model!r} has no hidden layers; train with cbn-train --preset hidden")
-    description = summary.describe(model) | {"model": arguments.model, "picture": arguments.out}
+    description = describe(model) | {"model": arguments.model, "picture": arguments.out}
     report = None
     if arguments.markov and description["cpd"] != "table":
         raise CbnError(f"--markov: measured for tables; {arguments.model!r} has trees")
@@ -146,7 +153,7 @@ def training_images(model):
 
 def draw_responses(arguments, model):
     """Writes the picture of --responses; what --json says of it."""
-    from .. import responses
+    from ..plots import responses
 
     chosen, index = common.choose_images(arguments)
     every = common.images_for(arguments, model, chosen)
@@ -259,7 +266,7 @@ def print_relations(relations, all_relations):
 
 
 def print_markov(report, source):
-    from ..markov import FALSE_DISCOVERY_RATE
+    from ..explain.markov import FALSE_DISCOVERY_RATE
 
     print(
         f"local Markov     mutual information in nats on {report.n_images:,} images ({source}); "

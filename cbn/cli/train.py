@@ -6,11 +6,11 @@ import sys
 
 import numpy as np
 
-from ..binarization import check_thresholds, chosen_thresholds
+from ..bits.binarization import check_thresholds, chosen_thresholds
 from ..datasets import draw_binary, load_images
 from ..exceptions import DataError
-from ..fitting import training_geometries
-from ..presets import resolve
+from ..fit.growth import training_geometries
+from ..fit.presets import resolve
 from . import _common as common
 from ._train_options import add_model_options, join_values, make_model, parse_thresholds
 

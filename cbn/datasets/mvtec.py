@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import _validation as validation
-from .._files import atomic_write, make_folder
+from ..io.files import atomic_write, make_folder
 from ._files import as_path, data_error, printable, sizes, too_large
 from .folder import refuse_mixture
 from .inspection import GOOD, InspectionSet

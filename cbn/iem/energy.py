@@ -91,7 +91,6 @@ class NodeScale:
         shift /= np.maximum(deviation, self.least, out=deviation)
         return shift
 
-
     def position_energies(self, errors, energy):
         """Energy of every position for errors of new images, which are overwritten."""
         return position_energies(self.normalized(errors), energy, self.largest_typical)

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _validation as validation
 from .energy import combined, enlarged, image_energies, in_deviations
-from .network import batches
+from .nn.network import batches
 from .settings import resolve
 
 

@@ -9,15 +9,15 @@ from numbers import Integral
 
 import numpy as np
 
-from .. import __version__
 from .. import _validation as validation
-from ..checkpoint import fingerprint
+from .._version import __version__
 from ..exceptions import DataError, ModelFileError
-from .checkpoint import load_checkpoint, save_checkpoint
+from ..io.checkpoint import fingerprint
 from .energy import ErrorStatistics, combined, level_scales
-from .network import Network, batches
+from .files.checkpoint import load_checkpoint, save_checkpoint
+from .nn.network import Network, batches
 from .settings import backbone_of, resolve, split
-from .training import Training, TrainingOptions
+from .training.training import Training, TrainingOptions
 
 HELD_OUT = 2**16  # purpose of the random numbers that choose the held-out pictures; levels have those below
 
@@ -36,7 +36,7 @@ class LearningMixin:
             deviation of every channel over all training pictures.
         y : ignored
         progress : callable, optional
-            Called with a :class:`cbn.iem.training.TrainingState` after every epoch.
+            Called with a :class:`cbn.iem.training.training.TrainingState` after every epoch.
         checkpoint : path, optional
             File to write after every epoch. It is still there when fit returns: delete it once the model is saved.
         resume : bool

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import _validation as validation
-from .architecture import SHARINGS, TABLE_4, Architecture
-from .backbone import GEOMETRIES, Backbone, Preparation, load_backbone
 from .energy import ENERGIES
-from .optimizers import OPTIMIZERS
+from .nn.architecture import SHARINGS, TABLE_4, Architecture
+from .nn.optimizers import OPTIMIZERS
+from .pretrained.backbone import GEOMETRIES, Backbone, Preparation, load_backbone
 
 MAX_EPOCHS = 10**6
 # Steps of every level that the default number of epochs makes, at least: sidewards models of small sets of pictures
@@ -93,7 +93,7 @@ def resolve(model, backbone):
     """The checked Settings of an estimator with a Backbone or None. Raises ValueError that names the argument."""
     architecture = TABLE_4 if model.architecture is None else model.architecture
     if not isinstance(architecture, Architecture):
-        raise ValueError(f"architecture: {architecture!r:.60}; give a cbn.iem.architecture.Architecture")
+        raise ValueError(f"architecture: {architecture!r:.60}; give a cbn.iem.nn.architecture.Architecture")
     if backbone is not None:
         if model.architecture is not None:
             raise ValueError("architecture: a backbone has its own; give one of the two")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cbn import pictures
+from cbn.plots import pictures
 
 SIDE = 28
 FINE = 4  # pictures are drawn so many times larger and averaged down

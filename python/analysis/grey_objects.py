@@ -16,14 +16,14 @@ import sys
 import time
 
 import numpy as np
+from garments import draw_garments
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.ensemble import IsolationForest
 
 import cbn
-from cbn.evaluation import bootstrap_auroc
-from cbn.presets import PRESETS
-from garments import draw_garments
+from cbn.fit.presets import PRESETS
+from cbn.metrics.bootstrap import bootstrap_auroc
 
 BLOCK = 1000  # images whose distances to all training images are held at a time
 

@@ -20,7 +20,7 @@ import matplotlib
 import numpy as np
 
 import cbn
-from cbn.presets import PRESETS
+from cbn.fit.presets import PRESETS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402  after the choice of its back end

@@ -15,8 +15,8 @@ import warnings
 import numpy as np
 
 import cbn
-from cbn import pictures
-from cbn.presets import PRESETS
+from cbn.fit.presets import PRESETS
+from cbn.plots import pictures
 
 HOLES = {
     "square": np.s_[9:19, 9:19],

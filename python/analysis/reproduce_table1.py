@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Thesis Table 1: one network per digit, AUROC of that digit against the other nine on the test images, in percent.
 
-    python python/analysis/reproduce_table1.py
+python python/analysis/reproduce_table1.py
 """
 
 import numpy as np

@@ -15,8 +15,8 @@ import argparse
 import numpy as np
 
 import cbn
-from cbn.presets import PRESETS
-from cbn.scoring import SCORES
+from cbn.cpd.base import SCORES
+from cbn.fit.presets import PRESETS
 
 
 def parse_arguments():

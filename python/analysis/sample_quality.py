@@ -41,7 +41,9 @@ def main():
         held = own[:300]
         ratio = nearest_distance(samples[:300], seen) / nearest_distance(held, seen)
         rows.append((*(100 * share for share in shares), ratio))
-        print(f"{digit}: {rows[-1][0]:5.1f} % of samples, {rows[-1][1]:5.1f} % of test digits; distance ratio {ratio:.2f}")
+        print(
+            f"{digit}: {rows[-1][0]:5.1f} % of samples, {rows[-1][1]:5.1f} % of test digits; distance ratio {ratio:.2f}"
+        )
     mean = np.mean(rows, axis=0)
     print(f"mean: {mean[0]:.1f} % of samples, {mean[1]:.1f} % of test digits; distance ratio {mean[2]:.2f}")
 

@@ -109,4 +109,3 @@ def sidewards_gradient(
     d_first_extra[...] = np.einsum("yxe,nyxj->ej", with_one_extra(extra, x.dtype), d_layer)
     if d_sums is not None:
         d_sums[...] = d_layer
-

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from cbn.architecture import Layer, Relation
+from cbn.cpd.grid import Layer, Relation
 
 from .counts import count
 from .layer import possible_rows, table_of

@@ -12,10 +12,10 @@ import pytest
 from fuzz.test_fuzz_modelfile import FUZZ, VALUES, at, bomb, damaged, places, soon
 from hypothesis import given
 from hypothesis import strategies as st
-from test_modelfile import members_of, write
 
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ModelFileError
+from helpers.modelfiles import members_of, write
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (110, 7, 6), dtype=np.uint8)
 

@@ -11,13 +11,13 @@ import pytest
 from fuzz.test_fuzz_modelfile import FUZZ, VALUES, at, bomb, damaged, places, soon
 from hypothesis import given
 from hypothesis import strategies as st
-from iem_helpers import SMALL, textures
-from test_iem_modelfile import write
-from test_modelfile import members_of
 
 import cbn
-from cbn import ModelFileError
-from cbn.iem import Architecture, IntrospectiveEnergyModel
+from cbn import IntrospectiveEnergyModel, ModelFileError
+from cbn.iem import Architecture
+from helpers.inspection import SMALL, textures
+from helpers.modelfiles import members_of
+from helpers.modelfiles import write_stored as write
 
 PICTURES = textures(12)
 ARCHITECTURE = Architecture(SMALL.levels[:2])

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_modelfile import members_of, npy, refused, use, with_header, write
 
 import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn import ModelFileError
-from cbn.boosted import Boosting
+from cbn.cpd.boostedlayer import Boosting
+from helpers.modelfiles import members_of, npy, refused, use, with_header, write
 
 FUZZ = settings(deadline=None, max_examples=int(os.environ.get("CBN_FUZZ_EXAMPLES", "150")))
 SECONDS = 10  # any file here loads in a hundredth of that

@@ -11,10 +11,10 @@ import pytest
 from fuzz.test_fuzz_modelfile import FUZZ, soon
 from hypothesis import given
 from hypothesis import strategies as st
-from weight_files import Tensor, legacy_file, safetensors_file, zip_file
 
 from cbn import DataError
-from cbn.iem.weights import load_weights
+from cbn.iem.pretrained.weights import load_weights
+from helpers.weight_files import Tensor, legacy_file, safetensors_file, zip_file
 
 STATE = OrderedDict(w=Tensor(np.arange(6, dtype="f4")), v=[Tensor(np.ones((2, 3), "f2"), "1")], n=3)
 

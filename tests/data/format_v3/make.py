@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import cbn
-from cbn.boosted import Boosting
+from cbn.cpd.boostedlayer import Boosting
 
 FOLDER = Path(__file__).parent
 SHAPE = (10, 9)

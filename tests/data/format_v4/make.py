@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cbn.iem import Architecture, Conv, IntrospectiveEnergyModel, Level, Pool, Relu
-from cbn.iem.backbone import Backbone, Preparation
+from cbn import IntrospectiveEnergyModel
+from cbn.iem import Architecture, Conv, Level, Pool, Relu
+from cbn.iem.pretrained.backbone import Backbone, Preparation
 
 FOLDER = Path(__file__).parent
 ARCHITECTURE = Architecture((Level((), 1, (4,)), Level((Conv(3, 3), Pool(2, 2), Relu()), 1, (5, 4))))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Grey images to bit-planes by thresholds, and bits back to picture values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _engine
+
+
+@dataclass(frozen=True)
+class Binarization:
+    """The rule "value > threshold x full scale", one channel per threshold.
+
+    Parameters
+    ----------
+    thresholds : tuple of float
+        Increasing, each in [0, 1), as a share of the full scale. More than one make a thermometer code.
+    full_scale : int
+        What integer images hold where a pixel is white: 255, or 1 for images of 0 and 1. Float images always have
+        full scale 1.0, boolean images True.
+    """
+
+    thresholds: tuple
+    full_scale: int
+
+    @property
+    def channels(self):
+        return len(self.thresholds)
+
+    def describe(self):
+        """The rule in words, printed beside every likelihood."""
+        if self.full_scale == 1:
+            return "already binary (0 and 1)"
+        return ", ".join(f"value > {t:g} x {self.full_scale}" for t in self.thresholds)
+
+    def planes(self, images, num_threads):
+        """Bit-planes (channels * height * width, words) uint64 of validated images (n, height, width)."""
+        n, n_pixels = len(images), images[0].size
+        planes = np.empty((self.channels * n_pixels, _engine.plane_words(n)), np.uint64)
+        for c, threshold in enumerate(self.thresholds):
+            own = planes[c * n_pixels : (c + 1) * n_pixels]
+            if images.dtype == np.uint8:
+                # value > t for integers is value > floor(t)
+                bits, cutoff = images, int(np.floor(threshold * self.full_scale))
+            elif images.dtype == bool:
+                bits, cutoff = images.view(np.uint8), 0
+            else:
+                bits, cutoff = (images > threshold).view(np.uint8), 0
+            _engine.pack_planes(np.ascontiguousarray(bits).reshape(n, n_pixels), cutoff, own, num_threads)
+        return planes
+
+    def states(self, images, num_threads):
+        """The same bits as one byte per image and node: (n, nodes) uint8."""
+        states = np.empty((len(images), self.channels * images[0].size), np.uint8)
+        _engine.unpack_planes(self.planes(images, num_threads), states, num_threads)
+        return states
+
+    def pictures(self, states, shape):
+        """Picture values of states (n, nodes): (n, height, width) uint8 that give the same states when binarized.
+
+        The value of a level is 0 below the first threshold, the full scale above the last and the middle between two
+        thresholds in between.
+        """
+        bits = np.asarray(states).reshape(len(states), self.channels, *shape)
+        return self.level_values()[bits.sum(axis=1, dtype=np.intp)]
+
+    def level_values(self):
+        """(channels + 1,) uint8: the picture value of "exactly j thresholds exceeded"."""
+        cutoffs = [int(np.floor(t * self.full_scale)) for t in self.thresholds]
+        between = [(a + 1 + b) // 2 for a, b in zip(cutoffs, cutoffs[1:])]  # in a + 1 .. b
+        return np.array([0, *between, self.full_scale], np.uint8)
+
+
+# What "auto" chooses from. Where the grey share of the ink (values above INK) reaches GREY_SHARE, levels are kept:
+# scanned or photographed objects have 0.7 to 1, pen strokes about 0.5. The lowest threshold then parts object and
+# background, and the others cut the ink into parts of equal size, wherever its grey values lie.
+ONE_THRESHOLD, INK, WHITE, GREY_SHARE = (0.3,), 0.1, 0.9, 2 / 3
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+def chosen_thresholds(threshold, images, full_scale):
+    """The thresholds as given, or, for "auto", those that suit the images.
+
+    Parameters
+    ----------
+    threshold : float, sequence of float or "auto"
+    images : ndarray, (n, height, width), validated
+    full_scale : int
+    """
+    if not (isinstance(threshold, str) and threshold == "auto"):
+        return threshold
+    if full_scale == 1 and images.dtype.kind in "bu":
+        return ONE_THRESHOLD
+    scale = full_scale if images.dtype == np.uint8 else 1
+    ink = images[images > INK * scale]
+    if np.count_nonzero(ink < WHITE * scale) < GREY_SHARE * max(1, len(ink)):
+        return ONE_THRESHOLD
+    levels = np.rint(np.quantile(ink.astype(np.float64), (*QUARTILES, 1), method="lower") * (full_scale / scale))
+    inside = np.unique(levels[(levels > np.floor(INK * full_scale)) & (levels < levels[-1])])
+    # halfway between two levels of integer images, so that no rounding can move a threshold across one
+    return INK, *((inside + 0.5) / full_scale).tolist()
+
+
+def check_thresholds(threshold, full_scale):
+    """A tuple of increasing thresholds that differ on the scale. Raises ValueError."""
+    try:
+        values = np.atleast_1d(np.asarray(threshold))
+    except ValueError:
+        values = np.array([None])
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(f"threshold: {threshold!r} is not a number or a sequence of numbers in [0, 1)")
+    thresholds = tuple(values.astype(float).tolist())
+    if not thresholds or not all(0 <= t < 1 for t in thresholds):
+        raise ValueError(f"threshold: {threshold!r} must lie in [0, 1): it is a share of the full scale, such as 0.3")
+    cutoffs = [int(np.floor(t * full_scale)) for t in thresholds]
+    if full_scale == 1 and len(thresholds) > 1:
+        raise ValueError(
+            f"threshold: {len(thresholds)} values, but the images hold only 0 and 1: give one threshold, or grey images"
+        )
+    if any(a >= b for a, b in zip(cutoffs, cutoffs[1:])):
+        raise ValueError(f"threshold: {threshold!r} must increase by at least one step of {1 / full_scale:.3g}")
+    return thresholds

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Conditional probability distributions: one contract, a file for every kind."""

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Inpainting by sequential Monte Carlo: a particle filter over the raster pass of a network.
+
+Missing nodes are drawn from their CPD given the earlier ones, a known node multiplies a particle's weight by the
+probability of its state, and particles are drawn anew by systematic resampling when few carry the weight (Gordon, Salmond
+& Smith 1993, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation"; Doucet & Johansen 2009, "A tutorial
+on particle filtering and smoothing"). With more particles the result comes ever closer to the true posterior, for known
+pixels that come before and after the missing ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _engine
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """Weighted draws of the posterior of the missing nodes given the known ones.
+
+    Attributes
+    ----------
+    states : ndarray, (n, nodes) uint8
+        The particles; known nodes are the same in all.
+    weight : ndarray, (n,) float64
+        Sums to 1.
+    log_marginal : float
+        Nats: log of an unbiased estimate of the probability of the known nodes.
+    """
+
+    states: np.ndarray
+    weight: np.ndarray
+    log_marginal: float
+
+    @property
+    def effective_size(self):
+        """Effective sample size 1 / sum w^2 at the end of the pass, an upper bound on how many draws differ."""
+        return 1.0 / float(np.square(self.weight).sum())
+
+    def mean(self):
+        """(nodes,) float64: posterior probability that a node is 1."""
+        return self.weight @ self.states
+
+    def draw(self, n, seed):
+        """(n, nodes) uint8: draws of equal weight, by systematic resampling."""
+        u = np.empty((1, 1))
+        _engine.uniform(seed, _engine.RANDOM_RESAMPLE, self.states.shape[1], u)
+        cumulated = np.cumsum(self.weight)
+        at = (np.arange(n) + u[0, 0]) / n * cumulated[-1]
+        return self.states[np.minimum(np.searchsorted(cumulated, at, side="right"), len(self.states) - 1)]
+
+
+def pooled(runs):
+    """The particles of independent filters of one posterior as one, and the share of weight of each filter.
+
+    A filter counts in proportion to its estimate of the probability of the known nodes, which is unbiased: the pool is
+    then an importance sample of the posterior.
+    """
+    log_marginal = np.array([run.log_marginal for run in runs])
+    share = np.exp(log_marginal - log_marginal.max())
+    total = float(np.log(share.mean()) + log_marginal.max())
+    share /= share.sum()
+    weight = np.concatenate([own * run.weight for own, run in zip(share, runs)])
+    return Particles(np.concatenate([run.states for run in runs]), weight / weight.sum(), total), share
+
+
+def _filter(call, known, image, n_particles):
+    states = np.repeat(np.asarray(image, np.uint8)[None], n_particles, axis=0)
+    weight = np.empty(n_particles)
+    log_marginal = call(np.ascontiguousarray(known, np.uint8), states, weight)
+    return Particles(states, weight, log_marginal)
+
+
+def boosted_posterior(boosted, image, known, n_particles, *, seed, num_threads):
+    """Posterior of the missing nodes of one image under boosted trees.
+
+    Parameters
+    ----------
+    boosted : _engine.Boosted
+    image : ndarray, (nodes,) uint8
+        States of 0 and 1; what it holds at missing nodes is not used.
+    known : ndarray, (nodes,) bool or uint8
+        True where the state is known.
+    n_particles : int
+        More give a better approximation; time and memory grow in proportion.
+    seed, num_threads : int
+
+    Returns
+    -------
+    Particles
+
+    Raises
+    ------
+    ValueError
+        For sizes that do not fit, or known states that have probability 0.
+    """
+    return _filter(
+        lambda *arrays: _engine.boosted_inpaint(boosted, seed, *arrays, num_threads), known, image, n_particles
+    )
+
+
+def tree_posterior(trees, probability, image, known, n_particles, *, seed, num_threads):
+    """The same under single trees; probability (vertices, 2) as ``_engine.tree_probability`` makes it."""
+    return _filter(
+        lambda *arrays: _engine.tree_inpaint(trees, probability, seed, *arrays, num_threads), known, image, n_particles
+    )

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Weights of pretrained networks from files: .npz, .safetensors, .pth and .pt. Nothing in a file is ever executed."""
+
+import math
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ...exceptions import CbnError, DataError
+from ...io.archive import DAMAGE
+from .torchfile import from_bfloat16, read_tensors
+
+MAX_BYTES = 4 * 2**30  # of all arrays of a .npz together: what a file may unpack to
+SAFETENSORS_TYPES = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4",
+    "U16": "u2", "U8": "u1", "BOOL": "b1",
+}  # fmt: skip
+
+
+def load_weights(path):
+    """Arrays of a file of weights by name.
+
+    Parameters
+    ----------
+    path : str or path-like
+        ``.npz`` (arrays without Python objects), ``.safetensors`` (needs the package safetensors), ``.pth`` or ``.pt``
+        (what ``torch.save`` writes of a state dictionary; read without PyTorch).
+
+    Returns
+    -------
+    weights : dict of str to ndarray
+        As in the file; of a PyTorch file read-only views.
+
+    Raises
+    ------
+    DataError
+        One line that names the file: missing, of another kind, damaged, or with anything but arrays of numbers.
+    CbnError
+        The package safetensors is missing.
+    """
+    path = os.fspath(path)
+    suffix = Path(path).suffix.lower()
+    readers = {".npz": _read_npz, ".safetensors": _read_safetensors, ".pth": read_tensors, ".pt": read_tensors}
+    if suffix not in readers:
+        raise DataError(f"{path!r}: weights come from {', '.join(readers)} files; give one of those")
+    if not os.path.exists(path):
+        raise DataError(f"{path!r}: no such file; give the path of a file of weights")
+    if os.path.isdir(path):
+        raise DataError(f"{path!r}: a folder; give the path of a file of weights")
+    weights = readers[suffix](path)
+    if not weights:
+        raise DataError(f"{path!r}: holds no arrays; give a file of weights")
+    return weights
+
+
+def _read_npz(path):
+    weights = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (total := sum(info.file_size for info in archive.infolist())) > MAX_BYTES:
+                raise DataError(
+                    f"{path!r}: unpacks to {total:,} bytes; keep only the weights in it, {MAX_BYTES:,} at most"
+                )
+            for info in archive.infolist():
+                if not info.filename.endswith(".npy"):
+                    raise DataError(f"{path!r}: {info.filename[:80]!r} in it is no array; give a file of numpy.savez")
+                with archive.open(info) as member:
+                    weights[info.filename.removesuffix(".npy")] = _read_npy(member, info.file_size)
+    except OSError as error:
+        raise DataError(f"{path!r}: cannot be read: {error.strerror or 'damaged'}") from None
+    except MemoryError:
+        raise DataError(f"{path!r}: too large for the memory of this machine") from None
+    except DataError:
+        raise
+    except zipfile.BadZipFile:
+        raise DataError(f"{path!r}: no .npz file, or damaged") from None
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path!r}: damaged: {reason or type(error).__name__}") from None
+    return weights
+
+
+def _read_npy(member, n_bytes):
+    """One array; its header is checked against the member's size before anything is allocated."""
+    version = np.lib.format.read_magic(member)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"an array of npy version {version}")
+    shape, fortran, dtype = readers[version](member)
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise ValueError(f"an array of type {dtype}; weights are numbers")
+    size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or size > n_bytes:
+        raise ValueError(f"an array of {size} bytes in {n_bytes}")
+    content = member.read(size)
+    if len(content) != size:
+        raise ValueError("an array ends early")
+    array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_safetensors(path):
+    try:
+        from safetensors import SafetensorError, deserialize
+    except ImportError:
+        raise CbnError(
+            f"{path!r}: the package safetensors is not installed; pip install 'cbn[transfer]', or give a .npz file"
+        ) from None
+    try:
+        entries = deserialize(Path(path).read_bytes())  # checks sizes and offsets
+        return {name: _from_safetensors(name, **entry) for name, entry in entries}
+    except OSError as error:
+        raise DataError(f"{path!r}: cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise DataError(f"{path!r}: too large for the memory of this machine") from None
+    except (SafetensorError, *DAMAGE) as error:
+        raise DataError(f"{path!r}: damaged: {' '.join(str(error).split())[:200]}") from None
+
+
+def _from_safetensors(name, shape, dtype, data):
+    """An array of one entry: little-endian, row-major."""
+    if dtype == "BF16":
+        values = from_bfloat16(data)
+    elif dtype in SAFETENSORS_TYPES:
+        values = np.frombuffer(data, f"<{SAFETENSORS_TYPES[dtype]}")
+    else:
+        raise ValueError(f"{name[:80]!r} is of type {dtype}; weights are numbers of 8 to 64 bits")
+    return values.astype(values.dtype.newbyteorder("="), copy=False).reshape(shape)

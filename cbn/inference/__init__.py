@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Drawing from a network: chains, inpainting, and whether chains have mixed."""

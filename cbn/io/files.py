@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Output files that are either complete or absent: written to a temporary name in the same folder, then renamed."""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from ..exceptions import CbnError
+
+# What went wrong, and what the user can do about it. Anything else is reported with the system's own words.
+_MENDS = {
+    errno.ENOENT: "its folder does not exist; create the folder or give another path",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; give another path",
+    errno.EISDIR: "it is a folder; give the name of a file",
+    errno.EEXIST: "a file of that name exists; give another path",
+    errno.EACCES: "no permission; change the permissions or give another path",
+    errno.EPERM: "no permission; change the permissions or give another path",
+    errno.EROFS: "the file system is read-only; give a path elsewhere",
+    errno.ENOSPC: "the disk is full; free space or give a path elsewhere",
+    errno.EFBIG: "the file is too large for this file system or limit; give a path elsewhere",
+    errno.ENAMETOOLONG: "the name is too long; give a shorter one",
+    errno.ELOOP: "its symbolic links run in a circle; give another path",
+}
+if hasattr(errno, "EDQUOT"):  # absent on Windows
+    _MENDS[errno.EDQUOT] = "the disk quota is used up; free space or give a path elsewhere"
+
+
+def _failure(verb, name, error):
+    """Return the one-line CbnError for an OSError; the path is shown quoted so that it cannot break the line."""
+    mend = _MENDS.get(error.errno) or f"{error.strerror or error}; give another path"
+    return CbnError(f"cannot {verb} {name!r}: {mend}")
+
+
+def _target(name):
+    """Return the file that `open(path, "wb")` would write, and its status (None if it does not exist yet)."""
+    if "\0" in name:
+        raise OSError(errno.EINVAL, "the name contains a null character")
+    try:
+        status = os.stat(name)
+    except FileNotFoundError:
+        status = None
+    if (status and stat.S_ISDIR(status.st_mode)) or name == "" or name.endswith(("/", os.sep)):
+        raise OSError(errno.EISDIR, "is a folder")
+    if status and not os.access(name, os.W_OK):
+        # A rename needs only the folder's permission: without this test a write-protected file would be replaced.
+        raise OSError(errno.EACCES, "no permission")
+    # A link is followed, so that it still points to the (new) file afterwards. Pipes and devices have no real path.
+    return (name if status and not stat.S_ISREG(status.st_mode) else os.path.realpath(name)), status
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Write a file that appears complete or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write, of any suffix. A symbolic link is followed. An existing file keeps its permissions, a new one
+        gets those of a plain `open`; hard links to an existing file keep the earlier content. A pipe or device such as
+        /dev/stdout cannot be replaced and is written directly.
+
+    Yields
+    ------
+    file : binary file object
+        Readable, writable and seekable (a pipe or device: only writable). It is closed and renamed to `path` when the
+        block ends; when the block raises anything, KeyboardInterrupt included, it is removed and `path` is untouched.
+
+    Raises
+    ------
+    CbnError
+        One line with the path and the mend, when the file cannot be written: missing folder, a folder, no permission,
+        full disk. Errors of the block that concern other files pass unchanged.
+
+    Notes
+    -----
+    There is no fsync: the promise is about failing programs, not about power cuts.
+    """
+    name = os.fsdecode(path)
+    temporary = None
+    ours = {name}  # an error of the block that names any other file is the caller's; writing to `file` names none
+    try:
+        target, status = _target(name)
+        ours.add(target)
+        if status and not stat.S_ISREG(status.st_mode):
+            with open(target, "wb") as file:
+                yield file
+            return
+        # A name independent of the target's: a suffix could exceed the longest name allowed. Mode "x" never follows a
+        # link or overwrites, and unlike mkstemp leaves the permissions to the umask.
+        temporary = os.path.join(os.path.dirname(target), f".cbn-{secrets.token_hex(8)}.tmp")
+        ours.add(temporary)
+        with open(temporary, "x+b") as file:
+            yield file
+        if status:
+            with contextlib.suppress(OSError):  # file systems without permissions refuse; there is nothing to keep then
+                os.chmod(temporary, stat.S_IMODE(status.st_mode) & 0o777)
+        os.replace(temporary, target)
+        temporary = None
+    except OSError as error:
+        if error.filename is not None and error.filename not in ours:
+            raise
+        raise _failure("write", name, error) from error
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def make_folder(path):
+    """Create an output folder and its parents if they do not exist.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder.
+
+    Returns
+    -------
+    folder : pathlib.Path
+        The same path.
+
+    Raises
+    ------
+    CbnError
+        One line with the path and the mend, when it cannot be created.
+    """
+    name = os.fsdecode(path)
+    try:
+        if "\0" in name:
+            raise OSError(errno.EINVAL, "the name contains a null character")
+        os.makedirs(name, exist_ok=True)
+    except OSError as error:
+        raise _failure("create folder", name, error) from error
+    return Path(name)

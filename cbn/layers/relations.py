@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Structure of a layer: greedy search over tied relations by BIC (thesis Algorithm 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _engine
+from ..cpd.grid import MAX_ROWS, MAX_SEARCH_PARENTS, Layer, Relation
+
+# (candidate, position) pairs that the engine is asked about at once: bounds its workspace to 64 MiB.
+MAX_PAIRS = 2**23
+
+
+@dataclass(frozen=True)
+class RelationStep:
+    """A relation that a search added, and what it did to the BIC.
+
+    Attributes
+    ----------
+    relation : Relation
+    bic_change : float
+        BIC after minus BIC before; negative, except for forced relations.
+    """
+
+    relation: Relation
+    bic_change: float
+
+
+def candidate_relations(geometry, forbidden=()):
+    """Every relation that a search may add: all pairs of channels at the nearest non-overlapping offsets.
+
+    Parameters
+    ----------
+    geometry : cbn.layers.geometry.LayerGeometry
+    forbidden : collection of Relation
+    """
+    channels = range(geometry.channels)
+    every = (
+        Relation(child, parent, dy, dx)
+        for child in channels for parent in channels for dy, dx in geometry.relation_offsets()
+    )  # fmt: skip
+    return tuple(relation for relation in every if relation not in forbidden)
+
+
+def check_relations(geometry, number, forced, forbidden):
+    """Refuses forced relations that hidden layer ``number`` cannot have, and forbidden ones that no search would try.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, the relation and the reason.
+    """
+    for r in forced:
+        try:
+            geometry.check_offset(r.dy, r.dx)
+        except ValueError as error:
+            raise ValueError(f"forced_relations: {_entry(number, r)}: {error}") from None
+    offsets = geometry.relation_offsets()
+    for r in forbidden:
+        if (r.dy, r.dx) not in offsets:
+            raise ValueError(
+                f"forbidden_relations: {_entry(number, r)} is never tried: the offsets in hidden layer {number} are "
+                f"{', '.join(map(str, offsets))}"
+            )
+        if r in forced:
+            raise ValueError(
+                f"forbidden_relations: {_entry(number, r)} is in forced_relations too; take it out of one of them"
+            )
+    for child in {r.child for r in forced}:
+        n = _forced_parents(forced, child)
+        if n > MAX_SEARCH_PARENTS:
+            raise ValueError(
+                f"forced_relations: {n} parents of kernel {child} of layer {number}; at most {MAX_SEARCH_PARENTS} are "
+                "possible"
+            )
+
+
+def check_search_size(geometry, max_parents, forced=()):
+    """Refuses, before anything is allocated, a search whose tables could become too large. Raises ValueError."""
+    parents = [
+        max(min(max_parents, geometry.channels * len(geometry.relation_offsets())), _forced_parents(forced, child))
+        for child in range(geometry.channels)
+    ]
+    rows = sum(geometry.height * geometry.width << n for n in parents)
+    if rows > MAX_ROWS:
+        raise ValueError(
+            f"max_parents: up to {max(parents)} parents in a layer of {geometry.channels} x {geometry.height} x "
+            f"{geometry.width} nodes can need {rows:,} table rows ({rows / 2**26:.1f} GiB of counts), more than "
+            f"{MAX_ROWS:,}; every parent fewer halves them"
+        )
+
+
+def _entry(number, r):
+    """A relation as the estimator's arguments have it."""
+    return number, r.child, r.parent, r.dy, r.dx
+
+
+def _forced_parents(forced, child):
+    return sum(r.child == child for r in forced)
+
+
+def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forbidden=(), num_threads=1):
+    """Greedy search: start from the forced relations, add the one that lowers the BIC most until none does.
+
+    The BIC decomposes over child channels, so every channel adds its best relation in each round; this gives the
+    relations of the one-at-a-time search. Of equals the first in the order of :func:`candidate_relations` is taken.
+
+    Parameters
+    ----------
+    geometry : cbn.layers.geometry.LayerGeometry
+    planes : ndarray, (nodes, words) uint64
+        Bit-planes of the layer.
+    n_images, max_parents, num_threads : int
+        ``max_parents`` bounds the search, not the forced relations.
+    forced, forbidden : collections of Relation
+
+    Returns
+    -------
+    layer : cbn.cpd.grid.Layer
+    steps : list of RelationStep, in the order in which they were added
+    """
+    shape = geometry.channels, geometry.height, geometry.width
+    steps = []
+    layer = Layer(*shape)
+    for relation in forced:
+        change = _bic_changes(layer, planes, n_images, [relation], num_threads)[0]
+        steps.append(RelationStep(relation, change))
+        layer = Layer(*shape, (*layer.relations, relation))
+    candidates = [r for r in candidate_relations(geometry, forbidden) if r not in layer.relations]
+    while True:
+        candidates = [r for r in candidates if len(layer.parents(r.child)) < max_parents]
+        if not candidates:
+            return layer, steps
+        changes = _bic_changes(layer, planes, n_images, candidates, num_threads)
+        best = {}
+        for relation, change in zip(candidates, changes):
+            if change < 0 and (relation.child not in best or change < best[relation.child].bic_change):
+                best[relation.child] = RelationStep(relation, change)
+        added = [step.relation for step in best.values()]
+        # a channel that nothing improves will not be improved by the parents of others
+        candidates = [r for r in candidates if r.child in best and r not in added]
+        steps += best.values()
+        layer = Layer(*shape, (*layer.relations, *added))
+
+
+def _bic_changes(layer, planes, n_images, relations, num_threads):
+    table = np.array([(r.child, r.parent, r.dy, r.dx) for r in relations], np.int32)
+    changes = np.empty(len(relations))
+    engine_layer = _engine.Layer(layer)
+    n = max(1, MAX_PAIRS // layer.n_positions)
+    for first in range(0, len(relations), n):
+        part = slice(first, first + n)
+        _engine.relation_gains(engine_layer, planes, n_images, table[part], changes[part], num_threads)
+    return changes.tolist()

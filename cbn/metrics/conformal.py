@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Conformal p-values of scores, and the threshold at which they raise an alarm."""
+
+import numpy as np
+
+
+def conformal_p_values(scores, calibration):
+    """Conformal p-values of scores (higher = more normal) against calibration scores in increasing order.
+
+    p = (1 + number of calibration scores <= score) / (1 + number of calibration scores); Vovk, Gammerman, Shafer,
+    "Algorithmic Learning in a Random World", 2005. If the calibration images are exchangeable with a new normal image
+    and had no part in training, P(p <= a) <= a for every a.
+    """
+    return (1 + np.searchsorted(calibration, scores, side="right")) / (1 + len(calibration))
+
+
+def alarm_threshold(calibration, false_alarm_rate):
+    """The score below which an image is an outlier: exactly where its conformal p-value is <= the rate.
+
+    p <= rate holds when at most k = floor(rate (n + 1)) - 1 calibration scores are <= the score, that is when the score
+    is below the (k + 1)-th smallest. With k < 0 there are too few calibration images to raise any alarm: -inf.
+    """
+    n = len(calibration)
+    k = int(false_alarm_rate * (n + 1)) - 1
+    # the product may be rounded across a whole number, as 0.29 * 100 = 28.999999999999996: the p-value itself decides
+    k += (k + 2) / (n + 1) <= false_alarm_rate
+    k -= k >= 0 and (k + 1) / (n + 1) > false_alarm_rate
+    return float(calibration[k]) if k >= 0 else -np.inf

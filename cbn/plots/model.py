@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fitted network is, as a dictionary and as the panels of a figure."""
+
+import numpy as np
+
+from . import figures
+from .trees import tree_panels
+
+
+def count(n, noun):
+    """ "1 kernel", "5 kernels"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def panels(model, markov=None):
+    """Panels of the figure of a model: those of the pixels, and a section for every hidden layer.
+
+    Parameters
+    ----------
+    model : ConvolutionalBayesianNetwork
+    markov : cbn.explain.markov.MarkovReport, optional
+        Drawn in one more section, where the model has hidden layers.
+    """
+    pixels = pixel_panels(model)
+    if not model.hidden_layers_:
+        return pixels
+    sections = [figures.section("pixels", pixels)]
+    for number, trained in enumerate(model.hidden_layers_, start=1):
+        g = model.layer_geometries()[number]
+        title = (
+            f"hidden layer {number}: {count(g.channels, 'kernel')}, {g.height} x {g.width} places, "
+            f"a node sees {g.receptive_field} x {g.receptive_field} pixels"
+        )
+        sections.append(figures.section(title, hidden_panels(trained, model._network.networks[number])))
+    if markov is not None:
+        title = f"what nodes tell of each other beyond their parents, {markov.n_images:,} images (0 in a true network)"
+        sections.append(figures.section(title, markov_panels(model, markov)))
+    return sections
+
+
+def pixel_panels(model):
+    """Marginal probability and expected surprise per channel, and the relations or the sizes of the trees."""
+    probability, nats = model.node_statistics()
+    drawn = []
+    for c, threshold in enumerate(model.binarizer_.thresholds):
+        name = "" if model.layer_.channels == 1 else f", threshold {threshold:g}"
+        drawn.append((f"share of ones{name}", probability[c], "probability", 0.0, 1.0))
+        drawn.append((f"unpredictability{name}", nats[c], "mean -log p in training, nats", 0.0, None))
+    if not model._network.pixels.leaves_one_out:
+        return [*drawn, *tree_panels(model.layer_)]
+    relations = [(r.child, r.parent, r.dy, r.dx) for r in model.layer_.relations]
+    return [*drawn, figures.relation_panel(relations, "parents of a pixel")]
+
+
+def hidden_panels(trained, network):
+    """Kernels, learning curves and relations of a TrainedLayer; of trees their sizes, and curves if kernels learned."""
+    curve = trained.curve
+    gain = figures.curve_panel(
+        [("gain", [point.gain for point in curve])], "objective (thesis eq. 8)", "gain, nats per image",
+        kept=trained.best, right=("BIC of the layer", [point.bic for point in curve]),
+    )  # fmt: skip
+    shares = np.array([point.activation for point in curve]).T
+    active = figures.curve_panel(
+        [(str(kernel), share) for kernel, share in enumerate(shares)], "active nodes of every kernel",
+        "share of active nodes", kept=trained.best, limits=(0, 1),
+    )  # fmt: skip
+    kernels = kernel_panel(trained.kernels.weights)
+    if network.leaves_one_out:
+        return [kernels, gain, active, relation_gain_panel(trained)]
+    return [kernels, *([gain] if len(curve) > 1 else []), active, *tree_panels(network.layer)]
+
+
+def kernel_panel(weights):
+    """Weights (kernels, channels, size, size) on one scale: a row for every kernel, or a grid where channels is 1."""
+    kernels, channels = weights.shape[:2]
+    if channels > 1:
+        return figures.tile_panel(weights, "kernels", "weight", xlabel="channel of the layer below", ylabel="kernel")
+    columns = int(np.ceil(np.sqrt(kernels)))
+    rows = -(-kernels // columns)
+    tiles = np.full((rows * columns, *weights.shape[2:]), np.nan)
+    tiles[:kernels] = weights[:, 0]
+    labels = [str(i) if i < kernels else None for i in range(rows * columns)]
+    return figures.tile_panel(
+        tiles.reshape(rows, columns, *weights.shape[2:]), "kernels", "weight",
+        labels=[labels[i * columns : (i + 1) * columns] for i in range(rows)],
+    )  # fmt: skip
+
+
+def relation_gain_panel(trained):
+    """By how much every relation lowers the BIC: a matrix child x parent for every offset, laid out as offsets are."""
+    channels = trained.layer.channels
+    offsets = {(step.relation.dy, step.relation.dx) for step in trained.steps}
+    if not offsets:
+        return figures.relation_panel([], "no relations")
+    all_dy, all_dx = (sorted(set(values)) for values in zip(*offsets))
+    tiles = np.full((len(all_dy), len(all_dx), channels, channels), np.nan)
+    for step in trained.steps:
+        r = step.relation
+        tiles[all_dy.index(r.dy), all_dx.index(r.dx), r.child, r.parent] = -step.bic_change
+    labels = [[f"({dy}, {dx})" if (dy, dx) in offsets else None for dx in all_dx] for dy in all_dy]
+    low = min(0.0, float(np.nanmin(tiles)))  # forced relations may raise the BIC
+    return figures.tile_panel(
+        tiles, "relations by offset of the parent", "decrease of the BIC", labels=labels, vmin=low,
+        vmax=max(float(np.nanmax(tiles)), low + 1.0), xlabel="parent kernel", ylabel="child kernel",
+    )  # fmt: skip
+
+
+def markov_panels(model, report):
+    """Mean mutual information of the nodes of every hidden layer with their window, and with kernels at their place."""
+    drawn = []
+    for group in report.groups:
+        (_, child, y, x), (_, other, other_y, other_x) = group.pairs.transpose(1, 2, 0)
+        if group.kind == "window":
+            kernels = model.hidden_layers_[group.layer - 1].kernels
+            side = kernels.weights.shape[2] + kernels.pool - 1
+            at = child, other, other_y - y * kernels.pool, other_x - x * kernels.pool
+            tiles = _means(group.nats, at, (*kernels.weights.shape[:2], side, side))
+            drawn.append(
+                figures.tile_panel(
+                    tiles,
+                    f"layer {group.layer}: node and its window",
+                    "mean nats",
+                    vmin=0.0,
+                    vmax=max(float(tiles.max()), 1e-3),
+                    xlabel="channel of the layer below",
+                    ylabel="kernel",
+                )  # fmt: skip
+            )
+        elif group.kind == "same_place":
+            channels = model.hidden_layers_[group.layer - 1].layer.channels
+            matrix = _means(group.nats, (child, other), (channels, channels))
+            largest = max(float(np.nanmax(matrix)), 1e-3)
+            title = f"layer {group.layer}: kernels at one place (row, column)"
+            drawn.append((title, matrix, "mean nats", 0.0, largest))
+    return drawn
+
+
+def _means(values, at, shape):
+    """Means of values by index; NaN where there is none."""
+    sums, n = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, at, values)
+    np.add.at(n, at, 1)
+    return np.divide(sums, n, out=np.full(shape, np.nan), where=n > 0)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Cython boundary and the build: wrong arrays raise, nothing but the module's own name is exported."""
+
+import ast
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cbn import _engine
+from cbn.cpd.grid import Layer, Relation, pixel_layer
+from cbn.cpd.treelayer import TreeLayer
+
+ROOT = Path(__file__).parents[2]
+LAYER = pixel_layer(3, 4, ((-1, 0), (0, -1)))
+# a stump over the left neighbour for every pixel but the first
+STUMPS = TreeLayer(
+    1, 3, 4, np.array([0, *range(1, 37, 3)]), np.array([-1, *np.ravel([(v, -1, -1) for v in range(11)])], np.int32),
+    np.full(12, -1, np.int32),
+)  # fmt: skip
+
+
+def arrays():
+    """Arguments of every function that takes arrays, all of the right shapes, for 70 images of 3 x 4 pixels."""
+    layer = _engine.Layer(LAYER)
+    stack = _engine.LayerStack([layer], [])
+    images = np.zeros((70, 12), np.uint8)
+    planes = np.zeros((12, 2), np.uint64)
+    counts = np.zeros((48, 2), np.int64)
+    values = np.full((48, 2), 0.5)
+    states = np.zeros((3, 12), np.uint8)
+    _engine.count(layer, planes, 70, counts)
+    trees, begin, earlier = _engine.Trees(STUMPS), np.array([0, *range(12)]), np.arange(11, dtype=np.int32)
+    tree_counts, tree_values = np.zeros((34, 2), np.int64), np.full((34, 2), 0.5)
+    _engine.tree_count(trees, planes, 70, tree_counts)
+    none, rows = np.full(12, -1, np.int32), [np.empty((12, 5), np.int32), np.empty((12, 5), np.int32)]
+    grown = [np.empty(12, np.int32), *rows, np.empty((12, 5, 2), np.int64)]
+    return {
+        "pack_planes": [images, 76, planes],
+        "unpack_planes": [planes, np.zeros((70, 12), np.uint8)],
+        "count": [layer, planes, 70, counts.copy()],
+        "counts_check": [layer, counts, 70],
+        "bic": [layer, counts],
+        "probability_table": [layer, counts, 1.0, values.copy()],
+        "value_table": [layer, counts, 1.0, 0, False, values.copy()],
+        "score_images": [layer, planes, 70, values, np.zeros(70)],
+        "score_nodes": [layer, planes, 70, values, np.zeros((70, 12))],
+        "sample_ancestral": [layer, values, 1, np.zeros(12, np.uint8), states],
+        "sample_gibbs": [layer, values, 1, 0, 10, np.arange(12), states],
+        "sample_gibbs_layers": [stack, values.astype(np.int64), 1.0, np.ones(10), 1, 0, np.arange(12), states.copy()],
+        "tree_grow": [1, 3, 4, planes, 70, begin, earlier, none, 0.5, 3, 1, *grown],
+        "tree_count": [trees, planes, 70, tree_counts.copy()],
+        "tree_counts_check": [trees, tree_counts, 70],
+        "tree_bic": [trees, tree_counts],
+        "tree_probability": [trees, tree_counts, 1.0, 1.0, tree_values.copy()],
+        "tree_values": [trees, tree_counts, tree_values, 1.0, 1.0, 0, False, tree_values.copy()],
+        "tree_score_images": [trees, planes, 70, tree_values, np.zeros(70)],
+        "tree_score_nodes": [trees, planes, 70, tree_values, np.zeros((70, 12))],
+        "tree_sample_ancestral": [trees, tree_values, 1, np.zeros(12, np.uint8), states],
+        "tree_sample_gibbs": [trees, tree_values, 1, 0, 10, np.arange(12), states],
+    }
+
+
+# Arguments that may be None, and those of which there may be any number of chains or sites.
+OPTIONAL = {("sample_ancestral", 3), ("tree_sample_ancestral", 3), ("tree_grow", 7)}
+FREE = {(prefix + name, i) for prefix in ("", "tree_")
+        for name, i in (("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5))}  # fmt: skip
+FREE |= {("sample_gibbs_layers", i) for i in (3, 6, 7)}
+
+
+@pytest.mark.parametrize("name", arrays())
+def test_right_arguments_are_taken(name):
+    getattr(_engine, name)(*arrays()[name])
+
+
+@pytest.mark.parametrize("name", arrays())
+def test_wrong_arrays_are_refused(name):
+    """Each array argument in turn: too short, too narrow, empty, of another type, not contiguous, None."""
+    function, good = getattr(_engine, name), arrays()[name]
+    for i, argument in enumerate(good):
+        if not isinstance(argument, np.ndarray):
+            continue
+        wrong = [argument[:0], argument.astype(np.float32), argument[::2].repeat(2, axis=0)[::2], argument[None], None]
+        wrong.append(np.concatenate([argument, argument]))
+        if argument.ndim == 2:
+            wrong += [argument[:, :-1].copy(), argument[:, :0].copy()]
+        for array in wrong:
+            if array is None and (name, i) in OPTIONAL:
+                continue
+            if (name, i) == ("sample_gibbs_layers", 3) and array is not None and array.shape == (0,):
+                continue  # no step
+            if (name, i) in FREE and array is not None and array.shape[1:] == argument.shape[1:] and len(array):
+                if array.dtype == argument.dtype and array.flags.c_contiguous:
+                    continue
+            with pytest.raises((ValueError, TypeError)):
+                function(*good[:i], array, *good[i + 1 :])
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+@pytest.mark.parametrize(
+    "name",
+    ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes", "tree_grow", "tree_count", "tree_values",
+     "tree_probability", "tree_score_images", "tree_score_nodes", "tree_sample_ancestral", "tree_sample_gibbs"],
+)  # fmt: skip
+def test_thread_count_is_checked(name, threads):
+    with pytest.raises(ValueError):
+        getattr(_engine, name)(*arrays()[name], threads)
+
+
+def test_scalars_are_checked():
+    good = arrays()
+    layer, values, states = good["sample_gibbs"][0], good["sample_gibbs"][1], good["sample_gibbs"][6]
+    with pytest.raises(ValueError, match="site"):
+        _engine.sample_gibbs(layer, values, 1, 0, 10, np.array([12]), states)
+    with pytest.raises(ValueError):
+        _engine.sample_gibbs(layer, values, 1, 0, -1, np.array([1]), states)
+    with pytest.raises(OverflowError):
+        _engine.sample_gibbs(layer, values, -1, 0, 1, np.array([1]), states)
+    for pseudocount in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError):
+            _engine.probability_table(layer, good["bic"][1], pseudocount, np.empty((48, 2)))
+    with pytest.raises(ValueError):
+        _engine.pack_planes(good["pack_planes"][0], 256, good["pack_planes"][2])
+
+
+def changed(name, i, value):
+    arguments = arrays()[name]
+    arguments[i] = value
+    return name, arguments
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        *(changed("tree_grow", 8, penalty) for penalty in (-1e-9, np.nan, np.inf)),
+        changed("tree_grow", 10, 0),
+        *(changed("tree_grow", i, 0) for i in (0, 1, 2, 4)),
+        changed("tree_grow", 5, np.array([0, 5, *range(1, 12)])),  # begins that fall
+        changed("tree_grow", 6, np.arange(1, 12, dtype=np.int32)),  # nodes that may decide for themselves
+        changed("tree_grow", 6, np.full(11, -1, np.int32)),
+        changed("tree_grow", 7, np.arange(12, dtype=np.int32)),
+        *(changed(name, i, value) for name in ("tree_probability", "tree_values") for i in (2, 3)
+          for value in (0.0, -1.0, np.nan, np.inf) if (name, i) != ("tree_values", 2)),
+        *(changed("tree_values", 5, kind) for kind in (-1, 4)),
+        *(changed("tree_sample_gibbs", 5, np.array([site])) for site in (-1, 12)),
+        changed("tree_sample_gibbs", 4, -1),
+        changed("tree_counts_check", 2, -1),
+    ],
+)  # fmt: skip
+def test_scalars_of_trees_are_checked(name, arguments):
+    with pytest.raises(ValueError):
+        getattr(_engine, name)(*arguments)
+
+
+def test_largest_trees():
+    """max_leaves sizes the outputs: it is checked against them, and against the engine's limit."""
+    for max_leaves in (0, -3, 4, _engine.MAX_LEAVES + 1, 2**31 - 1):
+        with pytest.raises(ValueError):
+            _engine.tree_grow(*changed("tree_grow", 9, max_leaves)[1])
+
+
+def test_the_stub_names_every_function_and_its_parameters():
+    stub = ast.parse((ROOT / "cbn/_engine.pyi").read_text())
+    declared = {f.name: [a.arg for a in f.args.args] for f in stub.body if isinstance(f, ast.FunctionDef)}
+    functions = {name: f for name, f in vars(_engine).items() if inspect.isroutine(f) and not name.startswith("_")}
+    assert declared == {name: list(inspect.signature(f).parameters) for name, f in functions.items()}
+    classes = {c.name for c in stub.body if isinstance(c, ast.ClassDef)}
+    members = vars(_engine).items()
+    assert classes == {name for name, c in members if inspect.isclass(c) and c.__module__ == "cbn._engine"}
+    constants = {a.target.id for a in stub.body if isinstance(a, ast.AnnAssign)}
+    assert constants == {name for name in vars(_engine) if name.isupper()}
+
+
+@pytest.mark.parametrize(
+    "relations",
+    [
+        (Relation(0, 0, 0, 0),),
+        (Relation(0, 0, 0, 1),),
+        (Relation(0, 0, 1, -5),),
+        (Relation(0, 1, -1, 0),),
+        (Relation(-1, 0, -1, 0),),
+        (Relation(0, 0, -1, 0), Relation(0, 0, -1, 0)),
+        (Relation(0, 0, -1, 0, True),),
+        tuple(Relation(0, 0, -1, dx) for dx in range(17)),
+    ],
+)
+def test_layers_that_are_no_network_are_refused(relations):
+    with pytest.raises(ValueError):
+        Layer(1, 3, 4, relations)
+
+    class Unchecked:
+        """What Layer would be without its own check: the engine must not rely on it."""
+
+        channels, height, width = 1, 3, 4
+
+        def arrays(self):
+            columns = np.array([(r.parent, r.dy, r.dx) for r in relations], np.int32).T
+            begin = np.array([0, len(relations)], np.int64)
+            required = np.array([r.required for r in relations], np.uint8)
+            return (begin, *(np.ascontiguousarray(c) for c in columns), required)
+
+    if relations[0].child == 0:  # the engine stores relations by child, so it cannot see a wrong one
+        with pytest.raises(ValueError):
+            _engine.Layer(Unchecked())
+
+
+def test_layer_sizes():
+    for sizes in [(0, 3, 3), (1, 0, 3), (1, 3, -1)]:
+        with pytest.raises(ValueError):
+            Layer(*sizes)
+    layer = pixel_layer(3, 4, ((-1, 0),), 2)
+    assert (layer.n_nodes, layer.n_rows) == (24, 12 * 2 + 12 * 4)
+    assert [layer.table_begin(node) for node in (0, 1, 11, 12, 13)] == [0, 2, 22, 24, 28]
+    assert layer.table_begins().tolist() == [layer.table_begin(node) for node in range(layer.n_nodes)]
+    assert Layer.from_dict(layer.to_dict()) == layer
+
+
+def test_only_the_module_is_exported():
+    """Every engine symbol is cbn_* and hidden in the built module."""
+    nm = shutil.which("nm")
+    if nm is None or sys.platform != "linux":
+        pytest.skip("needs nm on Linux")
+    listing = subprocess.run([nm, "-D", "--defined-only", _engine.__file__], capture_output=True, text=True, check=True)
+    names = {line.split()[-1] for line in listing.stdout.splitlines()}
+    assert {name for name in names if not name.startswith("_")} == {"PyInit__engine"}
+
+
+def test_engine_objects_define_only_prefixed_symbols(tmp_path):
+    nm, compiler = shutil.which("nm"), shutil.which(os.environ.get("CC", "cc"))
+    if nm is None or compiler is None:
+        pytest.skip("needs nm and a C compiler")
+    sources = sorted(str(path) for path in (ROOT / "src_c").rglob("*.c"))
+    assert len(sources) > 10
+    subprocess.run([compiler, "-std=c11", "-O1", "-c", *sources], cwd=tmp_path, check=True)
+    objects = sorted(str(path) for path in tmp_path.glob("*.o"))
+    listing = subprocess.run([nm, "-g", "--defined-only", *objects], capture_output=True, text=True, check=True)
+    names = [line.split()[-1] for line in listing.stdout.splitlines() if len(line.split()) == 3]
+    assert names and all(name.lstrip("_").startswith("cbn_") for name in names)
+
+
+def test_build_facts():
+    assert _engine.version() == __import__("cbn").__version__
+    assert _engine.max_threads() >= 1
+    assert _engine.has_openmp() or os.environ.get("CBN_NO_OPENMP") or sys.platform != "linux"
+
+
+@pytest.mark.parametrize(
+    "variables, expected",
+    [
+        ({"CBN_FORCE_GENERIC": "1"}, {"generic"}),
+        ({"CBN_INSTRUCTION_SET": "generic"}, {"generic"}),
+        ({"CBN_INSTRUCTION_SET": "avx2"}, {"avx2", "generic"}),
+        ({"CBN_FORCE_GENERIC": "0"}, {"avx512", "avx2", "generic"}),
+    ],
+)
+def test_environment_chooses_the_path(variables, expected, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert _engine.instruction_set() in expected
+
+
+def test_import_is_light():
+    """scikit-learn and matplotlib load when they are used, not on `import cbn`."""
+    code = "import sys, cbn; print([m for m in ('sklearn', 'scipy', 'matplotlib', 'PIL', 'tqdm') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Model files of trees and boosted trees: nothing is lost, and version 3 loads for ever."""
+
+import copy
+import importlib.util
+import json
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+import cbn
+from cbn import ConvolutionalBayesianNetwork as Network
+from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
+from cbn.cpd.boostedlayer import Boosting
+from cbn.fit.modelfile import NOT_KEPT
+from helpers.modelfiles import members_of, save, use, version_of
+from helpers.trees import QUICK, SMALL, X, fitted
+
+FORMAT_V3 = Path(__file__).parents[1] / "data" / "format_v3"
+SCORES = ("log_probability", "surprise", "standardized", "normalized")
+
+
+MODELS = [
+    ("tree", {}), ("tree", {"threshold": (0.2, 0.5, 0.8), "penalty": 0.1, "shrinkage": 3, "pseudocount": 0.25}),
+    ("tree", {"max_leaves": 2, "min_leaf": 9, "score": "normalized", "folds": 4, "shift": 1}),
+    ("tree", {"penalty": np.float32(1e6), "threshold": "auto"}), ("pixel", {"cpd": "tree", "reach": np.int64(2)}),
+    ("boosted", {}), ("boosted", {"threshold": (0.2, 0.6), "score": "standardized"}),
+    ("boosted", {"boosting": Boosting(rounds=np.int64(3), rate=np.float32(0.5), min_gain=0)}),
+    ("boosted", {"boosting": Boosting(rounds=0)}), ("boosted", {"boosting": Boosting(min_gain=1e6)}),
+    ("best", {}), ("best", {"threshold": (0.2, 0.6), "layer_weights": (1, 0, 2.5), "score": "surprise"}),
+    ("best", {"hidden": ((3, 1, 1),)}),  # a receptive field of one pixel, and kernels that are no thresholds
+    ("best", {"iterations": 1, "activation": (0.3, 0.6), "max_parents": 2}),
+    ("hidden", {"hidden": ((3, 3, 1),), "activation": (0.3, 0.6), "cpd": "tree", "iterations": 2}),
+    ("tree", {"hidden": ((2, 3, 1),), "iterations": 0}), ("pixel", {"threshold": "auto"}),
+    ("hidden", {"hidden": ((2, 3, 1),), "iterations": 1}), ("pixel", {"cpd": "table"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("preset, arguments", MODELS, ids=repr)
+def test_a_network_comes_back_as_it_was(preset, arguments, tmp_path):
+    model = fitted(preset, **arguments)
+    path = save(model, tmp_path / "a.cbn")
+    loaded = cbn.load(path)
+    assert version_of(path) == 3 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
+    for score in SCORES:
+        np.testing.assert_array_equal(loaded.layer_scores(X, score), model.layer_scores(X, score))
+        np.testing.assert_array_equal(loaded.score_samples(X, score), model.score_samples(X, score))
+    np.testing.assert_array_equal(loaded.surprise_map(X), model.surprise_map(X))
+    np.testing.assert_array_equal(loaded.p_values(X), model.p_values(X))
+    np.testing.assert_array_equal(loaded.sample(5, random_state=3), model.sample(5, random_state=3))
+    assert vars(loaded).keys() == vars(model).keys() and loaded.calibration_ == model.calibration_
+    assert loaded.bic() == model.bic() and loaded.heat_map_scale() == model.heat_map_scale()
+    for own, other in zip(loaded._network.networks, model._network.networks, strict=True):
+        for array, wanted in zip(own.layer.arrays(), other.layer.arrays(), strict=True):
+            np.testing.assert_array_equal(array, wanted)
+            assert array.dtype == wanted.dtype
+    for name, value in model.get_params().items():
+        if name not in NOT_KEPT:
+            np.testing.assert_array_equal(getattr(loaded, name), value)
+    if hasattr(model._network.pixels, "recounted"):
+        more, other = copy.deepcopy(loaded).partial_fit(X), copy.deepcopy(model).partial_fit(X)
+        np.testing.assert_array_equal(more.layer_scores(X), other.layer_scores(X))
+        assert cbn.load(save(more, tmp_path / "c.cbn")).calibration_ == other.calibration_
+    assert save(clone(loaded).set_params(n_jobs=1).fit(X), tmp_path / "d.cbn").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("preset", QUICK)
+def test_copies_and_calibration(preset, tmp_path):
+    model = fitted(preset)
+    path = save(model, tmp_path / "a.cbn")
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), cbn.load(path)):
+        assert save(other, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
+    loaded = cbn.load(save(model.calibrate(X[:101]), tmp_path / "c.cbn"))
+    assert loaded.calibration_ == "separate images" and loaded.offset_ == model.offset_
+    mask = np.zeros(model.image_shape_, bool)
+    mask[4:7, 2:5] = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cbn.MixingWarning)
+        own, other = (m.inpaint(X[0], mask, 4, random_state=1) for m in (model, loaded))
+    np.testing.assert_array_equal(own.samples, other.samples)
+    np.testing.assert_array_equal(own.mean, other.mean)
+
+
+@pytest.mark.parametrize("preset", ["tree", "boosted"])
+@pytest.mark.parametrize("threshold", [0.3, (0.2, 0.6), "auto"])
+def test_a_classifier_comes_back_as_it_was(preset, threshold, tmp_path):
+    labels = np.array(["a", "b", "c"])[np.arange(len(X)) % 3]
+    arguments = {name: value for name, value in QUICK[preset].items() if name != "folds"}
+    model = Classifier(preset, threshold=threshold, **SMALL | arguments).fit(X, labels)
+    loaded = cbn.load(save(model, tmp_path / "a.cbn"))
+    assert version_of(tmp_path / "a.cbn") == 3
+    np.testing.assert_array_equal(loaded.joint_log_probability(X), model.joint_log_probability(X))
+    assert save(loaded, tmp_path / "b.cbn").read_bytes() == (tmp_path / "a.cbn").read_bytes()
+    if preset == "tree":
+        more, other = loaded.partial_fit(X, labels), model.partial_fit(X, labels)
+        np.testing.assert_array_equal(more.joint_log_probability(X), other.joint_log_probability(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cbn.CalibrationWarning)
+        use(loaded, tmp_path / "c.cbn")
+
+
+def test_an_interrupted_fit(tmp_path):
+    def interrupt(state):
+        if state.finished:
+            raise KeyboardInterrupt
+
+    model = Network("best", **SMALL, hidden=((3, 2, 1), (2, 2, 1)), reach=4, iterations=1)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, progress=interrupt)
+    loaded = cbn.load(save(model, tmp_path / "a.cbn"))
+    assert 1 + len(loaded.hidden_layers_) == len(loaded._network)
+    np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
+    np.testing.assert_array_equal(loaded.surprise_map(X[:5]), model.surprise_map(X[:5]))
+
+
+def test_a_single_image(tmp_path):
+    for preset in QUICK:
+        with pytest.warns(cbn.CalibrationWarning):
+            model = Network(preset, **SMALL | QUICK[preset]).fit(X[:1])
+        loaded = cbn.load(save(model, tmp_path / "a.cbn"))
+        assert loaded.calibration_ == "training images" and loaded.offset_ == -np.inf
+        np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
+
+
+def test_the_oldest_version_that_holds_a_model_is_written(tmp_path):
+    """A program that knows only version 1 or 2 says that a file is newer, not that it is damaged."""
+    layers = {"hidden": ((2, 3, 1),)}
+    numbers = {"iterations": 1, "activation": (0.3, 0.6)}
+    for version, preset, arguments in [
+        (1, "pixel", {}), (1, "pixel", {"threshold": (0.2, 0.6)}), (2, "pixel", numbers),
+        (2, "hidden", layers | numbers), (3, "hidden", layers | {"iterations": 1}),
+        (3, "hidden", layers | {"activation": (0.3, 0.6), "replace_worst": 1}),
+        (3, "hidden", layers | numbers | {"threshold": "auto"}), (3, "pixel", {"cpd": "table"}),
+    ]:  # fmt: skip
+        path = save(fitted(preset, **arguments), tmp_path / "a.cbn")
+        assert version_of(path) == version, (preset, arguments)
+    header = json.loads(members_of(save(fitted("boosted"), tmp_path / "a.cbn"))["header.json"])
+    assert header["arguments"].keys() == Network().get_params().keys() - set(NOT_KEPT)
+    assert header["arguments"]["boosting"]["rounds"] == 4 and "pseudocount" not in header["networks"][0]
+
+
+def test_files_of_version_3_load_for_ever(tmp_path):
+    specification = importlib.util.spec_from_file_location("format_v3_make", FORMAT_V3 / "make.py")
+    make = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(make)
+    expected = json.loads((FORMAT_V3 / "expected.json").read_text())
+    assert sorted(expected) == sorted(path.name for path in FORMAT_V3.glob("*.cbn")) and len(expected) == 5
+
+    def compare(found, wanted, where):
+        if isinstance(wanted, dict):
+            assert found.keys() >= wanted.keys(), where
+            for name in wanted:
+                compare(found[name], wanted[name], f"{where}/{name}")
+        elif isinstance(wanted, list):
+            assert len(found) == len(wanted), where
+            for i, pair in enumerate(zip(found, wanted, strict=True)):
+                compare(*pair, f"{where}/{i}")
+        elif isinstance(wanted, float):
+            assert found == pytest.approx(wanted, rel=2e-12, abs=1e-11), where
+        else:
+            assert found == wanted, where
+
+    for name, wanted in expected.items():
+        assert version_of(FORMAT_V3 / name) == 3
+        model = cbn.load(FORMAT_V3 / name)
+        compare(make.behaviour(model), wanted, name)
+        use(model, tmp_path / "again.cbn")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Model files: taken apart, put together again, refused, used."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+import cbn
+from cbn import CbnError, ModelFileError
+from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
+
+SCORES = ("log_probability", "surprise", "standardized", "normalized")
+
+
+def save(model, path):
+    model.save(path)
+    return path
+
+
+def members_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write(path, members, compression=zipfile.ZIP_DEFLATED):
+    """A zip of the members that are not None; arrays whose length only they know must be stored as they are."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            if content is not None:
+                own = any(part in name for part in ("calibration", "curve"))
+                archive.writestr(name, content, zipfile.ZIP_STORED if own else compression)
+    return path
+
+
+def with_header(source, path, change):
+    """A copy of a model file with its header changed by a function, in place or to what it returns."""
+    members = members_of(source)
+    header = json.loads(members["header.json"])
+    members["header.json"] = json.dumps(change(header) or header)
+    return write(path, members)
+
+
+def npy(array, **named):
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, **named)
+    return buffer.getvalue()
+
+
+def refused(path, *words):
+    """Loading fails with one line that begins with the path, is not too long and holds the words."""
+    with pytest.raises(ModelFileError) as caught:
+        cbn.load(path)
+    text = str(caught.value)
+    assert text.startswith((repr(str(path)), str(path))) and text.isprintable(), text
+    assert len(text) < len(str(path)) + 400
+    for word in words:
+        assert word in text, text
+    assert isinstance(caught.value, CbnError) and isinstance(caught.value, ValueError)
+    return True
+
+
+def use(model, path):
+    """Everything a user may do with a loaded model works."""
+    for network in getattr(model, "networks_", [model]):
+        network.set_params(n_jobs=1)  # tiny images: threads would only cost time
+    images = np.zeros((2, *model.image_shape_), bool)
+    if isinstance(model, Classifier):
+        assert np.allclose(model.predict_proba(images).sum(axis=1), 1)
+        model.predict(images)
+    else:
+        assert all(np.isfinite(model.score_samples(images, score)).all() for score in (None, *SCORES))
+        assert model.sample(2).shape == images.shape and np.isfinite(model.surprise_map(images)).all()
+        model.predict(images), model.p_values(images), model.bic(), model.heat_map_scale(), model.get_params()
+    cbn.load(save(model, path))
+
+
+def write_stored(path, members):
+    """A zip of the members that are not None, all of them stored as they are."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            if content is not None:
+                archive.writestr(name, content, zipfile.ZIP_STORED)
+    return path
+
+
+def version_of(path):
+    return json.loads(members_of(path)["header.json"])["version"]
