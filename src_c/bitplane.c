@@ -19,7 +19,7 @@ int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, i
     if (cutoff < 0 || cutoff > 255) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_words)))
+    CBN_PARALLEL_FOR(num_threads, n_words, static)
     for (int64_t w = 0; w < n_words; w++) {
         const int64_t n = n_images - 64 * w < 64 ? n_images - 64 * w : 64;
         kernels->pack_word(images + 64 * w * n_pixels, n, n_pixels, cutoff, planes + w, n_words);
@@ -31,7 +31,7 @@ int cbn_unpack_planes(const uint64_t *planes, int64_t n_images, int64_t n_nodes,
     if (!planes || !states) return CBN_E_NULL;
     CBN_TRY(check_sizes(n_images, n_nodes, num_threads));
     const int64_t n_words = cbn_plane_words(n_images);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_words)))
+    CBN_PARALLEL_FOR(num_threads, n_words, static)
     for (int64_t w = 0; w < n_words; w++) {
         const int64_t n = n_images - 64 * w < 64 ? n_images - 64 * w : 64;
         for (int64_t v = 0; v < n_nodes; v++) {

@@ -63,7 +63,7 @@ int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, 
     if (num_threads < 1) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_nodes(layer);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++) count_node(kernels, layer, planes, n_images, node, counts);
     return CBN_OK;
 }

@@ -11,9 +11,6 @@
 
 #ifdef _OPENMP
 #include <omp.h>
-#define CBN_PRAGMA(x) _Pragma(#x)
-#else
-#define CBN_PRAGMA(x)
 #endif
 
 /* Leaves the function when a check fails. */
@@ -33,10 +30,39 @@ static inline int cbn_multiply(int64_t a, int64_t b, int64_t *out) {
     return CBN_OK;
 }
 
+/* ---- threads: all that the engine has of OpenMP ---- */
+
 /* No more threads than there are units of work: one that has nothing to do still costs a wake-up. */
 static inline int cbn_useful_threads(int num_threads, int64_t units) {
     return units < num_threads ? (int)(units < 1 ? 1 : units) : num_threads;
 }
+
+/* Number of the calling thread of a parallel region. */
+static inline int64_t cbn_thread(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/*
+ * The next loop, or block, in at most `threads` threads, and no more than there are `units` of work; the last argument is
+ * OpenMP's schedule. In a block, CBN_FOR shares a loop between its threads and CBN_SINGLE leaves a statement to one.
+ */
+#ifdef _OPENMP
+#define CBN_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define CBN_PARALLEL_FOR(threads, units, ...)                                                                          \
+    CBN_PRAGMA(omp parallel for schedule(__VA_ARGS__) num_threads(cbn_useful_threads(threads, units)))
+#define CBN_PARALLEL(threads, units) CBN_PRAGMA(omp parallel num_threads(cbn_useful_threads(threads, units)))
+#define CBN_FOR(...) CBN_PRAGMA(omp for schedule(__VA_ARGS__))
+#define CBN_SINGLE CBN_PRAGMA(omp single)
+#else
+#define CBN_PARALLEL_FOR(threads, units, ...) (void)cbn_useful_threads(threads, units);
+#define CBN_PARALLEL(threads, units) (void)cbn_useful_threads(threads, units);
+#define CBN_FOR(...)
+#define CBN_SINGLE
+#endif
 
 /* ---- geometry (layers that passed cbn_layer_check) ---- */
 

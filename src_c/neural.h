@@ -63,12 +63,4 @@ static inline int64_t cbn_block_begin(int64_t block, int64_t rows) { return bloc
 /* Beginning of the workspace, moved to a cache line: workspaces have 64 bytes to spare. */
 static inline float *cbn_aligned(void *workspace) { return (float *)(((uintptr_t)workspace + 63) / 64 * 64); }
 
-static inline int cbn_thread(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
 #endif

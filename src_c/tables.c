@@ -66,7 +66,7 @@ int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double 
                           int num_threads) {
     CBN_TRY(check_arguments(layer, counts, pseudocount, probability, num_threads));
     const int64_t n_nodes = cbn_nodes(layer);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++) {
         const cbn_place place = cbn_place_of(layer, node);
         const uint32_t required = cbn_required_bits(layer, place.channel);
@@ -84,7 +84,7 @@ int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudo
     CBN_TRY(check_arguments(layer, counts, pseudocount, values, num_threads));
     if (kind < CBN_LOG_PROBABILITY || kind > CBN_NORMALIZED) return CBN_E_PARAMETER;
     const int64_t n_nodes = cbn_nodes(layer);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++)
         node_values(layer, node, counts, pseudocount, kind, leave_one_out, values);
     return CBN_OK;
