@@ -5,7 +5,6 @@
 
 #include "internal.h"
 
-#define CBN_MAX_TAPS 1024
 /* Outputs come in panels of this many; the last panel of a layer may be half as wide. */
 #define CBN_PANEL 32
 /* A batch is cut into so many blocks of rows (fewer when there are fewer rows), whatever the number of threads: each

@@ -8,11 +8,11 @@ from numbers import Integral
 import numpy as np
 
 from .. import _engine
+from .._engine import WEIGHT_ONE
 from ..exceptions import DataError
 from ..io.files import atomic_write
 from .geometry import MAX_KERNELS, MAX_LAYERS, Transition
 
-WEIGHT_ONE = 2**20  # CBN_WEIGHT_ONE: weights of the engine are whole multiples of 1 / WEIGHT_ONE
 # Activations are measured on at most this many words of 64 images, spread over the training set.
 MEASURED_WORDS = 8
 # Candidates that "promising" draws for every kernel, as far as the engine takes them at once.
