@@ -132,18 +132,19 @@ static inline uint32_t cbn_required_bits(const cbn_layer *layer, int channel) {
  * x = 2^e m with m in [sqrt(1/2), sqrt(2)); log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.1716, so the series
  * s^(2i+1) / (2i+1) is cut at s^21 with an error below 1e-17. ln 2 is split into a part with 32 trailing zero bits, by
  * which every exponent multiplies exactly, and the rest. Error below 1 unit in the last place (tests/c/test_log.c).
+ * No branches and 64-bit numbers alone, so that loops of logarithms become vectors.
  */
 static inline double cbn_log(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
-    int e = (int)(bits >> 52) - 1023;
-    bits = (bits & 0x000fffffffffffffULL) | 0x3ff0000000000000ULL;
-    double m;
+    /* the exponent, biased by 1023, raised by 1 where the mantissa is above sqrt(2); beside 2^52 it becomes a double */
+    const uint64_t raised = bits + (0x3ff0000000000000ULL - 0x3fe6a09e667f3bceULL);
+    const uint64_t number = raised >> 52 | 0x4330000000000000ULL;
+    bits -= (raised & 0xfff0000000000000ULL) - 0x3ff0000000000000ULL;
+    double m, e;
     memcpy(&m, &bits, sizeof m);
-    if (m > 1.4142135623730951) {
-        m *= 0.5;
-        e += 1;
-    }
+    memcpy(&e, &number, sizeof e);
+    e -= 0x1p52 + 1023.0;
     const double f = m - 1.0, s = f / (m + 1.0), z = s * s;
     double t = 1.0 / 21.0;
     t = t * z + 1.0 / 19.0;

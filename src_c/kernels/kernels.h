@@ -182,6 +182,8 @@ typedef struct {
      * `within` is 1. Without it (NULL) superset[0] is left alone. n <= CBN_SUBSET_VARIABLES. */
     void (*count_subsets)(const uint64_t *const *plane, int n, const uint64_t *within, int64_t n_words,
                           int64_t *superset);
+    /* out[i] = cbn_log(x[i]); out may be x. */
+    void (*logs)(const double *x, int64_t n, double *out);
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
@@ -286,6 +288,7 @@ typedef struct {
         .split_scores = split_scores,                                                                                  \
         .leaf_sums = leaf_sums,                                                                                        \
         .add_leaf = add_leaf,                                                                                          \
+        .logs = logs,                                                                                                  \
         .score_block = score_block,                                                                                    \
         .score_tables = score_tables,                                                                                  \
         .window_runs = window_runs,                                                                                    \
