@@ -171,8 +171,6 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    /* Transposes a 64 x 64 bit matrix in place. */
-    void (*transpose)(uint64_t m[64]);
     /* planes[p * n_words + word] for the 64 images from `images` on (fewer: n_images < 64, rest 0). */
     void (*pack_word)(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
                       int64_t n_words);
@@ -274,7 +272,6 @@ typedef struct {
         .last_row = last_row,                                                                                          \
         .last_row_gradient = last_row_gradient,                                                                        \
         .pool_row = pool_row,                                                                                          \
-        .transpose = transpose_64,                                                                                     \
         .pack_word = pack_word,                                                                                        \
         .select_plane = select_plane,                                                                                  \
         .count_subsets = count_subsets,                                                                                \
