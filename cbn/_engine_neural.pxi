@@ -24,11 +24,10 @@ def convolve(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const floa
     expect("bias", bias.shape[0], n_out)
     expect("images of out", out.shape[0], x.shape[0])
     cdef cbn_convolution c = convolution_of(x, taps, n_out, stride, out.shape[1], out.shape[2])
-    check(cbn_convolve_workspace_size(&c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef uint8_t[::1] memory = memory_of(cbn_convolve_workspace_size(&c, num_threads, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_convolve(&c, &x[0, 0, 0, 0], &weights[0, 0, 0], &bias[0], &out[0, 0, 0, 0], &workspace[0],
-                              n_bytes, allowed(num_threads))
+        status = cbn_convolve(&c, &x[0, 0, 0, 0], &weights[0, 0, 0], &bias[0], &out[0, 0, 0, 0], workspace_in(memory),
+                              allowed(num_threads))
     check(status)
 
 
@@ -45,11 +44,11 @@ def convolve_weight_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] 
     expect("d_bias", d_bias.shape[0], n_out)
     expect("images of d_out", d_out.shape[0], x.shape[0])
     cdef cbn_convolution c = convolution_of(x, taps, n_out, stride, d_out.shape[1], d_out.shape[2])
-    check(cbn_convolve_weight_gradient_workspace_size(&c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef uint8_t[::1] memory = memory_of(
+        cbn_convolve_weight_gradient_workspace_size(&c, num_threads, &n_bytes), &n_bytes)
     with nogil:
         status = cbn_convolve_weight_gradient(&c, &x[0, 0, 0, 0], &d_out[0, 0, 0, 0], &d_weights[0, 0, 0], &d_bias[0],
-                                              &workspace[0], n_bytes, allowed(num_threads))
+                                              workspace_in(memory), allowed(num_threads))
     check(status)
 
 
@@ -85,7 +84,8 @@ def max_pool_gradient(const float[:, :, :, ::1] d_out, const uint8_t[:, :, :, ::
     expect_pooled(&p, d_out.shape[0], d_out.shape[1], d_out.shape[2], d_out.shape[3])
     expect_pooled(&p, which.shape[0], which.shape[1], which.shape[2], which.shape[3])
     with nogil:
-        status = cbn_max_pool_gradient(&p, &d_out[0, 0, 0, 0], &which[0, 0, 0, 0], &d_x[0, 0, 0, 0], allowed(num_threads))
+        status = cbn_max_pool_gradient(&p, &d_out[0, 0, 0, 0], &which[0, 0, 0, 0], &d_x[0, 0, 0, 0],
+                                       allowed(num_threads))
     check(status)
 
 
@@ -147,11 +147,10 @@ def sidewards_predict(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, c
     cdef Sidewards s = Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
     s.expect_outputs("out", out)
     expect("kernels of out", out.shape[3], last.shape[1])
-    check(cbn_sidewards_predict_workspace_size(&s.c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef uint8_t[::1] memory = memory_of(cbn_sidewards_predict_workspace_size(&s.c, num_threads, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_sidewards_predict(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &out[0, 0, 0, 0], &workspace[0],
-                                       n_bytes, allowed(num_threads))
+        status = cbn_sidewards_predict(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &out[0, 0, 0, 0],
+                                       workspace_in(memory), allowed(num_threads))
     check(status)
 
 
@@ -180,9 +179,8 @@ def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, 
         s.expect_outputs("d_sums", sums)
         expect("units of d_sums", sums.shape[3], units[0])
         out.sums = &sums[0, 0, 0, 0]
-    check(cbn_sidewards_gradient_workspace_size(&s.c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef uint8_t[::1] memory = memory_of(cbn_sidewards_gradient_workspace_size(&s.c, num_threads, &n_bytes), &n_bytes)
     with nogil:
         status = cbn_sidewards_gradient(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &target[0, 0, 0, 0], &out,
-                                        &workspace[0], n_bytes, allowed(num_threads))
+                                        workspace_in(memory), allowed(num_threads))
     check(status)

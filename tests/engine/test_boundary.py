@@ -43,6 +43,7 @@ def arrays():
     return {
         "pack_planes": [images, 76, planes],
         "unpack_planes": [planes, np.zeros((70, 12), np.uint8)],
+        "planes_select": [planes, 70, np.ones(70, np.uint8), planes.copy()],
         "count": [layer, planes, 70, counts.copy()],
         "counts_check": [layer, counts, 70],
         "bic": [layer, counts],
