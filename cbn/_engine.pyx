@@ -3,7 +3,8 @@
 """The boundary to the C engine: check shapes, release the GIL, one C call, check the status.
 
 Functions have the names of cbn.h without the prefix, and fill the arrays they are given, which must be C-contiguous and
-of exactly the type in the signature. What they mean is said in cbn.h. ``python/reference`` holds their NumPy twins.
+of exactly the type in the signature. What they mean is said in cbn.h; what that gathers in a struct (``candidates``,
+``growth``, ``grown``, ...) comes as a tuple in the order of its members. ``python/reference`` holds the NumPy twins.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -96,12 +97,12 @@ cdef cbn_planes planes_of(const uint64_t[:, ::1] words, int64_t n_nodes, int64_t
     return planes
 
 
-cdef cbn_grid grid_of(int32_t channels, int32_t height, int32_t width) except *:
-    cdef cbn_grid grid
-    if channels < 1 or height < 1 or width < 1:
-        raise ValueError(f"channels, height, width: {(channels, height, width)}, at least 1 is needed")
-    grid.channels, grid.height, grid.width = channels, height, width
-    return grid
+cdef cbn_grid grid_of(grid) except *:
+    cdef cbn_grid c
+    c.channels, c.height, c.width = grid
+    if c.channels < 1 or c.height < 1 or c.width < 1:
+        raise ValueError(f"channels, height, width: {tuple(grid)}, at least 1 is needed")
+    return c
 
 
 cdef int64_t nodes_of(cbn_grid grid) noexcept nogil:
@@ -397,328 +398,31 @@ def transition_forward(Transition transition, const uint64_t[:, ::1] planes_in, 
     check(status)
 
 
-def kernel_gradient(Transition transition, Layer layer, const uint64_t[:, ::1] planes_in,
-                    const uint64_t[:, ::1] planes_out, int64_t n_images, const int64_t[:, ::1] counts,
-                    double pseudocount, double sharpness, double[:, :, :, ::1] weights, double[::1] bias,
-                    int num_threads=1):
+def kernel_gradient(Transition transition, objective, const uint64_t[:, ::1] planes_in,
+                    const uint64_t[:, ::1] planes_out, int64_t n_images, gradient, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    cdef cbn_objective objective
+    cdef Layer layer
+    cdef const int64_t[:, ::1] counts
+    cdef double[:, :, :, ::1] weights
+    cdef double[::1] bias
+    cdef cbn_objective c
     cdef cbn_planes below = planes_below(transition, planes_in, n_images, planes_out.shape)
+    layer, counts, c.pseudocount, c.sharpness = objective
+    weights, bias = gradient
     expect_pairs("rows", "counts", counts.shape, layer.n_rows)
     expect_kernels("weights", weights.shape, &transition.c)
     expect("bias", bias.shape[0], transition.c.out_channels)
-    objective.layer, objective.counts = &layer.c, &counts[0, 0]
-    objective.pseudocount, objective.sharpness = pseudocount, sharpness
+    c.layer, c.counts = &layer.c, &counts[0, 0]
     cdef uint8_t[::1] memory = memory_of(
         cbn_kernel_gradient_workspace_size(&transition.c, &layer.c, n_images, num_threads, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_kernel_gradient(&transition.c, &objective, below, &planes_out[0, 0], &weights[0, 0, 0, 0],
-                                     &bias[0], workspace_in(memory), allowed(num_threads))
+        status = cbn_kernel_gradient(&transition.c, &c, below, &planes_out[0, 0], &weights[0, 0, 0, 0], &bias[0],
+                                     workspace_in(memory), allowed(num_threads))
     check(status)
 
 
-# ---- trees ----
-
-
-cdef class Trees:
-    """A ``cbn_trees`` made from a ``cbn.cpd.treelayer.TreeLayer``; it keeps the arrays alive."""
-
-    cdef cbn_trees c
-    cdef readonly int64_t n_nodes, n_vertices
-    cdef const int64_t[::1] _begin
-    cdef const int32_t[::1] _split, _child, _required
-
-    def __init__(self, trees):
-        self._begin, self._split, self._child, self._required = trees.arrays()
-        self.c.grid = grid_of(trees.channels, trees.height, trees.width)
-        self.n_nodes = nodes_of(self.c.grid)
-        expect("begin", self._begin.shape[0], self.n_nodes + 1)
-        self.n_vertices = self._begin[self.n_nodes]
-        expect("split", self._split.shape[0], self.n_vertices)
-        expect("child", self._child.shape[0], self.n_vertices)
-        expect("required", self._required.shape[0], self.n_nodes)
-        if self.n_vertices < 1:
-            raise ValueError("begin: no vertices")
-        self.c.begin, self.c.split, self.c.child = &self._begin[0], &self._split[0], &self._child[0]
-        self.c.required = &self._required[0]
-        check(cbn_trees_check(&self.c))
-
-
-cdef cbn_candidates candidates_of(const int64_t[::1] begin, const int32_t[::1] node, required,
-                                  int64_t n_nodes) except *:
-    cdef cbn_candidates candidates
-    expect("candidate_begin", begin.shape[0], n_nodes + 1)
-    expect("candidate", node.shape[0], begin[n_nodes])
-    candidates.begin, candidates.node = &begin[0], &node[0] if node.shape[0] else NULL
-    candidates.required = numbers_or_null("required", required, n_nodes)
-    return candidates
-
-
-def tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t[:, ::1] planes, int64_t n_images,
-              const int64_t[::1] candidate_begin, const int32_t[::1] candidate, required, double penalty,
-              int max_leaves, int64_t min_leaf, int32_t[::1] n_vertices, int32_t[:, ::1] split, int32_t[:, ::1] child,
-              int64_t[:, :, ::1] counts, int num_threads=1):
-    cdef int status
-    cdef int64_t n_bytes, capacity = 2 * <int64_t>max_leaves - 1
-    cdef cbn_growth growth
-    cdef cbn_grown_trees grown
-    cdef cbn_grid grid = grid_of(channels, height, width)
-    cdef int64_t n_nodes = nodes_of(grid)
-    cdef cbn_planes data = planes_of(planes, n_nodes, n_images)
-    cdef cbn_candidates candidates = candidates_of(candidate_begin, candidate, required, n_nodes)
-    expect("n_vertices", n_vertices.shape[0], n_nodes)
-    expect_rows("nodes", "vertices", "split", split.shape, n_nodes, capacity)
-    expect_rows("nodes", "vertices", "child", child.shape, n_nodes, capacity)
-    expect_rows("nodes", "vertices", "counts", counts.shape, n_nodes, capacity)
-    expect("states of counts", counts.shape[2], 2)
-    growth.penalty, growth.max_leaves, growth.min_leaf = penalty, max_leaves, min_leaf
-    cdef uint8_t[::1] memory = memory_of(
-        cbn_tree_grow_workspace_size(grid, n_images, &candidates, &growth, num_threads, &n_bytes), &n_bytes)
-    grown.n_vertices, grown.split, grown.child = &n_vertices[0], &split[0, 0], &child[0, 0]
-    grown.counts = &counts[0, 0, 0]
-    with nogil:
-        status = cbn_tree_grow(grid, data, &candidates, &growth, &grown, workspace_in(memory), allowed(num_threads))
-    check(status)
-
-
-def tree_count(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, int64_t[:, ::1] counts,
-               int num_threads=1):
-    cdef int status
-    cdef int64_t n_bytes
-    cdef cbn_planes data = planes_of(planes, trees.n_nodes, n_images)
-    expect_pairs("vertices", "counts", counts.shape, trees.n_vertices)
-    cdef uint8_t[::1] memory = memory_of(
-        cbn_tree_count_workspace_size(&trees.c, n_images, num_threads, &n_bytes), &n_bytes)
-    with nogil:
-        status = cbn_tree_count(&trees.c, data, &counts[0, 0], workspace_in(memory), allowed(num_threads))
-    check(status)
-
-
-def tree_counts_check(Trees trees, const int64_t[:, ::1] counts, int64_t n_images):
-    cdef int status
-    expect_pairs("vertices", "counts", counts.shape, trees.n_vertices)
-    with nogil:
-        status = cbn_tree_counts_check(&trees.c, &counts[0, 0], n_images)
-    check(status)
-
-
-def tree_bic(Trees trees, const int64_t[:, ::1] counts):
-    cdef int status
-    cdef double log_likelihood, value
-    cdef int64_t n_parameters
-    expect_pairs("vertices", "counts", counts.shape, trees.n_vertices)
-    with nogil:
-        status = cbn_tree_bic(&trees.c, &counts[0, 0], &log_likelihood, &n_parameters, &value)
-    check(status)
-    return log_likelihood, n_parameters, value
-
-
-cdef cbn_smoothing smoothing_of(double pseudocount, double shrinkage) noexcept:
-    cdef cbn_smoothing smoothing
-    smoothing.pseudocount, smoothing.shrinkage = pseudocount, shrinkage
-    return smoothing
-
-
-def tree_probability(Trees trees, const int64_t[:, ::1] counts, double pseudocount, double shrinkage,
-                     double[:, ::1] probability, int num_threads=1):
-    cdef int status
-    cdef cbn_smoothing smoothing = smoothing_of(pseudocount, shrinkage)
-    expect_pairs("vertices", "counts", counts.shape, trees.n_vertices)
-    expect_pairs("vertices", "probability", probability.shape, trees.n_vertices)
-    with nogil:
-        status = cbn_tree_probability(&trees.c, &counts[0, 0], smoothing, &probability[0, 0], allowed(num_threads))
-    check(status)
-
-
-def tree_values(Trees trees, const int64_t[:, ::1] counts, const double[:, ::1] probability, double pseudocount,
-                double shrinkage, int kind, bint leave_one_out, double[:, ::1] values, int num_threads=1):
-    cdef int status
-    cdef cbn_smoothing smoothing = smoothing_of(pseudocount, shrinkage)
-    expect_pairs("vertices", "counts", counts.shape, trees.n_vertices)
-    expect_pairs("vertices", "probability", probability.shape, trees.n_vertices)
-    expect_pairs("vertices", "values", values.shape, trees.n_vertices)
-    with nogil:
-        status = cbn_tree_values(&trees.c, &counts[0, 0], &probability[0, 0], smoothing, kind, leave_one_out,
-                                 &values[0, 0], allowed(num_threads))
-    check(status)
-
-
-def tree_score_images(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
-                      double[::1] scores, int num_threads=1):
-    cdef int status
-    cdef cbn_planes data = planes_of(planes, trees.n_nodes, n_images)
-    expect_pairs("vertices", "values", values.shape, trees.n_vertices)
-    expect("scores", scores.shape[0], n_images)
-    with nogil:
-        status = cbn_tree_score_images(&trees.c, data, &values[0, 0], &scores[0], allowed(num_threads))
-    check(status)
-
-
-def tree_score_nodes(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
-                     double[:, ::1] contributions, int num_threads=1):
-    cdef int status
-    cdef cbn_planes data = planes_of(planes, trees.n_nodes, n_images)
-    expect_pairs("vertices", "values", values.shape, trees.n_vertices)
-    expect_rows("images", "nodes", "contributions", contributions.shape, n_images, trees.n_nodes)
-    with nogil:
-        status = cbn_tree_score_nodes(&trees.c, data, &values[0, 0], &contributions[0, 0], allowed(num_threads))
-    check(status)
-
-
-# ---- boosted trees ----
-
-
-cdef class Boosted:
-    """A ``cbn_boosted`` made from a ``cbn.cpd.boostedlayer.BoostedLayer``; it keeps the arrays alive."""
-
-    cdef cbn_boosted c
-    cdef readonly int64_t n_nodes
-    cdef const int64_t[::1] _begin, _tree_begin
-    cdef const int32_t[::1] _split, _value, _base, _required
-
-    def __init__(self, boosted):
-        cdef int64_t n_vertices
-        self._begin, self._tree_begin, self._split, self._value, self._base, self._required = boosted.arrays()
-        self.c.grid.channels, self.c.grid.height, self.c.grid.width = boosted.channels, boosted.height, boosted.width
-        self.n_nodes = nodes_of(self.c.grid)
-        expect("begin", self._begin.shape[0], self.n_nodes + 1)
-        expect("tree_begin", self._tree_begin.shape[0], self._begin[self.n_nodes] + 1)
-        n_vertices = self._tree_begin[self._begin[self.n_nodes]]
-        expect("split", self._split.shape[0], n_vertices)
-        expect("value", self._value.shape[0], n_vertices)
-        expect("base", self._base.shape[0], self.n_nodes)
-        expect("required", self._required.shape[0], self.n_nodes)
-        self.c.begin, self.c.tree_begin, self.c.base = &self._begin[0], &self._tree_begin[0], &self._base[0]
-        self.c.required = &self._required[0]
-        if n_vertices:
-            self.c.split, self.c.value = &self._split[0], &self._value[0]
-        check(cbn_boosted_check(&self.c))
-
-
-cdef cbn_boosting boosting_of(boosting, uint64_t seed) except *:
-    cdef cbn_boosting how
-    how.rounds, how.max_leaves, how.n_candidates = boosting.rounds, boosting.max_leaves, boosting.n_candidates
-    how.rate, how.l2, how.min_gain = boosting.rate, boosting.l2, boosting.min_gain
-    how.min_hessian, how.pseudocount, how.seed = boosting.min_hessian, boosting.pseudocount, seed
-    return how
-
-
-def boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t[:, ::1] planes, int64_t n_images,
-                 const int64_t[::1] candidate_begin, const int32_t[::1] candidate, required, boosting, uint64_t seed,
-                 int64_t first_node, int32_t[::1] base, int32_t[::1] n_trees, int32_t[:, ::1] n_vertices,
-                 int32_t[:, :, ::1] split, int32_t[:, :, ::1] value, int num_threads=1):
-    cdef int status
-    cdef int64_t n_bytes, n_nodes = base.shape[0]
-    cdef cbn_grown_boosted grown
-    cdef cbn_boosting how = boosting_of(boosting, seed)
-    cdef cbn_grid grid = grid_of(channels, height, width)
-    cdef cbn_planes data = planes_of(planes, nodes_of(grid), n_images)
-    cdef cbn_candidates candidates = candidates_of(candidate_begin, candidate, required, nodes_of(grid))
-    if n_nodes < 1:
-        raise ValueError("base: empty")
-    expect("n_trees", n_trees.shape[0], n_nodes)
-    expect_rows("nodes", "rounds", "n_vertices", n_vertices.shape, n_nodes, how.rounds)
-    expect_rows("nodes", "rounds", "split", split.shape, n_nodes, how.rounds)
-    expect("vertices of split", split.shape[2], 2 * <int64_t>how.max_leaves - 1)
-    expect_rows("nodes", "rounds", "value", value.shape, n_nodes, how.rounds)
-    expect("vertices of value", value.shape[2], 2 * <int64_t>how.max_leaves - 1)
-    cdef uint8_t[::1] memory = memory_of(
-        cbn_boosted_grow_workspace_size(grid, n_images, &candidates, &how, num_threads, &n_bytes), &n_bytes)
-    grown.first_node, grown.n_nodes, grown.base, grown.n_trees = first_node, n_nodes, &base[0], &n_trees[0]
-    grown.n_vertices = &n_vertices[0, 0] if how.rounds else &n_trees[0]  # never written without rounds
-    grown.split = &split[0, 0, 0] if how.rounds else &n_trees[0]
-    grown.value = &value[0, 0, 0] if how.rounds else &n_trees[0]
-    with nogil:
-        status = cbn_boosted_grow(grid, data, &candidates, &how, &grown, workspace_in(memory), allowed(num_threads))
-    check(status)
-
-
-def boosted_log_odds(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_images, int32_t[:, ::1] odds,
-                     int num_threads=1):
-    cdef int status
-    cdef cbn_planes data = planes_of(planes, boosted.n_nodes, n_images)
-    expect_rows("images", "nodes", "odds", odds.shape, n_images, boosted.n_nodes)
-    with nogil:
-        status = cbn_boosted_log_odds(&boosted.c, data, &odds[0, 0], allowed(num_threads))
-    check(status)
-
-
-def boosted_score_images(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_images, int kind, double[::1] scores,
-                         int num_threads=1):
-    cdef int status
-    cdef cbn_planes data = planes_of(planes, boosted.n_nodes, n_images)
-    expect("scores", scores.shape[0], n_images)
-    with nogil:
-        status = cbn_boosted_score_images(&boosted.c, data, kind, &scores[0], allowed(num_threads))
-    check(status)
-
-
-def boosted_score_nodes(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_images, int kind,
-                        double[:, ::1] contributions, int num_threads=1):
-    cdef int status
-    cdef cbn_planes data = planes_of(planes, boosted.n_nodes, n_images)
-    expect_rows("images", "nodes", "contributions", contributions.shape, n_images, boosted.n_nodes)
-    with nogil:
-        status = cbn_boosted_score_nodes(&boosted.c, data, kind, &contributions[0, 0], allowed(num_threads))
-    check(status)
-
-
-def boosted_sample(Boosted boosted, uint64_t seed, clamped, uint8_t[:, ::1] states, int num_threads=1):
-    cdef int status
-    cdef int64_t n_bytes
-    cdef cbn_chains chains = chains_of(states, boosted.n_nodes)
-    cdef const uint8_t *kept = bytes_or_null("clamped", clamped, boosted.n_nodes)
-    cdef uint8_t[::1] memory = memory_of(
-        cbn_boosted_sample_workspace_size(&boosted.c, chains.n, &n_bytes), &n_bytes)
-    with nogil:
-        status = cbn_boosted_sample(&boosted.c, seed, kept, chains, workspace_in(memory), allowed(num_threads))
-    check(status)
-
-
-# ---- inpainting ----
-
-
-cdef cbn_particles particles_of(int64_t n_nodes, const uint8_t[::1] known, uint8_t[:, ::1] states,
-                                double[::1] weight) except *:
-    cdef cbn_particles particles
-    expect("known", known.shape[0], n_nodes)
-    expect("nodes of states", states.shape[1], n_nodes)
-    expect("weight", weight.shape[0], states.shape[0])
-    particles.n, particles.known, particles.states = states.shape[0], &known[0], &states[0, 0]
-    particles.weight = &weight[0]
-    return particles
-
-
-def boosted_inpaint(Boosted boosted, uint64_t seed, const uint8_t[::1] known, uint8_t[:, ::1] states,
-                    double[::1] weight, int num_threads=1):
-    cdef int status
-    cdef int64_t n_bytes
-    cdef double log_marginal
-    cdef cbn_particles particles = particles_of(boosted.n_nodes, known, states, weight)
-    cdef uint8_t[::1] memory = memory_of(
-        cbn_inpaint_workspace_size(boosted.n_nodes, particles.n, num_threads, &n_bytes), &n_bytes)
-    with nogil:
-        status = cbn_boosted_inpaint(&boosted.c, seed, &particles, &log_marginal, workspace_in(memory),
-                                     allowed(num_threads))
-    check(status)
-    return log_marginal
-
-
-def tree_inpaint(Trees trees, const double[:, ::1] probability, uint64_t seed, const uint8_t[::1] known,
-                 uint8_t[:, ::1] states, double[::1] weight, int num_threads=1):
-    cdef int status
-    cdef int64_t n_bytes
-    cdef double log_marginal
-    expect_pairs("vertices", "probability", probability.shape, trees.n_vertices)
-    cdef cbn_particles particles = particles_of(trees.n_nodes, known, states, weight)
-    cdef uint8_t[::1] memory = memory_of(
-        cbn_inpaint_workspace_size(trees.n_nodes, particles.n, num_threads, &n_bytes), &n_bytes)
-    with nogil:
-        status = cbn_tree_inpaint(&trees.c, &probability[0, 0], seed, &particles, &log_marginal, workspace_in(memory),
-                                  allowed(num_threads))
-    check(status)
-    return log_marginal
+include "_engine_trees.pxi"
 
 
 # ---- random numbers and samples ----

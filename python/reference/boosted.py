@@ -140,11 +140,11 @@ def grow_node(states, members, usable, node, boosting, seed):
     return base, trees
 
 
-def boosted_grow(
-    channels, height, width, planes, n_images, candidate_begin, candidate, required, boosting, seed, first_node, base,
-    n_trees, n_vertices, split, value, num_threads=1,
-):  # fmt: skip
-    """The trees of nodes first_node, ...; outputs as ``cbn_boosted_grow`` says."""
+def boosted_grow(grid, planes, n_images, candidates, boosting, seed, grown, num_threads=1):
+    """The trees of nodes first_node, ...; candidates (begin, node, required), grown (first_node, base, n_trees, n_vertices,
+    split, value), filled as ``cbn_boosted_grow`` says."""
+    candidate_begin, candidate, required = candidates
+    first_node, base, n_trees, n_vertices, split, value = grown
     states = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, states)
     states = states.astype(bool)

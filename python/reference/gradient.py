@@ -38,10 +38,13 @@ def state_gradient(layer, planes, n_images, counts, pseudocount, gradient, num_t
             gradient[:, node] += table[row | 1 << bit, x] - table[row & ~(1 << bit), x]
 
 
-def kernel_gradient(
-    transition, layer, planes_in, planes_out, n_images, counts, pseudocount, sharpness, weights, bias, num_threads=1
-):
-    """weights (kernels, in_channels, size, size), bias (kernels,): dL by weight and bias, in nats per unit of weight."""
+def kernel_gradient(transition, objective, planes_in, planes_out, n_images, gradient, num_threads=1):
+    """dL by weight and bias, in nats per unit of weight.
+
+    objective (layer, counts, pseudocount, sharpness); gradient (weights, bias), filled: (kernels, in_channels, size, size)
+    and (kernels,).
+    """
+    (layer, counts, pseudocount, sharpness), (weights, bias) = objective, gradient
     by_state = np.empty((n_images, layer.n_nodes))
     state_gradient(layer, planes_out, n_images, counts, pseudocount, by_state)
     pooled = pooling_windows(transition, activations(transition, planes_in, n_images))

@@ -43,8 +43,8 @@ def with_one_extra(extra, dtype):
     return out
 
 
-def sidewards_predict(x, taps, first, extra, first_extra, hidden, units, last, out, num_threads=1):
-    """Predicted activations.
+def sidewards_predict(x, taps, extra, units, weights, out, num_threads=1):
+    """Predicted activations; weights are (first, first_extra, hidden, last).
 
     Parameters
     ----------
@@ -66,20 +66,20 @@ def sidewards_predict(x, taps, first, extra, first_extra, hidden, units, last, o
     out : (n, H, W, K) array of float
         Filled.
     """
+    first, first_extra, hidden, last = weights
     top = with_one(activations(x, taps, first, extra, first_extra, hidden, units)[-1])
     own = last.reshape(*(extra.shape[:2] if len(last) > 1 else (1, 1)), *last.shape[1:])
     out[...] = np.einsum("nyxj,yxkj->nyxk", top, np.broadcast_to(own, (*extra.shape[:2], *own.shape[2:])))
 
 
-def sidewards_gradient(
-    x, taps, first, extra, first_extra, hidden, units, last, target,
-    error, d_first, d_first_extra, d_hidden, d_last, d_sums, num_threads=1,
-):  # fmt: skip
+def sidewards_gradient(x, taps, extra, units, weights, target, gradients, num_threads=1):
     """Errors, and the gradients of the sum of their squares (eq. 12) with the target held constant (eq. 13).
+
+    gradients are (d_first, d_first_extra, d_hidden, d_last, error, d_sums).
 
     Parameters
     ----------
-    x, taps, first, extra, first_extra, hidden, units, last
+    x, taps, extra, units, weights
         As in ``sidewards_predict``.
     target : (n, H, W, K) array of float
     error : (n, H, W, K) array of float
@@ -89,8 +89,10 @@ def sidewards_gradient(
     d_sums : (n, H, W, U_1) array of float, or None
         Gradient with respect to the sums that enter the first layer's ReLU. Filled.
     """
+    first, first_extra, hidden, last = weights
+    d_first, d_first_extra, d_hidden, d_last, error, d_sums = gradients
     layers = activations(x, taps, first, extra, first_extra, hidden, units)
-    sidewards_predict(x, taps, first, extra, first_extra, hidden, units, last, error)
+    sidewards_predict(x, taps, extra, units, weights, error)
     error -= target
     height, width = extra.shape[:2]
     positions = (height, width) if len(last) > 1 else (1, 1)

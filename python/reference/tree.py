@@ -44,11 +44,19 @@ def trees_check(trees):
             raise ValueError(f"required: node {required} is not the root's split of node {node}, a leaf at its 0")
 
 
-def tree_grow(
-    channels, height, width, planes, n_images, candidate_begin, candidate, required, penalty, max_leaves, min_leaf,
-    n_vertices, split, child, counts, num_threads=1,
-):  # fmt: skip
-    """Grows the tree of every node; the vertices of node v are written to the beginning of row v of the outputs."""
+def tree_grow(grid, planes, n_images, candidates, growth, grown, num_threads=1):
+    """Grows the tree of every node; the vertices of node v are written to the beginning of row v of the outputs.
+
+    Parameters
+    ----------
+    grid : (channels, height, width)
+    candidates : (begin, node, required)
+    growth : (penalty, max_leaves, min_leaf)
+    grown : (n_vertices, split, child, counts)
+        Filled.
+    """
+    (channels, height, width), (candidate_begin, candidate, required) = grid, candidates
+    (penalty, max_leaves, min_leaf), (n_vertices, split, child, counts) = growth, grown
     if required is not None and max_leaves < 2:
         raise ValueError("max_leaves: a required node needs two leaves")
     n_nodes = channels * height * width

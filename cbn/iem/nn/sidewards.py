@@ -200,9 +200,9 @@ class SidewardsModels:
 
     def _models(self, call):
         """Arguments of the engine's functions between the input and the outputs."""
-        p = self.parameters
-        return (self.taps, p["first"][call.model], self.extra, self._first_extra(call), p["hidden"][call.model],
-                self.units, p["last"][call.model])  # fmt: skip
+        p, model = self.parameters, call.model
+        weights = p["first"][model], self._first_extra(call), p["hidden"][model], p["last"][model]
+        return self.taps, self.extra, self.units, weights
 
     def predict(self, x, out, num_threads=1):
         """Predicted activations.
@@ -276,8 +276,8 @@ class SidewardsModels:
             own["first_extra"] = np.empty((3, self.hidden[0]), x.dtype)
         d_sums = np.empty((*own_target.shape[:3], self.hidden[0]), x.dtype) if with_sums else None
         _engine.sidewards_gradient(
-            self._seen(x, call), *self._models(call), own_target, own_error,
-            own["first"], own["first_extra"], own["hidden"], own["last"], d_sums, num_threads,
+            self._seen(x, call), *self._models(call), own_target,
+            (own["first"], own["first_extra"], own["hidden"], own["last"], own_error, d_sums), num_threads,
         )  # fmt: skip
         if not call.whole:
             error[call.nodes] = own_error
