@@ -23,7 +23,7 @@ def unpack_planes(planes, states, num_threads=1):
 
 
 def planes_select(planes, n_images, keep, out, num_threads=1):
-    """Planes of the images with keep[i] != 0, in their order; keep (n_images,), out (n_nodes, words of the kept ones)."""
+    """Planes of the images with keep[i] != 0, in their order; keep (n_images,), out (n_nodes, their words)."""
     states = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, states)
     if not keep.any() or out.shape[1] != plane_words(np.count_nonzero(keep)):

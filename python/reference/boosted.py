@@ -141,8 +141,10 @@ def grow_node(states, members, usable, node, boosting, seed):
 
 
 def boosted_grow(grid, planes, n_images, candidates, boosting, seed, grown, num_threads=1):
-    """The trees of nodes first_node, ...; candidates (begin, node, required), grown (first_node, base, n_trees, n_vertices,
-    split, value), filled as ``cbn_boosted_grow`` says."""
+    """The trees of nodes first_node, ..., as ``cbn_boosted_grow`` says.
+
+    candidates (begin, node, required); grown (first_node, base, n_trees, n_vertices, split, value), filled.
+    """
     candidate_begin, candidate, required = candidates
     first_node, base, n_trees, n_vertices, split, value = grown
     states = np.empty((n_images, len(planes)), np.uint8)

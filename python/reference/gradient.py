@@ -41,8 +41,7 @@ def state_gradient(layer, planes, n_images, counts, pseudocount, gradient, num_t
 def kernel_gradient(transition, objective, planes_in, planes_out, n_images, gradient, num_threads=1):
     """dL by weight and bias, in nats per unit of weight.
 
-    objective (layer, counts, pseudocount, sharpness); gradient (weights, bias), filled: (kernels, in_channels, size, size)
-    and (kernels,).
+    objective (layer, counts, pseudocount, sharpness); gradient (weights, bias), filled: shaped as the transition's.
     """
     (layer, counts, pseudocount, sharpness), (weights, bias) = objective, gradient
     by_state = np.empty((n_images, layer.n_nodes))
