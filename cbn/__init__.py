@@ -7,14 +7,18 @@ from ._version import __version__
 from .exceptions import CalibrationWarning, CbnError, DataError, MixingWarning, ModelFileError
 
 __all__ = [
+    "Boosted",
     "CalibrationWarning",
     "CbnError",
     "ConvolutionalBayesianNetwork",
     "ConvolutionalBayesianNetworkClassifier",
     "DataError",
+    "Features",
     "IntrospectiveEnergyModel",
     "MixingWarning",
     "ModelFileError",
+    "Table",
+    "Tree",
     "__version__",
     "datasets",
     "iem",
@@ -26,7 +30,11 @@ _LAZY = {
     "ConvolutionalBayesianNetwork": "estimators.network",
     "ConvolutionalBayesianNetworkClassifier": "estimators.classifier",
     "IntrospectiveEnergyModel": "estimators.iem",
-    "load": "fit.modelfile",
+    "Boosted": "cpd.boosted",
+    "Features": "layers.features",
+    "Table": "cpd.table",
+    "Tree": "cpd.tree",
+    "load": "loading",
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _engine
+from .planes import BitPlanes
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Binarization:
         return ", ".join(f"value > {t:g} x {self.full_scale}" for t in self.thresholds)
 
     def planes(self, images, num_threads):
-        """Bit-planes (channels * height * width, words) uint64 of validated images (n, height, width)."""
+        """BitPlanes of validated images (n, height, width): nodes channel by channel, row by row."""
         n, n_pixels = len(images), images[0].size
-        planes = np.empty((self.channels * n_pixels, _engine.plane_words(n)), np.uint64)
+        planes = BitPlanes.empty(self.channels * n_pixels, n)
         for c, threshold in enumerate(self.thresholds):
-            own = planes[c * n_pixels : (c + 1) * n_pixels]
+            own = planes.words[c * n_pixels : (c + 1) * n_pixels]
             if images.dtype == np.uint8:
                 # value > t for integers is value > floor(t)
                 bits, cutoff = images, int(np.floor(threshold * self.full_scale))
@@ -49,12 +50,6 @@ class Binarization:
                 bits, cutoff = (images > threshold).view(np.uint8), 0
             _engine.pack_planes(np.ascontiguousarray(bits).reshape(n, n_pixels), cutoff, own, num_threads)
         return planes
-
-    def states(self, images, num_threads):
-        """The same bits as one byte per image and node: (n, nodes) uint8."""
-        states = np.empty((len(images), self.channels * images[0].size), np.uint8)
-        _engine.unpack_planes(self.planes(images, num_threads), states, num_threads)
-        return states
 
     def pictures(self, states, shape):
         """Picture values of states (n, nodes): (n, height, width) uint8 that give the same states when binarized.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _engine
+from ..bits.planes import BitPlanes
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,3 +106,34 @@ def tree_posterior(trees, probability, image, known, n_particles, *, seed, num_t
     return _filter(
         lambda *arrays: _engine.tree_inpaint(trees, probability, seed, *arrays, num_threads), known, image, n_particles
     )
+
+
+def weighted_by_likelihood(network, image, known, n_particles, seed, num_threads):
+    """Posterior of the missing nodes under anything that draws and scores: likelihood weighting.
+
+    Every particle is one pass with the known nodes clamped, its weight the probability of these given the nodes before
+    them (Fung & Chang 1990, "Weighing and integrating evidence for stochastic simulation in Bayesian networks").
+
+    Parameters
+    ----------
+    network : cbn.cpd.base.CPD
+    image, known : ndarray, (nodes,) uint8
+    n_particles, seed, num_threads : int
+
+    Raises
+    ------
+    ValueError
+        The known states have probability 0.
+    """
+    known = np.asarray(known).astype(bool)
+    states = np.repeat(np.asarray(image, np.uint8)[None], n_particles, axis=0)
+    states[:, ~known] = 0
+    network.draw(states, known.view(np.uint8), seed, num_threads)
+    planes = BitPlanes.of_states(states, num_threads)
+    nats = network.contributions(planes, _engine.LOG_PROBABILITY, num_threads)[:, known].sum(axis=1)
+    highest = nats.max()
+    if not np.isfinite(highest):
+        raise ValueError("the known states are impossible: every particle has probability 0")
+    weight = np.exp(nats - highest)
+    log_marginal = float(highest + np.log(weight.mean()))
+    return Particles(states, weight / weight.sum(), log_marginal)

@@ -147,22 +147,22 @@ class MarkovReport:
         }
 
 
-def markov_report(network, planes, n_images):
+def markov_report(network, planes):
     """Measure the local Markov property.
 
     Parameters
     ----------
     network : cbn.layers.stack.LayeredNetwork
         Only its relations and windows are used, not its counts.
-    planes : list of ndarray, (nodes, words) uint64
-        Bit-planes of every layer for the images to measure on.
-    n_images : int
+    planes : list of BitPlanes
+        Of every layer for the images to measure on.
 
     Returns
     -------
     MarkovReport
         The same for the same images, always: shuffling has a fixed seed.
     """
+    n_images, planes = planes[0].n_images, [own.words for own in planes]
     every = np.empty((1, planes[0].shape[1]), np.uint64)
     _engine.pack_planes(np.ones((n_images, 1), np.uint8), 0, every)
     groups, totals = [], []

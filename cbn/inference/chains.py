@@ -15,7 +15,7 @@ BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS, LAYERED_BATCH_STEPS = 2_000_000, 100_0
 def ancestral_states(network, n, seed, num_threads, *, clamped=None, states=None):
     """(n, nodes) uint8 states drawn by one raster pass; clamped nodes keep their given states."""
     if states is None:
-        states = np.zeros((n, network.engine_layer.n_nodes), np.uint8)
+        states = np.zeros((n, network.layer.n_nodes), np.uint8)
     network.draw(states, clamped, seed, num_threads)
     return states
 
@@ -55,7 +55,7 @@ class GibbsChains:
         self.temperatures = temperatures
         self.steps_done = 0
         # pixels alone at temperature 1 have a faster sampler, which gives the same; trees have no other
-        self._plain = not network.chains_through_layers or (
+        self._plain = not network.pixels.chains_through_layers or (
             len(network) == 1 and temperatures.first == temperatures.last == 1
         )
         if not self._plain:

@@ -54,7 +54,7 @@ def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_thre
     missing = np.tile(mask.ravel(), network.pixels.layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
     clamped = (~missing).view(np.uint8)
-    if network.chains_through_layers:
+    if network.pixels.chains_through_layers:
         states = np.repeat(states, n, axis=0)
         ancestral_states(network.pixels, n, seed, num_threads, clamped=clamped, states=states)
     else:

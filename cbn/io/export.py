@@ -43,10 +43,8 @@ def export_network(network, path, *, layer=0, what="pixel", thresholds=(), forma
     format = FORMATS.get(ending) if format is None else format
     if format not in ("bif", "xmlbif", "uai"):
         raise ValueError(f"path: {os.fspath(path)!r}; give a name that ends in .bif, .xmlbif or .uai, or the format")
-    if not hasattr(network, "table_parents"):
-        raise ValueError(
-            "export: boosted trees are sums over hundreds of nodes, whose tables do not fit; use cpd='tree'"
-        )
+    if not network.exports:
+        raise ValueError(f"export: {network.nouns} are no tables that fit into a file; use cpd='tree' or 'table'")
     parents = [network.table_parents(node) for node in range(network.layer.n_nodes)]
     rows = sum(1 << len(p) for p in parents)
     largest = max(range(len(parents)), key=lambda node: len(parents[node]))

@@ -6,6 +6,8 @@ from numbers import Integral
 
 import numpy as np
 
+from ..cpd.grid import Grid
+
 MAX_LAYERS = 8  # CBN_MAX_LAYERS: pixels and hidden layers
 MAX_KERNELS = 64  # CBN_MAX_KERNELS
 MAX_KERNEL_SIZE = 10  # CBN_MAX_KERNEL_SIZE
@@ -77,7 +79,7 @@ class HiddenLayer:
 
 
 @dataclass(frozen=True)
-class LayerGeometry:
+class LayerGeometry(Grid):
     """Where the nodes of a layer are, and how far apart two must be to see different pixels.
 
     Attributes
@@ -92,9 +94,6 @@ class LayerGeometry:
         Smallest offset, in positions, at which receptive fields do not overlap: ceil(receptive_field / stride).
     """
 
-    channels: int
-    height: int
-    width: int
     receptive_field: int
     stride: int
 

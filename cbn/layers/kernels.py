@@ -8,6 +8,7 @@ from numbers import Integral
 import numpy as np
 
 from .. import _engine
+from ..bits.planes import BitPlanes
 from ..exceptions import DataError
 from ..io.files import atomic_write
 from .geometry import MAX_KERNELS, MAX_LAYERS, Transition
@@ -69,11 +70,11 @@ class Kernels:
         return Kernels(self.weights[chosen], self.bias[chosen], self.pool)
 
 
-def forward(kernels, below, planes, n_images, num_threads):
-    """Bit-planes of the layer that the kernels make of the layer below."""
-    transition = kernels.transition(below)
-    out = np.empty((transition.out_channels * transition.height * transition.width, planes.shape[1]), np.uint64)
-    _engine.transition_forward(_engine.Transition(transition), planes, n_images, out, num_threads)
+def forward(kernels, below, planes, num_threads):
+    """BitPlanes of the layer that the kernels make of the layer below."""
+    transition = _engine.Transition(kernels.transition(below))
+    out = BitPlanes.empty(transition.n_nodes_out, planes.n_images)
+    _engine.transition_forward(transition, planes.words, planes.n_images, out.words, num_threads)
     return out
 
 
@@ -114,24 +115,23 @@ class ActivationMeter:
     Parameters
     ----------
     below : cbn.layers.geometry.LayerGeometry
-    planes : ndarray, (nodes below, words) uint64
-    n_images, num_threads : int
+    planes : BitPlanes
+        Of the layer below.
+    num_threads : int
     """
 
-    def __init__(self, below, planes, n_images, num_threads):
-        full = n_images // 64
-        self.below, self.num_threads = below, num_threads
-        if full <= MEASURED_WORDS:
-            self.planes, self.n_images = planes, n_images
-        else:
+    def __init__(self, below, planes, num_threads):
+        full = planes.n_images // 64
+        self.below, self.num_threads, self.planes = below, num_threads, planes
+        if full > MEASURED_WORDS:
             words = np.arange(MEASURED_WORDS) * full // MEASURED_WORDS
-            self.planes, self.n_images = np.ascontiguousarray(planes[:, words]), 64 * MEASURED_WORDS
+            self.planes = BitPlanes(np.ascontiguousarray(planes.words[:, words]), 64 * MEASURED_WORDS)
 
     def bits(self, kernels):
         """(kernels, words) uint64: bits of each kernel at all positions in all measured images; and their number."""
-        out = forward(kernels, self.below, self.planes, self.n_images, self.num_threads)
+        out = forward(kernels, self.below, self.planes, self.num_threads)
         n = len(kernels.bias)
-        return out.reshape(n, -1), len(out) // n * self.n_images
+        return out.words.reshape(n, -1), out.n_nodes // n * out.n_images
 
     def shares(self, kernels):
         """Share of active nodes of every kernel: (kernels,) float64."""

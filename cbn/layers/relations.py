@@ -100,7 +100,7 @@ def _forced_parents(forced, child):
     return sum(r.child == child for r in forced)
 
 
-def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forbidden=(), num_threads=1):
+def search_relations(geometry, planes, max_parents, *, forced=(), forbidden=(), num_threads=1):
     """Greedy search: start from the forced relations, add the one that lowers the BIC most until none does.
 
     The BIC decomposes over child channels, so every channel adds its best relation in each round; this gives the
@@ -109,9 +109,9 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
     Parameters
     ----------
     geometry : cbn.layers.geometry.LayerGeometry
-    planes : ndarray, (nodes, words) uint64
-        Bit-planes of the layer.
-    n_images, max_parents, num_threads : int
+    planes : BitPlanes
+        Of the layer.
+    max_parents, num_threads : int
         ``max_parents`` bounds the search, not the forced relations.
     forced, forbidden : collections of Relation
 
@@ -124,7 +124,7 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
     steps = []
     layer = Layer(*shape)
     for relation in forced:
-        change = _bic_changes(layer, planes, n_images, [relation], num_threads)[0]
+        change = _bic_changes(layer, planes, [relation], num_threads)[0]
         steps.append(RelationStep(relation, change))
         layer = Layer(*shape, (*layer.relations, relation))
     candidates = [r for r in candidate_relations(geometry, forbidden) if r not in layer.relations]
@@ -132,7 +132,7 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
         candidates = [r for r in candidates if len(layer.parents(r.child)) < max_parents]
         if not candidates:
             return layer, steps
-        changes = _bic_changes(layer, planes, n_images, candidates, num_threads)
+        changes = _bic_changes(layer, planes, candidates, num_threads)
         best = {}
         for relation, change in zip(candidates, changes):
             if change < 0 and (relation.child not in best or change < best[relation.child].bic_change):
@@ -144,12 +144,12 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
         layer = Layer(*shape, (*layer.relations, *added))
 
 
-def _bic_changes(layer, planes, n_images, relations, num_threads):
+def _bic_changes(layer, planes, relations, num_threads):
     table = np.array([(r.child, r.parent, r.dy, r.dx) for r in relations], np.int32)
     changes = np.empty(len(relations))
     engine_layer = _engine.Layer(layer)
     n = max(1, MAX_PAIRS // layer.n_positions)
     for first in range(0, len(relations), n):
         part = slice(first, first + n)
-        _engine.relation_gains(engine_layer, planes, n_images, table[part], changes[part], num_threads)
+        _engine.relation_gains(engine_layer, planes.words, planes.n_images, table[part], changes[part], num_threads)
     return changes.tolist()

@@ -126,17 +126,16 @@ class HiddenTraining:
     hidden : sequence of HiddenLayer
     geometries : sequence of LayerGeometry
         Of the pixels and of every hidden layer.
-    planes : ndarray, (pixel nodes, words) uint64
-    n_images : int
+    planes : BitPlanes
+        Of the pixels.
     options : TrainingOptions
     num_threads : int
     start : sequence of Kernels, optional
         Kernels to start from in place of drawn ones, for the first layers.
     """
 
-    def __init__(self, hidden, geometries, planes, n_images, options, num_threads, start=()):
-        self.hidden, self.geometries = hidden, geometries
-        self.planes, self.n_images = planes, n_images
+    def __init__(self, hidden, geometries, planes, options, num_threads, start=()):
+        self.hidden, self.geometries, self.planes = hidden, geometries, planes
         self.options, self.num_threads, self.start = options, num_threads, start
 
     def run(self, state=None):
@@ -144,7 +143,7 @@ class HiddenTraining:
         state = TrainingState() if state is None else state
         planes = self.planes
         for number, layer in enumerate(state.finished):
-            planes = forward(layer.kernels, self.geometries[number], planes, self.n_images, self.num_threads)
+            planes = forward(layer.kernels, self.geometries[number], planes, self.num_threads)
         for number in range(len(state.finished), len(self.hidden)):
             task = _LayerTask(self, number, planes)
             if state.kernels is None:
@@ -154,7 +153,7 @@ class HiddenTraining:
                 if state.iteration <= self.options.iterations:
                     yield state
             done = state.best
-            planes = forward(done.kernels, self.geometries[number], planes, self.n_images, self.num_threads)
+            planes = forward(done.kernels, self.geometries[number], planes, self.num_threads)
             state = TrainingState(finished=(*state.finished, done))
             yield state
 
@@ -163,14 +162,14 @@ class _LayerTask:
     """The iterations of one hidden layer."""
 
     def __init__(self, training, number, planes_below):
-        self.options, self.number, self.n_images = training.options, number, training.n_images
+        self.options, self.number, self.n_images = training.options, number, planes_below.n_images
         self.hidden = training.hidden[number]
         self.below, self.geometry = training.geometries[number], training.geometries[number + 1]
         self.planes_below, self.num_threads = planes_below, training.num_threads
         self.given = training.start[number] if number < len(training.start) else None
         self.forced = self.options.forced[number] if self.options.forced else ()
         self.forbidden = self.options.forbidden[number] if self.options.forbidden else ()
-        self.meter = ActivationMeter(self.below, planes_below, self.n_images, self.num_threads)
+        self.meter = ActivationMeter(self.below, planes_below, self.num_threads)
 
     def draws(self, iteration):
         """Random numbers that depend on seed, layer and iteration only, so that a state need not remember any."""
@@ -186,14 +185,14 @@ class _LayerTask:
 
     def iterate(self, state):
         """Structure step, record, kernel step. The last iteration has no kernel step."""
-        planes = forward(state.kernels, self.below, self.planes_below, self.n_images, self.num_threads)
+        planes = forward(state.kernels, self.below, self.planes_below, self.num_threads)
         layer, steps = search_relations(
-            self.geometry, planes, self.n_images, self.options.max_parents,
+            self.geometry, planes, self.options.max_parents,
             forced=self.forced, forbidden=self.forbidden, num_threads=self.num_threads,
         )  # fmt: skip
         engine_layer = _engine.Layer(layer)
         counts = np.empty((layer.n_rows, 2), np.int64)
-        _engine.count(engine_layer, planes, self.n_images, counts, self.num_threads)
+        _engine.count(engine_layer, planes.words, self.n_images, counts, self.num_threads)
         point = self.measure(layer, engine_layer, counts)
         curve = (*(state.best.curve if state.best else ()), point)
         if state.best is None or point.gain > state.best.curve[state.best.best].gain:
@@ -220,7 +219,7 @@ class _LayerTask:
         o, kernels = self.options, state.kernels
         weights, bias = np.empty_like(kernels.weights), np.empty_like(kernels.bias)
         _engine.kernel_gradient(
-            _engine.Transition(kernels.transition(self.below)), engine_layer, self.planes_below, planes, self.n_images,
+            _engine.Transition(kernels.transition(self.below)), engine_layer, self.planes_below.words, planes.words, self.n_images,
             counts, o.pseudocount, SHARPNESS, weights, bias, self.num_threads,
         )  # fmt: skip
         scale = o.learning_rate / self.n_images
