@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-import cbn
 from cbn.bits.binarization import Binarization, check_thresholds, chosen_thresholds
+from helpers.networks import Network
 
 
 def grey(low, high, n=40):
@@ -59,6 +59,6 @@ def test_floats_have_the_thresholds_of_integers(dtype):
 
 def test_a_fit_uses_the_chosen_thresholds():
     images = grey(50, 200, n=120)
-    model = cbn.ConvolutionalBayesianNetwork("pixel", threshold="auto").fit(images)
+    model = Network("pixel", threshold="auto").fit(images)
     assert model.binarizer_.thresholds == chosen_thresholds("auto", images, 255)
     assert model.layer_.channels == 4

@@ -7,13 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn import DataError, load
 from cbn.bits.binarization import chosen_thresholds
-from cbn.cpd.boostedlayer import Boosting
 from cbn.datasets import load_mnist
 from cbn.fit import growth as fitting
+from helpers.networks import Boosting, Classifier, Network
 
 # scikit-learn's own test of labels casts NaN to integers before it refuses it
 SILENCED = pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")

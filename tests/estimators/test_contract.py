@@ -15,9 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from helpers.contract import WORDING, rows_as_images
+from helpers.networks import Classifier, Network
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 

@@ -15,12 +15,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 import cbn
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from cbn.cpd.boostedlayer import Boosting
 from cbn.layers.geometry import HiddenLayer
 from cbn.layers.kernels import Kernels
 from helpers.images import blots
+from helpers.networks import Boosting, Classifier, Network
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 SMALL = {"hidden": ((3, 3, 1), (2, 3, 1)), "iterations": 2, "random_state": 0, "learning_rate": 0.1, "n_jobs": 1}
@@ -37,7 +35,7 @@ def bytes_of(model, folder):
 SCRIPT = """
 import sys, hashlib, numpy as np, cbn
 X = (np.random.default_rng(0).random((150, 14, 14)).cumsum(axis=1) % 2 < 1).astype(np.uint8)
-model = cbn.ConvolutionalBayesianNetwork("hidden", hidden=((3, 3, 1), (2, 3, 2)), iterations=3, replace_worst=1,
+model = Network("hidden", hidden=((3, 3, 1), (2, 3, 2)), iterations=3, replace_worst=1,
     initialization="promising", random_state=3, learning_rate=0.1, n_jobs=int(sys.argv[1])).fit(X)
 model.save(sys.argv[2])
 """
@@ -265,15 +263,15 @@ def test_partial_fit_keeps_kernels_and_adds_counts(tmp_path):
     X, new = blots(260), blots(120, seed=9)
     model = Network("hidden", **SMALL).fit(X[:130])
     layers = model.hidden_layers_
-    before = [network.counts.copy() for network in model._network.networks]
+    before = [network.counts.copy() for network in model.fitted_.network.networks]
     alone = Network("hidden", **SMALL, kernels=[t.kernels for t in layers]).set_params(iterations=0)
     assert model.partial_fit(X[130:]) is model
     assert all(a is b for a, b in zip(model.hidden_layers_, layers, strict=True))
     assert model.n_images_ == 260
-    for number, (network, earlier) in enumerate(zip(model._network.networks, before)):
+    for number, (network, earlier) in enumerate(zip(model.fitted_.network.networks, before)):
         # what the second half alone would have counted, with the same relations
         half = cbn.cpd.table.CountedNetwork.from_planes(
-            network.layer, model._network.planes(model.binarizer_.planes(X[130:], 1), 130, 1)[number], 130, 1.0, 1
+            network.layer, model.fitted_.network.planes(model.binarizer_.planes(X[130:], 1), 130, 1)[number], 130, 1.0, 1
         )
         np.testing.assert_array_equal(network.counts, earlier + half.counts)
     model.save(tmp_path / "a.cbn")

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from cbn import CalibrationWarning, CbnError, DataError
-from cbn import ConvolutionalBayesianNetwork as Network
+from helpers.networks import Network
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 NW_N_NE_W = ((-1, -1), (-1, 0), (-1, 1), (0, -1))

@@ -14,9 +14,8 @@ import pytest
 from scipy.stats import chi2
 from sklearn.base import clone
 
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import DataError, MixingWarning
-from cbn.cpd.boostedlayer import Boosting
+from helpers.networks import Boosting, Network
 
 SMALL = {"n_jobs": 1, "random_state": 0, "false_alarm_rate": 0.5}
 QUICK = {"tree": {"reach": 3}, "boosted": {"boosting": Boosting(rounds=8, rate=0.5), "reach": 3}}
@@ -134,7 +133,7 @@ def test_partial_fit_adds_counts_and_keeps_trees():
     A, B = images_of(100, 4, 4), images_of(70, 4, 4, 1)
     model = Network("tree", **SMALL).fit(A)
     before, layer = model.counts_.copy(), model.layer_
-    alone = model._network.recounted(model.binarizer_.planes(B, 1), len(B), 1).pixels.counts
+    alone = model.fitted_.network.recounted(model.binarizer_.planes(B, 1), len(B), 1).pixels.counts
     model.partial_fit(B)
     np.testing.assert_array_equal(model.counts_, before + alone)
     assert model.layer_ is layer and model.n_images_ == 170 and model.calibration_ == "separate images"

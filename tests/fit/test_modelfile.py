@@ -15,9 +15,8 @@ import pytest
 
 import cbn
 from cbn import CbnError, ModelFileError
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from helpers.modelfiles import SCORES, members_of, npy, refused, save, use, with_header, write
+from helpers.networks import Classifier, Network
 
 FORMAT_V1 = Path(__file__).parents[1] / "data" / "format_v1"
 X = (np.random.default_rng(0).normal(90, 60, (200, 1, 1)) + np.random.default_rng(1).normal(0, 60, (200, 5, 4))).clip(

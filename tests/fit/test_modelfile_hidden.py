@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 import cbn
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn.fit.modelfile import NOT_KEPT, V3_ARGUMENTS
 from helpers.images import blots
 from helpers.modelfiles import members_of, npy, refused, save, use, version_of, write
+from helpers.networks import Classifier, Network
 
 FORMAT_V2 = Path(__file__).parents[1] / "data" / "format_v2"
 SCORES = ("log_probability", "surprise", "standardized", "normalized")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from cbn import ConvolutionalBayesianNetwork as Network
+from helpers.networks import Network
 
 LEVELS = np.array([0, 128, 255], np.uint8)  # one of each grey level between the thresholds below
 THRESHOLDS = {2: 0.3, 3: (0.3, 0.6)}  # by number of levels

@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import DataError, MixingWarning
 from cbn.inference.inpainting import Inpainting
 from helpers.distributions import LEVELS, assert_distributed, enumerated, fitted, levels_of, numbers
+from helpers.networks import Network
 
 IGNORE_MIXING = pytest.mark.filterwarnings("ignore::cbn.MixingWarning")
 CASES = [(2, 3, 2), (3, 3, 2), (4, 2, 2), (1, 8, 2), (2, 3, 3), (2, 2, 3), (5, 1, 3)]

@@ -13,9 +13,9 @@ import pytest
 
 import cbn
 from cbn import CbnError, DataError, ModelFileError
-from cbn import ConvolutionalBayesianNetwork as Network
 from helpers.images import blots
 from helpers.modelfiles import members_of, npy, write
+from helpers.networks import Network
 
 X = blots(130)
 ARGUMENTS = {

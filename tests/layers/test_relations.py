@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import _engine
 from cbn.cpd.grid import MAX_SEARCH_PARENTS, Layer, Relation
 from cbn.layers import relations as structure
 from cbn.layers.geometry import LayerGeometry
 from cbn.layers.relations import candidate_relations, check_search_size, search_relations
 from helpers.engines import ALL, TWIN
+from helpers.networks import Network
 
 
 def geometry_of(channels, height, width, distance=2):

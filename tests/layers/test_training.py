@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import reference
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn.layers.geometry import HiddenLayer, geometry
 from cbn.layers.kernels import ActivationMeter, Draws, Kernels, initial_kernels, random_kernels
 from cbn.layers.relations import search_relations
 from cbn.layers.training import HiddenTraining, TrainingOptions
 from helpers.engines import TWIN
 from helpers.images import blots
+from helpers.networks import Network
 from reference.random import uniform_at
 from reference.transition import activations, pooling_windows
 
