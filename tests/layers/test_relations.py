@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbn import _engine
+from cbn.bits.planes import BitPlanes
 from cbn.cpd.grid import MAX_SEARCH_PARENTS, Layer, Relation
 from cbn.layers import relations as structure
 from cbn.layers.geometry import LayerGeometry
@@ -27,7 +28,7 @@ def bits_of(rng, n, geometry, share=0.4):
 
 def search(bits, geometry, max_parents=6, **named):
     planes = TWIN.planes(bits.reshape(len(bits), -1), [0])
-    return search_relations(geometry, planes, len(bits), max_parents, **named)
+    return search_relations(geometry, BitPlanes(planes, len(bits)), max_parents, **named)
 
 
 # ---- Algorithm 2, plainly ----

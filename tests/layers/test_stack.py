@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 import reference
 from cbn import DataError
+from cbn.bits.planes import BitPlanes
 from helpers.engines import TWIN
 from helpers.images import blots
 from helpers.networks import Network
@@ -35,12 +36,17 @@ def all_bits(model, images):
     """Bit-planes of every layer by the twin, from thresholds and kernels."""
     bits = np.concatenate([(images > t * 255).reshape(len(images), -1) for t in model.binarizer_.thresholds], axis=1)
     planes = [TWIN.planes(bits.astype(np.uint8), [0])]
-    for trained, below in zip(model.hidden_layers_, model.fitted_.network.geometries):  # one more than there are transitions
+    geometries = model.fitted_.network.geometries
+    for trained, below in zip(model.hidden_layers_, geometries):  # one more than there are transitions
         own = trained.layer
         out = np.empty((own.n_nodes, planes[0].shape[1]), np.uint64)
         reference.transition_forward(trained.kernels.transition(below), planes[-1], len(images), out)
         planes.append(out)
     return planes
+
+
+def bit_planes(model, images):
+    return [BitPlanes(words, len(images)) for words in all_bits(model, images)]
 
 
 def layers_of(model):
@@ -86,9 +92,9 @@ def without(model, i):
 def test_leave_one_out_scores_scales_and_calibration(model):
     some = range(0, len(TRAIN), 5)
     recounted = [without(model, i) for i in some]
-    network, planes = model.fitted_.network, all_bits(model, TRAIN)
+    network, planes = model.fitted_.network, bit_planes(model, TRAIN)
     for score in SCORES:
-        expected = network.layer_scores(planes, len(TRAIN), score, 1, leave_one_out=True)
+        expected = network.layer_scores(planes, score, 1, leave_one_out=True)
         np.testing.assert_allclose(expected[some], [scores[score] for scores in recounted], rtol=1e-9)
         deviation = expected.std(axis=0)
         np.testing.assert_allclose(network.scales[score], deviation[0] / deviation, rtol=1e-9)
@@ -105,10 +111,10 @@ def test_leave_one_out_scores_scales_and_calibration(model):
 def test_recounting_by_the_library_gives_the_same(model):
     """Recounted without an image, kernels and relations fixed, the network scores it as leave-one-out does."""
     kept = model.binarizer_.planes(TRAIN[1:], 1)
-    network = model.fitted_.network.recounted(kept, len(TRAIN) - 1, 1)
-    one = network.planes(model.binarizer_.planes(TRAIN[:1], 1), 1, 1)
-    expected = model.fitted_.network.layer_scores(all_bits(model, TRAIN), len(TRAIN), "surprise", 1, leave_one_out=True)
-    np.testing.assert_allclose(network.layer_scores(one, 1, "surprise", 1)[0], expected[0], rtol=1e-9)
+    network = model.fitted_.network.recounted(kept, 1)
+    one = network.planes(model.binarizer_.planes(TRAIN[:1], 1), 1)
+    expected = model.fitted_.network.layer_scores(bit_planes(model, TRAIN), "surprise", 1, leave_one_out=True)
+    np.testing.assert_allclose(network.layer_scores(one, "surprise", 1)[0], expected[0], rtol=1e-9)
     assert network.scales == model.fitted_.network.scales
 
 
