@@ -10,10 +10,14 @@ without padding and sorting; the labels, which nothing predicts, 0.03 MB.
 
 import hashlib
 import importlib.util
+import os
 import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+
+from ..exceptions import DataError
 
 from ._files import data_error
 from .imageset import ImageSet
@@ -26,7 +30,7 @@ PAYLOAD_SHA256 = "e0cebe37e4e84b0c9d56b6262895bb3ccc41c75355756708d99657706b5214
 BINARIZATION = "value > 0.3 x 255"
 
 
-def load_mnist():
+def load_mnist() -> tuple[ImageSet, ImageSet]:
     """Load all 70,000 MNIST images, binarized at 0.3; they come with the package and need no network.
 
     A pixel is 1 where the grey value exceeds 0.3 x 255, that is, from 77 upwards. The data are by Y. LeCun, C. Cortes
@@ -52,7 +56,7 @@ def load_mnist():
     rank = np.empty(_TOTAL, dtype=np.intp)
     rank[order] = np.arange(_TOTAL)
 
-    def part(name, chosen):
+    def part(name: str, chosen: slice) -> ImageSet:
         bits = np.unpackbits(rows[rank[chosen]].reshape(-1)).reshape(-1, _SIDE, 8 * _ROW_BYTES)
         images = np.ascontiguousarray(bits[:, :, :_SIDE])
         return ImageSet(images, labels[chosen].copy(), source=f"MNIST {name} (embedded)", binarization=BINARIZATION)
@@ -60,7 +64,7 @@ def load_mnist():
     return part("train", slice(_TRAIN)), part("test", slice(_TRAIN, None))
 
 
-def fetch_mnist_grey(data_home=None):
+def fetch_mnist_grey(data_home: str | os.PathLike[str] | None = None) -> tuple[ImageSet, ImageSet]:
     """Download the full grey MNIST from OpenML through scikit-learn, which keeps it for the next time.
 
     Parameters
@@ -108,7 +112,7 @@ def fetch_mnist_grey(data_home=None):
     )
 
 
-def _payload():
+def _payload() -> npt.NDArray[np.uint8]:
     """The verified bytes of the embedded file as a uint8 array."""
     try:
         import lzma
@@ -125,5 +129,5 @@ def _payload():
     return np.frombuffer(payload, dtype=np.uint8)
 
 
-def _damaged(reason):
+def _damaged(reason: str) -> DataError:
     return data_error(f"embedded MNIST: {_FILE} is missing or damaged ({reason}); install cbn again")

@@ -10,9 +10,13 @@ P. Bergmann, K. Batzner, M. Fauser, D. Sattlegger, C. Steger, "The MVTec anomaly
 Journal of Computer Vision 129(4), 2021.
 """
 
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _validation as validation
 from ..io.files import atomic_write, make_folder
@@ -21,13 +25,21 @@ from .folder import refuse_mixture
 from .inspection import GOOD, InspectionSet
 from .picturefile import has_color, list_pictures, no_pictures, opened, read_picture, read_pictures
 
-COLORS = ("auto", "grey", "rgb")
+Color = Literal["auto", "grey", "rgb"]
+SizeOf = Callable[[Path], tuple[int, int] | None]  # the size that a first picture tells; None: as it is
+
+COLORS: tuple[Color, ...] = ("auto", "grey", "rgb")
 _MEND = "give a size to bring all pictures to, such as 256"
 # A mask of values above this is one of black and white; otherwise its values number the kinds of defects.
 _MASK_THRESHOLD = 127
 
 
-def load_mvtec(path, size=None, color="auto", max_side=None):
+def load_mvtec(
+    path: str | os.PathLike[str],
+    size: int | tuple[int, int] | None = None,
+    color: Color = "auto",
+    max_side: int | None = None,
+) -> InspectionSet:
     """Load a category of MVTec AD, or any folder of its layout.
 
     Parameters
@@ -67,7 +79,13 @@ def load_mvtec(path, size=None, color="auto", max_side=None):
     return _load(path.resolve().name, train, test, defects, size, color, path / "ground_truth")
 
 
-def load_good_and_test(good, test=None, size=None, color="auto", max_side=None):
+def load_good_and_test(
+    good: str | os.PathLike[str],
+    test: str | os.PathLike[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    color: Color = "auto",
+    max_side: int | None = None,
+) -> InspectionSet:
     """Load a plain folder of good pictures, and perhaps one of pictures to judge.
 
     Parameters
@@ -96,7 +114,9 @@ def load_good_and_test(good, test=None, size=None, color="auto", max_side=None):
     return _load(good.resolve().name, _pictures_of(good), pictures, defects, size, color)
 
 
-def load_test(path, size=None, color="grey"):
+def load_test(
+    path: str | os.PathLike[str], size: int | tuple[int, int] | None = None, color: Literal["grey", "rgb"] = "grey"
+) -> InspectionSet:
     """Load pictures to judge, without any to learn from.
 
     Parameters
@@ -128,7 +148,7 @@ def load_test(path, size=None, color="grey"):
     return _load(path.resolve().name, [], pictures, defects, size, color, ground_truth)
 
 
-def list_categories(root):
+def list_categories(root: str | os.PathLike[str]) -> list[str]:
     """Names of the categories of a whole MVTec AD tree, sorted: its sub-folders that hold `train/good`.
 
     Raises
@@ -146,7 +166,7 @@ def list_categories(root):
     return found
 
 
-def write_mvtec(folder, dataset):
+def write_mvtec(folder: str | os.PathLike[str], dataset: InspectionSet) -> None:
     """Write an InspectionSet in the layout of MVTec AD, as PNG files.
 
     Parameters
@@ -177,7 +197,7 @@ def write_mvtec(folder, dataset):
             _write_png(folder / "ground_truth" / defect / f"{name}_mask.png", mask.astype(np.uint8) * 255)
 
 
-def resized_mask(mask, size):
+def resized_mask(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """A mask in another size, in which no defect vanishes.
 
     A pixel of the result belongs to a defect if the share of it that is covered is at least half of the largest such
@@ -205,12 +225,12 @@ def resized_mask(mask, size):
     return (share > 0) & (share >= 0.5 * largest[defects])
 
 
-def _categories(root):
+def _categories(root: Path) -> list[str]:
     folders = list_pictures(root)[1] if root.is_dir() else []
     return [entry.name for entry in folders if (entry / "train" / GOOD).is_dir()]
 
 
-def _check_size(size, max_side=None):
+def _check_size(size: int | tuple[int, int] | None, max_side: int | None = None) -> tuple[int, int] | SizeOf:
     """(height, width) as given, or a function that tells it from the first picture."""
     if size is not None:
         return validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
@@ -218,7 +238,7 @@ def _check_size(size, max_side=None):
         return lambda path: None
     max_side = validation.check_integer(max_side, "max_side", 1, 2**20)
 
-    def at_most(path):
+    def at_most(path: Path) -> tuple[int, int] | None:
         with opened(path) as picture:
             width, height = picture.size
         longer = max(width, height)
@@ -229,7 +249,7 @@ def _check_size(size, max_side=None):
     return at_most
 
 
-def _pictures_of(folder):
+def _pictures_of(folder: Path) -> list[Path]:
     """The pictures of a folder that must hold some, and no folders of pictures beside them."""
     if not folder.is_dir():
         raise data_error(f"{folder}: no such folder; give the folder that holds the good pictures")
@@ -240,7 +260,7 @@ def _pictures_of(folder):
     return pictures
 
 
-def _test_pictures(folder):
+def _test_pictures(folder: Path) -> tuple[list[Path], tuple[str, ...] | None]:
     """(paths, kind of defect of each); None for the kinds if the pictures lie at the top."""
     if not folder.is_dir():
         raise data_error(f"test: {folder} is a file; give the folder that holds it")
@@ -258,7 +278,15 @@ def _test_pictures(folder):
     return pictures, tuple(defects)
 
 
-def _load(category, train, test, defects, size, color, ground_truth=None):
+def _load(
+    category: str,
+    train: list[Path],
+    test: list[Path] | None,
+    defects: tuple[str, ...] | None,
+    size: tuple[int, int] | SizeOf,
+    color: Color,
+    ground_truth: Path | None = None,
+) -> InspectionSet:
     first, *_ = train or test
     if color == "auto":
         color = "rgb" if any(has_color(path) for path in train) else "grey"
@@ -289,11 +317,11 @@ def _load(category, train, test, defects, size, color, ground_truth=None):
     )
 
 
-def _names(paths):
+def _names(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple(path.name for path in paths)
 
 
-def _masks_of(folder):
+def _masks_of(folder: Path) -> dict[str, Path]:
     """The mask files of a kind of defect, by the name that their picture has: that of MVTec AD, or the same name."""
     if not folder.is_dir():
         return {}
@@ -301,7 +329,7 @@ def _masks_of(folder):
     return {file.stem: file for file in files} | {file.stem.removesuffix("_mask"): file for file in files}
 
 
-def _mask_file(path, defect, ground_truth, files):
+def _mask_file(path: Path, defect: str, ground_truth: Path, files: Mapping[str, Mapping[str, Path]]) -> Path:
     if path.stem not in files[defect]:
         raise data_error(
             f"{ground_truth / defect / (path.stem + '_mask.png')}: the mask of {path} is missing; add it, or load the "
@@ -310,7 +338,7 @@ def _mask_file(path, defect, ground_truth, files):
     return files[defect][path.stem]
 
 
-def _read_mask(file, path, shape):
+def _read_mask(file: Path, path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """The mask of a picture in the size that the picture has been brought to."""
     with opened(path) as picture:
         width, height = picture.size
@@ -324,7 +352,7 @@ def _read_mask(file, path, shape):
     return mask if mask.shape == shape else resized_mask(mask, shape)
 
 
-def _write_png(path, pixels):
+def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
     from PIL import Image
 
     make_folder(path.parent)

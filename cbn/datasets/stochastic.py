@@ -22,7 +22,7 @@ RULE = "stochastic, value / 255"
 BATCH = 1024
 
 
-def draw_binary(images, seed, split="train"):
+def draw_binary(images: ImageSet, seed: int, split: str = "train") -> ImageSet:
     """Binarize grey images stochastically: a pixel is 1 with probability value / 255.
 
     Parameters

@@ -2,9 +2,14 @@
 """What hidden nodes respond to: the mean pixels below them."""
 
 import numpy as np
+import numpy.typing as npt
+
+from .networks import Geometry
 
 
-def mean_patches(images, states, geometry):
+def mean_patches(
+    images: npt.NDArray[np.uint8], states: npt.NDArray[np.uint8], geometry: Geometry
+) -> npt.NDArray[np.float64]:
     """Mean pixels of the receptive fields of nodes that are off, and on.
 
     Parameters

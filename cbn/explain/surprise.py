@@ -1,21 +1,32 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which nodes of an image surprise most, and what training saw there: table rows, paths through trees, influences."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
+from .networks import LayeredNetwork, Relation
 
 
-def on_off(state):
+def on_off(state: int) -> Literal["on", "off"]:
     return "on" if state else "off"
 
 
 class NamedNode:
     """The name of a node that has layer, channel, row, column, field and threshold."""
 
-    def node_name(self):
+    layer: int
+    channel: int
+    row: int
+    column: int
+    field: tuple[int, int, int]
+    threshold: float | None
+
+    def node_name(self) -> str:
         if self.layer == 0:
             above = "" if self.threshold is None else f" above {self.threshold:g}"
             return f"pixel ({self.row}, {self.column}){above}"
@@ -60,19 +71,19 @@ class NodeSurprise(NamedNode):
     channel: int
     row: int
     column: int
-    field: tuple
+    field: tuple[int, int, int]
     state: int
     surprise: float
     contribution: float
     probability: float
-    parents: tuple
+    parents: tuple[tuple[Relation, int | None], ...]
     table_row: int
     count: int
     row_count: int
     n_images: int
     threshold: float | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         known = " ".join(f"{self._parent_name(r)}={state}" for r, state in self.parents if state is not None)
         given = f" with parents {known}" if known else ""
         return (
@@ -80,13 +91,13 @@ class NodeSurprise(NamedNode):
             f"{self.count:,} of {self.row_count:,} training images{given} (row {self.table_row})"
         )
 
-    def _parent_name(self, relation):
+    def _parent_name(self, relation: Relation) -> str:
         if self.layer:
             return f"({relation.dy},{relation.dx})k{relation.parent}"
         # the one other channel that a pixel looks at; see cbn.cpd.grid.pixel_layer
         return "lower threshold" if relation.parent != self.channel else f"({relation.dy},{relation.dx})"
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All attributes as JSON can hold them, parents as [parent channel, dy, dx, state], and the sentence."""
         parents = [[r.parent, r.dy, r.dx, state] for r, state in self.parents]
         return {"sentence": str(self), **asdict(self), "field": list(self.field), "parents": parents}
@@ -119,20 +130,20 @@ class TreeSurprise(NamedNode):
     channel: int
     row: int
     column: int
-    field: tuple
+    field: tuple[int, int, int]
     state: int
     surprise: float
     contribution: float
     probability: float
-    given: tuple
+    given: tuple[tuple[int, int, int, int, float | None], ...]
     count: int | None
     leaf_count: int | None
     n_images: int
     log_odds: float | None
-    thresholds: tuple
+    thresholds: tuple[float, ...]
     threshold: float | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = [self._given_name(*entry) for entry in self.given]
         head = f"{self.node_name()} is {on_off(self.state)}: {self.surprise:z.1f} nats, "
         if self.count is None:
@@ -143,7 +154,7 @@ class TreeSurprise(NamedNode):
         given = f" with {', '.join(names)}" if names else ""
         return f"{head}{self.count:,} of {self.leaf_count:,} training images{given}"
 
-    def _given_name(self, channel, row, column, state, influence):
+    def _given_name(self, channel: int, row: int, column: int, state: int, influence: float | None) -> str:
         name = f"({row}, {column})"
         if self.layer:
             name += f" kernel {channel}"
@@ -152,13 +163,19 @@ class TreeSurprise(NamedNode):
         name += f" {on_off(state)}"
         return name if influence is None else f"{name} ({influence:+.2g})"
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All attributes as JSON can hold them, and the sentence."""
         lists = {"field": list(self.field), "given": [list(g) for g in self.given], "thresholds": list(self.thresholds)}
         return {"sentence": str(self), **asdict(self), **lists}
 
 
-def explain_image(network, planes, n, thresholds, num_threads):
+def explain_image(
+    network: LayeredNetwork,
+    planes: Sequence[npt.NDArray[np.uint64]],
+    n: int,
+    thresholds: Sequence[float],
+    num_threads: int,
+) -> list[NodeSurprise | TreeSurprise]:
     """The n nodes that contribute most to the surprise of one image: list of NodeSurprise, or of TreeSurprise.
 
     Parameters
@@ -185,7 +202,15 @@ def explain_image(network, planes, n, thresholds, num_threads):
     return result
 
 
-def _describe(network, number, node, surprise, states, thresholds, num_threads):
+def _describe(
+    network: LayeredNetwork,
+    number: int,
+    node: int,
+    surprise: float,
+    states: npt.NDArray[np.uint8],
+    thresholds: Sequence[float],
+    num_threads: int,
+) -> NodeSurprise | TreeSurprise:
     counted, geometry = network.networks[number], network.geometries[number]
     layer = counted.layer
     channel, inside = divmod(node, layer.n_positions)

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ class Temperatures:
     n_steps: int = 1
 
     @property
-    def stationary(self):
+    def stationary(self) -> bool:
         """bool: whether the chains have a distribution to settle in, so that their mixing can be judged."""
         return self.first == self.last > 0
 
-    def inverse(self, step, n):
+    def inverse(self, step: int, n: int) -> npt.NDArray[np.float64]:
         """(n,) float64: 1 / T of steps step .. step + n - 1, a function of the step alone."""
         if self.first == self.last:
             return np.full(n, 1 / self.last if self.last > 0 else np.inf)

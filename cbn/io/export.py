@@ -10,16 +10,62 @@ BIF: Cozman 1998, "The Interchange Format for Bayesian Networks". UAI: the forma
 """
 
 import os
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol, TypeGuard
 from xml.sax.saxutils import escape
+
+import numpy as np
+import numpy.typing as npt
 
 from .files import atomic_write
 
-FORMATS = {".bif": "bif", ".xmlbif": "xmlbif", ".xml": "xmlbif", ".uai": "uai"}
+Format = Literal["bif", "xmlbif", "uai"]
+FORMATS: dict[str, Format] = {".bif": "bif", ".xmlbif": "xmlbif", ".xml": "xmlbif", ".uai": "uai"}
 # Parents of one node, and table rows of all nodes together, beyond which the export is refused.
 MAX_PARENTS, MAX_ROWS = 16, 2**22
 
 
-def export_network(network, path, *, layer=0, what="pixel", thresholds=(), format=None):
+class Grid(Protocol):
+    """Where the nodes of a layer are; see cbn.cpd.grid.Layer."""
+
+    @property
+    def n_nodes(self) -> int: ...
+    @property
+    def n_positions(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+
+class LayerNetwork(Protocol):
+    """The network of one layer, whatever its conditional distributions are."""
+
+    @property
+    def layer(self) -> Grid: ...
+
+
+class TableNetwork(LayerNetwork, Protocol):
+    """One whose conditional distributions can be written as tables."""
+
+    def table_parents(self, node: int) -> list[int]:
+        """The nodes over which the table of a node goes."""
+
+    def table_of(self, node: int, parents: list[int]) -> npt.NDArray[np.float64]:
+        """(2^parents, 2): probabilities of off and on, the first parent being the highest bit of the row."""
+
+
+def _has_tables(network: LayerNetwork) -> TypeGuard[TableNetwork]:
+    return hasattr(network, "table_parents")
+
+
+def export_network(
+    network: LayerNetwork,
+    path: str | os.PathLike[str],
+    *,
+    layer: int = 0,
+    what: Literal["pixel", "hidden"] = "pixel",
+    thresholds: Sequence[float] = (),
+    format: Format | None = None,
+) -> None:
     """Write one layer's network, complete or not at all.
 
     Parameters
@@ -43,7 +89,7 @@ def export_network(network, path, *, layer=0, what="pixel", thresholds=(), forma
     format = FORMATS.get(ending) if format is None else format
     if format not in ("bif", "xmlbif", "uai"):
         raise ValueError(f"path: {os.fspath(path)!r}; give a name that ends in .bif, .xmlbif or .uai, or the format")
-    if not hasattr(network, "table_parents"):
+    if not _has_tables(network):
         raise ValueError(
             "export: boosted trees are sums over hundreds of nodes, whose tables do not fit; use cpd='tree'"
         )
@@ -65,18 +111,18 @@ def export_network(network, path, *, layer=0, what="pixel", thresholds=(), forma
 class _Names:
     """Names and properties of nodes."""
 
-    def __init__(self, layer, number, what, thresholds):
+    def __init__(self, layer: Grid, number: int, what: Literal["pixel", "hidden"], thresholds: Sequence[float]) -> None:
         self.layer, self.number, self.what, self.thresholds = layer, number, what, thresholds
 
-    def place(self, node):
+    def place(self, node: int) -> tuple[int, int, int]:
         channel, inside = divmod(node, self.layer.n_positions)
         return channel, *divmod(inside, self.layer.width)
 
-    def name(self, node):
+    def name(self, node: int) -> str:
         channel, y, x = self.place(node)
         return f"L{self.number}_k{channel}_y{y}_x{x}"
 
-    def properties(self, node):
+    def properties(self, node: int) -> list[str]:
         channel, y, x = self.place(node)
         own = f"kernel = {channel}"
         if self.what == "pixel":
@@ -84,7 +130,7 @@ class _Names:
         return [f"position = ({x}, {y})", f"layer = {self.number}", own]
 
 
-def _write_bif(network, parents, names):
+def _write_bif(network: TableNetwork, parents: list[list[int]], names: _Names) -> Iterator[str]:
     yield "network cbn {\n}\n"
     for node in range(len(parents)):
         yield f"variable {names.name(node)} {{\n  type discrete [ 2 ] {{ off, on }};\n"
@@ -102,7 +148,7 @@ def _write_bif(network, parents, names):
         yield "}\n"
 
 
-def _write_xmlbif(network, parents, names):
+def _write_xmlbif(network: TableNetwork, parents: list[list[int]], names: _Names) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="US-ASCII"?>\n<BIF VERSION="0.3">\n<NETWORK>\n<NAME>cbn</NAME>\n'
     for node in range(len(parents)):
         properties = "".join(f"<PROPERTY>{escape(text)}</PROPERTY>" for text in names.properties(node))
@@ -117,7 +163,7 @@ def _write_xmlbif(network, parents, names):
     yield "</NETWORK>\n</BIF>\n"
 
 
-def _write_uai(network, parents, names):
+def _write_uai(network: TableNetwork, parents: list[list[int]], names: _Names) -> Iterator[str]:
     n = len(parents)
     yield f"BAYES\n{n}\n{' '.join(['2'] * n)}\n{n}\n"
     for node, own in enumerate(parents):

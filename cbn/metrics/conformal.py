@@ -2,9 +2,12 @@
 """Conformal p-values of scores, and the threshold at which they raise an alarm."""
 
 import numpy as np
+import numpy.typing as npt
 
 
-def conformal_p_values(scores, calibration):
+def conformal_p_values(
+    scores: npt.NDArray[np.float64], calibration: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Conformal p-values of scores (higher = more normal) against calibration scores in increasing order.
 
     p = (1 + number of calibration scores <= score) / (1 + number of calibration scores); Vovk, Gammerman, Shafer,
@@ -14,7 +17,7 @@ def conformal_p_values(scores, calibration):
     return (1 + np.searchsorted(calibration, scores, side="right")) / (1 + len(calibration))
 
 
-def alarm_threshold(calibration, false_alarm_rate):
+def alarm_threshold(calibration: npt.NDArray[np.float64], false_alarm_rate: float) -> float:
     """The score below which an image is an outlier: exactly where its conformal p-value is <= the rate.
 
     p <= rate holds when at most k = floor(rate (n + 1)) - 1 calibration scores are <= the score, that is when the score
