@@ -5,7 +5,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -266,10 +266,10 @@ def check_offsets(offsets: Iterable[Iterable[int]], name: str = "offsets") -> tu
     return pairs
 
 
-def check_shape(image_shape: Iterable[object], name: str = "image_shape") -> tuple[int, int]:
+def check_shape(image_shape: object, name: str = "image_shape") -> tuple[int, int]:
     """(height, width), both whole numbers from 1 on."""
     try:
-        height, width = image_shape
+        height, width = cast("Iterable[object]", image_shape)
     except (TypeError, ValueError):
         raise ValueError(f"{name}: {image_shape!r}; give (height, width)") from None
     return check_integer(height, name, 1, 2**20), check_integer(width, name, 1, 2**20)

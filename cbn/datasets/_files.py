@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,13 @@ _CHUNK = 1 << 20  # bytes a read; large enough to be fast, small enough to add n
 
 # deflate cannot expand by more than 1032 to 1 (258 bytes from 2 bits): a claim beyond that is false, whatever follows
 _DEFLATE_LIMIT = 1032
+
+
+class Stream(Protocol):
+    """What is read: files, members of archives, inflated data."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+    def tell(self) -> int: ...
 
 
 def printable(text: object) -> str:
@@ -115,7 +123,7 @@ def too_large(path: str | os.PathLike[str]) -> DataError:
     return data_error(f"{path}: the images do not fit in memory; use fewer or smaller images")
 
 
-def fill(stream: io.BufferedIOBase, nbytes: int) -> npt.NDArray[np.uint8]:
+def fill(stream: Stream, nbytes: int) -> npt.NDArray[np.uint8]:
     """Read up to `nbytes` bytes into a new writable uint8 array; it is shorter when the stream is.
 
     The caller has checked `nbytes` against the file. Memory is touched only as data arrive, so even a false claim that

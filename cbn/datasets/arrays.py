@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Arrays from .npy and .npz files, checked before memory is given to them; their conversion to images and labels."""
 
-import io
 import math
 import os
 import warnings
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ._files import data_error, fill, listed, most_inflated, reading, sizes
+from ._files import Stream, data_error, fill, listed, most_inflated, reading, sizes
 
 Role = Literal["images", "labels", "mask"]
 Labels = npt.NDArray[np.int64] | npt.NDArray[np.str_]
@@ -118,7 +117,7 @@ def to_labels(array: npt.NDArray[Any], where: str, count: int) -> Labels:
     return array.astype(np.int64)
 
 
-def _read_array(stream: io.BufferedIOBase, size: int, where: str, role: Role) -> npt.NDArray[Any]:
+def _read_array(stream: Stream, size: int, where: str, role: Role) -> npt.NDArray[Any]:
     """Read one array in .npy format from a stream that cannot yield more than `size` bytes."""
     if size == 0:
         raise data_error(f"{where}: empty; expected a NumPy array")

@@ -2,7 +2,6 @@
 """IDX, the file format of MNIST: two zero bytes, a type, the number of dimensions, big-endian sizes, the values."""
 
 import gzip
-import io
 import math
 import os
 from pathlib import Path
@@ -11,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import DataError
-
-from ._files import as_path, data_error, fill, most_inflated, reading, sizes
+from ._files import Stream, as_path, data_error, fill, most_inflated, reading, sizes
 
 _TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 
@@ -47,7 +45,7 @@ def load_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
             return _read(inflated, path, most_inflated(size))
 
 
-def _read(stream: io.BufferedIOBase, path: Path, limit: int) -> npt.NDArray[np.uint8]:
+def _read(stream: Stream, path: Path, limit: int) -> npt.NDArray[np.uint8]:
     """Read from `stream`, which cannot yield more than `limit` bytes."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:

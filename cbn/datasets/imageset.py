@@ -58,8 +58,9 @@ class ImageSet:
                 raise data_error(f"labels: expected an array of shape (n,) of integers or text, got {found}")
             check_count(len(labels), "labels", len(images), "images")
         if names is not None:
-            object.__setattr__(self, "names", tuple(names))
-            check_count(len(self.names), "names", len(images), "images")
+            names = tuple(names)
+            object.__setattr__(self, "names", names)
+            check_count(len(names), "names", len(images), "images")
 
     def __len__(self) -> int:
         return len(self.images)

@@ -52,7 +52,8 @@ class InspectionSet:
         if self.train is not None or self.test is None:
             _check_pictures(self.train, "train")
         if self.train_names is not None:
-            check_count(len(self.train_names), "train_names", len(self.train), "training pictures")
+            n_train = 0 if self.train is None else len(self.train)
+            check_count(len(self.train_names), "train_names", n_train, "training pictures")
         about_test = ("labels", "defects", "masks", "test_names")
         if self.test is None:
             for name in about_test:
@@ -87,7 +88,9 @@ class InspectionSet:
 
     @property
     def _pictures(self) -> npt.NDArray[np.uint8]:
-        return self.test if self.train is None else self.train
+        pictures = self.test if self.train is None else self.train
+        assert pictures is not None  # a set without either is refused
+        return pictures
 
     @property
     def defect_types(self) -> tuple[str, ...]:
@@ -109,7 +112,10 @@ class InspectionSet:
 
 
 def _check_pictures(pictures: object, name: str) -> None:
-    good = isinstance(pictures, np.ndarray) and pictures.dtype == np.uint8 and 0 not in pictures.shape
-    if not good or not (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3)):
-        found = f"{pictures.dtype} {pictures.shape}" if isinstance(pictures, np.ndarray) else type(pictures).__name__
-        raise data_error(f"{name}: {found}; give uint8 of shape (n, height, width) or (n, height, width, 3), not empty")
+    found = type(pictures).__name__
+    if isinstance(pictures, np.ndarray):
+        grey_or_rgb = pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3)
+        if pictures.dtype == np.uint8 and 0 not in pictures.shape and grey_or_rgb:
+            return
+        found = f"{pictures.dtype} {pictures.shape}"
+    raise data_error(f"{name}: {found}; give uint8 of shape (n, height, width) or (n, height, width, 3), not empty")

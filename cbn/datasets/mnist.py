@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import DataError
-
 from ._files import data_error
 from .imageset import ImageSet
 

@@ -65,7 +65,7 @@ def load_mvtec(
     ValueError
         A size or colour that is none.
     """
-    size, path = _check_size(size, max_side), as_path(path)
+    size_of, path = _check_size(size, max_side), as_path(path)
     validation.check_choice(color, "color", COLORS)
     for part in ("train", "test"):
         if not (path / part).is_dir():
@@ -76,7 +76,7 @@ def load_mvtec(
     test, defects = _test_pictures(path / "test")
     if defects is None:
         raise data_error(f"{path / 'test'}: pictures outside of folders; move them to test/{GOOD} or test/DEFECT")
-    return _load(path.resolve().name, train, test, defects, size, color, path / "ground_truth")
+    return _load(path.resolve().name, train, test, defects, size_of, color, path / "ground_truth")
 
 
 def load_good_and_test(
@@ -108,10 +108,10 @@ def load_good_and_test(
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    size, good = _check_size(size, max_side), as_path(good, "good")
+    size_of, good = _check_size(size, max_side), as_path(good, "good")
     validation.check_choice(color, "color", COLORS)
     pictures, defects = (None, None) if test is None else _test_pictures(as_path(test, "test"))
-    return _load(good.resolve().name, _pictures_of(good), pictures, defects, size, color)
+    return _load(good.resolve().name, _pictures_of(good), pictures, defects, size_of, color)
 
 
 def load_test(
@@ -138,14 +138,14 @@ def load_test(
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    size, path = _check_size(size), as_path(path)
+    size_of, path = _check_size(size), as_path(path)
     validation.check_choice(color, "color", ("grey", "rgb"))
     if not path.is_dir():
-        return _load(path.stem, [], [path], None, size, color)
+        return _load(path.stem, [], [path], None, size_of, color)
     is_category = (path / "test").is_dir() and not list_pictures(path)[0]
     pictures, defects = _test_pictures(path / "test" if is_category else path)
     ground_truth = path / "ground_truth" if is_category and defects is not None else None
-    return _load(path.resolve().name, [], pictures, defects, size, color, ground_truth)
+    return _load(path.resolve().name, [], pictures, defects, size_of, color, ground_truth)
 
 
 def list_categories(root: str | os.PathLike[str]) -> list[str]:
@@ -183,8 +183,8 @@ def write_mvtec(folder: str | os.PathLike[str], dataset: InspectionSet) -> None:
     CbnError
         If a file cannot be written.
     """
-    if dataset.test is None or dataset.defects is None or dataset.masks is None:
-        raise data_error("dataset: test pictures, defects or masks are missing; the layout of MVTec AD holds them all")
+    if dataset.train is None or dataset.test is None or dataset.defects is None or dataset.masks is None:
+        raise data_error("dataset: pictures, defects or masks are missing; the layout of MVTec AD holds them all")
     folder = Path(folder)
     for number, picture in enumerate(dataset.train):
         _write_png(folder / "train" / GOOD / f"{number:03}.png", picture)
@@ -217,8 +217,7 @@ def resized_mask(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDAr
     from scipy import ndimage
 
     height, width = size
-    share = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    share = np.asarray(share)
+    share = np.asarray(Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX))
     defects, n_defects = ndimage.label(share > 0, structure=np.ones((3, 3)))
     largest = np.zeros(n_defects + 1)
     largest[1:] = ndimage.maximum(share, defects, np.arange(1, n_defects + 1))
@@ -230,21 +229,22 @@ def _categories(root: Path) -> list[str]:
     return [entry.name for entry in folders if (entry / "train" / GOOD).is_dir()]
 
 
-def _check_size(size: int | tuple[int, int] | None, max_side: int | None = None) -> tuple[int, int] | SizeOf:
-    """(height, width) as given, or a function that tells it from the first picture."""
+def _check_size(size: int | tuple[int, int] | None, max_side: int | None = None) -> SizeOf:
+    """A function that tells (height, width) from the first picture: as given, or by ``max_side``."""
     if size is not None:
-        return validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
+        shape = validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
+        return lambda path: shape
     if max_side is None:
         return lambda path: None
-    max_side = validation.check_integer(max_side, "max_side", 1, 2**20)
+    most = validation.check_integer(max_side, "max_side", 1, 2**20)
 
     def at_most(path: Path) -> tuple[int, int] | None:
         with opened(path) as picture:
             width, height = picture.size
         longer = max(width, height)
-        if longer <= max_side:
+        if longer <= most:
             return None
-        return tuple(max(1, round(side * max_side / longer)) for side in (height, width))
+        return max(1, round(height * most / longer)), max(1, round(width * most / longer))
 
     return at_most
 
@@ -283,14 +283,14 @@ def _load(
     train: list[Path],
     test: list[Path] | None,
     defects: tuple[str, ...] | None,
-    size: tuple[int, int] | SizeOf,
+    size_of: SizeOf,
     color: Color,
     ground_truth: Path | None = None,
 ) -> InspectionSet:
-    first, *_ = train or test
+    first = (*train, *(test or ()))[0]
     if color == "auto":
         color = "rgb" if any(has_color(path) for path in train) else "grey"
-    size = size(first) if callable(size) else size
+    size = size_of(first)
     try:
         images = read_pictures(train, color, size, _MEND) if train else None
         if test is None:
@@ -302,12 +302,12 @@ def _load(
                 f"{sizes(images.shape[1:3])}; {_MEND}"
             )
         masks = None
-        if ground_truth is not None:
+        if ground_truth is not None and defects is not None:
             masks = np.zeros(test_images.shape[:3], dtype=bool)
             files = {defect: _masks_of(ground_truth / defect) for defect in set(defects) - {GOOD}}
             for i, (path, defect) in enumerate(zip(test, defects)):
                 if defect != GOOD:
-                    masks[i] = _read_mask(_mask_file(path, defect, ground_truth, files), path, masks.shape[1:])
+                    masks[i] = _read_mask(_mask_file(path, defect, ground_truth, files), path, test_images.shape[1:3])
     except MemoryError as error:
         raise too_large(first.parent) from error
     labels = None if defects is None else np.array([defect != GOOD for defect in defects], dtype=np.int64)
@@ -338,7 +338,7 @@ def _mask_file(path: Path, defect: str, ground_truth: Path, files: Mapping[str, 
     return files[defect][path.stem]
 
 
-def _read_mask(file: Path, path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _read_mask(file: Path, path: Path, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """The mask of a picture in the size that the picture has been brought to."""
     with opened(path) as picture:
         width, height = picture.size

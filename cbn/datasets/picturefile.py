@@ -103,16 +103,16 @@ def read_pictures(
     -------
     ndarray of shape (n, height, width), or (n, height, width, 3) for RGB, uint8
     """
-    images = None
-    for i, path in enumerate(paths):
+    first = read_picture(paths[0], color, size)
+    try:
+        images = np.empty((len(paths), *first.shape), dtype=np.uint8)
+    except MemoryError as error:
+        raise too_large(paths[0].parent) from error
+    images[0] = first
+    for i, path in enumerate(paths[1:], start=1):
         picture = read_picture(path, color, size)
-        if images is None:
-            try:
-                images = np.empty((len(paths), *picture.shape), dtype=np.uint8)
-            except MemoryError as error:
-                raise too_large(path.parent) from error
-        if picture.shape != images.shape[1:]:
-            (h0, w0), (h1, w1) = images.shape[1:3], picture.shape[:2]
+        if picture.shape != first.shape:
+            (h0, w0), (h1, w1) = first.shape[:2], picture.shape[:2]
             raise data_error(f"{path}: {w1}x{h1} pixels (width x height), but {paths[0]} has {w0}x{h0}; {mend}")
         images[i] = picture
     return images

@@ -103,14 +103,12 @@ def _load_npz(path: Path) -> tuple[ImageSet, ImageSet | None]:
     if "y_test" in found and "x_test" not in found:
         raise data_error(f"{path}: key 'y_test' without 'x_test'; add the test images or leave their labels out")
 
-    def part(x: str, y: str) -> ImageSet | None:
-        return _image_set(found[x], f"{path}, key {x!r}", found.get(y), f"{path}, key {y!r}") if x in found else None
+    def part(x: str, y: str) -> ImageSet:
+        return _image_set(found[x], f"{path}, key {x!r}", found.get(y), f"{path}, key {y!r}")
 
-    return (
-        (part("images", "labels"), None)
-        if "images" in found
-        else (part("x_train", "y_train"), part("x_test", "y_test"))
-    )
+    if "images" in found:
+        return part("images", "labels"), None
+    return part("x_train", "y_train"), part("x_test", "y_test") if "x_test" in found else None
 
 
 def _idx_names(split: str, what: str) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _engine
 from ._files import data_error
+from .imageset import ImageSet
 
 # Splits draw different numbers: pixel j of image i of a split, images of n pixels, is step BLOCK * split + n i + j of
 # chain 0, far from the steps of the samplers that have the same seed.
