@@ -5,7 +5,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from .exceptions import DataError
 Images = npt.NDArray[np.bool_ | np.uint8 | np.float32 | np.float64]
 # What a seed comes from, see `check_seed`.
 RandomState = int | np.random.Generator | np.random.RandomState | None
+Choice = TypeVar("Choice", bound=str)
 
 
 def as_images(X: npt.ArrayLike, *, name: str = "X", image_shape: Sequence[int] | None = None) -> Images:
@@ -237,11 +238,11 @@ def check_temperature(temperature: object, name: str = "temperature") -> tuple[f
     )
 
 
-def check_choice(value: object, name: str, choices: Collection[str]) -> str:
+def check_choice(value: object, name: str, choices: Collection[Choice]) -> Choice:
     """One of several strings."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: {value!r}; choose one of {', '.join(choices)}")
-    return value
+    return cast("Choice", value)
 
 
 def check_offsets(offsets: Iterable[Iterable[int]], name: str = "offsets") -> tuple[tuple[int, int], ...]:

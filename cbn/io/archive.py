@@ -24,6 +24,7 @@ from ..exceptions import CbnError, ModelFileError
 from .files import atomic_write
 
 Content = TypeVar("Content")
+Scalar = TypeVar("Scalar", bound=np.generic)
 # What makes something of an open archive and its header, which may hold anything that JSON can.
 Restore = Callable[[zipfile.ZipFile, dict[str, Any]], Content]
 
@@ -150,8 +151,8 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_limit: int
 
 
 def read_array(
-    archive: zipfile.ZipFile, name: str, dtype: npt.DTypeLike, shape: tuple[int | None, ...]
-) -> npt.NDArray[Any]:
+    archive: zipfile.ZipFile, name: str, dtype: type[Scalar] | np.dtype[Scalar], shape: tuple[int | None, ...]
+) -> npt.NDArray[Scalar]:
     """An array whose type and shape (None: any length) are known before its bytes are read."""
     name = f"{name}.npy"
     info = archive.getinfo(name)
