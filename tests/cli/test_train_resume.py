@@ -72,7 +72,7 @@ def signalled(*moments, arguments=None, cwd=None):
     words = map(str, arguments_of() if arguments is None else arguments)
     finished = subprocess.run(
         [sys.executable, "-P", "-c", SIGNALLED, json.dumps(moments), *words], cwd=cwd, env=cli.environment(),
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return cli.Result("cbn-train", finished.returncode, finished.stdout, finished.stderr)
 
