@@ -21,6 +21,11 @@ def shifted_images(images: npt.NDArray[Scalar], shift: int) -> npt.NDArray[Scala
     Returns
     -------
     ndarray, (n * (2 shift + 1)^2, height, width) of the same type, the unmoved images first
+
+    Examples
+    --------
+    >>> shifted_images(np.array([[[1, 2]]]), 1)[:, 0].tolist()
+    [[1, 2], [0, 0], [0, 0], [0, 0], [2, 0], [0, 1], [0, 0], [0, 0], [0, 0]]
     """
     if shift == 0:
         return images

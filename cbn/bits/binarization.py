@@ -26,6 +26,17 @@ class Binarization:
     full_scale : int
         What integer images hold where a pixel is white: 255, or 1 for images of 0 and 1. Float images always have
         full scale 1.0, boolean images True.
+
+    Examples
+    --------
+    >>> rule = Binarization((0.2, 0.6), 255)
+    >>> rule.describe()
+    'value > 0.2 x 255, value > 0.6 x 255'
+    >>> states = rule.states(np.array([[[10, 100, 200]]], np.uint8), 1)  # the three pixels above 0.2, and above 0.6
+    >>> states.tolist()
+    [[0, 1, 1, 0, 0, 1]]
+    >>> rule.pictures(states, (1, 3)).tolist()
+    [[[0, 102, 255]]]
     """
 
     thresholds: tuple[float, ...]
@@ -94,6 +105,11 @@ def chosen_thresholds(threshold: Threshold | Literal["auto"], images: Images, fu
     threshold : float, sequence of float or "auto"
     images : ndarray, (n, height, width), validated
     full_scale : int
+
+    Examples
+    --------
+    >>> chosen_thresholds("auto", np.array([[[0, 255]]], np.uint8), 255)  # next to no grey
+    (0.3,)
     """
     if not (isinstance(threshold, str) and threshold == "auto"):
         return threshold
@@ -110,7 +126,13 @@ def chosen_thresholds(threshold: Threshold | Literal["auto"], images: Images, fu
 
 
 def check_thresholds(threshold: Threshold, full_scale: int) -> tuple[float, ...]:
-    """A tuple of increasing thresholds that differ on the scale. Raises ValueError."""
+    """A tuple of increasing thresholds that differ on the scale. Raises ValueError.
+
+    Examples
+    --------
+    >>> check_thresholds([0.2, 0.6], 255)
+    (0.2, 0.6)
+    """
     try:
         values = np.atleast_1d(np.asarray(threshold))
     except ValueError:

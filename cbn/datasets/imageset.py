@@ -89,6 +89,11 @@ class ImageSet:
         ------
         DataError
             If there are no labels or none equals `label`.
+
+        Examples
+        --------
+        >>> ImageSet(np.zeros((3, 4, 4), np.uint8), np.array([7, 2, 7]), source="dots").select("7")
+        ImageSet(2 images of 4x4, grey, labels 7, source='dots, label 7')
         """
         if self.labels is None:
             raise data_error(
@@ -107,7 +112,13 @@ class ImageSet:
 
 
 def as_integer(text: str) -> int | None:
-    """The int64 that `text` spells in plain decimal digits, or None. (int() alone would take "1_0" as well.)"""
+    """The int64 that `text` spells in plain decimal digits, or None. (int() alone would take "1_0" as well.)
+
+    Examples
+    --------
+    >>> as_integer("-3"), as_integer("1_0")
+    (-3, None)
+    """
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19):
         return None

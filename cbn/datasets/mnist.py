@@ -46,6 +46,13 @@ def load_mnist() -> tuple[ImageSet, ImageSet]:
     ------
     DataError
         If the embedded file is missing or damaged.
+
+    Examples
+    --------
+    >>> train, test = load_mnist()
+    >>> test
+    ImageSet(10000 images of 28x28, binary (value > 0.3 x 255), labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, \
+source='MNIST test (embedded)')
     """
     payload = _payload()
     labels = payload[_IMAGE_BYTES:].astype(np.int64)

@@ -155,6 +155,15 @@ def list_categories(root: str | os.PathLike[str]) -> list[str]:
     ------
     DataError
         If there are none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from .synthetic import make_category
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     write_mvtec(f"{root}/linen", make_category("texture", 1, 1, 1, size=32))
+    ...     list_categories(root), load_mvtec(f"{root}/linen").describe()
+    (['linen'], 'linen: 1 training and 5 test pictures of 32x32, grey, 4 with defects')
     """
     root = as_path(root, "root")
     found = _categories(root)
@@ -212,6 +221,13 @@ def resized_mask(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDAr
     Returns
     -------
     ndarray of shape (height, width), bool
+
+    Examples
+    --------
+    >>> mask = np.zeros((4, 4), bool)
+    >>> mask[0, 0] = True
+    >>> resized_mask(mask, (2, 2)).tolist()
+    [[True, False], [False, False]]
     """
     from PIL import Image
     from scipy import ndimage

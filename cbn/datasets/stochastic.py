@@ -46,6 +46,13 @@ def draw_binary(images: ImageSet, seed: int, split: str = "train") -> ImageSet:
         Images that are binary already.
     ValueError
         A split that is not one of these.
+
+    Examples
+    --------
+    >>> grey = ImageSet(np.full((1, 1, 8), 128, np.uint8))
+    >>> drawn = draw_binary(grey, seed=0)
+    >>> drawn.binarization, sorted(np.unique(drawn.images).tolist())
+    ('stochastic, value / 255, seed 0', [0, 1])
     """
     if images.binarization is not None:
         raise data_error(

@@ -71,6 +71,14 @@ def make_category(
     ------
     ValueError
         An argument outside its range.
+
+    Examples
+    --------
+    >>> made = make_category("object", n_train=2, n_good=1, n_defects=1, size=32)
+    >>> made.describe()
+    'synthetic object: 2 training and 5 test pictures of 32x32, grey, 4 with defects'
+    >>> made.defects
+    ('good', 'scratch', 'spot', 'missing', 'misplaced')
     """
     validation.check_choice(kind, "kind", KINDS)
     validation.check_choice(color, "color", ("grey", "rgb"))

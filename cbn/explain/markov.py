@@ -211,6 +211,12 @@ def dependence(
     -------
     nats, p_values : ndarray, (pairs,) float64
         Both 0 and 1 where no row has both nodes in both states.
+
+    Examples
+    --------
+    >>> nats, p_values = dependence([[100]], [[50]], [[50]], [[50]], 100)  # two nodes that are always the same
+    >>> round(float(nats[0]), 3), bool(p_values[0] < 1e-20)
+    (0.688, True)
     """
     from scipy.special import chdtrc, xlogy
 
@@ -238,6 +244,11 @@ def discoveries(p_values: npt.NDArray[np.float64], rate: float = FALSE_DISCOVERY
 
     Y. Benjamini, D. Yekutieli, "The control of the false discovery rate in multiple testing under dependency", Annals
     of Statistics 29(4), 2001: for any dependence between the tests. (n,) bool.
+
+    Examples
+    --------
+    >>> discoveries(np.array([0.001, 0.2, 0.0001])).tolist()
+    [True, False, True]
     """
     n = len(p_values)
     order = np.argsort(p_values, kind="stable")

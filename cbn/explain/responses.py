@@ -24,6 +24,14 @@ def mean_patches(
     -------
     ndarray, (kernels, 2, field, field) float64
         Second index: state. NaN where no node is in it.
+
+    Examples
+    --------
+    >>> from cbn.layers.geometry import LayerGeometry
+    >>> images = np.array([[[0, 1], [0, 1]], [[1, 1], [1, 1]]], np.uint8)
+    >>> on_in_the_first = np.array([1, 0], np.uint8).reshape(2, 1, 1, 1)
+    >>> mean_patches(images, on_in_the_first, LayerGeometry(1, 1, 1, receptive_field=2, stride=1))[0, 1].tolist()
+    [[0.0, 1.0], [0.0, 1.0]]
     """
     n, kernels, rows, columns = states.shape
     field, stride = geometry.receptive_field, geometry.stride

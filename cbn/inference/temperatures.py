@@ -17,6 +17,11 @@ class Temperatures:
         Temperature of step 0 and of step ``n_steps - 1``, geometrically between them, and ``last`` from then on. Both 0
         for strict climbing.
     n_steps : int
+
+    Examples
+    --------
+    >>> Temperatures(4.0, 1.0, 3).inverse(0, 4).tolist()
+    [0.25, 0.5, 1.0, 1.0]
     """
 
     first: float = 1.0

@@ -64,6 +64,11 @@ def bootstrap_auroc(
     Notes
     -----
     B. Efron, R. J. Tibshirani, *An Introduction to the Bootstrap*, 1993, section 13.3.
+
+    Examples
+    --------
+    >>> bootstrap_auroc([True, True, True, False, False], [0.9, 0.8, 0.4, 0.5, 0.1]).value  # 5 of 6 pairs in order
+    0.8333333333333334
     """
     level = validation.check_real(level, "level", 0, 1, open_ends=True)
     n_resamples = validation.check_integer(n_resamples, "n_resamples", 1, 10**7)
@@ -114,6 +119,11 @@ def bootstrap_f1(
         Other shapes or types, or no image with a defect.
     ValueError
         ``level``, ``n_resamples`` or ``random_state`` outside its range.
+
+    Examples
+    --------
+    >>> bootstrap_f1([True, True, False], [True, False, False]).value
+    0.6666666666666666
     """
     level = validation.check_real(level, "level", 0, 1, open_ends=True)
     n_resamples = validation.check_integer(n_resamples, "n_resamples", 1, 10**7)

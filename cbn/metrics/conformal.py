@@ -13,6 +13,11 @@ def conformal_p_values(
     p = (1 + number of calibration scores <= score) / (1 + number of calibration scores); Vovk, Gammerman, Shafer,
     "Algorithmic Learning in a Random World", 2005. If the calibration images are exchangeable with a new normal image
     and had no part in training, P(p <= a) <= a for every a.
+
+    Examples
+    --------
+    >>> conformal_p_values(np.array([0.5, 3.5]), np.array([1.0, 2.0, 3.0, 4.0])).tolist()
+    [0.2, 0.8]
     """
     return (1 + np.searchsorted(calibration, scores, side="right")) / (1 + len(calibration))
 
@@ -22,6 +27,12 @@ def alarm_threshold(calibration: npt.NDArray[np.float64], false_alarm_rate: floa
 
     p <= rate holds when at most k = floor(rate (n + 1)) - 1 calibration scores are <= the score, that is when the score
     is below the (k + 1)-th smallest. With k < 0 there are too few calibration images to raise any alarm: -inf.
+
+    Examples
+    --------
+    >>> calibration = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> alarm_threshold(calibration, 0.4), alarm_threshold(calibration, 0.1)
+    (2.0, -inf)
     """
     n = len(calibration)
     k = int(false_alarm_rate * (n + 1)) - 1

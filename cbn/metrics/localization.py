@@ -57,6 +57,11 @@ def pixel_auroc(masks: npt.ArrayLike, maps: npt.ArrayLike) -> float:
     ------
     DataError
         Other shapes or types, NaN among the maps, or pixels of one kind only.
+
+    Examples
+    --------
+    >>> pixel_auroc([[[True, False, False]]], [[[0.5, 0.7, 0.1]]])
+    0.5
     """
     return _Pixels(masks, maps).area(1.0)
 
@@ -69,6 +74,12 @@ def mean_pixel_auroc(masks: npt.ArrayLike, maps: npt.ArrayLike) -> float:
 
     Parameters, errors
         As for :func:`pixel_auroc`; there must be an image with pixels of both kinds.
+
+    Examples
+    --------
+    >>> masks, maps = [[[True, False]], [[True, False]]], [[[2.0, 1.0]], [[20.0, 10.0]]]
+    >>> mean_pixel_auroc(masks, maps), pixel_auroc(masks, maps)  # the second image is ten times as bright
+    (1.0, 0.75)
     """
     return float(np.mean(_Pixels(masks, maps).image_areas()[1]))
 
@@ -96,6 +107,12 @@ def aupro(masks: npt.ArrayLike, maps: npt.ArrayLike, limit: float = LIMIT) -> fl
         As :func:`pixel_auroc`.
     ValueError
         A limit outside its range.
+
+    Examples
+    --------
+    >>> masks = [[[True, False, True, True, False]]]  # two defects
+    >>> aupro(masks, [[[9, 1, 5, 0, 0]]])  # the first is found, and half of the second
+    0.75
     """
     return _Pixels(masks, maps).area(_check_limit(limit), by_region=True)
 
@@ -130,6 +147,11 @@ def bootstrap_localization(
     ------
     DataError, ValueError
         As :func:`aupro`; arguments outside their range.
+
+    Examples
+    --------
+    >>> bootstrap_localization([[[True, False]]], [[[2.0, 1.0]]], n_resamples=10).aupro
+    Interval(value=1.0, low=1.0, high=1.0)
     """
     limit = _check_limit(limit)
     level = validation.check_real(level, "level", 0, 1, open_ends=True)
