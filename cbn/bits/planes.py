@@ -62,4 +62,4 @@ class BitPlanes:
 
     def sha256(self) -> str:
         """Hash of the words, by which provenance and checkpoints know the images."""
-        return hashlib.sha256(self.words).hexdigest()
+        return hashlib.sha256(self.words.data).hexdigest()

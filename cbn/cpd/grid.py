@@ -164,8 +164,8 @@ class Layer(Grid):
         for entry in description["relations"]:
             child, parent, dy, dx, required = (integer(v) for v in entry)
             relations.append(Relation(child, parent, dy, dx, bool(required)))
-        sizes = (integer(description[name]) for name in ("channels", "height", "width"))
-        return cls(*sizes, tuple(relations))
+        channels, height, width = (integer(description[name]) for name in ("channels", "height", "width"))
+        return cls(channels, height, width, tuple(relations))
 
 
 def check_table_size(layer: Layer, argument: str) -> None:
@@ -177,9 +177,7 @@ def check_table_size(layer: Layer, argument: str) -> None:
         )
 
 
-def pixel_layer(
-    height: int, width: int, offsets: Sequence[tuple[int, int]], n_thresholds: int = 1
-) -> Layer:
+def pixel_layer(height: int, width: int, offsets: Sequence[tuple[int, int]], n_thresholds: int = 1) -> Layer:
     """The layer of the preset ``pixel``: every channel sees its own channel at the offsets.
 
     With several thresholds (a thermometer code) the channel of the next lower threshold at the same pixel is one more
