@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from . import figures
 
-
 Floats = npt.NDArray[np.float64]
 Panels = list[figures.Panel]
 
