@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MAX_PARENTS = 16  # CBN_MAX_PARENTS of the engine
+from .._engine import MAX_PARENTS, MAX_SEARCH_PARENTS
+
 MAX_CHANNELS = 4096  # far more than thresholds or kernels anybody uses; bounds what a damaged file can ask for
 # Tables beyond this are refused before anything is allocated: 4 GiB of counts, and as much again for every score.
 MAX_ROWS = 2**28
-MAX_SEARCH_PARENTS = 10  # CBN_MAX_SEARCH_PARENTS
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ import numpy.typing as npt
 
 from ..cpd.grid import Grid
 
-MAX_LAYERS = 8  # CBN_MAX_LAYERS: pixels and hidden layers
-MAX_KERNELS = 64  # CBN_MAX_KERNELS
-MAX_KERNEL_SIZE = 10  # CBN_MAX_KERNEL_SIZE
+from .._engine import MAX_KERNEL_SIZE, MAX_KERNELS, MAX_LAYERS
 
 
 @dataclass(frozen=True, eq=False)

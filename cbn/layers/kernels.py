@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _engine
+from .._engine import WEIGHT_ONE
 from ..bits.planes import BitPlanes
 from ..cpd.grid import Grid
 from ..exceptions import DataError
@@ -20,7 +21,6 @@ from .geometry import MAX_KERNELS, MAX_LAYERS, HiddenLayer, Transition
 
 Floats = npt.NDArray[np.float64]
 
-WEIGHT_ONE = 2**20  # CBN_WEIGHT_ONE: weights of the engine are whole multiples of 1 / WEIGHT_ONE
 # Activations are measured on at most this many words of 64 images, spread over the training set.
 MEASURED_WORDS = 8
 # Candidates that "promising" draws for every kernel, as far as the engine takes them at once.
