@@ -34,13 +34,13 @@ class Table(Parameters):
     """Conditional probability tables over fixed neighbours: counts that add exactly, thresholds by leave-one-out."""
 
     offsets: tuple[tuple[int, int], ...] = parameter(
-        NEIGHBOURS,
         Checked(validation.check_offsets, "sequence of (dy, dx)", parse_offsets, "DY,DX;..."),
         "Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most "
         f"{MAX_PARENTS}. Tables have 2^parents rows at every pixel.",
+        default=NEIGHBOURS,
     )
     pseudocount: float = parameter(
-        1.0, Real(1e-9, 1e9), "Added to every count before probabilities are made (thesis eq. 2)."
+        Real(1e-9, 1e9), "Added to every count before probabilities are made (thesis eq. 2).", default=1.0
     )
 
 

@@ -9,12 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bits.planes import BitPlanes
+from .networks import Geometry, Grid, Relation
+
+
+class PlacedGrid(Grid, Protocol):
+    """A grid that knows where its nodes are."""
+
+    def place(self, node: int) -> tuple[int, int, int]: ...
 
 
 class Distribution(Protocol):
     """What an explanation asks of the CPDs of one layer."""
 
-    layer: Any
+    @property
+    def layer(self) -> "PlacedGrid": ...
 
     def surprise_maps(self, planes: BitPlanes, num_threads: int) -> npt.NDArray[np.float64]: ...
     def explain(self, place: "Place", node: int, states: npt.NDArray[np.uint8], num_threads: int) -> "Evidence": ...
@@ -28,7 +36,7 @@ class Layers(Protocol):
     @property
     def networks(self) -> Sequence[Distribution]: ...
     @property
-    def geometries(self) -> Sequence[Any]: ...
+    def geometries(self) -> Sequence[Geometry]: ...
 
 
 def on_off(state: int | None) -> str:
@@ -141,7 +149,7 @@ class NodeSurprise(Evidence):
     surprise: float
     contribution: float
     probability: float
-    parents: tuple[tuple[Any, int | None], ...]
+    parents: tuple[tuple[Relation, int | None], ...]
     table_row: int
     count: int
     row_count: int
@@ -156,7 +164,7 @@ class NodeSurprise(Evidence):
             f"{self.count:,} of {self.row_count:,} training images{given} (row {self.table_row})"
         )
 
-    def _parent_name(self, relation: Any) -> str:
+    def _parent_name(self, relation: Relation) -> str:
         if self.layer:
             return f"({relation.dy},{relation.dx})k{relation.parent}"
         # the one other channel that a pixel looks at; see cbn.cpd.grid.pixel_layer
@@ -235,7 +243,7 @@ class TreeSurprise(Evidence):
 
 
 def explain_image(
-    network: "Layers", planes: Sequence[BitPlanes], n: int, thresholds: tuple[float, ...], num_threads: int
+    network: Layers, planes: Sequence[BitPlanes], n: int, thresholds: tuple[float, ...], num_threads: int
 ) -> list[Evidence]:
     """The n nodes that contribute most to the surprise of one image.
 

@@ -101,8 +101,7 @@ class LayeredNetwork:
     ) -> Floats:
         """(n_images, layers) of a named score before layers are combined; nats where the score has that unit."""
         columns = [
-            own.score(bits, score, num_threads, leave_one_out=leave_one_out)
-            for own, bits in zip(self.networks, planes)
+            own.score(bits, score, num_threads, leave_one_out=leave_one_out) for own, bits in zip(self.networks, planes)
         ]
         return np.stack(columns, axis=1)
 

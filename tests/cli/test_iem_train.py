@@ -249,7 +249,7 @@ def test_interrupted_training_goes_on_to_the_same_bytes(tree, tmp_path, monkeypa
 def test_a_killed_training_goes_on_to_the_same_bytes(tree, tmp_path):
     command = ["--data", str(tree / "carpet"), "--levels", "1", "--epochs", "40", "--false-alarm-rate", "0.2"]
     cli.done(TRAIN, *command, "--out", tmp_path / "whole.cbn")
-    out, checkpoint = tmp_path / "part.cbn", tmp_path / "part.cbn.layers.checkpoint"
+    out, checkpoint = tmp_path / "part.cbn", tmp_path / "part.cbn.checkpoint"
     process = subprocess.Popen([cli.installed(TRAIN), *command, "--out", out, "--quiet"], env=cli.environment())
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -292,7 +292,7 @@ def test_resume_without_a_checkpoint_begins(tree, tmp_path):
         (["--synthetic", "object", "--held-out", "0.9"], ["held_out", "0.9"]),
         (["--synthetic", "object", "--level-weights", "1,2"], ["level_weights", "5 levels"]),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cli.assert_one_line_error(cli.call(TRAIN, *arguments, "--quiet"), 2, *words)
