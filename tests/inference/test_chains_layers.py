@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cbn import MixingWarning
-from cbn.estimators.drawing import sweep_rounds
+from cbn.fit.drawing import sweep_rounds
 from helpers.distributions import LEVELS, THRESHOLDS, assert_distributed, enumerated, fitted, levels_of, numbers
 from helpers.networks import Network
 
