@@ -249,7 +249,7 @@ def test_interrupted_training_goes_on_to_the_same_bytes(tree, tmp_path, monkeypa
 def test_a_killed_training_goes_on_to_the_same_bytes(tree, tmp_path):
     command = ["--data", str(tree / "carpet"), "--levels", "1", "--epochs", "40", "--false-alarm-rate", "0.2"]
     cli.done(TRAIN, *command, "--out", tmp_path / "whole.cbn")
-    out, checkpoint = tmp_path / "part.cbn", tmp_path / "part.cbn.layers.checkpoint"
+    out, checkpoint = tmp_path / "part.cbn", tmp_path / "part.cbn.checkpoint"
     process = subprocess.Popen([cli.installed(TRAIN), *command, "--out", out, "--quiet"], env=cli.environment())
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:

@@ -309,7 +309,7 @@ def test_interruption_before_the_first_epoch_leaves_the_model_unfitted(monkeypat
 
 
 def test_interruption_within_an_epoch(monkeypatch):
-    from cbn.iem.training.training import training
+    from cbn.iem.training import training
 
     expected, calls = [], []
     model_of(false_alarm_rate=0.1).fit(TRAIN, progress=lambda state: expected.append(state.levels[-1]))

@@ -11,9 +11,9 @@ from cbn import IntrospectiveEnergyModel
 from cbn.iem import TABLE_4, Architecture, Conv, Fire, Level, Pool, Relu
 from cbn.iem.nn import network
 from cbn.iem.nn.layers import forward_level
-from cbn.iem.training.training import training
-from cbn.iem.training.training.kernels import draw_kernels, hold_norms, kernel_norms, revive_kernels
-from cbn.iem.training.training.training import Training, TrainingOptions
+from cbn.iem.training import training
+from cbn.iem.training.kernels import draw_kernels, hold_norms, kernel_norms, revive_kernels
+from cbn.iem.training.training import Training, TrainingOptions
 from helpers.inspection import SMALL, textures
 
 PICTURES = textures(20)[..., None]
