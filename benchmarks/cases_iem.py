@@ -16,7 +16,7 @@ from cbn import IntrospectiveEnergyModel
 from cbn.datasets import make_category
 from cbn.iem import TABLE_4, Architecture
 from cbn.iem.energy import ErrorStatistics, combined, image_energies, level_scales, position_energies
-from cbn.iem.training.training import Training, TrainingOptions
+from cbn.iem.training.levelwise import LevelwiseTraining, TrainingOptions
 from cbn.metrics.bootstrap import bootstrap_auroc
 
 SIDE, BATCH = 300, 8  # of the thesis
@@ -40,7 +40,7 @@ def prepare(pictures):
 def training(pictures, epochs, threads):
     levels = len(TABLE_4.levels)
     options = TrainingOptions(epochs=(epochs,) * levels, batch_size=BATCH, seed=SEED)
-    return Training(TABLE_4, pictures, prepare, np.arange(len(pictures)), options, num_threads=threads)
+    return LevelwiseTraining(TABLE_4, pictures, prepare, np.arange(len(pictures)), options, num_threads=threads)
 
 
 def level_inputs(levels, pictures):
@@ -136,7 +136,7 @@ def torch_scores(category, architecture, epochs):
     n = len(category.train)
     order = torch.Generator().manual_seed(SEED)
     options = TrainingOptions(epochs=(1,) * len(architecture.levels), batch_size=n, learning_rate=1e-12, seed=SEED)
-    start = Training(architecture, category.train, prepare, np.arange(n), options)
+    start = LevelwiseTraining(architecture, category.train, prepare, np.arange(n), options)
     *_, state = start.run()  # one step of no length: the levels as they are drawn
     train, test = channels_first(prepare(category.train)), channels_first(prepare(category.test))
     energies = {"train": [], "test": []}

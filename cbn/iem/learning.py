@@ -17,7 +17,7 @@ from .energy import ErrorStatistics, combined, level_scales
 from .files.checkpoint import load_checkpoint, save_checkpoint
 from .nn.network import Network, batches
 from .settings import backbone_of, resolve, split
-from .training.training import Training, TrainingOptions
+from .training.levelwise import LevelwiseTraining, TrainingOptions
 
 HELD_OUT = 2**16  # purpose of the random numbers that choose the held-out pictures; levels have those below
 
@@ -36,7 +36,7 @@ class LearningMixin:
             deviation of every channel over all training pictures.
         y : ignored
         progress : callable, optional
-            Called with a :class:`cbn.iem.training.training.TrainingState` after every epoch.
+            Called with a :class:`cbn.iem.training.levelwise.TrainingState` after every epoch.
         checkpoint : path, optional
             File to write after every epoch. It is still there when fit returns: delete it once the model is saved.
         resume : bool
@@ -78,7 +78,7 @@ class LearningMixin:
         options = TrainingOptions(
             settings.sharing, settings.optimizer, settings.learning_rate, settings.batch_size, settings.epochs, seed
         )
-        training = Training(
+        training = LevelwiseTraining(
             settings.architecture, pictures, settings.prepare, trained_on, options, kernels, threads
         )  # fmt: skip
         interrupted = False

@@ -225,7 +225,7 @@ def test_parameters_are_stored_cloned_and_set():
     "n, arguments, epochs", [(60, {}, 100), (60, {"batch_size": 60}, 800), (60, {"held_out": 0.5}, 200), (5, {}, 800)]
 )
 def test_small_sets_are_trained_for_more_epochs(n, arguments, epochs, monkeypatch):
-    monkeypatch.setattr("cbn.iem.training.training._LevelTask.epoch", lambda task: task.model.curve.append(0.0))
+    monkeypatch.setattr("cbn.iem.training.levelwise._LevelTask.epoch", lambda task: task.model.curve.append(0.0))
     model = model_of(architecture=Architecture(SMALL.levels[:1]), epochs=None, false_alarm_rate=0.3, **arguments)
     assert len(model.fit(TRAIN[:n]).levels_[0].curve) == epochs
 
@@ -300,7 +300,7 @@ def test_interruption_before_the_first_epoch_leaves_the_model_unfitted(monkeypat
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cbn.iem.training.training._LevelTask.epoch", stop)
+    monkeypatch.setattr("cbn.iem.training.levelwise._LevelTask.epoch", stop)
     model = model_of()
     with pytest.raises(KeyboardInterrupt):
         model.fit(TRAIN)
@@ -309,11 +309,11 @@ def test_interruption_before_the_first_epoch_leaves_the_model_unfitted(monkeypat
 
 
 def test_interruption_within_an_epoch(monkeypatch):
-    from cbn.iem.training import training
+    from cbn.iem.training import levelwise
 
     expected, calls = [], []
     model_of(false_alarm_rate=0.1).fit(TRAIN, progress=lambda state: expected.append(state.levels[-1]))
-    step = training.hold_norms
+    step = levelwise.hold_norms
 
     def stop(*arguments):
         calls.append(1)
@@ -321,7 +321,7 @@ def test_interruption_within_an_epoch(monkeypatch):
             raise KeyboardInterrupt
         return step(*arguments)
 
-    monkeypatch.setattr(training, "hold_norms", stop)
+    monkeypatch.setattr(levelwise, "hold_norms", stop)
     model = model_of(false_alarm_rate=0.1)
     with pytest.raises(KeyboardInterrupt):
         model.fit(TRAIN)

@@ -5,7 +5,7 @@ from ..._validation import check_integer
 from ...io.archive import write_archive
 from ...io.checkpoint import read_checkpoint
 from ..training.kernels import kernel_norms
-from ..training.training import TrainingState, optimizer_of
+from ..training.levelwise import TrainingState, optimizer_of
 from .levelfile import level_arrays, read_finite, read_level
 
 FORMAT, VERSION = "cbn-energy-checkpoint", 1

@@ -84,7 +84,7 @@ class TrainingState:
         return self.levels[-1].curve[-1]
 
 
-class Training:
+class LevelwiseTraining:
     """Trains all levels.
 
     Parameters
