@@ -47,7 +47,7 @@ from ..layers.geometry import HiddenLayer, geometry
 from ..layers.stack import LayeredNetwork
 from .presets import resolve, weights_of_layers
 
-FORMAT, VERSION = "cbn-model", 4
+FORMAT, VERSION = "cbn-model", 5
 # Constructor arguments that files of version 1 have; those of version 2 have all but those of trees.
 V1_ARGUMENTS = (
     "preset", "offsets", "threshold", "pseudocount", "score", "false_alarm_rate", "image_shape", "full_scale",
@@ -193,9 +193,10 @@ def _describe(network):
 
 def _restore(archive, header):
     if header["kind"] == "energy" and header["version"] >= 4:
+        from ..estimators.iem import IntrospectiveEnergyModel
         from ..iem.files.modelfile import restore
 
-        return restore(archive, header)
+        return IntrospectiveEnergyModel._of(restore(archive, header))
     arguments = header["arguments"]
     if not isinstance(arguments, dict):
         raise ValueError("the header names no arguments")
