@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cbn import IntrospectiveEnergyModel
-from cbn.iem import TABLE_4, Architecture, Conv, Fire, Level, Pool, Relu
+from cbn.iem import TABLE_4, Architecture, Conv, Fire, Level, Pool, Relu, Training
 from cbn.iem.nn import network
 from cbn.iem.nn.layers import forward_level
 from cbn.iem.training import levelwise
@@ -186,8 +186,7 @@ def test_no_kernel_of_table_4_is_dead():
 
 
 def test_a_training_that_diverges_says_so(tmp_path):
-    model = IntrospectiveEnergyModel(
-        SMALL, learning_rate=900.0, epochs=8, n_jobs=1, random_state=0, false_alarm_rate=0.2
-    )
+    training = Training(learning_rate=900.0, epochs=8)
+    model = IntrospectiveEnergyModel(SMALL, training=training, n_jobs=1, random_state=0, false_alarm_rate=0.2)
     with pytest.raises(ValueError, match=r"learning_rate: 900.0; level \d diverged in epoch \d"):
         model.fit(textures(24), checkpoint=tmp_path / "model.checkpoint")
