@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..cpd.grid import Grid
-
 from .._engine import MAX_KERNEL_SIZE, MAX_KERNELS, MAX_LAYERS
+from ..cpd.grid import Grid
 
 
 @dataclass(frozen=True, eq=False)
