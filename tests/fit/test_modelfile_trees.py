@@ -141,29 +141,3 @@ def test_the_oldest_version_that_holds_a_model_is_written(tmp_path):
     assert header["arguments"]["boosting"]["rounds"] == 4 and "pseudocount" not in header["networks"][0]
 
 
-def test_files_of_version_3_load_for_ever(tmp_path):
-    specification = importlib.util.spec_from_file_location("format_v3_make", FORMAT_V3 / "make.py")
-    make = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(make)
-    expected = json.loads((FORMAT_V3 / "expected.json").read_text())
-    assert sorted(expected) == sorted(path.name for path in FORMAT_V3.glob("*.cbn")) and len(expected) == 5
-
-    def compare(found, wanted, where):
-        if isinstance(wanted, dict):
-            assert found.keys() >= wanted.keys(), where
-            for name in wanted:
-                compare(found[name], wanted[name], f"{where}/{name}")
-        elif isinstance(wanted, list):
-            assert len(found) == len(wanted), where
-            for i, pair in enumerate(zip(found, wanted, strict=True)):
-                compare(*pair, f"{where}/{i}")
-        elif isinstance(wanted, float):
-            assert found == pytest.approx(wanted, rel=2e-12, abs=1e-11), where
-        else:
-            assert found == wanted, where
-
-    for name, wanted in expected.items():
-        assert version_of(FORMAT_V3 / name) == 3
-        model = cbn.load(FORMAT_V3 / name)
-        compare(make.behaviour(model), wanted, name)
-        use(model, tmp_path / "again.cbn")
