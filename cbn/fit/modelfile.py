@@ -126,6 +126,8 @@ def _nested(found: Any) -> dict[str, Any]:
     if arguments.get("features") is not None:
         if not isinstance(arguments["features"], dict):
             raise ValueError(f"features: {arguments['features']!r} has no fields")
+        if any(name in arguments["features"] for name in NOT_KEPT):
+            raise ValueError("features that begin with kernels of elsewhere")
         arguments["features"] = Features(**{n: _as_tuples(v) for n, v in arguments["features"].items()})
     return arguments
 

@@ -2,7 +2,6 @@
 """Model files of trees and boosted trees: nothing is lost, and version 3 loads for ever."""
 
 import copy
-import importlib.util
 import json
 import pickle
 import warnings
@@ -13,7 +12,7 @@ import pytest
 from sklearn.base import clone
 
 import cbn
-from cbn.fit.modelfile import NOT_KEPT
+from cbn.fit.writing import NOT_KEPT
 from helpers.modelfiles import members_of, save, use, version_of
 from helpers.networks import Boosting, Classifier, Network
 from helpers.trees import QUICK, SMALL, X, fitted
