@@ -3,12 +3,14 @@
 
 import numpy as np
 
+from .arguments import Planes, States
 
-def plane_words(n_images):
+
+def plane_words(n_images: int) -> int:
     return -(-n_images // 64)
 
 
-def pack_planes(images, cutoff, planes, num_threads=1):
+def pack_planes(images: States, cutoff: int, planes: Planes, num_threads: int = 1) -> None:
     """planes[p] bit i = images[i, p] > cutoff; images (n_images, n_pixels) uint8, planes (n_pixels, words) uint64."""
     packed = np.packbits((images > cutoff).T, axis=1, bitorder="little")
     padded = np.zeros((images.shape[1], 8 * plane_words(len(images))), np.uint8)
@@ -16,7 +18,7 @@ def pack_planes(images, cutoff, planes, num_threads=1):
     planes[:] = padded.view("<u8")
 
 
-def unpack_planes(planes, states, num_threads=1):
+def unpack_planes(planes: Planes, states: States, num_threads: int = 1) -> None:
     """states[i, v] = bit i of planes[v]; states (n_images, n_nodes) uint8."""
     as_bytes = np.ascontiguousarray(planes).astype("<u8").view(np.uint8)
     states[:] = np.unpackbits(as_bytes, axis=1, bitorder="little", count=len(states)).T
