@@ -5,11 +5,10 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
+from engines import estimator
 from measure import goal, summary
 from peers_density import BernoulliMixture, ChowLiu
 from scipy.special import logsumexp
-
-from helpers.engines import estimator
 
 PRESETS = ("tree", "boosted", "pixel")
 PAIR = (2, 8)  # the digits of a quick run

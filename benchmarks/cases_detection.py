@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from context import SEED
+from engines import estimator
 from measure import goal, summary
 from peers_density import ChowLiu
 from peers_one_class import BoltzmannMachine, Forest, NearestNeighbour, Reconstruction, SupportVectors
 
 from cbn.metrics.bootstrap import bootstrap_auroc
-from helpers.engines import estimator
 
 PEERS = (NearestNeighbour, Reconstruction, SupportVectors, Forest, BoltzmannMachine, ChowLiu)
 COMPARED = (2, 8)  # digits of the peers; 8 is hard for most

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyagrum
 from context import DIGIT
+from engines import CUTOFF, N_PIXELS, SIDE, estimator
 from measure import goal, summary
-
-from helpers.engines import CUTOFF, N_PIXELS, SIDE, estimator
 
 N_IMAGES = 20
 # A tree of 8 leaves asks at most 7 pixels: its table has 128 rows.

@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 from context import DIGIT
+from engines import CUTOFF, N_PIXELS, OFFSETS, SIDE, PlainNumpy, TunedNumpy, Twin, estimator, generic
 from measure import Engine, goal, interleave, ratio_of, rows, summary
 from peer_pyagrum import Database, learn_structure, log_probabilities_from_tables, template
 from sklearn.metrics import roc_auc_score
 
 from cbn import _engine
 from cbn.cpd.grid import pixel_layer
-from helpers.engines import CUTOFF, N_PIXELS, OFFSETS, SIDE, PlainNumpy, TunedNumpy, Twin, estimator, generic
 
 
 def counts_only(images, threads):

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy_layers
 from context import DIGIT
+from engines import SIDE, estimator, generic, reference
 from measure import Engine, goal, interleave, ratio_of, rows
 
 from cbn import _engine
@@ -14,7 +15,6 @@ from cbn.fit.presets import PRESETS
 from cbn.layers.geometry import geometry
 from cbn.layers.relations import search_relations
 from cbn.layers.training import SHARPNESS
-from helpers.engines import SIDE, estimator, generic, reference
 
 MAX_PARENTS = 6  # the estimator's default
 ITERATIONS = 10  # of the training that makes the kernels of single steps

@@ -16,7 +16,7 @@ from cbn import IntrospectiveEnergyModel
 from cbn.datasets import make_category
 from cbn.iem import TABLE_4, Architecture
 from cbn.iem.energy import ErrorStatistics, combined, image_energies, level_scales, position_energies
-from cbn.iem.training.training.training import Training, TrainingOptions
+from cbn.iem.training.training import Training, TrainingOptions
 from cbn.metrics.bootstrap import bootstrap_auroc
 
 SIDE, BATCH = 300, 8  # of the thesis

@@ -10,9 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from engines import N_PIXELS
 from measure import goal, pair_ratio, summary
-
-from helpers.engines import N_PIXELS
 
 CHILD = Path(__file__).with_name("memory_child.py")
 MB = 1e6

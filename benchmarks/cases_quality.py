@@ -4,11 +4,11 @@
 import time
 
 import numpy as np
+from engines import Twin, estimator
 from measure import goal, summary
 from sklearn.metrics import roc_auc_score
 
 from cbn import _engine
-from helpers.engines import Twin, estimator
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 # mean AUROC over the ten digits that a score must reach, and how near

@@ -4,10 +4,9 @@
 import numpy as np
 import pyagrum
 from context import DIGIT, SEED
+from engines import CUTOFF, N_PIXELS, NumpySampler, Twin, estimator, generic, reference
 from measure import Engine, goal, interleave, rows
 from peer_pyagrum import NAMES, Database, template
-
-from helpers.engines import CUTOFF, N_PIXELS, NumpySampler, Twin, estimator, generic, reference
 
 CHAINS = 64
 STEPS = 20_000  # proposals per chain in one timed call of cbn

@@ -3,13 +3,13 @@
 
 from cases_hidden import Step
 from context import DIGIT, SEED
+from engines import SIDE, estimator
 from measure import Engine, exponent, goal, interleave, pair_ratio, summary
 
 from cbn.bits.binarization import Binarization
 from cbn.layers.geometry import HiddenLayer, geometry
 from cbn.layers.kernels import ActivationMeter, Draws, initial_kernels
 from cbn.layers.training import HiddenTraining, TrainingOptions
-from helpers.engines import SIDE, estimator
 
 SIZES = 6_000, 24_000, 60_000  # x1, x4, x10
 

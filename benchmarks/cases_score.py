@@ -3,11 +3,11 @@
 
 import numpy as np
 from context import DIGIT
+from engines import CUTOFF, N_PIXELS, PlainNumpy, TunedNumpy, Twin, estimator, generic
 from measure import Engine, goal, interleave, ratio_of, rows
 from peer_pyagrum import Database, log_probabilities_one_by_one, template
 
 from cbn import _engine
-from helpers.engines import CUTOFF, N_PIXELS, PlainNumpy, TunedNumpy, Twin, estimator, generic
 
 # pyAgrum's interface takes about 2 ms per image; its time is scaled up from this many.
 PYAGRUM_IMAGES = 100

@@ -13,8 +13,7 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-
-from helpers.engines import PlainNumpy, TunedNumpy, Twin, estimator
+from engines import PlainNumpy, TunedNumpy, Twin, estimator
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 KIB = 1024

@@ -6,8 +6,7 @@ import tempfile
 
 import numpy as np
 import pyagrum
-
-from helpers.engines import CUTOFF, N_PIXELS, OFFSETS, SIDE
+from engines import CUTOFF, N_PIXELS, OFFSETS, SIDE
 
 NAMES = [f"p{pixel}" for pixel in range(N_PIXELS)]
 

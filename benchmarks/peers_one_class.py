@@ -8,12 +8,11 @@ learning rate its AUROC of digit 2 was 19 points lower.
 
 import numpy as np
 from context import SEED
+from engines import CUTOFF
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.neural_network import BernoulliRBM
 from sklearn.svm import OneClassSVM
-
-from helpers.engines import CUTOFF
 
 BLOCK = 1000  # images whose distances to all training images are held at a time
 
