@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .. import _engine
 from .._validation import Images
+from .planes import BitPlanes
 
 Threshold = float | Sequence[float]
 
@@ -52,12 +53,12 @@ class Binarization:
             return "already binary (0 and 1)"
         return ", ".join(f"value > {t:g} x {self.full_scale}" for t in self.thresholds)
 
-    def planes(self, images: Images, num_threads: int) -> npt.NDArray[np.uint64]:
-        """Bit-planes (channels * height * width, words) uint64 of validated images (n, height, width)."""
+    def planes(self, images: Images, num_threads: int) -> BitPlanes:
+        """BitPlanes of validated images (n, height, width): nodes channel by channel, row by row."""
         n, n_pixels = len(images), images[0].size
-        planes = np.empty((self.channels * n_pixels, _engine.plane_words(n)), np.uint64)
+        planes = BitPlanes.empty(self.channels * n_pixels, n)
         for c, threshold in enumerate(self.thresholds):
-            own = planes[c * n_pixels : (c + 1) * n_pixels]
+            own = planes.words[c * n_pixels : (c + 1) * n_pixels]
             if images.dtype == np.uint8:
                 # value > t for integers is value > floor(t)
                 bits, cutoff = images.view(np.uint8), int(np.floor(threshold * self.full_scale))
@@ -67,12 +68,6 @@ class Binarization:
                 bits, cutoff = (images > threshold).view(np.uint8), 0
             _engine.pack_planes(np.ascontiguousarray(bits).reshape(n, n_pixels), cutoff, own, num_threads)
         return planes
-
-    def states(self, images: Images, num_threads: int) -> npt.NDArray[np.uint8]:
-        """The same bits as one byte per image and node: (n, nodes) uint8."""
-        states = np.empty((len(images), self.channels * images[0].size), np.uint8)
-        _engine.unpack_planes(self.planes(images, num_threads), states, num_threads)
-        return states
 
     def pictures(self, states: npt.NDArray[np.uint8 | np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """Picture values of states (n, nodes): (n, height, width) uint8 that give the same states when binarized.

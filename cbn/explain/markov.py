@@ -37,6 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _engine
+from ..bits.planes import BitPlanes
 from .networks import RelatedLayers, Transition
 
 Kind = Literal["two_apart", "window", "same_place", "relation"]
@@ -164,22 +165,22 @@ class MarkovReport:
         }
 
 
-def markov_report(network: RelatedLayers, planes: Sequence[npt.NDArray[np.uint64]], n_images: int) -> MarkovReport:
+def markov_report(network: RelatedLayers, layers: Sequence[BitPlanes]) -> MarkovReport:
     """Measure the local Markov property.
 
     Parameters
     ----------
     network : cbn.layers.stack.LayeredNetwork
         Only its relations and windows are used, not its counts.
-    planes : list of ndarray, (nodes, words) uint64
-        Bit-planes of every layer for the images to measure on.
-    n_images : int
+    layers : list of BitPlanes
+        Of every layer for the images to measure on.
 
     Returns
     -------
     MarkovReport
         The same for the same images, always: shuffling has a fixed seed.
     """
+    n_images, planes = layers[0].n_images, [own.words for own in layers]
     every = np.empty((1, planes[0].shape[1]), np.uint64)
     _engine.pack_planes(np.ones((n_images, 1), np.uint8), 0, every)
     groups: list[PairGroup] = []
@@ -272,6 +273,9 @@ class _LayerPairs:
         n_images: int,
     ) -> None:
         self.layer, self.number = network.networks[number].layer, number
+        relations = network.networks[number].tied_relations
+        assert relations is not None  # refused before where there are none
+        self.relations = relations
         self.planes, self.every, self.n_images = planes, every, n_images
         self.transitions = network.transitions
         self.random = np.random.default_rng(number)
@@ -293,14 +297,14 @@ class _LayerPairs:
     def measure_node(self, channel: int, y: int, x: int) -> None:
         """All pairs of one node."""
         plane = self.planes[self.number][self.nodes([(channel, y, x)])[0]]
-        parents = self.inside([(r.parent, y + r.dy, x + r.dx) for r in self.layer.parents(channel)])
+        parents = self.inside([(r.parent, y + r.dy, x + r.dx) for r in self.relations if r.child == channel])
         rows = _rows(self.every, self.planes[self.number][self.nodes(parents)])
         n, a = _counts(rows), _counts(rows & plane)
         varies = (a > 0) & (a < n)
         rows, n, a = rows[varies], n[varies], a[varies]
         node = self.number, channel, y, x
         if self.number == 0:
-            known = {(r.dy, r.dx) for r in self.layer.parents(channel) if r.parent == channel}
+            known = {(r.dy, r.dx) for r in self.relations if r.child == r.parent == channel}
             others = self.inside([(channel, y + dy, x + dx) for dy, dx in TWO_APART if (dy, dx) not in known])
             self.add("two_apart", node, others, rows, n, a, plane)
             return

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What explanations need to know of networks, as types: the classes themselves are in the rooms above."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Sequence
+from typing import Protocol
 
 
 class Relation(Protocol):
     """See cbn.cpd.grid.Relation."""
 
+    @property
+    def child(self) -> int: ...
     @property
     def parent(self) -> int: ...
     @property
@@ -30,12 +29,6 @@ class Grid(Protocol):
     def width(self) -> int: ...
     @property
     def n_positions(self) -> int: ...
-
-
-class RelatedGrid(Grid, Protocol):
-    """A grid whose nodes have the same parents everywhere."""
-
-    def parents(self, channel: int) -> Sequence[Relation]: ...
 
 
 class Geometry(Protocol):
@@ -64,39 +57,17 @@ class Transition(Protocol):
     def pool(self) -> int: ...
 
 
-class LayerNetwork(Protocol):
-    """The network of one layer, whatever its conditional distributions are."""
-
-    @property
-    def layer(self) -> Grid: ...
-
-    def surprise_maps(
-        self, planes: npt.NDArray[np.uint64], n_images: int, num_threads: int
-    ) -> npt.NDArray[np.float64]: ...
-
-    def explain(self, node: int, states: npt.NDArray[np.uint8], num_threads: int) -> dict[str, Any]: ...
-
-
 class RelatedNetwork(Protocol):
     """The network of one layer with tied relations."""
 
     @property
-    def layer(self) -> RelatedGrid: ...
-
-
-class LayeredNetwork(Protocol):
-    """Networks one above the other; see cbn.layers.stack.LayeredNetwork."""
-
+    def layer(self) -> Grid: ...
     @property
-    def networks(self) -> Sequence[LayerNetwork]: ...
-    @property
-    def geometries(self) -> Sequence[Geometry]: ...
-    @property
-    def scales(self) -> Mapping[str, Sequence[float]]: ...
+    def tied_relations(self) -> Sequence[Relation] | None: ...
 
 
 class RelatedLayers(Protocol):
-    """The same of layers with tied relations."""
+    """Layers with tied relations, one above the other; see cbn.layers.stack.LayeredNetwork."""
 
     def __len__(self) -> int: ...
     @property

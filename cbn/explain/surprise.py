@@ -2,22 +2,91 @@
 """Which nodes of an image surprise most, and what training saw there: table rows, paths through trees, influences."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _engine
-from .networks import LayeredNetwork, Relation
+from ..bits.planes import BitPlanes
+from .networks import Geometry, Grid, Relation
 
 
-def on_off(state: int) -> Literal["on", "off"]:
+class PlacedGrid(Grid, Protocol):
+    """A grid that knows where its nodes are."""
+
+    def place(self, node: int) -> tuple[int, int, int]: ...
+
+
+class Distribution(Protocol):
+    """What an explanation asks of the CPDs of one layer."""
+
+    @property
+    def layer(self) -> "PlacedGrid": ...
+
+    def surprise_maps(self, planes: BitPlanes, num_threads: int) -> npt.NDArray[np.float64]: ...
+    def explain(self, place: "Place", node: int, states: npt.NDArray[np.uint8], num_threads: int) -> "Evidence": ...
+
+
+class Layers(Protocol):
+    """What it asks of several layers."""
+
+    scales: dict[str, tuple[float, ...]]
+
+    @property
+    def networks(self) -> Sequence[Distribution]: ...
+    @property
+    def geometries(self) -> Sequence[Geometry]: ...
+
+
+def on_off(state: int | None) -> str:
     return "on" if state else "off"
 
 
-class NamedNode:
-    """The name of a node that has layer, channel, row, column, field and threshold."""
+@dataclass(frozen=True)
+class Place:
+    """A node of an image, and how much it surprises there.
+
+    Attributes
+    ----------
+    layer : int
+        0 are the pixels.
+    channel, row, column : int
+        Of the node in its layer.
+    field : (top, left, size)
+        Receptive field: the square of pixels that the node is a function of.
+    state : int
+        0 or 1 in the image.
+    surprise : float
+        -log p - entropy of the node given its parents, nats.
+    contribution : float
+        The same times the factor of its layer: its part in the image's combined surprise, by which nodes are ranked.
+    thresholds : tuple of float
+        Of all channels of the pixels, as a share of full scale.
+    """
+
+    layer: int
+    channel: int
+    row: int
+    column: int
+    field: tuple[int, int, int]
+    state: int
+    surprise: float
+    contribution: float
+    thresholds: tuple[float, ...]
+
+    @property
+    def threshold(self) -> float | None:
+        """Of the channel, where there are several."""
+        return self.thresholds[self.channel] if self.layer == 0 and len(self.thresholds) > 1 else None
+
+    def attributes(self) -> dict[str, Any]:
+        """What every kind of evidence says of its node, by name."""
+        return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "thresholds"}
+
+
+class Evidence:
+    """What speaks at a node for its state; has layer, channel, row, column, field and threshold."""
 
     layer: int
     channel: int
@@ -36,9 +105,13 @@ class NamedNode:
             f"pixels ({top}, {left}) to ({top + size - 1}, {left + size - 1})"
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """All attributes as JSON can hold them, and the sentence."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
-class NodeSurprise(NamedNode):
+class NodeSurprise(Evidence):
     """A node of an image, its parents, and how often training saw what the image shows.
 
     Attributes
@@ -104,7 +177,7 @@ class NodeSurprise(NamedNode):
 
 
 @dataclass(frozen=True)
-class TreeSurprise(NamedNode):
+class TreeSurprise(Evidence):
     """A node of an image whose CPD is a tree or boosted trees, and the earlier nodes that make it surprising.
 
     Attributes
@@ -170,58 +243,39 @@ class TreeSurprise(NamedNode):
 
 
 def explain_image(
-    network: LayeredNetwork,
-    planes: Sequence[npt.NDArray[np.uint64]],
-    n: int,
-    thresholds: Sequence[float],
-    num_threads: int,
-) -> list[NodeSurprise | TreeSurprise]:
-    """The n nodes that contribute most to the surprise of one image: list of NodeSurprise, or of TreeSurprise.
+    network: Layers, planes: Sequence[BitPlanes], n: int, thresholds: tuple[float, ...], num_threads: int
+) -> list[Evidence]:
+    """The n nodes that contribute most to the surprise of one image.
 
     Parameters
     ----------
-    network : LayeredNetwork
-    planes : list of ndarray
-        Bit-planes of every layer for the one image.
+    network : cbn.layers.stack.LayeredNetwork
+    planes : list of BitPlanes
+        Of every layer for the one image.
     n : int
     thresholds : tuple of float
     num_threads : int
+
+    Returns
+    -------
+    list of NodeSurprise or TreeSurprise
     """
     found = []
-    for number, (counted, own) in enumerate(zip(network.networks, planes)):
-        nodes = counted.surprise_maps(own, 1, num_threads)[0]
+    for number, (own, bits) in enumerate(zip(network.networks, planes)):
+        nodes = own.surprise_maps(bits, num_threads)[0]
         share = network.scales["surprise"][number] * nodes
         found += [(-share[node], number, int(node), nodes[node]) for node in np.argsort(-share, kind="stable")[:n]]
-    states = {}
+    states: dict[int, Any] = {}
     result = []
     for _, number, node, surprise in sorted(found)[:n]:
         if number not in states:
-            states[number] = np.empty((1, len(planes[number])), np.uint8)
-            _engine.unpack_planes(planes[number], states[number], num_threads)
-        result.append(_describe(network, number, node, float(surprise), states[number][0], thresholds, num_threads))
+            states[number] = planes[number].states(num_threads)[0]
+        own, geometry = network.networks[number], network.geometries[number]
+        channel, row, column = own.layer.place(node)
+        place = Place(
+            number, channel, row, column, (row * geometry.stride, column * geometry.stride, geometry.receptive_field),
+            int(states[number][node]), float(surprise), network.scales["surprise"][number] * float(surprise),
+            tuple(thresholds),
+        )  # fmt: skip
+        result.append(own.explain(place, node, states[number], num_threads))
     return result
-
-
-def _describe(
-    network: LayeredNetwork,
-    number: int,
-    node: int,
-    surprise: float,
-    states: npt.NDArray[np.uint8],
-    thresholds: Sequence[float],
-    num_threads: int,
-) -> NodeSurprise | TreeSurprise:
-    counted, geometry = network.networks[number], network.geometries[number]
-    layer = counted.layer
-    channel, inside = divmod(node, layer.n_positions)
-    row, column = divmod(inside, layer.width)
-    field = row * geometry.stride, column * geometry.stride, geometry.receptive_field
-    threshold = thresholds[channel] if number == 0 and len(thresholds) > 1 else None
-    state = int(states[node])
-    what = counted.explain(node, states, num_threads)
-    place = number, channel, row, column, field, state, surprise, network.scales["surprise"][number] * surprise
-    if "parents" in what:
-        return NodeSurprise(*place, **what, threshold=threshold)
-    at = [(*divmod(other, layer.n_positions), value, influence) for other, value, influence in what.pop("nodes")]
-    given = tuple((c, *divmod(i, layer.width), value, influence) for c, i, value, influence in at)
-    return TreeSurprise(*place, given=given, **what, thresholds=tuple(thresholds), threshold=threshold)

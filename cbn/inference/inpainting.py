@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bits.binarization import Binarization
+from ..cpd.base import CPD
 from ..cpd.particles import Particles, pooled
-from .chains import GibbsChains, LayeredNetwork, PixelNetwork, Recorder, ancestral_states
+from ..layers.stack import LayeredNetwork
+from .chains import GibbsChains, Recorder, ancestral_states
 from .mixing import MIN_EFFECTIVE_SAMPLE_SIZE, MixingReport
 
 # Particles from which chains start that fill in missing pixels.
@@ -67,7 +69,7 @@ def inpaint(
     missing = np.tile(mask.ravel(), network.pixels.layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
     clamped = (~missing).view(np.uint8)
-    if network.chains_through_layers:
+    if network.pixels.chains_through_layers:
         states = np.repeat(states, n, axis=0)
         ancestral_states(network.pixels, n, seed, num_threads, clamped=clamped, states=states)
     else:
@@ -122,7 +124,7 @@ class ParticleReport:
 
 
 def inpaint_by_particles(
-    network: PixelNetwork,
+    network: CPD,
     binarization: Binarization,
     states: npt.NDArray[np.uint8],
     mask: npt.NDArray[np.bool_],

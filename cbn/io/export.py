@@ -11,7 +11,7 @@ BIF: Cozman 1998, "The Interchange Format for Bayesian Networks". UAI: the forma
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, TypeGuard
+from typing import ClassVar, Literal, Protocol
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -36,29 +36,22 @@ class Grid(Protocol):
     def width(self) -> int: ...
 
 
-class LayerNetwork(Protocol):
-    """The network of one layer, whatever its conditional distributions are."""
+class TableNetwork(Protocol):
+    """The distributions of one layer, if they can be written as tables; see cbn.cpd.base.CPD."""
+
+    exports: ClassVar[bool]
+    nouns: ClassVar[str]
 
     @property
     def layer(self) -> Grid: ...
 
+    def table_parents(self, node: int) -> list[int]: ...
 
-class TableNetwork(LayerNetwork, Protocol):
-    """One whose conditional distributions can be written as tables."""
-
-    def table_parents(self, node: int) -> list[int]:
-        """The nodes over which the table of a node goes."""
-
-    def table_of(self, node: int, parents: list[int]) -> npt.NDArray[np.float64]:
-        """(2^parents, 2): probabilities of off and on, the first parent being the highest bit of the row."""
-
-
-def _has_tables(network: LayerNetwork) -> TypeGuard[TableNetwork]:
-    return hasattr(network, "table_parents")
+    def table_of(self, node: int, parents: list[int]) -> npt.NDArray[np.float64]: ...
 
 
 def export_network(
-    network: LayerNetwork,
+    network: TableNetwork,
     path: str | os.PathLike[str],
     *,
     layer: int = 0,
@@ -70,7 +63,7 @@ def export_network(
 
     Parameters
     ----------
-    network : CountedNetwork or TreeNetwork
+    network : cbn.cpd.base.CPD
     path : str or path-like
     layer : int
         Its number, for the names.
@@ -89,10 +82,8 @@ def export_network(
     format = FORMATS.get(ending) if format is None else format
     if format not in ("bif", "xmlbif", "uai"):
         raise ValueError(f"path: {os.fspath(path)!r}; give a name that ends in .bif, .xmlbif or .uai, or the format")
-    if not _has_tables(network):
-        raise ValueError(
-            "export: boosted trees are sums over hundreds of nodes, whose tables do not fit; use cpd='tree'"
-        )
+    if not network.exports:
+        raise ValueError(f"export: {network.nouns} are no tables that fit into a file; use cpd='tree' or 'table'")
     parents = [network.table_parents(node) for node in range(network.layer.n_nodes)]
     rows = sum(1 << len(p) for p in parents)
     largest = max(range(len(parents)), key=lambda node: len(parents[node]))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._engine import MAX_POOL
 from ..._validation import check_integer, check_real
 
 MAX_CHANNELS = 4096
 MAX_SIZE = 255  # side of a kernel, and any stride
-MAX_POOL = 16  # the engine keeps the index of a window's maximum in 8 bits
 
 
 def window(size):
