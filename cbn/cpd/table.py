@@ -164,6 +164,7 @@ class TableCPD(CountedCPD):
     _sample_gibbs = staticmethod(_engine.sample_gibbs)
 
     layer: Layer
+    engine_layer: _engine.Layer
 
     def __init__(self, layer: Layer, counts: Counts, pseudocount: float) -> None:
         self.layer, self.counts, self.pseudocount = layer, counts, pseudocount
@@ -225,6 +226,9 @@ class TableCPD(CountedCPD):
         log_p = self.values(_engine.LOG_PROBABILITY, False, num_threads)
         # what a required relation excludes is refused by the engine itself
         return np.where(np.isfinite(log_p), log_p, 0.0)
+
+    def chain_layer(self) -> _engine.Layer:
+        return self.engine_layer
 
     # ---- what it is ----
 
