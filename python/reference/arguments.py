@@ -4,15 +4,15 @@
 import numpy as np
 import numpy.typing as npt
 
-from cbn.cpd.boostedlayer import BoostedLayer, Boosting
+from cbn.cpd.boosted import Boosted, BoostedLayer
 from cbn.cpd.grid import Layer, Relation
-from cbn.cpd.treelayer import TreeLayer
+from cbn.cpd.tree import TreeLayer
 from cbn.layers.geometry import Transition
 
 __all__ = [
     "Bits",
+    "Boosted",
     "BoostedLayer",
-    "Boosting",
     "Counts",
     "Floats",
     "Layer",

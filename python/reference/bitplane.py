@@ -24,10 +24,10 @@ def unpack_planes(planes: Planes, states: States, num_threads: int = 1) -> None:
     states[:] = np.unpackbits(as_bytes, axis=1, bitorder="little", count=len(states)).T
 
 
-def planes_select(planes, n_images, keep, out, num_threads=1):
+def planes_select(planes: Planes, n_images: int, keep: States, out: Planes, num_threads: int = 1) -> None:
     """Planes of the images with keep[i] != 0, in their order; keep (n_images,), out (n_nodes, words of the kept ones)."""
     states = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, states)
-    if not keep.any() or out.shape[1] != plane_words(np.count_nonzero(keep)):
+    if not keep.any() or out.shape[1] != plane_words(int(np.count_nonzero(keep))):
         raise ValueError("out: not the words of the images that are kept")
     pack_planes(states[keep != 0], 0, out)

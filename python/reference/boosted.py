@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arguments import Bits, BoostedLayer, Boosting, Counts, Nodes, Planes, Reals, States
+from .arguments import Bits, Boosted, BoostedLayer, Counts, Nodes, Planes, Reals, States
 from .bitplane import unpack_planes
 from .random import CANDIDATE, MASK, ROUNDING, philox
 from .tables import LOG_PROBABILITY, SURPRISE, VARIANCE
@@ -74,7 +74,7 @@ class Leaf:
     def __init__(self, images: Bits, vertex: int) -> None:
         self.images, self.vertex, self.gain, self.best = images, vertex, 0.0, -1
 
-    def find_best(self, states: Bits, drawn: Sequence[int], level: Counts, curved: Counts, boosting: Boosting) -> None:
+    def find_best(self, states: Bits, drawn: Sequence[int], level: Counts, curved: Counts, boosting: Boosted) -> None:
         quanta = 4.0 * HESSIAN_LEVELS
         l2, least = boosting.l2 * quanta, boosting.min_hessian * quanta
         price = boosting.min_gain * (2.0 * GRADIENT_LEVELS * GRADIENT_LEVELS / quanta)
@@ -96,7 +96,7 @@ class Leaf:
 
 
 def grow_tree(
-    states: Bits, members: Bits, drawn: Sequence[int], level: Counts, curved: Counts, boosting: Boosting
+    states: Bits, members: Bits, drawn: Sequence[int], level: Counts, curved: Counts, boosting: Boosted
 ) -> tuple[dict[int, int], dict[int, int], dict[int, Bits]]:
     """Splits by vertex, children by vertex, and leaves, in the order of growth."""
     leaves, split, child = [Leaf(members, 0)], {}, {}
@@ -116,7 +116,7 @@ def grow_tree(
 
 
 def grow_node(
-    states: Bits, members: Bits, usable: Sequence[int], node: int, boosting: Boosting, seed: int
+    states: Bits, members: Bits, usable: Sequence[int], node: int, boosting: Boosted, seed: int
 ) -> tuple[int, list[list[tuple[int, int]]]]:
     """Base, and a list of trees, each a list of (split, value) in breadth-first order."""
     target, pseudocount = states[:, node], boosting.pseudocount
@@ -156,7 +156,7 @@ def boosted_grow(
     candidate_begin: Counts,
     candidate: Nodes,
     required: Nodes | None,
-    boosting: Boosting,
+    boosting: Boosted,
     seed: int,
     first_node: int,
     base: Nodes,
