@@ -39,7 +39,7 @@ class build_engine(build_ext):
                 file.write(PROGRAM)
             for flags in OPENMP_FLAGS:
                 command = [self.compiler.compiler[0], source, *flags[0], *flags[1], "-o", os.path.join(folder, "probe")]
-                if subprocess.run(command, capture_output=True).returncode == 0:
+                if subprocess.run(command, capture_output=True, check=False).returncode == 0:
                     return flags
         return None
 

@@ -15,7 +15,7 @@ import cbn
 from cbn.cpd.grid import pixel_layer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
-import reference  # noqa: E402  the NumPy twin is not installed
+import reference  # the NumPy twin is not installed
 
 OFFSETS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # of the preset "pixel", in the order of its row bits
 CUTOFF = 76  # value > 0.3 x 255

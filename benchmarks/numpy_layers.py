@@ -39,7 +39,7 @@ def forward(transition, states):
 
 def _shifted(grid, dy, dx):
     """grid[:, y + dy, x + dx], 0 outside; dy <= 0."""
-    n, height, width = grid.shape
+    height, width = grid.shape[1:]
     moved = np.zeros_like(grid)
     to_left, to_right = max(0, -dx), width - max(0, dx)
     moved[:, -dy:, to_left:to_right] = grid[:, : height + dy, to_left + dx : to_right + dx]

@@ -125,8 +125,10 @@ def page(results):
         f"- Date: {results['date']}",
         f"- Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}",
         f"- Python {machine['python']}; {versions}; cbn built {openmp}, instruction set {machine['instruction set']}",
-        f"- Settings: {settings['threads']} threads, {settings['rounds']} rounds, seed {settings['seed']}, "
-        f"digit {settings['digit']}; embedded MNIST, grey values 0 and 255, binarized at 0.3",
+        (
+            f"- Settings: {settings['threads']} threads, {settings['rounds']} rounds, seed {settings['seed']}, "
+            f"digit {settings['digit']}; embedded MNIST, grey values 0 and 255, binarized at 0.3"
+        ),
         "",
         f"How it was measured: {METHOD}",
         "",

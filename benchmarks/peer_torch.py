@@ -5,6 +5,8 @@ The same architecture, sharing "b", optimizer and start as cbn's own. Neighbours
 are 1 x 1 convolutions, own last layers one einsum; autograd does the rest. Channels first, as PyTorch likes them.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -38,7 +40,7 @@ class TorchLevel(torch.nn.Module):
         first, bias = own["first"][0], own["first_extra"][0, -1]
         self._add_hidden(first.reshape(-1, first.shape[2]), bias)
         begin, units = 0, model.level.hidden
-        for below, above in zip(units, units[1:]):
+        for below, above in pairwise(units):
             part = own["hidden"][0, begin : begin + (below + 1) * above].reshape(below + 1, above)
             self._add_hidden(part[:-1], part[-1])
             begin += (below + 1) * above
@@ -47,7 +49,7 @@ class TorchLevel(torch.nn.Module):
         self.delta = torch.nn.Parameter(last - self.shared.detach())
         for step, parameters in zip(self.steps, model.kernels):
             if isinstance(step, Conv):
-                taps, channels, n = parameters["weights"].shape
+                channels, n = parameters["weights"].shape[1:]
                 self.conv = torch.nn.Conv2d(channels, n, step.size, padding=step.size // 2)
                 weights = parameters["weights"].reshape(step.size, step.size, channels, n)
                 self.conv.weight.data = tensor(weights.transpose(3, 2, 0, 1))

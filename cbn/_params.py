@@ -10,7 +10,7 @@ import dataclasses
 import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Checked:
 Rule = Whole | Real | Choice | Flag | Checked
 
 
-def parameter(default: Any, rule: Rule, help: str, *, option: str | None = None) -> Any:
+def parameter(rule: Rule, help: str, *, default: Any, option: str | None = None) -> Any:
     """A field of a parameter object: what it may be, and what it means in a sentence.
 
     ``option`` is the name of its option in the programs where that is not the field's own.
@@ -130,9 +130,11 @@ def specs(kind: "type[Parameters] | Parameters") -> Iterator[Spec]:
 class Parameters:
     """Base of all parameter objects; make subclasses with :func:`parameters`."""
 
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Fields by name; ``deep`` has no effect: no field is a parameter object."""
-        return {own.name: getattr(self, own.name) for own in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {own.name: getattr(self, own.name) for own in dataclasses.fields(self)}
 
     def set_params(self, **params: Any) -> Self:
         """Changes fields and returns self. Raises ValueError for a name that is none."""
@@ -175,7 +177,9 @@ def parameters(kind: Kind) -> Kind:
 
 
 def _same(value: object, default: object) -> bool:
-    if isinstance(value, numbers.Number | str | tuple | None) and isinstance(default, numbers.Number | str | tuple | None):
+    if isinstance(value, numbers.Number | str | tuple | None) and isinstance(
+        default, numbers.Number | str | tuple | None
+    ):
         return bool(value == default)
     return value is default
 

@@ -10,11 +10,14 @@ without padding and sorting; the labels, which nothing predicts, 0.03 MB.
 
 import hashlib
 import importlib.util
+import os
 import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from ..exceptions import DataError
 from ._files import data_error
 from .imageset import ImageSet
 
@@ -26,7 +29,7 @@ PAYLOAD_SHA256 = "e0cebe37e4e84b0c9d56b6262895bb3ccc41c75355756708d99657706b5214
 BINARIZATION = "value > 0.3 x 255"
 
 
-def load_mnist():
+def load_mnist() -> tuple[ImageSet, ImageSet]:
     """Load all 70,000 MNIST images, binarized at 0.3; they come with the package and need no network.
 
     A pixel is 1 where the grey value exceeds 0.3 x 255, that is, from 77 upwards. The data are by Y. LeCun, C. Cortes
@@ -43,6 +46,13 @@ def load_mnist():
     ------
     DataError
         If the embedded file is missing or damaged.
+
+    Examples
+    --------
+    >>> train, test = load_mnist()
+    >>> test
+    ImageSet(10000 images of 28x28, binary (value > 0.3 x 255), labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, \
+source='MNIST test (embedded)')
     """
     payload = _payload()
     labels = payload[_IMAGE_BYTES:].astype(np.int64)
@@ -52,7 +62,7 @@ def load_mnist():
     rank = np.empty(_TOTAL, dtype=np.intp)
     rank[order] = np.arange(_TOTAL)
 
-    def part(name, chosen):
+    def part(name: str, chosen: slice) -> ImageSet:
         bits = np.unpackbits(rows[rank[chosen]].reshape(-1)).reshape(-1, _SIDE, 8 * _ROW_BYTES)
         images = np.ascontiguousarray(bits[:, :, :_SIDE])
         return ImageSet(images, labels[chosen].copy(), source=f"MNIST {name} (embedded)", binarization=BINARIZATION)
@@ -60,7 +70,7 @@ def load_mnist():
     return part("train", slice(_TRAIN)), part("test", slice(_TRAIN, None))
 
 
-def fetch_mnist_grey(data_home=None):
+def fetch_mnist_grey(data_home: str | os.PathLike[str] | None = None) -> tuple[ImageSet, ImageSet]:
     """Download the full grey MNIST from OpenML through scikit-learn, which keeps it for the next time.
 
     Parameters
@@ -108,7 +118,7 @@ def fetch_mnist_grey(data_home=None):
     )
 
 
-def _payload():
+def _payload() -> npt.NDArray[np.uint8]:
     """The verified bytes of the embedded file as a uint8 array."""
     try:
         import lzma
@@ -125,5 +135,5 @@ def _payload():
     return np.frombuffer(payload, dtype=np.uint8)
 
 
-def _damaged(reason):
+def _damaged(reason: str) -> DataError:
     return data_error(f"embedded MNIST: {_FILE} is missing or damaged ({reason}); install cbn again")

@@ -14,6 +14,7 @@ image.
 
 import argparse
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -23,7 +24,7 @@ import cbn
 from cbn.fit.presets import PRESETS
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  after the choice of its back end
+from matplotlib import pyplot  # after the choice of its back end
 
 HALVES = {"top": np.s_[:14, :], "bottom": np.s_[14:, :], "left": np.s_[:, :14], "right": np.s_[:, 14:]}
 BINS = np.array([0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1])
@@ -149,10 +150,10 @@ def draw(judged, path):
 def main():
     arguments = parse_arguments()
     judged, mixed = judge(arguments)
-    own, baseline = judged.values()
+    own = next(iter(judged.values()))
     print(f"{'probability':>14}" + "".join(f"{name + ': pixels':>20}{'mean':>8}{'on':>8}" for name in judged))
     tables = [method.reliability() for method in judged.values()]
-    for b, (low, high) in enumerate(zip(BINS, BINS[1:])):
+    for b, (low, high) in enumerate(pairwise(BINS)):
         cells = "".join(f"{n[b]:20,}{mean[b]:8.3f}{share[b]:8.3f}" for n, mean, share in tables)
         print(f"{f'{low:g} to {high:g}':>14}" + cells)
     n_images = len(own.ranks)

@@ -53,7 +53,7 @@ def kernel_gradient(
     unpack_planes(planes_in, bits)
     bits = bits.reshape(n_images, transition.in_channels, transition.in_height, transition.in_width)
     size, pool = transition.kernel_size, transition.pool
-    image, kernel, y, x = np.indices(s.shape)
+    image, _, y, x = np.indices(s.shape)
     top, left = y * pool + won // pool, x * pool + won % pool
     weights[:] = 0
     for dy in range(size):

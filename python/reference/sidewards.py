@@ -5,6 +5,8 @@ All positions share the hidden layers; the last layer is shared too or every pos
 channel more than there are kernels: 1 inside the layer, 0 in the padding, so that it says which neighbours exist.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from .convolution import convolve, convolve_weight_gradient
@@ -13,7 +15,7 @@ from .convolution import convolve, convolve_weight_gradient
 def hidden_parts(hidden, units):
     """The flat block of hidden layers as views (U_i + 1, U_{i+1}); the last row of each is the bias."""
     parts, begin = [], 0
-    for below, above in zip(units[:-1], units[1:]):
+    for below, above in pairwise(units):
         size = (below + 1) * above
         parts.append(hidden[begin : begin + size].reshape(below + 1, above))
         begin += size

@@ -292,7 +292,7 @@ def test_resume_without_a_checkpoint_begins(tree, tmp_path):
         (["--synthetic", "object", "--held-out", "0.9"], ["held_out", "0.9"]),
         (["--synthetic", "object", "--level-weights", "1,2"], ["level_weights", "5 levels"]),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cli.assert_one_line_error(cli.call(TRAIN, *arguments, "--quiet"), 2, *words)

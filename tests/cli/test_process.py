@@ -77,7 +77,13 @@ def shell(command, cwd, **environ):
     for program in cli.PROGRAMS:
         command = command.replace(f"{{{program}}}", f"'{cli.installed(program)}'")
     return subprocess.run(
-        ["bash", "-c", command], cwd=cwd, env=cli.environment(**environ), capture_output=True, text=True, timeout=60
+        ["bash", "-c", command],
+        cwd=cwd,
+        env=cli.environment(**environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -236,7 +242,7 @@ def test_killed_while_writing(large, when):
     earlier = (large / "model.cbn").read_bytes()
     finished = subprocess.run(
         [sys.executable, "-P", "-c", KILLED, when, "--data", "new.npy", *RATE, "--quiet"], cwd=large,
-        env=cli.environment(), capture_output=True, timeout=60,
+        env=cli.environment(), capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert finished.returncode == -signal.SIGKILL, finished.stderr
     model = cbn.load(large / "model.cbn")
@@ -324,7 +330,7 @@ def test_same_bytes_on_every_instruction_set(tmp_path):
         folder.mkdir()
         finished = subprocess.run(
             [sys.executable, "-P", "-c", SEVERAL, json.dumps(runs)], cwd=folder, capture_output=True, text=True,
-            env=cli.environment(**({"CBN_FORCE_GENERIC": generic} if generic else {})), timeout=60,
+            env=cli.environment(**({"CBN_FORCE_GENERIC": generic} if generic else {})), timeout=60, check=False,
         )  # fmt: skip
         assert (finished.returncode, finished.stderr) == (0, "")
         written[generic] = {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -132,13 +132,13 @@ def test_panels_of_the_figure_hold_the_model(folder):
     assert gain.right[1].tolist() == [point.bic for point in model.hidden_layers_[1].curve]
     assert gain.kept == active.kept == model.hidden_layers_[1].best
     assert [label for label, _ in active.curves] == ["0", "1"]
-    at = [(row, label.index("(-3, 0)")) for row, label in enumerate(relations.labels) if "(-3, 0)" in label][0]
+    at = next((row, label.index("(-3, 0)")) for row, label in enumerate(relations.labels) if "(-3, 0)" in label)
     change = next(s.bic_change for s in model.hidden_layers_[1].steps if s.relation.dy == -3 and s.relation.dx == 0
                   and (s.relation.child, s.relation.parent) == (0, 1))  # fmt: skip
     assert relations.tiles[at][0, 1] == -change
     assert np.isfinite(relations.tiles).sum() == len(model.hidden_layers_[1].steps)
     # kernels on one channel are laid out as a grid with their numbers
-    assert sum((list(row) for row in first.panels[0].labels), []) == ["0", "1", "2", None]
+    assert [label for row in first.panels[0].labels for label in row] == ["0", "1", "2", None]
 
 
 # ---- responses ----

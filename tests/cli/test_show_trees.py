@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 import cbn
-from cbn.cpd.boostedlayer import Boosting
 from cbn.cpd import shape
+from cbn.cpd.boostedlayer import Boosting
 from cbn.cpd.shape import describe_trees, leaves_of, split_distances
 from cbn.fit.facts import describe
 from cbn.plots import model as summary

@@ -15,7 +15,7 @@ from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn.fit.modelfile import NOT_KEPT, V3_ARGUMENTS
 from helpers.images import blots
-from helpers.modelfiles import members_of, npy, refused, save, use, version_of, write
+from helpers.modelfiles import every_score, members_of, npy, refused, save, use, version_of, write
 
 FORMAT_V2 = Path(__file__).parents[1] / "data" / "format_v2"
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
@@ -169,9 +169,9 @@ def test_relations_that_the_geometry_does_not_allow(relation, words, saved, tmp_
 
 OF_A_NETWORK = {
     "hidden": [None, {}, 3, "x", [None], [3], [[]], [{}]],
-    "scales": [None, [], {}, {"surprise": [1, 1, 1]}, dict.fromkeys(SCORES, [1, 1]), dict.fromkeys(SCORES, [1] * 4),
-               dict.fromkeys(SCORES, [1, -1, 1]), dict.fromkeys(SCORES, [1, "1", 1]), dict.fromkeys(SCORES, 3),
-               dict.fromkeys(SCORES, [1, float("inf"), 1]), dict.fromkeys(SCORES, [True, 1, 1])],
+    "scales": [None, [], {}, {"surprise": [1, 1, 1]}, every_score([1, 1]), every_score([1] * 4),
+               every_score([1, -1, 1]), every_score([1, "1", 1]), every_score(3),
+               every_score([1, float("inf"), 1]), every_score([True, 1, 1])],
     "heat_map_scale": [None, "1", float("inf"), [], True],
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 
 import cbn
 from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from helpers.modelfiles import SCORES, members_of, npy, refused, save, use, with_header, write
+from helpers.modelfiles import every_score, members_of, npy, refused, save, use, with_header, write
 from helpers.trees import SMALL, X, fitted
 
 
@@ -35,7 +35,7 @@ OF_A_NETWORK = {
     "tree": {
         "cpd": ["table", "boosted", "forest", None, 3, [], True], "shrinkage": [None, 0, -1, "1", 1e10, True],
         "pseudocount": [None, 0, "1"], "calibration": ["x", None], "hidden": [[{}], None, 3],
-        "scales": [None, {}, dict.fromkeys(SCORES, [1, 1]), dict.fromkeys(SCORES, [-1])],
+        "scales": [None, {}, every_score([1, 1]), every_score([-1])],
         "heat_map_scale": [None, "1", True],
     },
     "boosted": {"cpd": ["table", "tree", None], "hidden": [[{}], None, 3], "scales": [None, []],

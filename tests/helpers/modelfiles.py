@@ -15,6 +15,11 @@ from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 
 
+def every_score(scales):
+    """What a header says of scales: the same for every score."""
+    return dict.fromkeys(SCORES, scales)
+
+
 def save(model, path):
     model.save(path)
     return path

@@ -93,7 +93,7 @@ def spawn(program, *argv, cwd, timeout=60, **environ):
     """Runs an installed program as a process of its own."""
     finished = subprocess.run(
         [installed(program), *map(str, argv)], cwd=cwd, env=environment(**environ), capture_output=True, text=True,
-        errors="surrogateescape", timeout=timeout,
+        errors="surrogateescape", timeout=timeout, check=False,
     )  # fmt: skip
     return Result(program, finished.returncode, finished.stdout, finished.stderr)
 

@@ -37,7 +37,7 @@ def model(request):
 def read_bif(text):
     names = re.findall(r"variable (\w+) \{", text)
     network = {}
-    for head, body in re.findall(r"probability \( (.*?) \) \{\n(.*?)\}\n", text, re.S):
+    for head, body in re.findall(r"probability \( (.*?) \) \{\n(.*?)\}\n", text, re.DOTALL):
         node, _, given = head.partition(" | ")
         rows = re.findall(r"(?:table|\)) (\S+), (\S+);", body)
         network[names.index(node)] = [names.index(p) for p in given.split(", ") if p], np.array(rows, float)

@@ -2,6 +2,7 @@
 """Training of hidden layers: objective, steps, start and replacement of kernels against their definitions."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ def test_the_worst_is_replaced_as_often_as_asked(iterations, times, expected):
     options = replace(PLAIN, iterations=iterations, learning_rate=0.0, replace_worst=times)  # all else stays
     every, _ = problem.measured(options)
     assert len(every) == iterations + 1
-    for iteration, (before, after) in enumerate(zip(every, every[1:]), start=1):
+    for iteration, (before, after) in enumerate(pairwise(every), start=1):
         changed = np.flatnonzero((before.weights != after.weights).any(axis=(1, 2, 3)))
         assert len(changed) == (iteration in expected)
         if len(changed):
@@ -231,7 +232,7 @@ def test_a_new_kernel_starts_without_momentum_and_keeps_its_own_share():
     options = TrainingOptions(iterations=4, learning_rate=0.02, replace_worst=1, seed=2)
     *states, last = problem.states(options)
     kernels = [state.kernels for state in states]
-    moved = [np.abs(b.weights - a.weights).max(axis=(1, 2, 3)) for a, b in zip(kernels, kernels[1:])]
+    moved = [np.abs(b.weights - a.weights).max(axis=(1, 2, 3)) for a, b in pairwise(kernels)]
     new = int(np.argmax(moved[0]))  # iteration 2 of 4
     assert moved[0][new] > 0.2 and (states[1].velocity[0][new] == 0).all() and states[1].velocity[1][new] == 0
     assert (states[1].velocity[0] != 0).any(axis=(1, 2, 3)).sum() == 3

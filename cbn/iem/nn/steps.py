@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..._engine import MAX_POOL
 from ..._validation import check_integer, check_real
 from .arrays import Shape
 
 MAX_CHANNELS = 4096
 MAX_SIZE = 255  # side of a kernel, and any stride
-MAX_POOL = 15  # the engine's CBN_MAX_POOL: it keeps the index of a window's maximum in 8 bits
 
 
 def window(size: int) -> npt.NDArray[np.int32]:

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The methods of the estimator that draw: samples, chains, inpainting."""
+"""What a fitted network draws: samples, chains, missing pixels."""
 
 import warnings
+from typing import Any, Literal
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+import numpy.typing as npt
 
 from .. import _validation as validation
 from ..exceptions import DataError, MixingWarning
-from ..fit.presets import check_layer_weights
-from ..inference import chains as sampling
-from ..inference.inpainting import inpaint, inpaint_by_particles
+from ..inference.chains import GibbsChains, Recorder, ancestral_states, random_states
+from ..inference.inpainting import Inpainting, ParticleReport, inpaint, inpaint_by_particles
+from ..inference.mixing import MixingReport
 from ..inference.temperatures import Temperatures
+from .state import FittedState
+
+Pictures = npt.NDArray[np.uint8]
+RandomState = int | np.random.Generator | None
+Temperature = float | tuple[float, float]
 
 # Draws at which a Gibbs run is looked at for the mixing report, the first half being warm-up: at least 200 of each
 # chain, and enough of few chains for the effective sample size that the report asks for.
@@ -26,12 +32,12 @@ FEWEST_SWEEPS = 100
 PARTICLES = 4000
 
 
-def draws_of(n_chains, n_steps):
+def draws_of(n_chains: int, n_steps: int) -> int:
     """Number of draws of each chain in a run of n_steps."""
     return min(n_steps, max(MIN_DRAWS, ALL_DRAWS // n_chains))
 
 
-def sweep_rounds(n_sites, n_chains, n_layers):
+def sweep_rounds(n_sites: int, n_chains: int, n_layers: int) -> list[int]:
     """Sweeps of the rounds of an inpainting whose length is left open."""
     if n_layers == 1:
         limit, first = MAX_ROUND_PROPOSALS, SWEEP_ROUNDS[0]
@@ -41,12 +47,19 @@ def sweep_rounds(n_sites, n_chains, n_layers):
     return [first, *(sweeps for sweeps in SWEEP_ROUNDS[1:] if sweeps * n_sites * n_chains <= limit)]
 
 
-class DrawingMixin:
-    """Sampling and inpainting for an estimator with a fitted network."""
+class Drawing(FittedState):
+    """Sampling and inpainting of a fitted network."""
 
     def sample(
-        self, n_samples=1, method="ancestral", *, n_steps=100_000, temperature=1, random_state=None, return_mixing=False
-    ):
+        self,
+        n_samples: int = 1,
+        method: Literal["ancestral", "gibbs"] = "ancestral",
+        *,
+        n_steps: int = 100_000,
+        temperature: Temperature = 1,
+        random_state: RandomState = None,
+        return_mixing: bool = False,
+    ) -> Any:
         """Draw images from the network.
 
         Parameters
@@ -61,7 +74,7 @@ class DrawingMixin:
         temperature : float or (first, last)
             Of Gibbs chains: see :meth:`gibbs_chains`; a pair is spread over n_steps.
         random_state : int, NumPy generator or None
-            None: the constructor's.
+            None: that of the fit.
         return_mixing : bool
             With "gibbs": return ``(images, MixingReport)``.
 
@@ -75,7 +88,6 @@ class DrawingMixin:
         MixingWarning
             The chains had not mixed: do more steps. Not for temperature 0 or a pair, which have nothing to mix into.
         """
-        check_is_fitted(self, "counts_")
         n = validation.check_integer(n_samples, "n_samples", 1, 2**24)
         validation.check_choice(method, "method", ("ancestral", "gibbs"))
         if method == "ancestral":
@@ -83,19 +95,25 @@ class DrawingMixin:
                 raise ValueError("return_mixing: ancestral samples are independent; use it with method='gibbs'")
             if validation.check_temperature(temperature) != (1, 1):
                 raise ValueError("temperature: ancestral samples have temperature 1; use it with method='gibbs'")
-            threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
-            states = sampling.ancestral_states(self._network.pixels, n, seed, threads)
-            return self.binarizer_.pictures(states, self.image_shape_)
+            states = ancestral_states(self.network.pixels, n, self.settings.seed(random_state), self.threads)
+            return self.binarization.pictures(states, self.image_shape)
         n_steps = validation.check_integer(n_steps, "n_steps", 8, 2**62)
-        recorder = sampling.Recorder(n_draws := draws_of(n, n_steps))
+        recorder = Recorder(n_draws := draws_of(n, n_steps))
         chains = self.gibbs_chains(n, random_state, temperature=temperature, n_steps=n_steps)
         for images in chains.run(n_steps, n_draws):
             recorder.add(images)
         mixing = recorder.report()
-        self._warn_unless_mixed(mixing, chains.temperatures, "n_steps")
+        _warn_unless_mixed(mixing, chains.temperatures, "n_steps")
         return (images, mixing) if return_mixing else images
 
-    def gibbs_chains(self, n_chains, random_state=None, *, temperature=1, n_steps=None):
+    def gibbs_chains(
+        self,
+        n_chains: int,
+        random_state: RandomState = None,
+        *,
+        temperature: Temperature = 1,
+        n_steps: int | None = None,
+    ) -> GibbsChains:
         """Gibbs chains started from random images, to be advanced step by step.
 
         A step proposes to flip one pixel and accepts with probability P'^(1/T) / (P^(1/T) + P'^(1/T)). P is the
@@ -107,7 +125,7 @@ class DrawingMixin:
         ----------
         n_chains : int
         random_state : int, NumPy generator or None
-            None: the constructor's.
+            None: that of the fit.
         temperature : float or (first, last)
             T: 1 is the model's distribution, more flattens it, less sharpens it, 0 accepts only what raises P (strict
             climbing). A pair of positive numbers: from the first to the last geometrically over ``n_steps``, the last
@@ -119,15 +137,23 @@ class DrawingMixin:
         -------
         cbn.inference.chains.GibbsChains
         """
-        check_is_fitted(self, "counts_")
+        layer = self.network.pixels.layer
         n_chains = validation.check_integer(n_chains, "n_chains", 1, 2**24)
-        temperatures = self._temperatures(temperature, n_steps)
-        seed = self._seed(random_state)
-        states = sampling.random_states(self.layer_, n_chains, seed)
-        sites = np.arange(self.layer_.n_nodes, dtype=np.int64)
-        return self._chains(states, sites, seed, temperatures)
+        temperatures = _temperatures(temperature, n_steps)
+        seed = self.settings.seed(random_state)
+        states = random_states(layer, n_chains, seed)
+        return self._chains(states, np.arange(layer.n_nodes, dtype=np.int64), seed, temperatures)
 
-    def inpaint(self, image, mask, n=16, *, n_sweeps=None, temperature=1, random_state=None):
+    def inpaint(
+        self,
+        image: Any,
+        mask: Any,
+        n: int = 16,
+        *,
+        n_sweeps: int | None = None,
+        temperature: Temperature = 1,
+        random_state: RandomState = None,
+    ) -> Inpainting:
         """Posterior of missing pixels given the known ones, by Gibbs sampling with the known pixels clamped.
 
         With hidden layers the chains go through all of them, see :meth:`gibbs_chains`; they start from an ancestral
@@ -163,69 +189,71 @@ class DrawingMixin:
             The chains had not mixed: do more sweeps or chains. Not for temperature 0 or a pair. With boosted trees: the
             particles are worth fewer than 400 independent draws.
         """
-        image = validation.as_array(image, "image")
-        if image.ndim != 2:
-            raise DataError(f"image: shape {image.shape}; give one image of (height, width)")
-        images = self._images(image[None], name="image")
-        mask = validation.as_mask(mask, self.image_shape_)
+        images, pixels = self.validated_image(image), self.network.pixels
+        mask = validation.as_mask(mask, self.image_shape)
         if not mask.any():
             raise DataError("mask: no pixel is missing; set it to True where pixels are to be filled in")
         n = validation.check_integer(n, "n", 1, 2**20)
-        n_sites = int(mask.sum()) * self.layer_.channels
+        n_sites = int(mask.sum()) * pixels.layer.channels
         if n_sweeps is None:
-            rounds = sweep_rounds(n_sites, n, len(self._network))
+            rounds = sweep_rounds(n_sites, n, len(self.network))
         else:
             rounds = [validation.check_integer(n_sweeps, "n_sweeps", 8, 2**40)]
-        temperatures = self._temperatures(temperature, rounds[0] * n_sites)
-        threads, seed = validation.check_threads(self.n_jobs), self._seed(random_state)
-        if not hasattr(self._network.pixels, "flip"):
-            return self._inpaint_by_particles(images, mask, n, n_sweeps, temperatures, seed, threads)
+        temperatures = _temperatures(temperature, rounds[0] * n_sites)
+        seed, states = self.settings.seed(random_state), self.pixel_planes(images).states(self.threads)
+        if not pixels.gibbs:
+            return self._inpaint_by_particles(states, mask, n, n_sweeps, temperatures, seed)
         if not temperatures.stationary:
             rounds = rounds[:1]
         result = inpaint(
-            self._network, lambda states, sites: self._chains(states, sites, seed, temperatures),
-            self.binarizer_.states(images, threads), mask, n, rounds, draws_of(n, rounds[0]), seed, threads,
+            self.network, lambda states, sites: self._chains(states, sites, seed, temperatures), states, mask, n, rounds,
+            draws_of(n, rounds[0]), seed, self.threads,
         )  # fmt: skip
-        self._warn_unless_mixed(result.mixing, temperatures, "n_sweeps or n")
+        _warn_unless_mixed(result.mixing, temperatures, "n_sweeps or n")
         return result
 
-    def _inpaint_by_particles(self, images, mask, n, n_sweeps, temperatures, seed, threads):
+    def _inpaint_by_particles(
+        self,
+        states: Pictures,
+        mask: npt.NDArray[np.bool_],
+        n: int,
+        n_sweeps: int | None,
+        temperatures: Temperatures,
+        seed: int,
+    ) -> Inpainting:
+        nouns = self.network.pixels.nouns
         if n_sweeps is not None:
-            raise ValueError(
-                f"n_sweeps: {n_sweeps}; boosted trees are filled in by particles, not by sweeps: leave it out"
-            )
+            raise ValueError(f"n_sweeps: {n_sweeps}; {nouns} are filled in by particles, not by sweeps: leave it out")
         if (temperatures.first, temperatures.last) != (1, 1):
-            raise ValueError("temperature: boosted trees are filled in at temperature 1; leave it out")
+            raise ValueError(f"temperature: {nouns} are filled in at temperature 1; leave it out")
         n_particles = max(PARTICLES, 4 * n)
         result = inpaint_by_particles(
-            self._network.pixels, self.binarizer_, self.binarizer_.states(images, threads), mask, n, n_particles, seed,
-            threads,
-        )  # fmt: skip
-        self._warn_unless_mixed(result.mixing, temperatures, f"n above {n_particles // 4}")
+            self.network.pixels, self.binarization, states, mask, n, n_particles, seed, self.threads
+        )
+        _warn_unless_mixed(result.mixing, temperatures, f"n above {n_particles // 4}")
         return result
 
-    def _chains(self, states, sites, seed, temperatures):
-        if not hasattr(self._network.pixels, "flip"):
-            raise ValueError("method: boosted trees have no Gibbs sampler; ancestral samples are exact")
-        if not self._network.chains_through_layers and (temperatures.first, temperatures.last) != (1, 1):
-            raise ValueError("temperature: Gibbs chains of trees run at temperature 1; leave it out")
-        weights = check_layer_weights(self.layer_weights, len(self._network))
-        threads = validation.check_threads(self.n_jobs)
-        return sampling.GibbsChains(self._network, weights, self.binarizer_, states, sites, seed, threads, temperatures)
+    def _chains(
+        self, states: Pictures, sites: npt.NDArray[np.int64], seed: int, temperatures: Temperatures
+    ) -> GibbsChains:
+        pixels = self.network.pixels
+        if not pixels.gibbs:
+            raise ValueError(f"method: {pixels.nouns} have no Gibbs sampler; ancestral samples are exact")
+        if not pixels.chains_through_layers and (temperatures.first, temperatures.last) != (1, 1):
+            raise ValueError(f"temperature: Gibbs chains of {pixels.nouns} run at temperature 1; leave it out")
+        weights = self.settings.features.weights(len(self.network))
+        return GibbsChains(self.network, weights, self.binarization, states, sites, seed, self.threads, temperatures)
 
-    @staticmethod
-    def _temperatures(temperature, n_steps):
-        first, last = validation.check_temperature(temperature)
-        if first == last:
-            return Temperatures(first, last)
-        if n_steps is None:
-            raise ValueError(f"n_steps: None; give the number of steps from temperature {first:g} to {last:g}")
-        return Temperatures(first, last, validation.check_integer(n_steps, "n_steps", 1, 2**62))
 
-    def _seed(self, random_state):
-        return validation.check_seed(self.random_state if random_state is None else random_state)
+def _temperatures(temperature: Temperature, n_steps: int | None) -> Temperatures:
+    first, last = validation.check_temperature(temperature)
+    if first == last:
+        return Temperatures(first, last)
+    if n_steps is None:
+        raise ValueError(f"n_steps: None; give the number of steps from temperature {first:g} to {last:g}")
+    return Temperatures(first, last, validation.check_integer(n_steps, "n_steps", 1, 2**62))
 
-    @staticmethod
-    def _warn_unless_mixed(mixing, temperatures, argument):
-        if temperatures.stationary and not mixing.mixed:
-            warnings.warn(f"{mixing.summary()}; raise {argument}", MixingWarning, stacklevel=3)
+
+def _warn_unless_mixed(mixing: MixingReport | ParticleReport, temperatures: Temperatures, argument: str) -> None:
+    if temperatures.stationary and not mixing.mixed:
+        warnings.warn(f"{mixing.summary()}; raise {argument}", MixingWarning, stacklevel=4)
