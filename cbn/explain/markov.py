@@ -94,9 +94,8 @@ class PairGroup:
     def largest(self, n: int) -> list[tuple[tuple[int, ...], tuple[int, ...], float]]:
         """The n pairs of most nats: list of (node, other, nats), nodes as (layer, channel, row, column)."""
         order = np.argsort(-self.nats, kind="stable")[:n]
-        return [
-            (tuple(self.pairs[i, 0].tolist()), tuple(self.pairs[i, 1].tolist()), float(self.nats[i])) for i in order
-        ]
+        pairs = self.pairs[order].tolist()
+        return [(tuple(own), tuple(other), nats) for (own, other), nats in zip(pairs, self.nats[order].tolist())]
 
     def to_dict(self, n_largest: int = 5) -> dict[str, Any]:
         """A summary that JSON can hold."""
@@ -273,9 +272,7 @@ class _LayerPairs:
         n_images: int,
     ) -> None:
         self.layer, self.number = network.networks[number].layer, number
-        relations = network.networks[number].tied_relations
-        assert relations is not None  # refused before where there are none
-        self.relations = relations
+        self.relations = network.networks[number].tied_relations or ()
         self.planes, self.every, self.n_images = planes, every, n_images
         self.transitions = network.transitions
         self.random = np.random.default_rng(number)

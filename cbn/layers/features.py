@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from .. import _validation as validation
+from .._engine import MAX_SEARCH_PARENTS
 from .._params import Checked, Choice, Flag, Parameters, Real, Whole, parameter, parameters
-from ..cpd.grid import MAX_SEARCH_PARENTS, Relation
+from ..cpd.grid import Relation
 from ..exceptions import DataError
 from .geometry import HiddenLayer, LayerGeometry
 from .kernels import INITIALIZATIONS, Kernels, check_kernels, load_kernels
