@@ -156,16 +156,28 @@ def interrupted(path, after, **arguments):
     return path
 
 
+@pytest.fixture(scope="module", params=[{}, {"sharing": "a", "optimizer": "sgd", "held_out": 0.2}], ids=str)
+def undisturbed(request, tmp_path_factory):
+    """(arguments, bytes of the model of a whole fit, bytes of the checkpoint after each of its epochs)."""
+    folder, checkpoints = tmp_path_factory.mktemp("undisturbed"), {}
+
+    def keep(state):
+        checkpoints[state.n_done] = (folder / "checkpoint").read_bytes()
+
+    model_of(**request.param).fit(TRAIN, checkpoint=folder / "checkpoint", progress=keep).save(folder / "model.cbn")
+    return request.param, (folder / "model.cbn").read_bytes(), checkpoints
+
+
 @pytest.mark.parametrize("after", range(1, 7))
-@pytest.mark.parametrize("arguments", [{}, {"sharing": "a", "optimizer": "sgd", "held_out": 0.2}], ids=str)
-def test_resumes_to_the_same_bytes(after, arguments, tmp_path):
-    model_of(**arguments).fit(TRAIN).save(tmp_path / "whole.cbn")
-    path, seen = interrupted(tmp_path / "checkpoint", after, **arguments), []
-    model = model_of(**arguments, n_jobs=2)
+def test_resumes_to_the_same_bytes(after, undisturbed, tmp_path):
+    arguments, whole, checkpoints = undisturbed
+    path, seen = tmp_path / "checkpoint", []
+    path.write_bytes(checkpoints[after])
+    model = model_of(**arguments, n_jobs=1 + (after == 3))
     model.fit(TRAIN, checkpoint=path, resume=True, progress=lambda state: seen.append(state.n_done))
     assert seen == list(range(after + 1, 7))
     model.save(tmp_path / "resumed.cbn")
-    assert (tmp_path / "resumed.cbn").read_bytes() == (tmp_path / "whole.cbn").read_bytes()
+    assert (tmp_path / "resumed.cbn").read_bytes() == whole
 
 
 def test_without_resume_or_file_training_begins_anew(tmp_path):
