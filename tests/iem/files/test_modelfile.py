@@ -230,7 +230,7 @@ def test_damaged_checkpoints(tmp_path):
 
 
 def test_files_of_version_4_load_for_ever():
-    folder = Path(__file__).parents[1] / "data" / "format_v4"
+    folder = Path(__file__).parents[2] / "data" / "format_v4"
     specification = importlib.util.spec_from_file_location("format_v4_make", folder / "make.py")
     make = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(make)
