@@ -11,7 +11,7 @@ import pytest
 
 import cbn
 from cbn import IntrospectiveEnergyModel, ModelFileError
-from cbn.iem import TABLE_4, Architecture
+from cbn.iem import TABLE_4, Architecture, Training
 from helpers.inspection import SMALL, energy_model, textures, with_defects
 from helpers.modelfiles import members_of, npy, refused, with_header
 from helpers.modelfiles import write_stored as write
@@ -229,7 +229,7 @@ def test_damaged_checkpoints(tmp_path):
         cbn.load(path)
 
 
-def test_files_of_version_4_load_for_ever():
+def test_files_of_version_4_load_for_ever(tmp_path):
     folder = Path(__file__).parents[2] / "data" / "format_v4"
     specification = importlib.util.spec_from_file_location("format_v4_make", folder / "make.py")
     make = importlib.util.module_from_spec(specification)
@@ -237,9 +237,18 @@ def test_files_of_version_4_load_for_ever():
     expected = json.loads((folder / "expected.json").read_text())
     assert sorted(expected) == sorted(path.name for path in folder.glob("*.cbn")) and len(expected) == 2
     for name, wanted in expected.items():
-        found = make.behaviour(cbn.load(folder / name))
+        model = cbn.load(folder / name)
+        found = make.behaviour(model)
         assert found.keys() == wanted.keys() and found["calibration"] == wanted["calibration"]
         for key in ("dead_kernels", "scores", "p_values", "maps"):
             assert found[key] == pytest.approx(wanted[key], rel=1e-8), (name, key)
         for curves in zip(found["curves"], wanted["curves"], strict=True):
             assert curves[0] == pytest.approx(curves[1], rel=1e-8), name
+        assert model.training == Training(epochs={"learned.cbn": (2, 1), "backbone.cbn": 1}[name])
+        model.save(tmp_path / name)  # in the newest version
+        assert json.loads(members_of(tmp_path / name)["header.json"])["version"] == 5
+        again = cbn.load(tmp_path / name)
+        assert (
+            make.behaviour(again) == found
+            and again.get_params(deep=False).keys() == model.get_params(deep=False).keys()
+        )
