@@ -26,7 +26,10 @@ def check_layers(layers: Any, name: str = "layers") -> tuple[HiddenLayer, ...]:
                 kernels, kernel_size, pool = entry
             except (TypeError, ValueError):
                 raise ValueError(f"{name}: {entry!r}; give (kernels, kernel_size, pool), such as (5, 3, 2)") from None
-            entry = HiddenLayer(kernels, kernel_size, pool)
+            try:
+                entry = HiddenLayer(kernels, kernel_size, pool)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         found.append(entry)
     return tuple(found)
 

@@ -2,7 +2,7 @@
 """Boosted trees: Newton boosting on stochastically rounded gradients, log-odds and scores, node by node.
 
 Log-odds are integers in units of 1 / LOG_ODDS_ONE, gradients in units of 1 / GRADIENT_ONE, so the trees are the engine's
-to the last bit. Layers are ``cbn.cpd.boostedlayer.BoostedLayer``.
+to the last bit. Layers are ``cbn.cpd.boosted.BoostedLayer``.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tree CPDs: soundness, growth, counts. Trees are ``cbn.cpd.treelayer.TreeLayer``."""
+"""Tree CPDs: soundness, growth, counts. Trees are ``cbn.cpd.tree.TreeLayer``."""
 
 from typing import Any
 
