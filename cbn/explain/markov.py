@@ -43,13 +43,8 @@ from .networks import RelatedLayers, Transition
 Kind = Literal["two_apart", "window", "same_place", "relation"]
 Place = tuple[int, int, int]  # channel, row, column
 # (pairs, 2, 4) nodes, then nats and p-values of the pairs, and those of shuffled nodes
-Measured = tuple[
-    npt.NDArray[np.int64],
-    npt.NDArray[np.float64],
-    npt.NDArray[np.float64],
-    npt.NDArray[np.float64],
-    npt.NDArray[np.float64],
-]
+Reals = npt.NDArray[np.float64]
+Measured = tuple[npt.NDArray[np.int64], Reals, Reals, Reals, Reals]
 
 FALSE_DISCOVERY_RATE = 0.01
 MIN_EXPECTED = 5.0
