@@ -129,6 +129,19 @@ class CPD(ABC):
         """Refuses, before anything is allocated, what would take too much memory. ValueError names the argument."""
 
     @classmethod
+    def most(cls, parameters: Any, field: Field, pixels: bool, n_relations: int) -> tuple[int, int] | None:
+        """The most parameters that a layer can have, and the bytes that it then takes; None where no bound is known.
+
+        ``n_relations`` is the most that a search may find for a node, for a hidden layer.
+        """
+        return None
+
+    @classmethod
+    def shortened(cls, parameters: Any) -> tuple[Any, float]:
+        """Parameters of a short trial, and how many times longer learning with the given ones takes."""
+        return parameters, 1.0
+
+    @classmethod
     @abstractmethod
     def learn(cls, parameters: Any, task: Task) -> Self:
         """The CPDs of a layer, from checked parameters and training images."""

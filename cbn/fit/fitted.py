@@ -5,7 +5,6 @@ import os
 
 from .. import _validation as validation
 from ..exceptions import DataError
-from ..io.export import export_network
 from ..layers.kernels import save_kernels
 from .detection import Detection
 from .drawing import Drawing
@@ -30,6 +29,8 @@ class Fitted(Detection, Insight, Drawing):
         ValueError
             Boosted trees, tables that would be too large, no such layer, or an unknown format.
         """
+        from ..io.export import export_network  # it needs an XML library that takes its time to load
+
         layer = validation.check_integer(layer, "layer", 0, len(self.network) - 1)
         export_network(
             self.network.networks[layer], path, layer=layer, what="hidden" if layer else "pixel",

@@ -64,9 +64,50 @@ def check_layer_weights(weights: Any, n_layers: int) -> tuple[float, ...]:
     return values
 
 
+def parse_layers(text: str) -> tuple[tuple[int, ...], ...]:
+    """Hidden layers as a program's option has them: "5,3,2;5,3,2". Raises ValueError."""
+    return tuple(_whole_numbers(layer, 3, "KERNELS,SIZE,POOL;... such as 5,3,2;5,3,2") for layer in text.split(";"))
+
+
+def parse_relation(text: str) -> tuple[int, ...]:
+    """One relation as a program's option has it: "1,0,2,-2,0". Raises ValueError."""
+    return _whole_numbers(text, 5, "LAYER,CHILD,PARENT,DY,DX such as 1,0,2,-2,0")
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Numbers as a program's option has them: "0.3,0.6". Raises ValueError."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise ValueError("give numbers such as 0.3,0.6") from None
+
+
+def parse_number(text: str) -> float:
+    """One number. Raises ValueError."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("give a number such as 0.9") from None
+
+
+def _whole_numbers(text: str, n: int, form: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != n:
+        raise ValueError(f"give whole numbers {form}")
+    return numbers
+
+
 def _unchecked(value: Any, name: str) -> Any:
     """Checked with the other fields, by Features.checked."""
     return value
+
+
+RELATIONS = Checked(
+    _unchecked, "sequence of (layer, child, parent, dy, dx)", parse_relation, "LAYER,CHILD,PARENT,DY,DX", repeated=True
+)
 
 
 @parameters
@@ -78,13 +119,13 @@ class Features(Parameters):
 
     layers: Any = parameter(
         (),
-        Checked(check_layers, "sequence of (kernels, kernel_size, pool)", metavar="KERNELS,SIZE,POOL;..."),
-        "Kernels, their side and the pooling of every hidden layer, the lowest first; () for none.",
+        Checked(check_layers, "sequence of (kernels, kernel_size, pool)", parse_layers, "KERNELS,SIZE,POOL;..."),
+        "Kernels, their side and the pooling of every hidden layer, the lowest first; empty for none.",
         option="hidden",
     )
     layer_weights: Any = parameter(
         None,
-        Checked(_unchecked, "sequence of float", metavar="W,W,..."),
+        Checked(_unchecked, "sequence of float", parse_numbers, "W,W,..."),
         "Weight of every layer in the scores, the pixels' first; 1 for each by default.",
     )
     max_parents: int = parameter(
@@ -92,20 +133,20 @@ class Features(Parameters):
     )
     forced_relations: Any = parameter(
         None,
-        Checked(_unchecked, "sequence of (layer, child, parent, dy, dx)", metavar="LAYER,CHILD,PARENT,DY,DX"),
+        RELATIONS,
         "Relations that the search begins with: kernel parent at offset (dy, dx) positions is a parent of kernel child "
         "in hidden layer 1, 2, ... Nodes that see the same pixels cannot be related.",
         option="force-relation",
     )
     forbidden_relations: Any = parameter(
         None,
-        Checked(_unchecked, "sequence of (layer, child, parent, dy, dx)", metavar="LAYER,CHILD,PARENT,DY,DX"),
+        RELATIONS,
         "Relations that the search never takes.",
         option="forbid-relation",
     )
     kernels: Any = parameter(
         None,
-        Checked(_unchecked, "path or sequence of cbn.layers.kernels.Kernels", metavar="FILE"),
+        Checked(_unchecked, "path or sequence of cbn.layers.kernels.Kernels", str, "FILE"),
         "Kernels to start from in place of drawn ones, see save_kernels; with iterations=0 they stay.",
     )
     initialization: str = parameter(
@@ -115,7 +156,7 @@ class Features(Parameters):
     )
     activation: tuple[float, float] = parameter(
         (0.3, 0.6),
-        Checked(check_activation, "(low, high)", metavar="LOW,HIGH"),
+        Checked(check_activation, "(low, high)", parse_numbers, "LOW,HIGH"),
         "The share of active nodes of a drawn kernel lies in this range, as far as the images allow.",
     )
     iterations: int = parameter(
@@ -125,7 +166,7 @@ class Features(Parameters):
         0.008, Real(0, 1e6), "Of the kernel steps: gradient ascent on thesis eq. 8 in nats per image."
     )
     momentum: float = parameter(
-        0.9, Checked(check_momentum, "float, 0 or more and below 1", float, "X"), "Of the kernel steps."
+        0.9, Checked(check_momentum, "float, 0 or more and below 1", parse_number, "X"), "Of the kernel steps."
     )
     normalize_kernels: bool = parameter(True, Flag(), "Keep every kernel at Euclidean norm 1.")
     keep_activation: bool = parameter(
