@@ -10,7 +10,9 @@ from context import DIGIT
 from measure import Engine, goal, interleave, ratio_of, rows
 
 from cbn import _engine
+from cbn.bits.planes import BitPlanes
 from cbn.fit.presets import PRESETS
+from cbn.layers.features import check_layers
 from cbn.layers.geometry import geometry
 from cbn.layers.relations import search_relations
 from cbn.layers.training import SHARPNESS
@@ -23,7 +25,7 @@ DIFFERENCE_IMAGES = 64  # on which it is compared with finite differences
 
 
 def hidden_geometries():
-    return geometry(SIDE, SIDE, 1, PRESETS["hidden"]["hidden"])
+    return geometry(SIDE, SIDE, 1, check_layers(PRESETS["hidden"].features.layers))
 
 
 class Step:
@@ -79,7 +81,7 @@ class Step:
         _engine.transition_forward(self.engine_transition, self.below, self.n_images, self.above, threads)
 
     def search(self, threads):
-        return search_relations(self.geometry, self.above, self.n_images, MAX_PARENTS, num_threads=threads)
+        return search_relations(self.geometry, BitPlanes(self.above, self.n_images), MAX_PARENTS, num_threads=threads)
 
     def gradient(self, threads):
         weights, bias = np.empty(self.transition.weights.shape), np.empty(len(self.transition.bias))
@@ -105,7 +107,7 @@ class Step:
 def steps_of(images, threads):
     """The Step of both hidden layers, with kernels after a few iterations."""
     model = estimator(threads, preset="hidden", iterations=ITERATIONS).fit(images)
-    planes, steps = model.binarizer_.planes(images, threads), []
+    planes, steps = model.binarizer_.planes(images, threads).words, []
     for number, trained in enumerate(model.hidden_layers_, start=1):
         steps.append(Step(number, trained.kernels, planes, len(images), threads))
         planes = steps[-1].above

@@ -14,9 +14,9 @@ from measure import goal, summary
 
 from cbn import IntrospectiveEnergyModel
 from cbn.datasets import make_category
-from cbn.iem import TABLE_4, Architecture
+from cbn.iem import TABLE_4, Architecture, Training
 from cbn.iem.energy import ErrorStatistics, combined, image_energies, level_scales, position_energies
-from cbn.iem.training.training.training import Training, TrainingOptions
+from cbn.iem.training.levelwise import LevelwiseTraining, TrainingOptions
 from cbn.metrics.bootstrap import bootstrap_auroc
 
 SIDE, BATCH = 300, 8  # of the thesis
@@ -40,7 +40,7 @@ def prepare(pictures):
 def training(pictures, epochs, threads):
     levels = len(TABLE_4.levels)
     options = TrainingOptions(epochs=(epochs,) * levels, batch_size=BATCH, seed=SEED)
-    return Training(TABLE_4, pictures, prepare, np.arange(len(pictures)), options, num_threads=threads)
+    return LevelwiseTraining(TABLE_4, pictures, prepare, np.arange(len(pictures)), options, num_threads=threads)
 
 
 def level_inputs(levels, pictures):
@@ -85,7 +85,9 @@ def torch_epochs(levels, pictures, rounds, threads):
 
 def scoring(context, pictures, rounds):
     """Seconds to score one picture, of cbn and of PyTorch (None without it)."""
-    model = IntrospectiveEnergyModel(epochs=1, n_jobs=context.threads, random_state=SEED, false_alarm_rate=0.2)
+    model = IntrospectiveEnergyModel(
+        training=Training(epochs=1), n_jobs=context.threads, random_state=SEED, false_alarm_rate=0.2
+    )
     model.fit(pictures)
     networks, own, peer = None, [], []
     if find_spec("torch"):
@@ -118,7 +120,7 @@ def found(kind, context):
     """Interval of cbn and of PyTorch on a synthetic category, after the same schedule."""
     category = make_category(kind, n_train=60, n_good=40, n_defects=15, size=64, random_state=SEED)
     epochs, architecture = 5, Architecture(TABLE_4.levels[:4])
-    model = IntrospectiveEnergyModel(architecture, epochs=epochs, n_jobs=context.threads, random_state=SEED,
+    model = IntrospectiveEnergyModel(architecture, training=Training(epochs=epochs), n_jobs=context.threads, random_state=SEED,
                                      false_alarm_rate=0.05).fit(category.train)  # fmt: skip
     own = interval(category, model.score_samples(category.test))
     return own, interval(category, torch_scores(category, architecture, epochs)) if find_spec("torch") else None
@@ -136,7 +138,7 @@ def torch_scores(category, architecture, epochs):
     n = len(category.train)
     order = torch.Generator().manual_seed(SEED)
     options = TrainingOptions(epochs=(1,) * len(architecture.levels), batch_size=n, learning_rate=1e-12, seed=SEED)
-    start = Training(architecture, category.train, prepare, np.arange(n), options)
+    start = LevelwiseTraining(architecture, category.train, prepare, np.arange(n), options)
     *_, state = start.run()  # one step of no length: the levels as they are drawn
     train, test = channels_first(prepare(category.train)), channels_first(prepare(category.test))
     energies = {"train": [], "test": []}

@@ -54,16 +54,16 @@ KERNELS = 5, 10, 20  # x1, x2, x4
 PARTS = "training iteration", "search", "gradient", "transition"
 
 
-def _hidden_calls(planes, n_images, n_kernels, threads):
+def _hidden_calls(planes, n_kernels, threads):
     """{part: call} of layer 1 on bit-planes of pixels."""
     hidden = HiddenLayer(n_kernels, 3, 2)
     geometries = geometry(SIDE, SIDE, 1, (hidden,))
     options = TrainingOptions(iterations=10**6, seed=SEED)
-    iterations = HiddenTraining((hidden,), geometries, planes, n_images, options, threads).run()
+    iterations = HiddenTraining((hidden,), geometries, planes, options, threads).run()
     next(iterations)  # the first one draws the kernels as well
-    meter = ActivationMeter(geometries[0], planes, n_images, threads)
+    meter = ActivationMeter(geometries[0], planes, threads)
     kernels = initial_kernels(hidden, meter, "random", (0.3, 0.6), Draws(SEED, 0, 0))
-    step = Step(1, kernels, planes, n_images, threads)
+    step = Step(1, kernels, planes.words, planes.n_images, threads)
     step.gradient(threads)  # makes the layer and its counts
     return {
         "training iteration": lambda: next(iterations),
@@ -82,7 +82,7 @@ def hidden_scaling(context):
     work |= {("kernels", n): (own, n) for n in KERNELS}
     engines = []
     for key, (images, n_kernels) in work.items():
-        calls = _hidden_calls(binarization.planes(images, threads), len(images), n_kernels, threads)
+        calls = _hidden_calls(binarization.planes(images, threads), n_kernels, threads)
         engines += [Engine((part, *key), call) for part, call in calls.items()]
     seconds = interleave(engines, 3)
     sizes, table, exponents = {"images": SIZES, "kernels": KERNELS}, [], {}

@@ -13,6 +13,7 @@ import numpy as np
 
 import cbn
 from cbn.cpd.grid import pixel_layer
+from cbn.fit.presets import PRESETS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 import reference  # the NumPy twin is not installed
@@ -42,8 +43,11 @@ def generic(call):
     return on_generic_path
 
 
-def estimator(threads, **arguments):
-    return cbn.ConvolutionalBayesianNetwork(n_jobs=threads, random_state=0, **arguments)
+def estimator(threads, preset="pixel", iterations=None, **arguments):
+    """The estimator of a preset; ``iterations`` are those of its hidden layers."""
+    if iterations is not None:
+        arguments["features"] = PRESETS[preset].features.replaced(iterations=iterations)
+    return cbn.ConvolutionalBayesianNetwork(preset, n_jobs=threads, random_state=0, **arguments)
 
 
 class Twin:

@@ -11,10 +11,11 @@ from cases_iem import level_inputs, pictures_of, training
 from memory_child import rise_of
 
 from cbn import IntrospectiveEnergyModel
+from cbn.iem import Training
 
 
 def fit_cbn(pictures, threads):
-    IntrospectiveEnergyModel(epochs=1, n_jobs=threads, random_state=0).fit(pictures)
+    IntrospectiveEnergyModel(training=Training(epochs=1), n_jobs=threads, random_state=0).fit(pictures)
 
 
 def fit_torch(pictures, threads):

@@ -2,6 +2,7 @@
 """cbn: Bayesian networks for images. Train, score, explain, fill in and sample."""
 
 import importlib
+from typing import Any
 
 from ._version import __version__
 from .exceptions import CalibrationWarning, CbnError, DataError, MixingWarning, ModelFileError
@@ -38,7 +39,7 @@ _LAZY = {
 }
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in ("datasets", "iem"):
         return importlib.import_module(f".{name}", __name__)
     if name not in _LAZY:
@@ -48,5 +49,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))

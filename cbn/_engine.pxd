@@ -12,13 +12,25 @@ cdef extern from "cbn.h" nogil:
         CBN_VARIANCE
         CBN_NORMALIZED
         CBN_RANDOM_START
-        CBN_MAX_LAYERS
         CBN_RANDOM_RESAMPLE
+        CBN_MAX_PARENTS
+        CBN_MAX_SEARCH_PARENTS
+        CBN_MAX_LAYERS
+        CBN_MAX_KERNELS
+        CBN_MAX_KERNEL_SIZE
+        CBN_WEIGHT_ONE
+        CBN_MAX_LEAVES
         CBN_LOG_ODDS_ONE
         CBN_MAX_ROUNDS
         CBN_MAX_BOOSTED_LEAVES
-        CBN_MAX_LEAVES
+        CBN_MAX_LEAF_VALUE
+        CBN_BARREN_ROUNDS
+        CBN_MAX_TAPS
+        CBN_MAX_POOL
+        CBN_MAX_HIDDEN
+        CBN_MAX_UNITS
     const double CBN_STD_FLOOR
+    const double CBN_SMALLEST_P
 
     ctypedef struct cbn_layer:
         int32_t channels, height, width
@@ -63,6 +75,8 @@ cdef extern from "cbn.h" nogil:
     int64_t cbn_plane_words(int64_t n_images)
     int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes, int num_threads)
     int cbn_unpack_planes(const uint64_t *planes, int64_t n_images, int64_t n_nodes, uint8_t *states, int num_threads)
+    int cbn_planes_select_workspace_size(int64_t n_images, int64_t *bytes)
+    int cbn_planes_select(const uint64_t *planes, int64_t n_images, int64_t n_nodes, const uint8_t *keep, int64_t out_words, uint64_t *out, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads)
     int cbn_counts_add(const int64_t *counts, int64_t size, int64_t *total)
     int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_images)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from . import architecture, boosted, trees
+from .cpd import boostedlayer, grid, treelayer
+from .layers import geometry
 
 LOG_PROBABILITY: int
 SURPRISE: int
@@ -14,16 +15,29 @@ VARIANCE: int
 NORMALIZED: int
 RANDOM_START: int
 RANDOM_RESAMPLE: int
+MAX_PARENTS: int
+MAX_SEARCH_PARENTS: int
+MAX_LAYERS: int
+MAX_KERNELS: int
+MAX_KERNEL_SIZE: int
+WEIGHT_ONE: int
+MAX_LEAVES: int
 LOG_ODDS_ONE: int
 MAX_ROUNDS: int
 MAX_BOOSTED_LEAVES: int
+MAX_LEAF_VALUE: int
+BARREN_ROUNDS: int
+MAX_TAPS: int
+MAX_POOL: int
+MAX_HIDDEN: int
+MAX_UNITS: int
 STD_FLOOR: float
-MAX_LEAVES: int
+SMALLEST_P: float
 
 class Layer:
     n_nodes: int
     n_rows: int
-    def __init__(self, layer: architecture.Layer) -> None: ...
+    def __init__(self, layer: grid.Layer) -> None: ...
 
 def version() -> str: ...
 def instruction_set() -> str: ...
@@ -32,6 +46,13 @@ def max_threads() -> int: ...
 def plane_words(n_images: int) -> int: ...
 def pack_planes(images: NDArray[np.uint8], cutoff: int, planes: NDArray[np.uint64], num_threads: int = 1) -> None: ...
 def unpack_planes(planes: NDArray[np.uint64], states: NDArray[np.uint8], num_threads: int = 1) -> None: ...
+def planes_select(
+    planes: NDArray[np.uint64],
+    n_images: int,
+    keep: NDArray[np.uint8],
+    out: NDArray[np.uint64],
+    num_threads: int = 1,
+) -> None: ...
 def count(
     layer: Layer, planes: NDArray[np.uint64], n_images: int, counts: NDArray[np.int64], num_threads: int = 1
 ) -> None: ...
@@ -50,7 +71,7 @@ def relation_gains(
 class Transition:
     n_nodes_in: int
     n_nodes_out: int
-    def __init__(self, transition: architecture.Transition) -> None: ...
+    def __init__(self, transition: geometry.Transition) -> None: ...
 
 def transition_forward(
     transition: Transition,
@@ -92,7 +113,7 @@ def value_table(
 class Trees:
     n_nodes: int
     n_vertices: int
-    def __init__(self, trees: trees.TreeLayer) -> None: ...
+    def __init__(self, trees: treelayer.TreeLayer) -> None: ...
 
 def tree_grow(
     channels: int,
@@ -155,7 +176,7 @@ def tree_score_nodes(
 
 class Boosted:
     n_nodes: int
-    def __init__(self, boosted: boosted.BoostedLayer) -> None: ...
+    def __init__(self, boosted: boostedlayer.BoostedLayer) -> None: ...
 
 def boosted_grow(
     channels: int,
@@ -166,7 +187,7 @@ def boosted_grow(
     candidate_begin: NDArray[np.int64],
     candidate: NDArray[np.int32],
     required: NDArray[np.int32] | None,
-    boosting: boosted.Boosting,
+    boosting: boostedlayer.Boosting,
     seed: int,
     first_node: int,
     base: NDArray[np.int32],

@@ -7,6 +7,7 @@ of exactly the type in the signature. What they mean is said in cbn.h. ``python/
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from posix.unistd cimport getpid
 
 LOG_PROBABILITY = CBN_LOG_PROBABILITY
 SURPRISE = CBN_SURPRISE
@@ -14,11 +15,36 @@ VARIANCE = CBN_VARIANCE
 NORMALIZED = CBN_NORMALIZED
 RANDOM_START = CBN_RANDOM_START
 RANDOM_RESAMPLE = CBN_RANDOM_RESAMPLE
+MAX_PARENTS = CBN_MAX_PARENTS
+MAX_SEARCH_PARENTS = CBN_MAX_SEARCH_PARENTS
+MAX_LAYERS = CBN_MAX_LAYERS
+MAX_KERNELS = CBN_MAX_KERNELS
+MAX_KERNEL_SIZE = CBN_MAX_KERNEL_SIZE
+WEIGHT_ONE = CBN_WEIGHT_ONE
+MAX_LEAVES = CBN_MAX_LEAVES
 LOG_ODDS_ONE = CBN_LOG_ODDS_ONE
 MAX_ROUNDS = CBN_MAX_ROUNDS
 MAX_BOOSTED_LEAVES = CBN_MAX_BOOSTED_LEAVES
+MAX_LEAF_VALUE = CBN_MAX_LEAF_VALUE
+BARREN_ROUNDS = CBN_BARREN_ROUNDS
+MAX_TAPS = CBN_MAX_TAPS
+MAX_POOL = CBN_MAX_POOL
+MAX_HIDDEN = CBN_MAX_HIDDEN
+MAX_UNITS = CBN_MAX_UNITS
 STD_FLOOR = CBN_STD_FLOOR
-MAX_LEAVES = CBN_MAX_LEAVES
+SMALLEST_P = CBN_SMALLEST_P
+
+
+cdef int owner = getpid()  # the process that loaded the module
+
+
+cdef int allowed(int num_threads) noexcept nogil:
+    """One thread in a forked child, the number asked for elsewhere; the results are the same bytes.
+
+    A child has none of its parent's OpenMP threads, but its OpenMP believes that it has and waits for them for ever,
+    whichever library of the parent started them.
+    """
+    return num_threads if num_threads <= 1 or getpid() == owner else 1
 
 
 cdef int check(int status) except -1:
@@ -78,7 +104,7 @@ def has_openmp():
 
 
 def max_threads():
-    return cbn_max_threads()
+    return allowed(cbn_max_threads())
 
 
 def plane_words(int64_t n_images):
@@ -92,7 +118,7 @@ def pack_planes(const uint8_t[:, ::1] images, int cutoff, uint64_t[:, ::1] plane
     if images.size == 0:
         raise ValueError("images: empty")
     with nogil:
-        status = cbn_pack_planes(&images[0, 0], images.shape[0], images.shape[1], cutoff, &planes[0, 0], num_threads)
+        status = cbn_pack_planes(&images[0, 0], images.shape[0], images.shape[1], cutoff, &planes[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -103,7 +129,24 @@ def unpack_planes(const uint64_t[:, ::1] planes, uint8_t[:, ::1] states, int num
     if states.size == 0:
         raise ValueError("states: empty")
     with nogil:
-        status = cbn_unpack_planes(&planes[0, 0], states.shape[0], states.shape[1], &states[0, 0], num_threads)
+        status = cbn_unpack_planes(&planes[0, 0], states.shape[0], states.shape[1], &states[0, 0], allowed(num_threads))
+    check(status)
+
+
+def planes_select(const uint64_t[:, ::1] planes, int64_t n_images, const uint8_t[::1] keep, uint64_t[:, ::1] out,
+                  int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    expect("words of planes", planes.shape[1], cbn_plane_words(n_images))
+    expect("keep", keep.shape[0], n_images)
+    expect("nodes of out", out.shape[0], planes.shape[0])
+    if planes.size == 0 or out.size == 0:
+        raise ValueError("planes, keep: no image is left")
+    check(cbn_planes_select_workspace_size(n_images, &n_bytes))
+    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    with nogil:
+        status = cbn_planes_select(&planes[0, 0], n_images, planes.shape[0], &keep[0], out.shape[1], &out[0, 0],
+                                   &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -120,7 +163,7 @@ def count(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, int64_t[
     expect("rows of counts", counts.shape[0], layer.n_rows)
     expect("states of counts", counts.shape[1], 2)
     with nogil:
-        status = cbn_count(&layer.c, &planes[0, 0], n_images, &counts[0, 0], num_threads)
+        status = cbn_count(&layer.c, &planes[0, 0], n_images, &counts[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -168,7 +211,7 @@ def relation_gains(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images,
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_relation_gains(&layer.c, &planes[0, 0], n_images, n, &column[0, 0], &column[1, 0], &column[2, 0],
-                                    &column[3, 0], &bic_change[0], &workspace[0], n_bytes, num_threads)
+                                    &column[3, 0], &bic_change[0], &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -217,7 +260,7 @@ def transition_forward(Transition transition, const uint64_t[:, ::1] planes_in, 
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_transition_forward(&transition.c, &planes_in[0, 0], n_images, &planes_out[0, 0], &workspace[0],
-                                        n_bytes, num_threads)
+                                        n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -240,7 +283,7 @@ def kernel_gradient(Transition transition, Layer layer, const uint64_t[:, ::1] p
     with nogil:
         status = cbn_kernel_gradient(&transition.c, &layer.c, &planes_in[0, 0], &planes_out[0, 0], n_images,
                                      &counts[0, 0], pseudocount, sharpness, &weights[0, 0, 0, 0], &bias[0],
-                                     &workspace[0], n_bytes, num_threads)
+                                     &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -252,7 +295,7 @@ def probability_table(Layer layer, const int64_t[:, ::1] counts, double pseudoco
     expect("rows of probability", probability.shape[0], layer.n_rows)
     expect("states of probability", probability.shape[1], 2)
     with nogil:
-        status = cbn_probability_table(&layer.c, &counts[0, 0], pseudocount, &probability[0, 0], num_threads)
+        status = cbn_probability_table(&layer.c, &counts[0, 0], pseudocount, &probability[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -264,7 +307,7 @@ def value_table(Layer layer, const int64_t[:, ::1] counts, double pseudocount, i
     expect("rows of values", values.shape[0], layer.n_rows)
     expect("states of values", values.shape[1], 2)
     with nogil:
-        status = cbn_value_table(&layer.c, &counts[0, 0], pseudocount, kind, leave_one_out, &values[0, 0], num_threads)
+        status = cbn_value_table(&layer.c, &counts[0, 0], pseudocount, kind, leave_one_out, &values[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -336,7 +379,7 @@ def tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t[:,
     with nogil:
         status = cbn_tree_grow(channels, height, width, &planes[0, 0], n_images, &candidate_begin[0], candidate_data,
                                required_data, penalty, max_leaves, min_leaf, &n_vertices[0], &split[0, 0],
-                               &child[0, 0], &counts[0, 0, 0], &workspace[0], n_bytes, num_threads)
+                               &child[0, 0], &counts[0, 0, 0], &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -354,7 +397,7 @@ def tree_count(Trees trees, const uint64_t[:, ::1] planes, int64_t n_images, int
     check(cbn_tree_count_workspace_size(&trees.c, n_images, num_threads, &n_bytes))
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
-        status = cbn_tree_count(&trees.c, &planes[0, 0], n_images, &counts[0, 0], &workspace[0], n_bytes, num_threads)
+        status = cbn_tree_count(&trees.c, &planes[0, 0], n_images, &counts[0, 0], &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -384,7 +427,7 @@ def tree_probability(Trees trees, const int64_t[:, ::1] counts, double pseudocou
     expect("vertices of probability", probability.shape[0], trees.n_vertices)
     expect("states of probability", probability.shape[1], 2)
     with nogil:
-        status = cbn_tree_probability(&trees.c, &counts[0, 0], pseudocount, shrinkage, &probability[0, 0], num_threads)
+        status = cbn_tree_probability(&trees.c, &counts[0, 0], pseudocount, shrinkage, &probability[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -398,7 +441,7 @@ def tree_values(Trees trees, const int64_t[:, ::1] counts, const double[:, ::1] 
     expect("states of values", values.shape[1], 2)
     with nogil:
         status = cbn_tree_values(&trees.c, &counts[0, 0], &probability[0, 0], pseudocount, shrinkage, kind,
-                                 leave_one_out, &values[0, 0], num_threads)
+                                 leave_one_out, &values[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -415,7 +458,7 @@ def tree_score_images(Trees trees, const uint64_t[:, ::1] planes, int64_t n_imag
     expect_tree_scores(trees, planes, n_images, values)
     expect("scores", scores.shape[0], n_images)
     with nogil:
-        status = cbn_tree_score_images(&trees.c, &planes[0, 0], n_images, &values[0, 0], &scores[0], num_threads)
+        status = cbn_tree_score_images(&trees.c, &planes[0, 0], n_images, &values[0, 0], &scores[0], allowed(num_threads))
     check(status)
 
 
@@ -427,7 +470,7 @@ def tree_score_nodes(Trees trees, const uint64_t[:, ::1] planes, int64_t n_image
     expect("nodes of contributions", contributions.shape[1], trees.n_nodes)
     with nogil:
         status = cbn_tree_score_nodes(&trees.c, &planes[0, 0], n_images, &values[0, 0], &contributions[0, 0],
-                                      num_threads)
+                                      allowed(num_threads))
     check(status)
 
 
@@ -510,7 +553,7 @@ def boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t
     with nogil:
         status = cbn_boosted_grow(channels, height, width, &planes[0, 0], n_images, &candidate_begin[0], candidate_data,
                                   required_data, &how, first_node, n_nodes, &base[0], &n_trees[0], n_vertices_data,
-                                  split_data, value_data, &workspace[0], n_bytes, num_threads)
+                                  split_data, value_data, &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -521,7 +564,7 @@ def boosted_log_odds(Boosted boosted, const uint64_t[:, ::1] planes, int64_t n_i
     expect("images of odds", odds.shape[0], n_images)
     expect("nodes of odds", odds.shape[1], boosted.n_nodes)
     with nogil:
-        status = cbn_boosted_log_odds(&boosted.c, &planes[0, 0], n_images, &odds[0, 0], num_threads)
+        status = cbn_boosted_log_odds(&boosted.c, &planes[0, 0], n_images, &odds[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -531,7 +574,7 @@ def boosted_score_images(Boosted boosted, const uint64_t[:, ::1] planes, int64_t
     expect_boosted_planes(boosted, planes, n_images)
     expect("scores", scores.shape[0], n_images)
     with nogil:
-        status = cbn_boosted_score_images(&boosted.c, &planes[0, 0], n_images, kind, &scores[0], num_threads)
+        status = cbn_boosted_score_images(&boosted.c, &planes[0, 0], n_images, kind, &scores[0], allowed(num_threads))
     check(status)
 
 
@@ -542,7 +585,7 @@ def boosted_score_nodes(Boosted boosted, const uint64_t[:, ::1] planes, int64_t 
     expect("images of contributions", contributions.shape[0], n_images)
     expect("nodes of contributions", contributions.shape[1], boosted.n_nodes)
     with nogil:
-        status = cbn_boosted_score_nodes(&boosted.c, &planes[0, 0], n_images, kind, &contributions[0, 0], num_threads)
+        status = cbn_boosted_score_nodes(&boosted.c, &planes[0, 0], n_images, kind, &contributions[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -560,7 +603,7 @@ def boosted_sample(Boosted boosted, uint64_t seed, clamped, uint8_t[:, ::1] stat
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_boosted_sample(&boosted.c, seed, states.shape[0], clamped_data, &states[0, 0], &workspace[0],
-                                    n_bytes, num_threads)
+                                    n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -582,7 +625,7 @@ def boosted_inpaint(Boosted boosted, uint64_t seed, const uint8_t[::1] known, ui
     cdef uint8_t[::1] workspace = inpaint_workspace(boosted.n_nodes, known, states, weight, num_threads)
     with nogil:
         status = cbn_boosted_inpaint(&boosted.c, seed, states.shape[0], &known[0], &states[0, 0], &weight[0],
-                                     &log_marginal, &workspace[0], workspace.shape[0], num_threads)
+                                     &log_marginal, &workspace[0], workspace.shape[0], allowed(num_threads))
     check(status)
     return log_marginal
 
@@ -596,7 +639,7 @@ def tree_inpaint(Trees trees, const double[:, ::1] probability, uint64_t seed, c
     cdef uint8_t[::1] workspace = inpaint_workspace(trees.n_nodes, known, states, weight, num_threads)
     with nogil:
         status = cbn_tree_inpaint(&trees.c, &probability[0, 0], seed, states.shape[0], &known[0], &states[0, 0],
-                                  &weight[0], &log_marginal, &workspace[0], workspace.shape[0], num_threads)
+                                  &weight[0], &log_marginal, &workspace[0], workspace.shape[0], allowed(num_threads))
     check(status)
     return log_marginal
 
@@ -609,7 +652,7 @@ def score_images(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, c
     expect("states of values", values.shape[1], 2)
     expect("scores", scores.shape[0], n_images)
     with nogil:
-        status = cbn_score_images(&layer.c, &planes[0, 0], n_images, &values[0, 0], &scores[0], num_threads)
+        status = cbn_score_images(&layer.c, &planes[0, 0], n_images, &values[0, 0], &scores[0], allowed(num_threads))
     check(status)
 
 
@@ -622,7 +665,7 @@ def score_nodes(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, co
     expect("images of contributions", contributions.shape[0], n_images)
     expect("nodes of contributions", contributions.shape[1], layer.n_nodes)
     with nogil:
-        status = cbn_score_nodes(&layer.c, &planes[0, 0], n_images, &values[0, 0], &contributions[0, 0], num_threads)
+        status = cbn_score_nodes(&layer.c, &planes[0, 0], n_images, &values[0, 0], &contributions[0, 0], allowed(num_threads))
     check(status)
 
 
@@ -669,7 +712,7 @@ def sample_ancestral(Layer layer, const double[:, ::1] probability, uint64_t see
         clamped_data = &clamped_view[0]
     with nogil:
         status = cbn_sample_ancestral(&layer.c, &probability[0, 0], seed, states.shape[0], clamped_data, &states[0, 0],
-                                      &workspace[0], workspace.shape[0], num_threads)
+                                      &workspace[0], workspace.shape[0], allowed(num_threads))
     check(status)
 
 
@@ -681,7 +724,7 @@ def sample_gibbs(Layer layer, const double[:, ::1] probability, uint64_t seed, u
         raise ValueError("sites: empty")
     with nogil:
         status = cbn_sample_gibbs(&layer.c, &probability[0, 0], seed, first_step, n_steps, &sites[0], sites.shape[0],
-                                  states.shape[0], &states[0, 0], &workspace[0], workspace.shape[0], num_threads)
+                                  states.shape[0], &states[0, 0], &workspace[0], workspace.shape[0], allowed(num_threads))
     check(status)
 
 
@@ -732,7 +775,7 @@ def sample_gibbs_layers(LayerStack stack not None, const int64_t[:, ::1] values,
     with nogil:
         status = cbn_sample_gibbs_layers(stack.n_layers, stack.layers, stack.transitions, &values[0, 0], unit, schedule,
                                          seed, first_step, n_steps, &sites[0], sites.shape[0], states.shape[0],
-                                         &states[0, 0], &workspace[0], n_bytes, num_threads)
+                                         &states[0, 0], &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -759,7 +802,7 @@ def tree_sample_ancestral(Trees trees, const double[:, ::1] probability, uint64_
         clamped_data = &clamped_view[0]
     with nogil:
         status = cbn_tree_sample_ancestral(&trees.c, &probability[0, 0], seed, states.shape[0], clamped_data,
-                                           &states[0, 0], &workspace[0], workspace.shape[0], num_threads)
+                                           &states[0, 0], &workspace[0], workspace.shape[0], allowed(num_threads))
     check(status)
 
 
@@ -772,7 +815,7 @@ def tree_sample_gibbs(Trees trees, const double[:, ::1] probability, uint64_t se
     with nogil:
         status = cbn_tree_sample_gibbs(&trees.c, &probability[0, 0], seed, first_step, n_steps, &sites[0],
                                        sites.shape[0], states.shape[0], &states[0, 0], &workspace[0],
-                                       workspace.shape[0], num_threads)
+                                       workspace.shape[0], allowed(num_threads))
     check(status)
 
 

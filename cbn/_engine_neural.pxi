@@ -28,7 +28,7 @@ def convolve(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const floa
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_convolve(&c, &x[0, 0, 0, 0], &weights[0, 0, 0], &bias[0], &out[0, 0, 0, 0], &workspace[0],
-                              n_bytes, num_threads)
+                              n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -49,7 +49,7 @@ def convolve_weight_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] 
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_convolve_weight_gradient(&c, &x[0, 0, 0, 0], &d_out[0, 0, 0, 0], &d_weights[0, 0, 0], &d_bias[0],
-                                              &workspace[0], n_bytes, num_threads)
+                                              &workspace[0], n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -72,7 +72,7 @@ def max_pool(const float[:, :, :, ::1] x, int size, int stride, float[:, :, :, :
     expect_pooled(&p, out.shape[0], out.shape[1], out.shape[2], out.shape[3])
     expect_pooled(&p, which.shape[0], which.shape[1], which.shape[2], which.shape[3])
     with nogil:
-        status = cbn_max_pool(&p, &x[0, 0, 0, 0], &out[0, 0, 0, 0], &which[0, 0, 0, 0], num_threads)
+        status = cbn_max_pool(&p, &x[0, 0, 0, 0], &out[0, 0, 0, 0], &which[0, 0, 0, 0], allowed(num_threads))
     check(status)
 
 
@@ -85,7 +85,7 @@ def max_pool_gradient(const float[:, :, :, ::1] d_out, const uint8_t[:, :, :, ::
     expect_pooled(&p, d_out.shape[0], d_out.shape[1], d_out.shape[2], d_out.shape[3])
     expect_pooled(&p, which.shape[0], which.shape[1], which.shape[2], which.shape[3])
     with nogil:
-        status = cbn_max_pool_gradient(&p, &d_out[0, 0, 0, 0], &which[0, 0, 0, 0], &d_x[0, 0, 0, 0], num_threads)
+        status = cbn_max_pool_gradient(&p, &d_out[0, 0, 0, 0], &which[0, 0, 0, 0], &d_x[0, 0, 0, 0], allowed(num_threads))
     check(status)
 
 
@@ -151,7 +151,7 @@ def sidewards_predict(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, c
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_sidewards_predict(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &out[0, 0, 0, 0], &workspace[0],
-                                       n_bytes, num_threads)
+                                       n_bytes, allowed(num_threads))
     check(status)
 
 
@@ -184,5 +184,5 @@ def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, 
     cdef uint8_t[::1] workspace = bytearray(n_bytes)
     with nogil:
         status = cbn_sidewards_gradient(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &target[0, 0, 0, 0], &out,
-                                        &workspace[0], n_bytes, num_threads)
+                                        &workspace[0], n_bytes, allowed(num_threads))
     check(status)

@@ -103,7 +103,7 @@ class Checked:
 Rule = Whole | Real | Choice | Flag | Checked
 
 
-def parameter(default: Any, rule: Rule, help: str, *, option: str | None = None) -> Any:
+def parameter(rule: Rule, help: str, *, default: Any, option: str | None = None) -> Any:
     """A field of a parameter object: what it may be, and what it means in a sentence.
 
     ``option`` is the name of its option in the programs where that is not the field's own.

@@ -2,7 +2,10 @@
 """cbn.load: what a model file holds, in its estimator. The only file that knows all of them."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+from zipfile import ZipFile
 
 from .estimators.classifier import ConvolutionalBayesianNetworkClassifier
 from .estimators.iem import IntrospectiveEnergyModel
@@ -33,7 +36,7 @@ def load(path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Estimato
         "not a cbn model", "newer than this version" or "damaged: ...".
     """
 
-    def of(estimator, restore):
+    def of(estimator: Any, restore: Callable[[ZipFile, dict[str, Any]], Any]) -> Callable[..., Estimator]:
         return lambda archive, header: estimator._of(replace(restore(archive, header), n_jobs=n_jobs))
 
     return read_model(

@@ -8,7 +8,7 @@ int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint
     CBN_TRY(cbn_sampler_check(layer, probability, n_chains, states, workspace, workspace_bytes, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_nodes(layer), n_groups = cbn_groups(n_chains);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_groups)))
+    CBN_PARALLEL_FOR(num_threads, n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
         uint32_t *state = (uint32_t *)workspace + g * n_nodes;
         cbn_gather_group(states, n_chains, n_nodes, g * CBN_GROUP, state);

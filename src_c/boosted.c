@@ -69,7 +69,7 @@ int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int
     CBN_TRY(check_arguments(boosted, planes, n_images, odds, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images), n_nodes = cbn_boosted_nodes(boosted);
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_words)))
+    CBN_PARALLEL_FOR(num_threads, n_words, dynamic)
     for (int64_t word = 0; word < n_words; word++)
         for (int64_t node = 0; node < n_nodes; node++) {
             int32_t own[64];
@@ -106,7 +106,7 @@ int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes,
     const int64_t n_blocks = (n_words + CBN_SCORE_WORDS - 1) / CBN_SCORE_WORDS;
     memset(scores, 0, sizeof *scores * (size_t)n_images);
     /* the trees of a node stay in the cache for a block of words */
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_blocks)))
+    CBN_PARALLEL_FOR(num_threads, n_blocks, dynamic)
     for (int64_t block = 0; block < n_blocks; block++)
         for (int64_t node = 0; node < n_nodes; node++)
             for (int64_t word = block * CBN_SCORE_WORDS; word < n_words && word < (block + 1) * CBN_SCORE_WORDS;
@@ -124,7 +124,7 @@ int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, 
     CBN_TRY(check_kind(kind));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images), n_nodes = cbn_boosted_nodes(boosted);
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_words)))
+    CBN_PARALLEL_FOR(num_threads, n_words, dynamic)
     for (int64_t word = 0; word < n_words; word++)
         for (int64_t node = 0; node < n_nodes; node++) {
             double values[64];

@@ -326,12 +326,9 @@ int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint
         kernels->count_subsets(&plane, 1, NULL, n_words, superset);
         on[node] = superset[1];
     }
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_nodes)))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
     for (int64_t i = 0; i < n_nodes; i++) {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         const int64_t node = first_node + i, needs = cbn_required_node(&grid, node);
         booster b = booster_of(boosting, planes, n_words, max_candidates,
                                (uint64_t *)workspace + grid_nodes + thread * words);

@@ -63,7 +63,7 @@ int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chai
     const cbn_raster_network network = raster_network(&grid, boosted_conditional, &own);
     const int64_t n_groups = cbn_particle_groups(n_chains), n_nodes = cbn_tree_nodes(&grid);
     uint64_t *state = (uint64_t *)workspace;
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_groups)))
+    CBN_PARALLEL_FOR(num_threads, n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
         cbn_pack_group(states, n_chains, n_nodes, g, n_groups, state);
         cbn_raster_pass(&network, seed, g, n_groups, clamped, state);

@@ -29,7 +29,8 @@
  * THREADS. num_threads >= 1 is the number of OpenMP threads of that call (ignored in a build without OpenMP). Results
  * are the same bytes for every thread count and every instruction set. Functions keep no state and may run at the same
  * time on different outputs. Environment variable CBN_FORCE_GENERIC=1 forces the portable code path,
- * CBN_INSTRUCTION_SET=avx2 (avx512, generic) another one that the processor has. A process that forks after a call with more than one thread must not call the engine in the child (a limit of libgomp): use spawn.
+ * CBN_INSTRUCTION_SET=avx2 (avx512, generic) another one that the processor has. In a child that was forked from a process whose
+ * OpenMP threads have run, calls must ask for one thread: libgomp would wait for threads that the child does not have.
  */
 #ifndef CBN_H
 #define CBN_H
@@ -105,6 +106,13 @@ int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, i
                     int num_threads);
 /* The way back: states (n_images, n_nodes) of 0 and 1. */
 int cbn_unpack_planes(const uint64_t *planes, int64_t n_images, int64_t n_nodes, uint8_t *states, int num_threads);
+/*
+ * Planes of some of the images, in their order: those with keep[i] != 0. keep (n_images); out (n_nodes, out_words), where
+ * out_words is cbn_plane_words() of the number of images kept, at least one (CBN_E_SIZE).
+ */
+int cbn_planes_select_workspace_size(int64_t n_images, int64_t *bytes);
+int cbn_planes_select(const uint64_t *planes, int64_t n_images, int64_t n_nodes, const uint8_t *keep, int64_t out_words,
+                      uint64_t *out, void *workspace, int64_t workspace_bytes, int num_threads);
 
 /* ---- counts: the sufficient statistics ------------------------------------------------------------------------- */
 
@@ -497,12 +505,14 @@ int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uin
  * input at (y * stride + dy, x * stride + dx), for every tap; all of them lie inside. A window of 3 x 3 is nine taps,
  * a ring of neighbours only those of the ring.
  */
+#define CBN_MAX_TAPS 1024
+
 typedef struct {
     int64_t n_images;
     int32_t in_height, in_width, in_channels; /* of the padded input */
     int32_t height, width, out_channels;
     int32_t stride;
-    int64_t n_taps;      /* at most 1,024 */
+    int64_t n_taps;      /* at most CBN_MAX_TAPS */
     const int32_t *taps; /* (n_taps, 2): dy, dx */
 } cbn_convolution;
 

@@ -79,8 +79,7 @@ int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights,
     cbn_panels_pack(weights, plan.inputs, c->out_channels, panels);
     cbn_rows_pad(bias, 1, c->out_channels, plan.outputs, start);
     const int64_t n_rows = c->n_images * c->height;
-    num_threads = cbn_useful_threads(num_threads, n_rows);
-    CBN_PRAGMA(omp parallel for schedule(dynamic, 8) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_rows, dynamic, 8)
     for (int64_t r = 0; r < n_rows; r++) {
         const float *from = row_of(c, x, r / c->height, r % c->height);
         float *to = out + r * c->width * c->out_channels;
@@ -111,11 +110,10 @@ int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_blocks = cbn_block_count(c->height), size = panel_floats(c);
     float *blocks = cbn_aligned(workspace), *own = blocks + size * n_blocks;
-    num_threads = cbn_useful_threads(num_threads, n_blocks);
-    CBN_PRAGMA(omp parallel num_threads(num_threads))
+    CBN_PARALLEL(num_threads, n_blocks)
     {
         float *row = own + cbn_thread() * row_floats(c);
-        CBN_PRAGMA(omp for schedule(dynamic, 1))
+        CBN_FOR(dynamic, 1)
         for (int64_t b = 0; b < n_blocks; b++) {
             float *panels = blocks + b * size, *sums = panels + plan.inputs * plan.outputs;
             memset(panels, 0, (size_t)size * sizeof *panels);

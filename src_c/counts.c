@@ -8,6 +8,9 @@
  */
 #include "kernels/kernels.h"
 
+/* Words of all planes, with what a node costs besides, below which another thread costs more than it does. */
+#define LEAST_WORDS 4096
+
 /* superset[s] = images in which all of s are 1  ->  images in which exactly s is 1 (inclusion-exclusion, one variable
  * after the other). */
 static void moebius(int64_t *superset, int n) {
@@ -63,7 +66,7 @@ int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, 
     if (num_threads < 1) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_nodes(layer);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_nodes * (cbn_plane_words(n_images) + 16) / LEAST_WORDS, static)
     for (int64_t node = 0; node < n_nodes; node++) count_node(kernels, layer, planes, n_images, node, counts);
     return CBN_OK;
 }

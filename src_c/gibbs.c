@@ -17,7 +17,7 @@ int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t
         if (sites[i] < 0 || sites[i] >= n_nodes) return CBN_E_SITE;
     const cbn_kernels *kernels = cbn_kernels_select();
     const cbn_gibbs_plan plan = {layer, probability, seed, first_step, n_steps, sites, (uint64_t)n_sites};
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_groups)))
+    CBN_PARALLEL_FOR(num_threads, n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
         uint32_t *state = (uint32_t *)workspace + g * n_nodes;
         cbn_gather_group(states, n_chains, n_nodes, g * CBN_GROUP, state);

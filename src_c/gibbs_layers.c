@@ -164,12 +164,9 @@ int cbn_sample_gibbs_layers(int n_layers, const cbn_layer *layers, const cbn_tra
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t width = chains_per_group(n_chains, num_threads), n_groups = (n_chains + width - 1) / width;
     char *const first = (char *)workspace + shared.used;
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_groups)))
+    CBN_PARALLEL_FOR(num_threads, n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
-        int64_t thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         cbn_chain_state state[CBN_MAX_LAYERS];
         cbn_cutter own = {first + thread * count.used, 0};
         cut_state(&plan, &own, state);

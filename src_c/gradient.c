@@ -150,12 +150,9 @@ int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer
     const int64_t positions = cbn_positions(layer);
     for (int64_t node = 0; node < n_nodes; node++) derive_tables(layer, counts, pseudocount, node, derived);
     memset(histograms, 0, sizeof *histograms * (size_t)(CBN_GRADIENT_PARTS * sizes.histogram));
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, CBN_GRADIENT_PARTS, dynamic)
     for (int part = 0; part < CBN_GRADIENT_PARTS; part++) {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         double *by_state = own + thread * sizes.thread;
         uint16_t *runs = (uint16_t *)(by_state + 64 * n_nodes);
         for (int64_t w = n_words * part / CBN_GRADIENT_PARTS; w < n_words * (part + 1) / CBN_GRADIENT_PARTS; w++) {

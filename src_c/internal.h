@@ -11,9 +11,6 @@
 
 #ifdef _OPENMP
 #include <omp.h>
-#define CBN_PRAGMA(x) _Pragma(#x)
-#else
-#define CBN_PRAGMA(x)
 #endif
 
 /* Leaves the function when a check fails. */
@@ -33,10 +30,39 @@ static inline int cbn_multiply(int64_t a, int64_t b, int64_t *out) {
     return CBN_OK;
 }
 
+/* ---- threads: all that the engine has of OpenMP ---- */
+
 /* No more threads than there are units of work: one that has nothing to do still costs a wake-up. */
 static inline int cbn_useful_threads(int num_threads, int64_t units) {
     return units < num_threads ? (int)(units < 1 ? 1 : units) : num_threads;
 }
+
+/* Number of the calling thread of a parallel region. */
+static inline int64_t cbn_thread(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/*
+ * The next loop, or block, in at most `threads` threads, and no more than there are `units` of work; the last argument is
+ * OpenMP's schedule. In a block, CBN_FOR shares a loop between its threads and CBN_SINGLE leaves a statement to one.
+ */
+#ifdef _OPENMP
+#define CBN_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define CBN_PARALLEL_FOR(threads, units, ...)                                                                          \
+    CBN_PRAGMA(omp parallel for schedule(__VA_ARGS__) num_threads(cbn_useful_threads(threads, units)))
+#define CBN_PARALLEL(threads, units) CBN_PRAGMA(omp parallel num_threads(cbn_useful_threads(threads, units)))
+#define CBN_FOR(...) CBN_PRAGMA(omp for schedule(__VA_ARGS__))
+#define CBN_SINGLE CBN_PRAGMA(omp single)
+#else
+#define CBN_PARALLEL_FOR(threads, units, ...) (void)cbn_useful_threads(threads, units);
+#define CBN_PARALLEL(threads, units) (void)cbn_useful_threads(threads, units);
+#define CBN_FOR(...)
+#define CBN_SINGLE
+#endif
 
 /* ---- geometry (layers that passed cbn_layer_check) ---- */
 
@@ -106,18 +132,19 @@ static inline uint32_t cbn_required_bits(const cbn_layer *layer, int channel) {
  * x = 2^e m with m in [sqrt(1/2), sqrt(2)); log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.1716, so the series
  * s^(2i+1) / (2i+1) is cut at s^21 with an error below 1e-17. ln 2 is split into a part with 32 trailing zero bits, by
  * which every exponent multiplies exactly, and the rest. Error below 1 unit in the last place (tests/c/test_log.c).
+ * No branches and 64-bit numbers alone, so that loops of logarithms become vectors.
  */
 static inline double cbn_log(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
-    int e = (int)(bits >> 52) - 1023;
-    bits = (bits & 0x000fffffffffffffULL) | 0x3ff0000000000000ULL;
-    double m;
+    /* the exponent, biased by 1023, raised by 1 where the mantissa is above sqrt(2); beside 2^52 it becomes a double */
+    const uint64_t raised = bits + (0x3ff0000000000000ULL - 0x3fe6a09e667f3bceULL);
+    const uint64_t number = raised >> 52 | 0x4330000000000000ULL;
+    bits -= (raised & 0xfff0000000000000ULL) - 0x3ff0000000000000ULL;
+    double m, e;
     memcpy(&m, &bits, sizeof m);
-    if (m > 1.4142135623730951) {
-        m *= 0.5;
-        e += 1;
-    }
+    memcpy(&e, &number, sizeof e);
+    e -= 0x1p52 + 1023.0;
     const double f = m - 1.0, s = f / (m + 1.0), z = s * s;
     double t = 1.0 / 21.0;
     t = t * z + 1.0 / 19.0;

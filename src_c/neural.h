@@ -5,7 +5,6 @@
 
 #include "internal.h"
 
-#define CBN_MAX_TAPS 1024
 /* Outputs come in panels of this many; the last panel of a layer may be half as wide. */
 #define CBN_PANEL 32
 /* A batch is cut into so many blocks of rows (fewer when there are fewer rows), whatever the number of threads: each
@@ -62,13 +61,5 @@ static inline int64_t cbn_block_begin(int64_t block, int64_t rows) { return bloc
 
 /* Beginning of the workspace, moved to a cache line: workspaces have 64 bytes to spare. */
 static inline float *cbn_aligned(void *workspace) { return (float *)(((uintptr_t)workspace + 63) / 64 * 64); }
-
-static inline int cbn_thread(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
 
 #endif

@@ -52,7 +52,7 @@ void cbn_rows_unpad(const float *from, int64_t n, int64_t columns, int64_t padde
 }
 
 void cbn_blocks_add(float *blocks, int64_t size, int64_t n_blocks) {
-    CBN_PRAGMA(omp for schedule(static))
+    CBN_FOR(static)
     for (int64_t i = 0; i < size; i++)
         for (int64_t b = 1; b < n_blocks; b++) blocks[i] += blocks[b * size + i];
 }

@@ -127,15 +127,12 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
     constant = log_weight[0];
     for (int i = 0; i < 64; i++) log_weight[i] = 0.0;
 
-    CBN_PRAGMA(omp parallel num_threads(cbn_useful_threads(num_threads, n_groups)))
+    CBN_PARALLEL(num_threads, n_groups)
     {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         for (int64_t step = first_missing; step < n_nodes; step++) {
             const int64_t node = cbn_raster_node(network, step);
-            CBN_PRAGMA(omp for schedule(static))
+            CBN_FOR(static)
             for (int64_t g = 0; g < n_groups; g++) {
                 if (known[node]) {
                     weigh_group(network, node, g, n_groups, states[node] != 0, state, log_weight);
@@ -146,7 +143,7 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
                 state[node * n_groups + g] = kernels->draw_word(p[1], seed, (uint32_t)(64 * g), (uint64_t)step);
             }
             if (!known[node]) continue;
-            CBN_PRAGMA(omp single)
+            CBN_SINGLE
             {
                 const weight_sums s = weights_of(log_weight, n, weight);
                 resample = s.sum > 0.0 && s.effective < 0.5 * (double)n;
@@ -157,7 +154,7 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
                 }
             }
             if (!resample) continue;
-            CBN_PRAGMA(omp for schedule(static))
+            CBN_FOR(static)
             for (int64_t earlier = first_missing; earlier < step; earlier++) {
                 const int64_t moved = cbn_raster_node(network, earlier);
                 if (!known[moved])

@@ -22,8 +22,7 @@ int cbn_max_pool(const cbn_pooling *p, const float *x, float *out, uint8_t *whic
     const int64_t height = pooled(p->height, p), width = pooled(p->width, p), n_rows = p->n_images * height;
     const cbn_pool_plan plan = {width, p->channels, p->width, p->size, p->stride};
     const cbn_kernels *kernels = cbn_kernels_select();
-    num_threads = cbn_useful_threads(num_threads, n_rows);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_rows, static)
     for (int64_t r = 0; r < n_rows; r++) {
         const int64_t row = r / height * p->height + r % height * p->stride, to = r * width * p->channels;
         kernels->pool_row(&plan, x + row * p->width * p->channels, out + to, which + to);
@@ -40,8 +39,7 @@ int cbn_max_pool_gradient(const cbn_pooling *p, const float *d_out, const uint8_
     const int64_t in_size = (int64_t)p->height * p->width * channels;
     for (int64_t i = 0; i < p->n_images * height * width * channels; i++)
         if (which[i] >= p->size * p->size) return CBN_E_TAP;
-    num_threads = cbn_useful_threads(num_threads, p->n_images);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, p->n_images, static)
     for (int64_t i = 0; i < p->n_images; i++) {
         float *image = d_x + i * in_size;
         memset(image, 0, (size_t)in_size * sizeof *image);

@@ -12,15 +12,24 @@ typedef struct {
     double p[2], log_p[2], entropy, variance;
 } cbn_row;
 
-static inline cbn_row cbn_row_of(double p0, double p1) {
-    cbn_row row = {{p0, p1}, {0.0, -INFINITY}, 0.0, 0.0};
-    if (p1 <= 0.0) return row; /* state 0 for certain: a required parent is 0 */
-    row.log_p[0] = cbn_log(p0);
-    row.log_p[1] = cbn_log(p1);
-    row.entropy = -(p0 * row.log_p[0]) - p1 * row.log_p[1];
-    const double difference = row.log_p[0] - row.log_p[1];
-    row.variance = p0 * p1 * (difference * difference);
+/* State 0 for certain: a required parent is 0. */
+static inline cbn_row cbn_row_certain(void) {
+    const cbn_row row = {{1.0, 0.0}, {0.0, -INFINITY}, 0.0, 0.0};
     return row;
+}
+
+static inline cbn_row cbn_row_of_logs(const double p[2], const double log_p[2]) {
+    cbn_row row = {{p[0], p[1]}, {log_p[0], log_p[1]}, 0.0, 0.0};
+    row.entropy = -(p[0] * log_p[0]) - p[1] * log_p[1];
+    const double difference = log_p[0] - log_p[1];
+    row.variance = p[0] * p[1] * (difference * difference);
+    return row;
+}
+
+static inline cbn_row cbn_row_of(double p0, double p1) {
+    if (p1 <= 0.0) return cbn_row_certain();
+    const double p[2] = {p0, p1}, log_p[2] = {cbn_log(p0), cbn_log(p1)};
+    return cbn_row_of_logs(p, log_p);
 }
 
 /* Sums of -log p and its square over the images counted in a row. Empty entries are left out: their -log p may be

@@ -40,7 +40,7 @@ int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_i
     CBN_TRY(check_arguments(layer, planes, n_images, values, scores, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images);
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, (n_words + CBN_SCORE_WORDS - 1) / CBN_SCORE_WORDS)))
+    CBN_PARALLEL_FOR(num_threads, (n_words + CBN_SCORE_WORDS - 1) / CBN_SCORE_WORDS, dynamic)
     for (int64_t word = 0; word < n_words; word += CBN_SCORE_WORDS) {
         double sums[CBN_SCORE_BLOCK];
         const int64_t n = n_images - 64 * word < CBN_SCORE_BLOCK ? n_images - 64 * word : CBN_SCORE_BLOCK;
@@ -55,7 +55,7 @@ int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_im
     CBN_TRY(check_arguments(layer, planes, n_images, values, contributions, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images);
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, (n_words + CBN_SCORE_WORDS - 1) / CBN_SCORE_WORDS)))
+    CBN_PARALLEL_FOR(num_threads, (n_words + CBN_SCORE_WORDS - 1) / CBN_SCORE_WORDS, dynamic)
     for (int64_t word = 0; word < n_words; word += CBN_SCORE_WORDS) {
         double sums[CBN_SCORE_BLOCK];
         score_images_of_block(kernels, layer, planes, n_images, word, values, sums, contributions);

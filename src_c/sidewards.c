@@ -249,8 +249,7 @@ int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *e
     plan.kernels = cbn_kernels_select();
     float *shared = cbn_aligned(workspace), *own = shared + plan.weights.size;
     pack_weights(&plan, weights, shared);
-    num_threads = cbn_useful_threads(num_threads, s->height);
-    CBN_PRAGMA(omp parallel for schedule(dynamic, 1) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, s->height, dynamic, 1)
     for (int64_t y = 0; y < s->height; y++) {
         float *scratch = own + cbn_thread() * plan.scratch.size;
         int64_t step;
@@ -361,11 +360,10 @@ int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *
     const int64_t n_blocks = cbn_block_count(s->height), size = plan.weights.gradient_size;
     float *shared = cbn_aligned(workspace), *blocks = shared + plan.weights.size, *own = blocks + size * n_blocks;
     pack_weights(&plan, weights, shared);
-    num_threads = cbn_useful_threads(num_threads, n_blocks);
-    CBN_PRAGMA(omp parallel num_threads(num_threads))
+    CBN_PARALLEL(num_threads, n_blocks)
     {
         float *scratch = own + cbn_thread() * plan.scratch.size;
-        CBN_PRAGMA(omp for schedule(dynamic, 1))
+        CBN_FOR(dynamic, 1)
         for (int64_t b = 0; b < n_blocks; b++) {
             float *sums = blocks + b * size;
             memset(sums, 0, (size_t)size * sizeof *sums);

@@ -120,7 +120,7 @@ int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n
     n_ln_n[0] = 0.0;
     for (int64_t n = 1; n <= n_images; n++) n_ln_n[n] = (double)n * cbn_log((double)n);
     const cbn_candidates candidates = {n_candidates, child, parent, dy, dx};
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++)
         gains_at(kernels, layer, planes, n_images, node, &candidates, n_ln_n, gain + node % positions);
     for (int64_t i = 0; i < n_candidates; i++) {

@@ -80,13 +80,9 @@ int cbn_transition_forward(const cbn_transition *transition, const uint64_t *pla
     cbn_window_fill(&plan);
     char *own = (char *)workspace + shared_bytes(&plan);
     const int64_t n_words = cbn_plane_words(n_images), per_thread = thread_bytes(&plan);
-    num_threads = cbn_useful_threads(num_threads, n_words / CBN_LEAST_WORDS);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(num_threads))
+    CBN_PARALLEL_FOR(num_threads, n_words / CBN_LEAST_WORDS, static)
     for (int64_t w = 0; w < n_words; w++) {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         forward_word(kernels, &plan, planes_in, n_images, w, planes_out, (uint16_t *)(own + thread * per_thread));
     }
     return CBN_OK;

@@ -359,12 +359,9 @@ int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_
     const double price = penalty * cbn_log((double)n_images);
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t per_thread = sizes.members + sizes.numbers + sizes.useful + sizes.rest;
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_nodes)))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++) {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         grower g = {.kernels = kernels, .planes = aligned, .n_ln_n = n_ln_n, .n_words = sizes.n_words,
                     .slot_size = sizes.slot_size, .price = price, .min_leaf = min_leaf};
         place_grower(&g, &sizes, max_leaves, own + thread * per_thread);
@@ -434,12 +431,9 @@ int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_ima
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t plane_words = cbn_plane_words(n_images), n_nodes = cbn_tree_nodes(trees);
     const int64_t per_thread = largest_tree(trees) * words_at_a_time(n_images);
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, n_nodes)))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++) {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         uint64_t *members = (uint64_t *)workspace + thread * per_thread;
         const cbn_tree tree = cbn_tree_of(trees, node, NULL);
         int64_t *node_counts = counts + 2 * trees->begin[node];

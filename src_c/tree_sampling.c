@@ -50,12 +50,9 @@ static void sample_groups(const cbn_tree_gibbs_plan *plan, const cbn_trees *tree
                           uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace,
                           const sampler_sizes *sizes) {
     const cbn_kernels *kernels = cbn_kernels_select();
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads((int)sizes->threads))
+    CBN_PARALLEL_FOR((int)sizes->threads, sizes->threads, static)
     for (int64_t first = 0; first < n_chains; first += sizes->per_group) {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
+        const int64_t thread = cbn_thread();
         const int64_t n_nodes = sizes->n_nodes;
         const int n = (int)(n_chains - first < sizes->per_group ? n_chains - first : sizes->per_group);
         uint64_t *state = (uint64_t *)workspace + thread * n_nodes;

@@ -42,7 +42,7 @@ int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_
     CBN_TRY(check_arguments(trees, planes, n_images, values, scores, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images);
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, blocks_of(n_words))))
+    CBN_PARALLEL_FOR(num_threads, blocks_of(n_words), dynamic)
     for (int64_t word = 0; word < n_words; word += CBN_SCORE_WORDS) {
         double sums[CBN_SCORE_BLOCK];
         const int64_t n = n_images - 64 * word < CBN_SCORE_BLOCK ? n_images - 64 * word : CBN_SCORE_BLOCK;
@@ -57,7 +57,7 @@ int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t
     CBN_TRY(check_arguments(trees, planes, n_images, values, contributions, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images);
-    CBN_PRAGMA(omp parallel for schedule(dynamic) num_threads(cbn_useful_threads(num_threads, blocks_of(n_words))))
+    CBN_PARALLEL_FOR(num_threads, blocks_of(n_words), dynamic)
     for (int64_t word = 0; word < n_words; word += CBN_SCORE_WORDS) {
         double sums[CBN_SCORE_BLOCK];
         score_block_of_images(kernels, trees, planes, n_images, word, values, sums, contributions);

@@ -96,7 +96,7 @@ int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double p
                          double *probability, int num_threads) {
     CBN_TRY(check_arguments(trees, counts, pseudocount, shrinkage, probability, num_threads));
     const int64_t n_nodes = cbn_tree_nodes(trees);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_nodes)))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++) {
         double *p = probability + 2 * trees->begin[node];
         node_probability(trees, node, counts, pseudocount, shrinkage, -1, p + 1);
@@ -143,7 +143,7 @@ int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double 
     if (!probability) return CBN_E_NULL;
     if (kind < CBN_LOG_PROBABILITY || kind > CBN_NORMALIZED) return CBN_E_PARAMETER;
     const int64_t n_nodes = cbn_tree_nodes(trees);
-    CBN_PRAGMA(omp parallel for schedule(static) num_threads(cbn_useful_threads(num_threads, n_nodes)))
+    CBN_PARALLEL_FOR(num_threads, n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++)
         node_values(trees, node, counts, probability + 2 * trees->begin[node], pseudocount, shrinkage, kind,
                     leave_one_out, values + 2 * trees->begin[node]);

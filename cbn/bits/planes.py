@@ -48,7 +48,9 @@ class BitPlanes:
 
     def select(self, keep: npt.NDArray[np.bool_], num_threads: int) -> "BitPlanes":
         """The planes of the images for which ``keep`` (n_images,) is true, in their order."""
-        return BitPlanes.of_states(self.states(num_threads)[keep], num_threads)
+        selected = BitPlanes.empty(self.n_nodes, int(np.count_nonzero(keep)))
+        _engine.planes_select(self.words, self.n_images, keep.astype(np.uint8), selected.words, num_threads)
+        return selected
 
     def part(self, first_word: int, n_words: int) -> "BitPlanes":
         """The planes of the images of some words, copied."""
@@ -62,4 +64,4 @@ class BitPlanes:
 
     def sha256(self) -> str:
         """Hash of the words, by which provenance and checkpoints know the images."""
-        return hashlib.sha256(self.words).hexdigest()
+        return hashlib.sha256(self.words.data).hexdigest()

@@ -205,6 +205,10 @@ class CPD(ABC):
         """log p by row and state, for chains through layers; only where ``chains_through_layers``."""
         raise ValueError(f"temperature: Gibbs chains of {self.nouns} go through the pixels alone, at temperature 1")
 
+    def chain_layer(self) -> _engine.Layer:
+        """The engine's layer of that table; only where ``chains_through_layers``."""
+        raise ValueError(f"temperature: Gibbs chains of {self.nouns} go through the pixels alone, at temperature 1")
+
     def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
         """Weighted draws of the nodes of an image (nodes,) that are not known.
 

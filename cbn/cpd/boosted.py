@@ -47,24 +47,26 @@ class Boosted(Parameters):
     """
 
     reach: int = parameter(
-        28,
         Whole(1, 2**20),
         "How far trees look: Chebyshev distance in positions, rows above and left in the same row.",
+        default=28,
     )
-    rounds: int = parameter(150, Whole(0, _engine.MAX_ROUNDS), "In which a node may get a tree.")
+    rounds: int = parameter(Whole(0, _engine.MAX_ROUNDS), "In which a node may get a tree.", default=150)
     max_leaves: int = parameter(
-        16, Whole(2, _engine.MAX_BOOSTED_LEAVES), "Most leaves of a tree.", option="boosted-leaves"
+        Whole(2, _engine.MAX_BOOSTED_LEAVES), "Most leaves of a tree.", default=16, option="boosted-leaves"
     )
     n_candidates: int = parameter(
-        160, Whole(1, 2**31 - 1), "Nodes that a tree may split on, drawn at random for each tree from all that may decide."
+        Whole(1, 2**31 - 1),
+        "Nodes that a tree may split on, drawn at random for each tree from all that may decide.",
+        default=160,
     )
     rate: float = parameter(
-        0.07, Real(1e-9, 1), "Step length: the share of a Newton step that a leaf takes, in (0, 1]."
+        Real(1e-9, 1), "Step length: the share of a Newton step that a leaf takes, in (0, 1].", default=0.07
     )
-    l2: float = parameter(2.0, Real(0, 1e9), "Ridge penalty on leaf values, added to the Hessian of a leaf.")
-    min_gain: float = parameter(0.5, Real(0, 1e9), "A split must gain more log-likelihood than this, in nats.")
-    min_hessian: float = parameter(0.25, Real(1e-3, 1e9), "Least sum of p (1 - p) on each side of a split.")
-    pseudocount: float = parameter(1.0, Real(1e-9, 1e9), "Added to the counts that the base is made of.")
+    l2: float = parameter(Real(0, 1e9), "Ridge penalty on leaf values, added to the Hessian of a leaf.", default=2.0)
+    min_gain: float = parameter(Real(0, 1e9), "A split must gain more log-likelihood than this, in nats.", default=0.5)
+    min_hessian: float = parameter(Real(1e-3, 1e9), "Least sum of p (1 - p) on each side of a split.", default=0.25)
+    pseudocount: float = parameter(Real(1e-9, 1e9), "Added to the counts that the base is made of.", default=1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,11 @@ def no_required(grid: Grid, required: npt.NDArray[np.int32] | None) -> npt.NDArr
 
 
 def check_distance(
-    grid: Grid, split: npt.NDArray[np.int32], required: npt.NDArray[np.int32], first: npt.NDArray[np.int64], distance: int
+    grid: Grid,
+    split: npt.NDArray[np.int32],
+    required: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int64],
+    distance: int,
 ) -> None:
     """Refuses splits by which a node decides for another that sees one of its pixels, but for the required ones.
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MAX_PARENTS = 16  # CBN_MAX_PARENTS of the engine
+from .._engine import MAX_PARENTS, MAX_SEARCH_PARENTS
+
 MAX_CHANNELS = 4096  # far more than thresholds or kernels anybody uses; bounds what a damaged file can ask for
 # Tables beyond this are refused before anything is allocated: 4 GiB of counts, and as much again for every score.
 MAX_ROWS = 2**28
-MAX_SEARCH_PARENTS = 10  # CBN_MAX_SEARCH_PARENTS
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ class Layer(Grid):
         for entry in description["relations"]:
             child, parent, dy, dx, required = (integer(v) for v in entry)
             relations.append(Relation(child, parent, dy, dx, bool(required)))
-        sizes = (integer(description[name]) for name in ("channels", "height", "width"))
-        return cls(*sizes, tuple(relations))
+        channels, height, width = (integer(description[name]) for name in ("channels", "height", "width"))
+        return cls(channels, height, width, tuple(relations))
 
 
 def check_table_size(layer: Layer, argument: str) -> None:
@@ -177,9 +177,7 @@ def check_table_size(layer: Layer, argument: str) -> None:
         )
 
 
-def pixel_layer(
-    height: int, width: int, offsets: Sequence[tuple[int, int]], n_thresholds: int = 1
-) -> Layer:
+def pixel_layer(height: int, width: int, offsets: Sequence[tuple[int, int]], n_thresholds: int = 1) -> Layer:
     """The layer of the preset ``pixel``: every channel sees its own channel at the offsets.
 
     With several thresholds (a thermometer code) the channel of the next lower threshold at the same pixel is one more

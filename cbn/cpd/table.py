@@ -40,13 +40,13 @@ class Table(Parameters):
     """Conditional probability tables over fixed neighbours: counts that add exactly, thresholds by leave-one-out."""
 
     offsets: tuple[tuple[int, int], ...] = parameter(
-        NEIGHBOURS,
         Checked(validation.check_offsets, "sequence of (dy, dx)", parse_offsets, "DY,DX;..."),
         "Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most "
         f"{MAX_PARENTS}. Tables have 2^parents rows at every pixel.",
+        default=NEIGHBOURS,
     )
     pseudocount: float = parameter(
-        1.0, Real(1e-9, 1e9), "Added to every count before probabilities are made (thesis eq. 2)."
+        Real(1e-9, 1e9), "Added to every count before probabilities are made (thesis eq. 2).", default=1.0
     )
 
 
@@ -174,6 +174,7 @@ class TableCPD(CountedCPD):
     _sample_gibbs = staticmethod(_engine.sample_gibbs)
 
     layer: Layer
+    engine_layer: _engine.Layer
 
     def __init__(self, layer: Layer, counts: Counts, pseudocount: float) -> None:
         self.layer, self.counts, self.pseudocount = layer, counts, pseudocount
@@ -250,6 +251,9 @@ class TableCPD(CountedCPD):
         log_p = self.values(_engine.LOG_PROBABILITY, False, num_threads)
         # what a required relation excludes is refused by the engine itself
         return np.where(np.isfinite(log_p), log_p, 0.0)
+
+    def chain_layer(self) -> _engine.Layer:
+        return self.engine_layer
 
     # ---- what it is ----
 

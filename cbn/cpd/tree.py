@@ -36,21 +36,23 @@ class Tree(Parameters):
     """Decision trees over earlier nodes, grown best leaf first while a split gains more log-likelihood than it costs."""
 
     reach: int = parameter(
-        6,
         Whole(1, 2**20),
         "How far a tree looks: Chebyshev distance in positions, rows above and left in the same row. In hidden layers "
         "only nodes that see no common pixel.",
+        default=6,
     )
     penalty: float = parameter(
-        0.5, Real(0, 1e9), "Price of a split in units of ln(n_images): 0.5 is that of the BIC."
+        Real(0, 1e9), "Price of a split in units of ln(n_images): 0.5 is that of the BIC.", default=0.5
     )
-    max_leaves: int = parameter(200, Whole(2, MAX_LEAVES), "Most leaves of a tree.")
-    min_leaf: int = parameter(1, Whole(1, 2**40), "Least images in a leaf.")
+    max_leaves: int = parameter(Whole(2, MAX_LEAVES), "Most leaves of a tree.", default=200)
+    min_leaf: int = parameter(Whole(1, 2**40), "Least images in a leaf.", default=1)
     shrinkage: float = parameter(
-        10.0, Real(1e-9, 1e9), "Weight, in images, with which the probability of a vertex leans on its parent's."
+        Real(1e-9, 1e9),
+        "Weight, in images, with which the probability of a vertex leans on its parent's.",
+        default=10.0,
     )
     pseudocount: float = parameter(
-        1.0, Real(1e-9, 1e9), "Added to the counts of a root before probabilities are made (thesis eq. 2)."
+        Real(1e-9, 1e9), "Added to the counts of a root before probabilities are made (thesis eq. 2).", default=1.0
     )
 
 
@@ -78,9 +80,9 @@ class TreeLayer(Grid):
 
     def __post_init__(self) -> None:
         inner = self.split >= 0
-        before = np.cumsum(inner) - inner  # inner vertices before each, over all nodes
+        before: npt.NDArray[np.int64] = np.cumsum(inner) - inner  # inner vertices before each, over all nodes
         owner = np.repeat(np.arange(len(self.begin) - 1), np.diff(self.begin))
-        of_node = before - before[self.begin[:-1]][owner]
+        of_node: npt.NDArray[np.int64] = before - before[self.begin[:-1]][owner]
         object.__setattr__(self, "child", np.where(inner, 1 + 2 * of_node, 0).astype(np.int32))
 
     @property

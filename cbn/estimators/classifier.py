@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A classifier of one Bayesian network per class."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .. import _validation as validation
+from .._params import Parameters
 from ..exceptions import DataError
 from ..fit.classifier import ClassifierArguments, FittedClassifier, fit_classifier
 from ..fit.settings import materialized
@@ -44,15 +46,15 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        preset="pixel",
+        preset: str = "pixel",
         *,
-        cpd=None,
-        threshold=None,
-        class_prior=None,
-        image_shape=None,
-        full_scale=None,
-        n_jobs=None,
-        random_state=None,
+        cpd: Parameters | str | None = None,
+        threshold: float | Sequence[float] | str | None = None,
+        class_prior: Sequence[float] | None = None,
+        image_shape: tuple[int, int] | None = None,
+        full_scale: int | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
     ) -> None:
         self.preset = preset
         self.cpd = cpd
@@ -143,7 +145,11 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Constructor arguments that are not the defaults; of a fitted estimator what it was fitted on as well."""
         text = super().__repr__(N_CHAR_MAX)
-        return f"{text[:-1]}{', ' if text[-2] != '(' else ''}fitted={self.fitted_!r})" if hasattr(self, "fitted_") else text
+        return (
+            f"{text[:-1]}{', ' if text[-2] != '(' else ''}fitted={self.fitted_!r})"
+            if hasattr(self, "fitted_")
+            else text
+        )
 
 
 def _labels(y: Any) -> Any:

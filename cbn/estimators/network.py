@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The estimator: a Bayesian network over the pixels of images."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator, OutlierMixin
 
+from .._params import Parameters
 from ..fit.fitted import Fitted
 from ..fit.recipe import FitInterrupted, added, fit
 from ..fit.settings import Arguments, materialized, resolve
+from ..layers.features import Features
 from ._delegation import delegated, fitted_of, learned
 
 
@@ -109,19 +112,19 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        preset="pixel",
+        preset: str = "pixel",
         *,
-        cpd=None,
-        features=None,
-        threshold=None,
-        score=None,
-        folds=None,
-        shift=0,
-        false_alarm_rate=0.01,
-        image_shape=None,
-        full_scale=None,
-        n_jobs=None,
-        random_state=None,
+        cpd: Parameters | str | None = None,
+        features: Features | None = None,
+        threshold: float | Sequence[float] | str | None = None,
+        score: str | None = None,
+        folds: int | None = None,
+        shift: int = 0,
+        false_alarm_rate: float = 0.01,
+        image_shape: tuple[int, int] | None = None,
+        full_scale: int | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
     ) -> None:
         self.preset = preset
         self.cpd = cpd
@@ -277,4 +280,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Constructor arguments that are not the defaults; of a fitted estimator what it was fitted on as well."""
         text = super().__repr__(N_CHAR_MAX)
-        return f"{text[:-1]}{', ' if text[-2] != '(' else ''}fitted={self.fitted_!r})" if hasattr(self, "fitted_") else text
+        return (
+            f"{text[:-1]}{', ' if text[-2] != '(' else ''}fitted={self.fitted_!r})"
+            if hasattr(self, "fitted_")
+            else text
+        )

@@ -273,6 +273,9 @@ class _LayerPairs:
         n_images: int,
     ) -> None:
         self.layer, self.number = network.networks[number].layer, number
+        relations = network.networks[number].tied_relations
+        assert relations is not None  # refused before where there are none
+        self.relations = relations
         self.planes, self.every, self.n_images = planes, every, n_images
         self.transitions = network.transitions
         self.random = np.random.default_rng(number)
@@ -294,14 +297,14 @@ class _LayerPairs:
     def measure_node(self, channel: int, y: int, x: int) -> None:
         """All pairs of one node."""
         plane = self.planes[self.number][self.nodes([(channel, y, x)])[0]]
-        parents = self.inside([(r.parent, y + r.dy, x + r.dx) for r in self.layer.parents(channel)])
+        parents = self.inside([(r.parent, y + r.dy, x + r.dx) for r in self.relations if r.child == channel])
         rows = _rows(self.every, self.planes[self.number][self.nodes(parents)])
         n, a = _counts(rows), _counts(rows & plane)
         varies = (a > 0) & (a < n)
         rows, n, a = rows[varies], n[varies], a[varies]
         node = self.number, channel, y, x
         if self.number == 0:
-            known = {(r.dy, r.dx) for r in self.layer.parents(channel) if r.parent == channel}
+            known = {(r.dy, r.dx) for r in self.relations if r.child == r.parent == channel}
             others = self.inside([(channel, y + dy, x + dx) for dy, dx in TWO_APART if (dy, dx) not in known])
             self.add("two_apart", node, others, rows, n, a, plane)
             return

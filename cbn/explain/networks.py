@@ -9,6 +9,8 @@ class Relation(Protocol):
     """See cbn.cpd.grid.Relation."""
 
     @property
+    def child(self) -> int: ...
+    @property
     def parent(self) -> int: ...
     @property
     def dy(self) -> int: ...
@@ -27,12 +29,6 @@ class Grid(Protocol):
     def width(self) -> int: ...
     @property
     def n_positions(self) -> int: ...
-
-
-class RelatedGrid(Grid, Protocol):
-    """A grid whose nodes have the same parents everywhere."""
-
-    def parents(self, channel: int) -> Sequence[Relation]: ...
 
 
 class Geometry(Protocol):
@@ -65,7 +61,9 @@ class RelatedNetwork(Protocol):
     """The network of one layer with tied relations."""
 
     @property
-    def layer(self) -> RelatedGrid: ...
+    def layer(self) -> Grid: ...
+    @property
+    def tied_relations(self) -> Sequence[Relation] | None: ...
 
 
 class RelatedLayers(Protocol):

@@ -189,9 +189,7 @@ def fit_classifier(
         own = replace(own, full_scale=binarization.full_scale, threshold=binarization.thresholds)
     else:  # one scale for all classes, even one whose images are all dark
         full_scale = validation.full_scale_of(images) if settings.full_scale is None else settings.full_scale
-        own = replace(
-            own, full_scale=full_scale, threshold=chosen_thresholds(settings.threshold, images, full_scale)
-        )
+        own = replace(own, full_scale=full_scale, threshold=chosen_thresholds(settings.threshold, images, full_scale))
     networks = dict(zip(known.classes.tolist(), known.networks)) if known else {}
     for label in np.unique(labels).tolist():
         members = images[labels == label]

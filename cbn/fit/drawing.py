@@ -242,9 +242,7 @@ class Drawing(FittedState):
         if not pixels.chains_through_layers and (temperatures.first, temperatures.last) != (1, 1):
             raise ValueError(f"temperature: Gibbs chains of {pixels.nouns} run at temperature 1; leave it out")
         weights = self.settings.features.weights(len(self.network))
-        return GibbsChains(
-            self.network, weights, self.binarization, states, sites, seed, self.threads, temperatures
-        )
+        return GibbsChains(self.network, weights, self.binarization, states, sites, seed, self.threads, temperatures)
 
 
 def _temperatures(temperature: Temperature, n_steps: int | None) -> Temperatures:

@@ -5,6 +5,7 @@ import os
 
 from .. import _validation as validation
 from ..exceptions import DataError
+from ..io.export import Format, export_network
 from ..layers.kernels import save_kernels
 from .detection import Detection
 from .drawing import Drawing
@@ -19,7 +20,7 @@ class Fitted(Detection, Insight, Drawing):
         """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all."""
         save_network(self, path)
 
-    def export(self, path: str | os.PathLike[str], *, layer: int = 0, format: str | None = None) -> None:
+    def export(self, path: str | os.PathLike[str], *, layer: int = 0, format: Format | None = None) -> None:
         """Write one layer as a file of other programs: BIF, XMLBIF or UAI, by the ending or ``format``; see cbn.io.export.
 
         Every layer is a Bayesian network of its own; the product of layers is none, so they are exported one by one.
@@ -29,8 +30,6 @@ class Fitted(Detection, Insight, Drawing):
         ValueError
             Boosted trees, tables that would be too large, no such layer, or an unknown format.
         """
-        from ..io.export import export_network  # it needs an XML library that takes its time to load
-
         layer = validation.check_integer(layer, "layer", 0, len(self.network) - 1)
         export_network(
             self.network.networks[layer], path, layer=layer, what="hidden" if layer else "pixel",

@@ -34,7 +34,7 @@ def from_flat(flat: dict[str, Any]) -> Arguments:
             "random_state", "n_jobs")  # fmt: skip
     unknown = flat.keys() - {*same, *OF_CPDS, *OF_FEATURES, "cpd", "boosting"}
     if unknown:
-        raise TypeError(f"an argument {sorted(unknown)[0]!r} that there never was")
+        raise TypeError(f"an argument {min(unknown)!r} that there never was")
     return Arguments(
         **{name: flat[name] for name in same if name in flat},
         cpd=_cpd(flat, preset.cpd),

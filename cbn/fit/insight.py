@@ -184,7 +184,9 @@ class Insight(FittedState):
             return self.bic_terms()[2]
         images, pixels = self.validated(X), self.network.pixels
         if not pixels.adds_counts:
-            raise ValueError(f"X: the BIC of {pixels.nouns} is that of their training images; call bic() without images")
+            raise ValueError(
+                f"X: the BIC of {pixels.nouns} is that of their training images; call bic() without images"
+            )
         return _sum_of_terms(self.network.recounted(self.pixel_planes(images), self.threads).networks)[2]
 
 

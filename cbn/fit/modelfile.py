@@ -161,9 +161,7 @@ def _flat(header: Header) -> dict[str, Any]:
 # ---- networks ----
 
 
-def _network(
-    archive: ZipFile, description: dict[str, Any], i: int, arguments: Arguments, settings: Settings
-) -> Fitted:
+def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: Arguments, settings: Settings) -> Fitted:
     full_scale = description["full_scale"]
     if type(full_scale) is not int or full_scale not in (1, 255):
         raise ValueError(f"full scale {full_scale!r}")

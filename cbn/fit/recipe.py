@@ -113,7 +113,7 @@ def fit(
     return fitted
 
 
-def check_labels(y: Any, images: Sequence[Any]) -> None:
+def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
     """Labels are not used, but there must be one for each image. Raises DataError."""
     if hasattr(y, "__len__") and len(y) != len(images):
         raise DataError(f"y: {len(y)} labels for {len(images)} images")
@@ -317,7 +317,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
         new.add(earlier.counts)
     if pixels.leaves_one_out:
         source, scores = "leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True)
-    digest = hashlib.sha256(counted.words)
+    digest = hashlib.sha256(counted.words.data)
     digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
     learned = Learned(
         more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Settings:
     preset: str
     cpd: Parameters
     features: Features
-    threshold: tuple[float, ...] | str
+    threshold: tuple[float, ...] | Literal["auto"]
     score: str
     folds: int
     shift: int
@@ -110,16 +110,17 @@ def resolve(arguments: Arguments) -> Settings:
     if isinstance(a.full_scale, bool | np.ndarray) or a.full_scale not in (None, 1, 255):
         raise ValueError(f"full_scale: {a.full_scale!r}; give 1, 255 or None")
     threshold = preset.threshold if a.threshold is None else a.threshold
+    thresholds: tuple[float, ...] | Literal["auto"] = "auto"
     if isinstance(threshold, str):
         validation.check_choice(threshold, "threshold", ("auto",))
     else:
-        threshold = check_thresholds(threshold, a.full_scale or 255)
+        thresholds = check_thresholds(threshold, a.full_scale or 255)
     validation.check_threads(a.n_jobs)
     return Settings(
         preset=a.preset,
         cpd=cpd,
         features=features,
-        threshold=threshold,
+        threshold=thresholds,
         score=validation.check_choice(preset.score if a.score is None else a.score, "score", SCORES),
         folds=validation.check_integer(preset.folds if a.folds is None else a.folds, "folds", 2, 1000),
         shift=validation.check_integer(a.shift, "shift", 0, 8),

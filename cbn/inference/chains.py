@@ -2,15 +2,15 @@
 """Drawing images: ancestral passes, Gibbs chains, inpainting."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _engine
 from ..bits.binarization import Binarization
-from ..cpd.grid import Layer
-from ..cpd.particles import Particles
+from ..cpd.base import CPD
+from ..cpd.grid import Grid
+from ..layers.stack import LayeredNetwork
 from .mixing import MixingReport, image_statistics, mixing_report
 from .temperatures import Temperatures
 
@@ -20,61 +20,8 @@ from .temperatures import Temperatures
 BATCH_PROPOSALS, LAYERED_BATCH_PROPOSALS, LAYERED_BATCH_STEPS = 2_000_000, 100_000, 50
 
 
-class EngineLayer(Protocol):
-    """A layer of any kind of CPD as the engine sees it."""
-
-    @property
-    def n_nodes(self) -> int: ...
-
-
-class PixelNetwork(Protocol):
-    """The network of the pixels, whose CPDs have a Gibbs sampler or a posterior by particles; see cbn.cpd."""
-
-    @property
-    def layer(self) -> Layer: ...
-    @property
-    def engine_layer(self) -> EngineLayer: ...
-
-    def draw(
-        self, states: npt.NDArray[np.uint8], clamped: npt.NDArray[np.uint8] | None, seed: int, num_threads: int
-    ) -> None: ...
-
-    def flip(
-        self,
-        states: npt.NDArray[np.uint8],
-        sites: npt.NDArray[np.int64],
-        seed: int,
-        first_step: int,
-        n_steps: int,
-        num_threads: int,
-    ) -> None: ...
-
-    def posterior(
-        self,
-        image: npt.NDArray[np.uint8],
-        known: npt.NDArray[np.uint8],
-        n_particles: int,
-        seed: int,
-        num_threads: int,
-    ) -> Particles: ...
-
-
-class LayeredNetwork(Protocol):
-    """Networks one above the other; see cbn.layers.stack.LayeredNetwork."""
-
-    def __len__(self) -> int: ...
-    @property
-    def pixels(self) -> PixelNetwork: ...
-    @property
-    def chains_through_layers(self) -> bool: ...
-
-    def chain_tables(
-        self, layer_weights: Sequence[float], num_threads: int
-    ) -> tuple[_engine.LayerStack, npt.NDArray[np.int64], float]: ...
-
-
 def ancestral_states(
-    network: PixelNetwork,
+    network: CPD,
     n: int,
     seed: int,
     num_threads: int,
@@ -89,7 +36,7 @@ def ancestral_states(
     return states
 
 
-def random_states(layer: Layer, n: int, seed: int) -> npt.NDArray[np.uint8]:
+def random_states(layer: Grid, n: int, seed: int) -> npt.NDArray[np.uint8]:
     """(n, nodes) uint8: every pixel at a uniformly random grey level, the start of thesis Algorithm 1."""
     u = np.empty((n, layer.n_positions))
     _engine.uniform(seed, _engine.RANDOM_START, 0, u)

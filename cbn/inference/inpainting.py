@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bits.binarization import Binarization
+from ..cpd.base import CPD
 from ..cpd.particles import Particles, pooled
-from .chains import GibbsChains, LayeredNetwork, PixelNetwork, Recorder, ancestral_states
+from ..layers.stack import LayeredNetwork
+from .chains import GibbsChains, Recorder, ancestral_states
 from .mixing import MIN_EFFECTIVE_SAMPLE_SIZE, MixingReport
 
 # Particles from which chains start that fill in missing pixels.
@@ -122,7 +124,7 @@ class ParticleReport:
 
 
 def inpaint_by_particles(
-    network: PixelNetwork,
+    network: CPD,
     binarization: Binarization,
     states: npt.NDArray[np.uint8],
     mask: npt.NDArray[np.bool_],

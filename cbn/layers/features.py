@@ -118,71 +118,75 @@ class Features(Parameters):
     """
 
     layers: Any = parameter(
-        (),
         Checked(check_layers, "sequence of (kernels, kernel_size, pool)", parse_layers, "KERNELS,SIZE,POOL;..."),
         "Kernels, their side and the pooling of every hidden layer, the lowest first; empty for none.",
+        default=(),
         option="hidden",
     )
     layer_weights: Any = parameter(
-        None,
         Checked(_unchecked, "sequence of float", parse_numbers, "W,W,..."),
         "Weight of every layer in the scores, the pixels' first; 1 for each by default.",
+        default=None,
     )
     max_parents: int = parameter(
-        6, Whole(0, MAX_SEARCH_PARENTS), "At most so many relations for a kernel are searched."
+        Whole(0, MAX_SEARCH_PARENTS), "At most so many relations for a kernel are searched.", default=6
     )
     forced_relations: Any = parameter(
-        None,
         RELATIONS,
         "Relations that the search begins with: kernel parent at offset (dy, dx) positions is a parent of kernel child "
         "in hidden layer 1, 2, ... Nodes that see the same pixels cannot be related.",
+        default=None,
         option="force-relation",
     )
     forbidden_relations: Any = parameter(
-        None,
         RELATIONS,
         "Relations that the search never takes.",
+        default=None,
         option="forbid-relation",
     )
     kernels: Any = parameter(
-        None,
         Checked(_unchecked, "path or sequence of cbn.layers.kernels.Kernels", str, "FILE"),
         "Kernels to start from in place of drawn ones, see save_kernels; with iterations=0 they stay.",
+        default=None,
     )
     initialization: str = parameter(
-        "random",
         Choice(INITIALIZATIONS),
         "How kernels are drawn: normal weights, or the least correlated of many such kernels.",
+        default="random",
     )
     activation: tuple[float, float] = parameter(
-        (0.3, 0.6),
         Checked(check_activation, "(low, high)", parse_numbers, "LOW,HIGH"),
         "The share of active nodes of a drawn kernel lies in this range, as far as the images allow.",
+        default=(0.3, 0.6),
     )
     iterations: int = parameter(
-        50, Whole(0, 10**6), "Training steps of every layer: structure search, then a kernel step; 0 keeps the kernels."
+        Whole(0, 10**6),
+        "Training steps of every layer: structure search, then a kernel step; 0 keeps the kernels.",
+        default=50,
     )
     learning_rate: float = parameter(
-        0.008, Real(0, 1e6), "Of the kernel steps: gradient ascent on thesis eq. 8 in nats per image."
+        Real(0, 1e6), "Of the kernel steps: gradient ascent on thesis eq. 8 in nats per image.", default=0.008
     )
     momentum: float = parameter(
-        0.9, Checked(check_momentum, "float, 0 or more and below 1", parse_number, "X"), "Of the kernel steps."
+        Checked(check_momentum, "float, 0 or more and below 1", parse_number, "X"), "Of the kernel steps.", default=0.9
     )
-    normalize_kernels: bool = parameter(True, Flag(), "Keep every kernel at Euclidean norm 1.")
+    normalize_kernels: bool = parameter(Flag(), "Keep every kernel at Euclidean norm 1.", default=True)
     keep_activation: bool = parameter(
-        True,
         Flag(),
         "Keep every kernel's share of active nodes where it began, by its bias: a kernel that is always on or off "
         "predicts nothing.",
+        default=True,
     )
     replace_worst: int = parameter(
-        0,
         Whole(0, 10**6),
         "So many times during the first half of the training, but at most once an iteration, the kernel that gains "
         "least is replaced by a new one.",
+        default=0,
     )
     pseudocount: float = parameter(
-        1.0, Real(1e-9, 1e9), "Added to every count before the probabilities are made by which kernels are trained."
+        Real(1e-9, 1e9),
+        "Added to every count before the probabilities are made by which kernels are trained.",
+        default=1.0,
     )
 
     def checked(self) -> Self:

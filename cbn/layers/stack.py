@@ -83,7 +83,7 @@ class LayeredNetwork:
         values = np.concatenate([weight * own.log_table(num_threads) for own, weight in zip(self.networks, weights)])
         n_nodes = sum(own.layer.n_nodes for own in self.networks)
         unit = 2.0 ** (np.frexp(np.abs(values).max() * n_nodes)[1] - 60)
-        layers = [_engine.Layer(own.layer) for own in self.networks]
+        layers = [own.chain_layer() for own in self.networks]
         return _engine.LayerStack(layers, self._engine_transitions), np.rint(values / unit).astype(np.int64), unit
 
     def planes(self, pixels: BitPlanes, num_threads: int) -> list[BitPlanes]:
@@ -101,8 +101,7 @@ class LayeredNetwork:
     ) -> Floats:
         """(n_images, layers) of a named score before layers are combined; nats where the score has that unit."""
         columns = [
-            own.score(bits, score, num_threads, leave_one_out=leave_one_out)
-            for own, bits in zip(self.networks, planes)
+            own.score(bits, score, num_threads, leave_one_out=leave_one_out) for own, bits in zip(self.networks, planes)
         ]
         return np.stack(columns, axis=1)
 

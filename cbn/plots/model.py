@@ -1,17 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a fitted network is, as a dictionary and as the panels of a figure."""
+"""What a fitted network is, as the panels of a figure."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from . import figures
 
+Floats = npt.NDArray[np.float64]
+Panels = list[figures.Panel]
 
-def count(n, noun):
-    """ "1 kernel", "5 kernels"."""
+
+class FittedNetwork(Protocol):
+    """What is drawn of a fitted network; see cbn.fit.fitted.Fitted."""
+
+    @property
+    def network(self) -> Any: ...
+    @property
+    def hidden_layers(self) -> Sequence[Any]: ...
+    @property
+    def binarization(self) -> Any: ...
+    def node_statistics(self, layer: int = 0) -> tuple[Floats, Floats]: ...
+
+
+def count(n: int, noun: str) -> str:
+    """One kernel, five kernels: a number with its noun."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def panels(fitted, markov=None):
+def panels(fitted: FittedNetwork, markov: Any = None) -> Panels | list[figures.Section]:
     """Panels of the figure of a model: those of the pixels, and a section for every hidden layer.
 
     Parameters
@@ -37,10 +56,10 @@ def panels(fitted, markov=None):
     return sections
 
 
-def pixel_panels(fitted):
+def pixel_panels(fitted: FittedNetwork) -> Panels:
     """Marginal probability and expected surprise per channel, and the relations or the sizes of the trees."""
     probability, nats = fitted.node_statistics()
-    drawn = []
+    drawn: Panels = []
     for c, threshold in enumerate(fitted.binarization.thresholds):
         name = "" if len(probability) == 1 else f", threshold {threshold:g}"
         drawn.append((f"share of ones{name}", probability[c], "probability", 0.0, 1.0))
@@ -53,7 +72,7 @@ def pixel_panels(fitted):
     return drawn
 
 
-def hidden_panels(trained, network):
+def hidden_panels(trained: Any, network: Any) -> Panels:
     """Kernels, learning curves and relations of a TrainedLayer; of trees their sizes, and curves if kernels learned."""
     curve = trained.curve
     gain = figures.curve_panel(
@@ -71,7 +90,7 @@ def hidden_panels(trained, network):
     return [kernels, *([gain] if len(curve) > 1 else []), active, *network.pictures()]
 
 
-def kernel_panel(weights):
+def kernel_panel(weights: Floats) -> figures.Panel:
     """Weights (kernels, channels, size, size) on one scale: a row for every kernel, or a grid where channels is 1."""
     kernels, channels = weights.shape[:2]
     if channels > 1:
@@ -87,7 +106,7 @@ def kernel_panel(weights):
     )  # fmt: skip
 
 
-def relation_gain_panel(trained):
+def relation_gain_panel(trained: Any) -> figures.Panel:
     """By how much every relation lowers the BIC: a matrix child x parent for every offset, laid out as offsets are."""
     channels = trained.layer.channels
     offsets = {(step.relation.dy, step.relation.dx) for step in trained.steps}
@@ -106,9 +125,9 @@ def relation_gain_panel(trained):
     )  # fmt: skip
 
 
-def markov_panels(hidden_layers, report):
+def markov_panels(hidden_layers: Sequence[Any], report: Any) -> Panels:
     """Mean mutual information of the nodes of every hidden layer with their window, and with kernels at their place."""
-    drawn = []
+    drawn: Panels = []
     for group in report.groups:
         (_, child, y, x), (_, other, other_y, other_x) = group.pairs.transpose(1, 2, 0)
         if group.kind == "window":
@@ -125,7 +144,7 @@ def markov_panels(hidden_layers, report):
                     vmax=max(float(tiles.max()), 1e-3),
                     xlabel="channel of the layer below",
                     ylabel="kernel",
-                )  # fmt: skip
+                )
             )
         elif group.kind == "same_place":
             channels = hidden_layers[group.layer - 1].layer.channels
@@ -136,7 +155,7 @@ def markov_panels(hidden_layers, report):
     return drawn
 
 
-def _means(values, at, shape):
+def _means(values: Floats, at: tuple[npt.NDArray[np.int64], ...], shape: tuple[int, ...]) -> Floats:
     """Means of values by index; NaN where there is none."""
     sums, n = np.zeros(shape), np.zeros(shape)
     np.add.at(sums, at, values)

@@ -72,10 +72,9 @@ def main():
     mask[HOLES[arguments.hole]] = True
     means, mixed = {"baseline": np.broadcast_to(own.mean(axis=0), images.shape)}, {}
     for preset in arguments.preset:
-        model = cbn.ConvolutionalBayesianNetwork(preset, iterations=arguments.iterations, random_state=arguments.seed)
-        model.fit(own)
-        n_hidden = len(model.hidden_layers_)
-        model.set_params(layer_weights=(1.0,) + n_hidden * (arguments.hidden_weight,))
+        features = PRESETS[preset].features.replaced(iterations=arguments.iterations)
+        features.set_params(layer_weights=(1.0, *len(features.layers) * (arguments.hidden_weight,)))
+        model = cbn.ConvolutionalBayesianNetwork(preset, features=features, random_state=arguments.seed).fit(own)
         means[preset], mixed[preset] = inpainted_means(model, images, mask, arguments)
     print(
         f"digit {arguments.digit}, {arguments.hole}: {mask.sum()} missing pixels in each of {len(images)} test images"

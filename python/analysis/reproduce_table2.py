@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 import cbn
+from cbn.fit.presets import PRESETS
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 THESIS = (98.9, 99.3, 91.3, 89.2, 90.9, 86.7, 98.0, 94.3, 87.7, 93.8)
@@ -21,8 +22,10 @@ THESIS = (98.9, 99.3, 91.3, 89.2, 90.9, 86.7, 98.0, 94.3, 87.7, 93.8)
 
 def measure(train, test, digit, seed, iterations):
     """AUROC in percent by score, and the gain of every hidden layer in nats per training image."""
-    arguments = {} if iterations is None else {"iterations": iterations}
-    model = cbn.ConvolutionalBayesianNetwork(preset="hidden", random_state=seed, **arguments)
+    features = PRESETS["hidden"].features
+    if iterations is not None:
+        features = features.replaced(iterations=iterations)
+    model = cbn.ConvolutionalBayesianNetwork("hidden", features=features, random_state=seed)
     model.fit(train.select(digit).images)
     own = test.labels == digit
     auroc = [100 * roc_auc_score(own, model.score_samples(test.images, score=score)) for score in SCORES]

@@ -53,9 +53,8 @@ def main():
     right = {preset: {} for preset in arguments.preset}
     for preset in arguments.preset:
         for digits in groups:
-            model = cbn.ConvolutionalBayesianNetwork(
-                preset, iterations=arguments.iterations, random_state=arguments.seed
-            )
+            features = PRESETS[preset].features.replaced(iterations=arguments.iterations)
+            model = cbn.ConvolutionalBayesianNetwork(preset, features=features, random_state=arguments.seed)
             model.fit(train.images[np.isin(train.labels, digits)])
             for digit in digits:
                 own = test.select(digit).images[: arguments.n]

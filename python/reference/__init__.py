@@ -7,7 +7,7 @@ caller gives it, as the engine does, and takes ``num_threads`` only to have the 
 """
 
 from .ancestral import sample_ancestral
-from .bitplane import pack_planes, plane_words, unpack_planes
+from .bitplane import pack_planes, plane_words, planes_select, unpack_planes
 from .boosted import boosted_grow, boosted_log_odds, boosted_score_images, boosted_score_nodes
 from .convolution import convolve, convolve_weight_gradient
 from .counts import count, counts_add, counts_check
@@ -57,6 +57,7 @@ __all__ = [
     "pack_planes",
     "philox",
     "plane_words",
+    "planes_select",
     "probability_table",
     "relation_gains",
     "relaxed_objective",

@@ -20,3 +20,12 @@ def unpack_planes(planes, states, num_threads=1):
     """states[i, v] = bit i of planes[v]; states (n_images, n_nodes) uint8."""
     as_bytes = np.ascontiguousarray(planes).astype("<u8").view(np.uint8)
     states[:] = np.unpackbits(as_bytes, axis=1, bitorder="little", count=len(states)).T
+
+
+def planes_select(planes, n_images, keep, out, num_threads=1):
+    """Planes of the images with keep[i] != 0, in their order; keep (n_images,), out (n_nodes, words of the kept ones)."""
+    states = np.empty((n_images, len(planes)), np.uint8)
+    unpack_planes(planes, states)
+    if not keep.any() or out.shape[1] != plane_words(np.count_nonzero(keep)):
+        raise ValueError("out: not the words of the images that are kept")
+    pack_planes(states[keep != 0], 0, out)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* AVX2 + FMA + POPCNT + BMI2 (x86-64 since 2013). The popcount instruction on single words beats vector popcounts here. */
+/* AVX2 + FMA + POPCNT + BMI2 (x86-64 since 2013). */
 #include "kernels.h"
 
 #ifdef CBN_HAVE_X86
@@ -18,6 +18,7 @@ CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
 }
 #define CBN_ROW_MASK(p, cutoff) (half_row_mask(p, cutoff) | (uint64_t)half_row_mask((p) + 32, cutoff) << 32)
 #include "pack_template.h"
+#include "log_template.h"
 
 #define CBN_VECTOR uint64_t
 #define CBN_VECTOR_WORDS 1
@@ -28,6 +29,71 @@ CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
 #define CBN_ADD(a, b) ((a) + (b))
 #define CBN_ZERO() 0
 #define CBN_SUM(a) ((int64_t)(a))
+
+/* Vectors of 256 images that are counted at a time: so many counts of at most 8 fit a byte. */
+#define COUNT_VECTORS 31
+
+/* Number of bits in each byte, by nibbles (Mula, Kurz, Lemire 2018). */
+CBN_FUNCTION inline __m256i byte_counts(__m256i v) {
+    const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, /* twice, for both halves */
+                                           0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i nibble = _mm256_set1_epi8(15);
+    const __m256i low = _mm256_and_si256(v, nibble), high = _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble);
+    return _mm256_add_epi8(_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high));
+}
+
+CBN_FUNCTION inline int64_t sum_bytes(__m256i counts) {
+    const __m256i sums = _mm256_sad_epu8(counts, _mm256_setzero_si256());
+    const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    return _mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1);
+}
+
+/* Number of images in a and b; both = a & b, unless it is NULL. */
+CBN_FUNCTION inline __attribute__((always_inline)) int64_t count_both(const __m256i *a, const __m256i *b, int n,
+                                                                      __m256i *both) {
+    __m256i counts = _mm256_setzero_si256();
+    for (int i = 0; i < n; i++) {
+        const __m256i v = _mm256_and_si256(a[i], b[i]);
+        if (both) both[i] = v;
+        counts = _mm256_add_epi8(counts, byte_counts(v));
+    }
+    return sum_bytes(counts);
+}
+
+/*
+ * Subsets in the order of their numbers: the set of images of each is that of the subset without its lowest variable, and
+ * that variable. A set is kept at the place of its subset's lowest variable until the next one with the same comes, and
+ * by then nothing more comes of it; those with variable 0 are never needed again.
+ */
+CBN_FUNCTION void count_subsets(const uint64_t *const *plane, int n, const uint64_t *within, int64_t n_words,
+                                int64_t *superset) {
+    __m256i given[CBN_SUBSET_VARIABLES + 1][COUNT_VECTORS], kept[CBN_SUBSET_VARIABLES][COUNT_VECTORS];
+    int64_t n_kept[CBN_SUBSET_VARIABLES];
+    memset(superset + !within, 0, sizeof *superset * (size_t)((1 << n) - !within));
+    for (int64_t first = 0; first < n_words; first += 4 * COUNT_VECTORS) {
+        const int64_t words = n_words - first < 4 * COUNT_VECTORS ? n_words - first : 4 * COUNT_VECTORS;
+        const int vectors = (int)((words + 3) / 4);
+        for (int v = 0; v < n + !!within; v++) {
+            given[v][vectors - 1] = _mm256_setzero_si256();
+            memcpy(given[v], (v < n ? plane[v] : within) + first, sizeof(uint64_t) * (size_t)words);
+        }
+        const int64_t all = within ? count_both(given[n], given[n], vectors, NULL) : 1;
+        if (within) superset[0] += all;
+        for (int s = 1; s < 1 << n; s++) {
+            const int lowest = __builtin_ctz((unsigned)s), rest = s & (s - 1);
+            const int below = rest ? __builtin_ctz((unsigned)rest) : 0;
+            if (!(rest ? n_kept[below] : all)) { /* of nothing comes nothing: most subsets at the border of pictures */
+                n_kept[lowest] = 0;
+                continue;
+            }
+            const __m256i *from = rest ? kept[below] : within ? given[n] : given[lowest];
+            n_kept[lowest] = lowest ? count_both(from, given[lowest], vectors, kept[lowest])
+                                    : count_both(from, given[lowest], vectors, NULL);
+            superset[s] += n_kept[lowest];
+        }
+    }
+}
+#define CBN_OWN_COUNT_SUBSETS
 #include "count_template.h"
 #include "tree_template.h"
 
@@ -39,6 +105,51 @@ CBN_FUNCTION inline uint32_t half_bit_mask(const uint8_t *p, int bit) {
 #define CBN_SUBTRACT(a, b) ((a) - (b))
 #define CBN_BIT_MASK(p, bit) (half_bit_mask(p, bit) | (uint64_t)half_bit_mask((p) + 32, bit) << 32)
 #include "boost_template.h"
+
+/* Variables of a small table. */
+#define SMALL_VARIABLES 5
+
+/* Bit i of `bits` to byte i: 0 or 255. */
+CBN_FUNCTION inline __m256i spread_32(uint32_t bits) {
+    const __m256i which = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i own = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)bits), which);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, own), own);
+}
+
+CBN_FUNCTION inline void add_looked_up(const uint8_t *index, const double *values, double *sums) {
+    const __m128d low = _mm_loadh_pd(_mm_load_sd(values + index[0]), values + index[1]);
+    const __m128d high = _mm_loadh_pd(_mm_load_sd(values + index[2]), values + index[3]);
+    const __m256d value = _mm256_insertf128_pd(_mm256_castpd128_pd256(low), high, 1);
+    _mm256_storeu_pd(sums, _mm256_add_pd(_mm256_loadu_pd(sums), value));
+}
+
+/* Words in which all variables are 0, as at the border of pictures, have one value for all images. */
+CBN_FUNCTION inline __attribute__((always_inline)) void score_small(const cbn_variables *variables, const int n,
+                                                                    int table_bits, int64_t first_word, int n_words,
+                                                                    const double *values, double *sums) {
+    (void)table_bits;
+    for (int w = 0; w < n_words; w++, sums += 64) {
+        uint64_t word[SMALL_VARIABLES], any = 0;
+        for (int v = 0; v < n; v++) any |= word[v] = variables->plane[v][first_word + w];
+        if (any == 0) {
+            const __m256d value = _mm256_set1_pd(values[0]);
+            for (int i = 0; i < 64; i += 4) _mm256_storeu_pd(sums + i, _mm256_add_pd(_mm256_loadu_pd(sums + i), value));
+            continue;
+        }
+        uint8_t index[64];
+        for (int half = 0; half < 64; half += 32) {
+            __m256i bytes = _mm256_setzero_si256();
+            for (int v = 0; v < n; v++) {
+                const __m256i bit = _mm256_set1_epi8((char)(1 << variables->bit[v]));
+                bytes = _mm256_or_si256(bytes, _mm256_and_si256(spread_32((uint32_t)(word[v] >> half)), bit));
+            }
+            _mm256_storeu_si256((__m256i *)(index + half), bytes);
+        }
+        for (int i = 0; i < 64; i += 4) add_looked_up(index + i, values, sums + i);
+    }
+}
+#define CBN_SCORE_SMALL score_small
 #include "score_template.h"
 #include "sample_template.h"
 #include "tree_sample_template.h"

@@ -12,6 +12,7 @@
 #define CBN_ROW_MASK(p, cutoff)                                                                                        \
     ((uint64_t)_mm512_cmpgt_epu8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(cutoff))))
 #include "pack_template.h"
+#include "log_template.h"
 
 #define CBN_VECTOR __m512i
 #define CBN_VECTOR_WORDS 8
@@ -104,19 +105,28 @@ CBN_FUNCTION inline void add_leaves(const uint8_t leaf[64], uint64_t state, cons
 #define CBN_ADD_LEAVES add_leaves
 #include "tree_template.h"
 
-/* Plane bits become index bits by masked ORs. */
-CBN_FUNCTION inline void score_small(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
-                                     const double *values, double *sums) {
+/* Bits of a word become index bytes of 64 images, in registers. Words in which all variables are 0, as at the border of
+ * pictures, have one value for all images. */
+CBN_FUNCTION inline __attribute__((always_inline)) void score_small(const cbn_variables *variables, const int n,
+                                                                    int table_bits, int64_t first_word, int n_words,
+                                                                    const double *values, double *sums) {
     const small_table table = load_small(values, 1 << table_bits);
-    for (int w = 0; w < n_words; w++)
-        for (int i = 0; i < 64; i += 8) {
-            __m512i index = _mm512_setzero_si512();
-            for (int v = 0; v < variables->n; v++)
-                index = _mm512_mask_or_epi64(index, (__mmask8)(variables->plane[v][first_word + w] >> i), index,
-                                             _mm512_set1_epi64((int64_t)1 << variables->bit[v]));
-            double *sum = sums + 64 * w + i;
-            _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), look_up(&table, index)));
+    for (int w = 0; w < n_words; w++, sums += 64) {
+        uint64_t any = 0;
+        __m512i bytes = _mm512_setzero_si512();
+        for (int v = 0; v < n; v++) {
+            const uint64_t word = variables->plane[v][first_word + w];
+            any |= word;
+            bytes = _mm512_or_si512(bytes, _mm512_maskz_set1_epi8(word, (char)(1 << variables->bit[v])));
         }
+        uint8_t index[64];
+        if (any) _mm512_storeu_si512(index, bytes);
+        for (int i = 0; i < 64; i += 8) {
+            __m512d value = _mm512_set1_pd(values[0]);
+            if (any) value = look_up(&table, _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(index + i))));
+            _mm512_storeu_pd(sums + i, _mm512_add_pd(_mm512_loadu_pd(sums + i), value));
+        }
+    }
 }
 #define CBN_SCORE_SMALL score_small
 

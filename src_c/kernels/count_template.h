@@ -12,8 +12,10 @@
  *   CBN_LOAD_TAIL(p, n)      loads n < CBN_VECTOR_WORDS words, the rest 0 (never called when CBN_VECTOR_WORDS is 1)
  *   CBN_AND(a, b), CBN_POPCOUNT(a), CBN_ADD(a, b), CBN_ZERO()
  *   CBN_SUM(a)               int64_t sum of the words
+ *   CBN_OWN_COUNT_SUBSETS    optional: the file has a count_subsets of its own
  */
 
+#ifndef CBN_OWN_COUNT_SUBSETS
 /* n and whether there is a `within` are compile-time constants in every call below, so that the loops over subsets
  * unroll into registers. */
 CBN_FUNCTION inline __attribute__((always_inline)) void count_subsets_n(const uint64_t *const *plane, const int n,
@@ -55,3 +57,4 @@ CBN_FUNCTION void count_subsets(const uint64_t *const *plane, int n, const uint6
     }
 #undef CBN_COUNT_SUBSETS
 }
+#endif

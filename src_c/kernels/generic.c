@@ -22,6 +22,7 @@ static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
 }
 #define CBN_ROW_MASK(p, cutoff) row_mask(p, cutoff)
 #include "pack_template.h"
+#include "log_template.h"
 
 #define CBN_VECTOR uint64_t
 #define CBN_VECTOR_WORDS 1

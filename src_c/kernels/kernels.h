@@ -42,6 +42,15 @@ static inline void cbn_variables_of(const cbn_layer *layer, const cbn_place *pla
     }
 }
 
+/* Which images of a plane are selected, word by word. */
+#define CBN_SELECT_WORDS 64 /* that are squeezed at a time */
+typedef struct {
+    int64_t n_words;
+    const uint64_t *keep;  /* (n_words): the selected images */
+    const uint64_t *moves; /* (6, n_words): those of them that move down by 1 << level when they are squeezed */
+    const int64_t *begin;  /* (n_words + 1): selected images in the words before */
+} cbn_selection;
+
 /* What a Gibbs chain group needs, besides its state. */
 typedef struct {
     const cbn_layer *layer;
@@ -167,10 +176,14 @@ typedef struct {
     /* planes[p * n_words + word] for the 64 images from `images` on (fewer: n_images < 64, rest 0). */
     void (*pack_word)(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
                       int64_t n_words);
+    /* out = the selected images of a plane, in their order. */
+    void (*select_plane)(const cbn_selection *selection, const uint64_t *plane, uint64_t *out);
     /* superset[s] = number of images in which all variables of the subset s (a bit mask) are 1, of those in which
      * `within` is 1. Without it (NULL) superset[0] is left alone. n <= CBN_SUBSET_VARIABLES. */
     void (*count_subsets)(const uint64_t *const *plane, int n, const uint64_t *within, int64_t n_words,
                           int64_t *superset);
+    /* out[i] = cbn_log(x[i]); out may be x. */
+    void (*logs)(const double *x, int64_t n, double *out);
     /* sums[i] += values[index of image i], for 64 * n_words images from word first_word on; n_words <= CBN_SCORE_WORDS. */
     void (*score_block)(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                         const double *values, double *sums);
@@ -263,6 +276,7 @@ typedef struct {
         .pool_row = pool_row,                                                                                          \
         .transpose = transpose_64,                                                                                     \
         .pack_word = pack_word,                                                                                        \
+        .select_plane = select_plane,                                                                                  \
         .count_subsets = count_subsets,                                                                                \
         .count_candidates = count_candidates,                                                                          \
         .log_odds = log_odds,                                                                                          \
@@ -274,6 +288,7 @@ typedef struct {
         .split_scores = split_scores,                                                                                  \
         .leaf_sums = leaf_sums,                                                                                        \
         .add_leaf = add_leaf,                                                                                          \
+        .logs = logs,                                                                                                  \
         .score_block = score_block,                                                                                    \
         .score_tables = score_tables,                                                                                  \
         .window_runs = window_runs,                                                                                    \

@@ -6,7 +6,7 @@
  * Interface:
  *   CBN_FUNCTION                                storage class and target attribute
  *   CBN_SCORE_SMALL, CBN_SCORE_SMALL_TABLES     optional: score_block and score_tables for tables of at most 32
- *                                               entries, held in registers
+ *                                               entries; the former is given the number of variables
  */
 
 /* Bit i of b to byte i of the result: the byte is copied everywhere, its own bit is kept and moved to the bottom. */
@@ -23,6 +23,13 @@ CBN_FUNCTION inline uint64_t byte_indices(const cbn_variables *variables, int64_
     return index;
 }
 
+/* Words in which all variables are 0, as at the border of pictures, have one value for all images. */
+CBN_FUNCTION inline int is_empty(const cbn_variables *variables, int64_t word) {
+    uint64_t any = 0;
+    for (int v = 0; v < variables->n; v++) any |= variables->plane[v][word];
+    return any == 0;
+}
+
 /* index[i] = table index of image i of a word, of any table. */
 CBN_FUNCTION inline void wide_indices(const cbn_variables *variables, int64_t word, uint32_t index[64]) {
     memset(index, 0, 64 * sizeof *index);
@@ -35,13 +42,20 @@ CBN_FUNCTION inline void wide_indices(const cbn_variables *variables, int64_t wo
 CBN_FUNCTION void score_block(const cbn_variables *variables, int table_bits, int64_t first_word, int n_words,
                               const double *values, double *sums) {
 #ifdef CBN_SCORE_SMALL
-    if (table_bits <= 5) {
-        CBN_SCORE_SMALL(variables, table_bits, first_word, n_words, values, sums);
-        return;
+    if (table_bits <= 5) { /* the number of variables becomes a constant, so that loops over them unroll */
+        switch (variables->n) {
+            case 1: CBN_SCORE_SMALL(variables, 1, table_bits, first_word, n_words, values, sums); return;
+            case 2: CBN_SCORE_SMALL(variables, 2, table_bits, first_word, n_words, values, sums); return;
+            case 3: CBN_SCORE_SMALL(variables, 3, table_bits, first_word, n_words, values, sums); return;
+            case 4: CBN_SCORE_SMALL(variables, 4, table_bits, first_word, n_words, values, sums); return;
+            default: CBN_SCORE_SMALL(variables, 5, table_bits, first_word, n_words, values, sums); return;
+        }
     }
 #endif
     for (int w = 0; w < n_words; w++, sums += 64) {
-        if (table_bits <= 8) {
+        if (is_empty(variables, first_word + w)) {
+            for (int i = 0; i < 64; i++) sums[i] += values[0];
+        } else if (table_bits <= 8) {
             for (int i = 0; i < 64; i += 8) {
                 const uint64_t index = byte_indices(variables, first_word + w, i);
                 for (int b = 0; b < 8; b++) sums[i + b] += values[index >> (8 * b) & 0xff];

@@ -288,7 +288,7 @@ def test_resume_without_a_checkpoint_begins(tree, tmp_path):
         (["--synthetic", "object", "--weights", "x.npz"], ["--weights", "--backbone"]),
         (["--synthetic", "object", "--backbone", "alexnet"], ["--backbone alexnet", "--weights"]),
         (["--synthetic", "object", "--false-alarm-rate", "1"], ["--false-alarm-rate"]),
-        (["--synthetic", "object", "--learning-rate", "-1"], ["learning_rate", "-1"]),
+        (["--synthetic", "object", "--learning-rate", "-1"], ["--learning-rate", "-1"]),
         (["--synthetic", "object", "--held-out", "0.9"], ["held_out", "0.9"]),
         (["--synthetic", "object", "--level-weights", "1,2"], ["level_weights", "5 levels"]),
     ],

@@ -56,6 +56,34 @@ def test_pack_and_unpack(n, n_pixels, cutoff, seed):
         np.testing.assert_array_equal(path.states(planes, n, threads), images > cutoff)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 20), st.sampled_from([0.0, 0.02, 0.5, 0.9, 1.0]), st.integers(0, 2**32))
+def test_planes_of_some_images(n, n_nodes, share, seed):
+    rng = np.random.default_rng(seed)
+    states = rng.integers(0, 2, (n, n_nodes), dtype=np.uint8)
+    keep = (rng.random(n) < share).astype(np.uint8) * rng.integers(1, 256, dtype=np.uint8)
+    keep[rng.integers(n)] = 1
+    planes = TWIN.planes(states, [0])
+    expected = TWIN.planes(states[keep != 0], [0])
+    np.testing.assert_array_equal(TWIN.selected(planes, n, keep), expected)
+    for path, threads in every_path():
+        np.testing.assert_array_equal(path.selected(planes, n, keep, threads), expected)
+
+
+def test_folds_come_from_the_planes_of_all_images():
+    """Enough words that threads share the nodes and that the squeezing works in several pieces."""
+    rng = np.random.default_rng(5)
+    n, n_nodes = 9001, 500
+    states = rng.integers(0, 2, (n, n_nodes), dtype=np.uint8)
+    planes = PATHS[0].planes(states, [0])
+    folds = rng.permutation(n) % 5
+    for fold in range(5):
+        for keep in (folds == fold, folds != fold):
+            expected = PATHS[0].planes(states[keep], [0])
+            for path in PATHS:
+                np.testing.assert_array_equal(path.selected(planes, n, keep.view(np.uint8), 3), expected)
+
+
 @settings(max_examples=50, deadline=None)
 @given(problems())
 def test_counts_and_bic(problem):

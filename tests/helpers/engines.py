@@ -51,6 +51,12 @@ class Engine:
             module.unpack_planes(planes, states, threads)
         return states
 
+    def selected(self, planes, n, keep, threads=1):
+        out = np.full((len(planes), reference.plane_words(np.count_nonzero(keep))), 2**64 - 1, np.uint64)
+        with self._path() as module:
+            module.planes_select(planes, n, keep, out, threads)
+        return out
+
     def counts(self, layer, planes, n, threads=1):
         counts = np.full((layer.n_rows, 2), -1, np.int64)
         with self._path() as module:

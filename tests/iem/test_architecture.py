@@ -104,7 +104,7 @@ def test_images_of_one_row_have_neighbours_to_the_side():
         (lambda: Conv(4, 3, padding="full"), "padding: 'full'; give a whole number from 0 to 2"),
         (lambda: Conv(4, 3, groups=3), "groups: 3 does not divide 4 kernels; give a divisor of it"),
         (lambda: Conv(4, 3, groups=2).shape(5, 5, 3), "groups: 2 does not divide 3 input channels; give a divisor"),
-        (lambda: Pool(17, 2), "size: 17; give a whole number from 1 to 16"),
+        (lambda: Pool(16, 16), "size: 16; give a whole number from 1 to 15"),
         (lambda: LocalResponseNorm(4), "size: 4; the channels around a channel are an odd number: give 3, 5, 7"),
         (lambda: LocalResponseNorm(beta=0.7), "beta: 0.7; choose one of 0.5, 0.75, 1"),
         (lambda: LocalResponseNorm(bias=0), "bias: 0; give a number between 0 and"),

@@ -12,7 +12,7 @@ import pytest
 import cbn
 from cbn import IntrospectiveEnergyModel, ModelFileError
 from cbn.iem import TABLE_4, Architecture
-from helpers.inspection import SMALL, textures, with_defects
+from helpers.inspection import SMALL, energy_model, textures, with_defects
 from helpers.modelfiles import members_of, npy, refused, with_header
 from helpers.modelfiles import write_stored as write
 
@@ -22,7 +22,7 @@ ODD = with_defects(textures(6, seed=1))
 
 def model_of(**arguments):
     usual = {"held_out": 0, "architecture": SMALL, "epochs": 2, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.2}
-    return IntrospectiveEnergyModel(**usual | arguments)
+    return energy_model(**usual | arguments)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_an_interrupted_model_is_kept(tmp_path):
 
 def test_files_begin_with_a_version_that_older_readers_refuse(saved):
     header = json.loads(members_of(saved)["header.json"])
-    assert (header["format"], header["version"], header["kind"]) == ("cbn-model", 4, "energy")
+    assert (header["format"], header["version"], header["kind"]) == ("cbn-model", 5, "energy")
 
 
 HEADER_CHANGES = {
@@ -107,8 +107,8 @@ def test_damaged_headers(name, saved, tmp_path):
 
 
 ARGUMENT_CHANGES = {
-    "sharing": "z", "optimizer": None, "epochs": [2, 2], "floor": -1, "n_jobs": 2, "architecture": {"levels": []},
-    "random_state": -1, "unknown": 1,
+    "sharing": "z", "training": [2, 2], "floor": -1, "n_jobs": 2, "architecture": {"levels": []}, "random_state": -1,
+    "unknown": 1, "backbone": None,
 }  # fmt: skip
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from cbn import IntrospectiveEnergyModel
-from cbn.iem import TABLE_4, Architecture, Conv, Fire, Level, Pool, Relu
+from cbn.iem import TABLE_4, Architecture, Conv, Fire, Level, Pool, Relu, Training
 from cbn.iem.nn import network
 from cbn.iem.nn.layers import forward_level
-from cbn.iem.training.training import training
-from cbn.iem.training.training.kernels import draw_kernels, hold_norms, kernel_norms, revive_kernels
-from cbn.iem.training.training.training import Training, TrainingOptions
+from cbn.iem.training import levelwise
+from cbn.iem.training.kernels import draw_kernels, hold_norms, kernel_norms, revive_kernels
+from cbn.iem.training.levelwise import LevelwiseTraining, TrainingOptions
 from helpers.inspection import SMALL, textures
 
 PICTURES = textures(20)[..., None]
@@ -27,7 +27,7 @@ def train(pictures=PICTURES, architecture=SMALL, kernels=None, num_threads=1, tr
     epochs = (options.pop("epochs", 2),) * len(architecture.levels)
     trained_on = np.arange(len(pictures)) if trained_on is None else trained_on
     own = TrainingOptions(epochs=epochs, **options)
-    return list(Training(architecture, pictures, as_float, trained_on, own, kernels, num_threads).run())
+    return list(LevelwiseTraining(architecture, pictures, as_float, trained_on, own, kernels, num_threads).run())
 
 
 def numbers(state):
@@ -66,7 +66,7 @@ def test_same_seed_same_bytes_for_any_number_of_threads():
 
 @pytest.mark.parametrize("stop", range(5))
 def test_goes_on_from_every_state_to_the_same_bytes(stop):
-    task = Training(SMALL, PICTURES, as_float, np.arange(20), TrainingOptions(epochs=(2, 2, 2), seed=1))
+    task = LevelwiseTraining(SMALL, PICTURES, as_float, np.arange(20), TrainingOptions(epochs=(2, 2, 2), seed=1))
     expected = train(seed=1)[-1]
     state = next(itertools.islice(task.run(), stop, None))
     rest = list(task.run(state))
@@ -80,7 +80,7 @@ def test_values_that_do_not_fit_into_memory_are_computed_again(monkeypatch):
     expected = numbers(train()[-1])
     frozen = [[], *(level.kernels for level in train()[-1].levels[1:])]
     expected_frozen = numbers(train(kernels=frozen)[-1])
-    monkeypatch.setattr(training, "values_above", partial(network.values_above, kept_bytes=0))
+    monkeypatch.setattr(levelwise, "values_above", partial(network.values_above, kept_bytes=0))
     np.testing.assert_array_equal(numbers(train()[-1]), expected)
     np.testing.assert_array_equal(numbers(train(kernels=frozen)[-1]), expected_frozen)
 
@@ -113,8 +113,8 @@ def test_the_gradient_of_the_kernels_holds_the_targets_constant():
     """Predictions that ignore the neighbours cannot be improved by kernels: these stay, though a collapse would pay."""
     moved = []
     for blind in (False, True):
-        task = training._LevelTask(
-            Training(SMALL, PICTURES, as_float, np.arange(20), TrainingOptions(epochs=(1, 1, 1))), 1,
+        task = levelwise._LevelTask(
+            LevelwiseTraining(SMALL, PICTURES, as_float, np.arange(20), TrainingOptions(epochs=(1, 1, 1))), 1,
             network.PreparedImages(PICTURES, as_float),
         )  # fmt: skip
         task.begin()
@@ -186,8 +186,7 @@ def test_no_kernel_of_table_4_is_dead():
 
 
 def test_a_training_that_diverges_says_so(tmp_path):
-    model = IntrospectiveEnergyModel(
-        SMALL, learning_rate=900.0, epochs=8, n_jobs=1, random_state=0, false_alarm_rate=0.2
-    )
+    training = Training(learning_rate=900.0, epochs=8)
+    model = IntrospectiveEnergyModel(SMALL, training=training, n_jobs=1, random_state=0, false_alarm_rate=0.2)
     with pytest.raises(ValueError, match=r"learning_rate: 900.0; level \d diverged in epoch \d"):
         model.fit(textures(24), checkpoint=tmp_path / "model.checkpoint")

@@ -9,13 +9,18 @@ Random numbers depend on seed, level, epoch and purpose only, so training goes o
 """
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ..nn.architecture import Architecture
+from ..nn.arrays import Array, Indices, Weights
 from ..nn.layers import backward_level
-from ..nn.network import LEAST_DEVIATION, LevelModel, PreparedImages, values_above
-from ..nn.optimizers import OPTIMIZERS
+from ..nn.network import LEAST_DEVIATION, LevelModel, PreparedImages, Source, values_above
+from ..nn.optimizers import OPTIMIZERS, Optimizer
 from ..nn.sidewards import SidewardsModels
 from .kernels import draw_kernels, hold_norms, kernel_norms, revive_kernels
 
@@ -29,13 +34,13 @@ KERNELS, MODELS, ORDER = range(3)  # purposes of random numbers
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How levels are trained; see IntrospectiveEnergyModel for the meaning of each."""
+    """How levels are trained; see cbn.iem.Training for the meaning of most."""
 
     sharing: str = "b"
     optimizer: str = "adam"
     learning_rate: float = 0.001
     batch_size: int = 8
-    epochs: tuple = ()  # of every level
+    epochs: tuple[int, ...] = ()  # of every level
     seed: int = 0
 
 
@@ -57,34 +62,34 @@ class TrainingState:
         What the kernels of the last level are held to.
     """
 
-    levels: tuple
-    epochs: tuple
+    levels: tuple[LevelModel, ...]
+    epochs: tuple[int, ...]
     n_steps: int
-    moments: dict
-    norms: list
+    moments: Weights
+    norms: list[Weights]
 
     @property
-    def level(self):
+    def level(self) -> int:
         """The level that the last epoch was of."""
         return len(self.levels) - 1
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """Epochs done in that level."""
         return len(self.levels[-1].curve)
 
     @property
-    def n_done(self):
+    def n_done(self) -> int:
         """Epochs done in all levels, of ``sum(epochs)``."""
         return sum(self.epochs[: self.level]) + self.epoch
 
     @property
-    def loss(self):
+    def loss(self) -> float:
         """Mean squared error of the last epoch, in units of the activations' variance."""
         return self.levels[-1].curve[-1]
 
 
-class Training:
+class LevelwiseTraining:
     """Trains all levels.
 
     Parameters
@@ -101,15 +106,26 @@ class Training:
     num_threads : int
     """
 
-    def __init__(self, architecture, images, prepare, trained_on, options, kernels=None, num_threads=1):
+    def __init__(
+        self,
+        architecture: Architecture,
+        images: npt.NDArray[Any],
+        prepare: Callable[[npt.NDArray[Any]], Array],
+        trained_on: Indices,
+        options: TrainingOptions,
+        kernels: list[list[Weights]] | None = None,
+        num_threads: int = 1,
+    ) -> None:
         self.architecture, self.options, self.num_threads = architecture, options, num_threads
         self.trained_on, self.kernels = trained_on, kernels
         self.images = PreparedImages(images, prepare)
         self.shapes = architecture.shapes(*self.images.batch(np.arange(1)).shape[1:])
 
-    def run(self, state=None):
+    def run(self, state: TrainingState | None = None) -> Iterator[TrainingState]:
         """Yields the state after every epoch, from the one after ``state`` on."""
-        epochs, source, finished = self.options.epochs, self.images, ()
+        epochs = self.options.epochs
+        source: Source = self.images
+        finished: tuple[LevelModel, ...] = ()
         for number in range(len(self.shapes)):
             task = _LevelTask(self, number, source)
             if state is not None and number < len(state.levels):
@@ -129,19 +145,19 @@ class Training:
 class _LevelTask:
     """The epochs of one level."""
 
-    def __init__(self, training, number, source):
+    def __init__(self, training: LevelwiseTraining, number: int, source: Source) -> None:
         self.training, self.number, self.source = training, number, source
         self.level, self.shape = training.architecture.levels[number], training.shapes[number]
         self.options, self.num_threads = training.options, training.num_threads
         self.frozen = training.kernels is not None
         self.learned = not self.frozen and bool(self.level.steps)
-        self.own = None  # activations of all images, where the kernels are not learned
+        self.own = source  # activations of all images, where the kernels are not learned
 
-    def random(self, purpose, epoch=0):
+    def random(self, purpose: int, epoch: int = 0) -> np.random.Generator:
         sequence = np.random.SeedSequence([self.options.seed, self.number, purpose, epoch])
         return np.random.Generator(np.random.Philox(sequence))
 
-    def sample(self):
+    def sample(self) -> Array:
         """Values of the level below of some training images."""
         images = self.training.trained_on
         shapes = [self.training.shapes[self.number - 1]]
@@ -152,22 +168,21 @@ class _LevelTask:
 
     # ---- start ----
 
-    def begin(self):
+    def begin(self) -> None:
         """Draws kernels and sidewards models, and measures the activations."""
         models = SidewardsModels(self.shape, self.level.distance, self.level.hidden, self.options.sharing)
         models.draw(self.random(MODELS))
-        if self.frozen:
+        kernels: list[Weights] = []
+        if self.training.kernels is not None:
             kernels = self.training.kernels[self.number]
         elif self.learned:
             kernels = draw_kernels(self.level, self.sample(), self.random(KERNELS), self.num_threads)
-        else:
-            kernels = []
         ones = np.ones(self.shape[2], np.float32)
         self.model = LevelModel(self.level, self.shape, kernels, 0 * ones, ones, models)
         self._set_up(kernel_norms(kernels) if self.learned else [])
         self.model.mean, self.model.deviation = self._measure()
 
-    def go_on(self, state):
+    def go_on(self, state: TrainingState) -> None:
         """Takes the level from a state; if it is the last one there, its optimizer too."""
         self.model = state.levels[self.number]
         if self.number < state.level:
@@ -178,26 +193,22 @@ class _LevelTask:
         self.optimizer.n_steps = state.n_steps
         self.optimizer.state = {name: values.copy() for name, values in state.moments.items()}
 
-    def _set_up(self, norms):
+    def _set_up(self, norms: list[Weights]) -> None:
         model, options = self.model, self.options
         self.norms = norms
         self.optimizer = optimizer_of(model, options.optimizer, options.learning_rate, norms, self.learned)
-        if not self.learned:
-            self.own = self.source
-            if self.level.steps:
-                self.own = values_above(
-                    self.source, lambda below: model.activations(below, self.num_threads)[0], self.shape,
-                    options.batch_size,
-                )  # fmt: skip
+        if self.level.steps and not self.learned:
+            self.own = values_above(
+                self.source, lambda below: model.activations(below, self.num_threads)[0], self.shape, options.batch_size
+            )
 
-    def _measure(self):
+    def _measure(self) -> tuple[Array, Array]:
         """Mean and deviation of every kernel's activations: over the training images, or a sample of them."""
-        if self.learned:
-            batches = [self.model.activations(self.sample(), self.num_threads)[0]]
-        else:
+        batches: Iterable[Array] = [self.model.activations(self.sample(), self.num_threads)[0]] if self.learned else ()
+        if not self.learned:
             images, size = self.training.trained_on, self.options.batch_size
             batches = (self.own.batch(images[i : i + size]) for i in range(0, len(images), size))
-        count, total, squares = 0, 0.0, 0.0
+        count, total, squares = 0, np.zeros(self.shape[2]), np.zeros(self.shape[2])
         for batch in batches:
             flat = batch.reshape(-1, self.shape[2])
             mean = flat.mean(axis=0, dtype=np.float64)
@@ -212,7 +223,7 @@ class _LevelTask:
 
     # ---- epochs ----
 
-    def epoch(self):
+    def epoch(self) -> None:
         """One pass over the training images in random order."""
         model, models, size = self.model, self.model.models, self.options.batch_size
         number = len(model.curve)
@@ -231,10 +242,10 @@ class _LevelTask:
                 activations = self.own.batch(indices)
             target = model.standardized(activations)
             models.inside(x[:n])[...] = target
-            d_own = d_activations[:n] if self.learned else None
+            d_own = None if d_activations is None else d_activations[:n]
             models.gradient(x[:n], target, error[:n], gradients, d_own, self.num_threads)
             squares += float(np.square(error[:n]).sum(dtype=np.float64))
-            if self.learned:
+            if d_own is not None:
                 d_own *= 1 / model.deviation
                 _, d_kernels = backward_level(self.level, model.kernels, caches, d_own, self.num_threads)
                 gradients |= _flat(d_kernels)
@@ -253,7 +264,7 @@ class _LevelTask:
             )
         model.curve.append(loss)
 
-    def snapshot(self):
+    def snapshot(self) -> LevelModel:
         """The level as it is now, apart from later steps."""
         model = self.model
         parameters = {name: values.copy() for name, values in model.models.parameters.items()}
@@ -263,25 +274,24 @@ class _LevelTask:
         models = SidewardsModels(self.shape, self.level.distance, self.level.hidden, self.options.sharing, parameters)
         return replace(model, kernels=kernels, models=models, curve=list(model.curve))
 
-    def passed_on(self):
+    def passed_on(self) -> Source:
         """What the next level reads, of all images."""
         model, threads, size = self.model, self.num_threads, self.options.batch_size
         if self.frozen:
             return self.own
-        if self.learned:
 
-            def step(below):
-                return model.standardized(model.activations(below, threads)[0])
-        else:
-            step = model.standardized
+        def step(below: Array) -> Array:
+            return model.standardized(model.activations(below, threads)[0] if self.learned else below)
+
         if self.number == 0:  # pixels are cheaper to standardize again than to keep as float32
             return values_above(self.source, step, self.shape, size, kept_bytes=0)
         return values_above(self.source, step, self.shape, size)
 
 
-def optimizer_of(model, name, learning_rate, norms, learned):
+def optimizer_of(model: LevelModel, name: str, learning_rate: float, norms: list[Weights], learned: bool) -> Optimizer:
     """The optimizer of a LevelModel's sidewards models, and of its kernels, held to ``norms``, if they are learned."""
-    parameters, terms, factors = dict(model.models.parameters), dict(model.models.terms()), {}
+    parameters, terms = dict(model.models.parameters), dict(model.models.terms())
+    factors: dict[str, float] = {}
     if learned:
         kernels = _flat(model.kernels)
         parameters |= kernels
@@ -292,6 +302,6 @@ def optimizer_of(model, name, learning_rate, norms, learned):
     return OPTIMIZERS[name](learning_rate, parameters, terms, model.models.own_axes, factors)
 
 
-def _flat(parameters):
+def _flat(parameters: list[Weights]) -> Weights:
     """The parameters of all steps by one name each."""
     return {f"{i}_{name}": values for i, own in enumerate(parameters) for name, values in own.items()}
