@@ -98,6 +98,8 @@ class CPD(ABC):
         It can stand above and below other layers.
     draws_at_random : bool
         Learning uses random numbers.
+    reports : bool
+        Learning takes its time and calls the task's ``progress``.
     uses_relations : bool
         In hidden layers its structure is the tied relations that a search found.
     layer : Grid
@@ -116,6 +118,7 @@ class CPD(ABC):
     exports: ClassVar[bool] = False
     has_features: ClassVar[bool] = False
     draws_at_random: ClassVar[bool] = False
+    reports: ClassVar[bool] = False
     uses_relations: ClassVar[bool] = False
 
     layer: Grid

@@ -188,6 +188,7 @@ class BoostedCPD(CPD):
     nouns = "boosted trees"
     parameter_class = Boosted
     draws_at_random = True
+    reports = True
 
     layer: BoostedLayer
 

@@ -65,6 +65,8 @@ class EmbeddedMnist:
     Raises DataError if the embedded file is missing or damaged.
     """
 
+    splits = ("train", "test")
+
     def __init__(self) -> None:
         payload = _payload()
         self._rows = payload[:_IMAGE_BYTES].reshape(_TOTAL, _SIDE, _ROW_BYTES)

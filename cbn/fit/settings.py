@@ -36,6 +36,10 @@ class Arguments:
     n_jobs: int | None = None
     random_state: "int | np.random.Generator | None" = None
 
+    def resolve(self) -> "Settings":
+        """These arguments checked, those at None taken from the preset; see :func:`resolve`."""
+        return resolve(self)
+
 
 @dataclass(frozen=True)
 class Settings:
