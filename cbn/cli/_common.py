@@ -2,7 +2,7 @@
 """What all programs use, under one name: parsing, running, results. NumPy is not loaded by it."""
 
 from ._parser import DEFAULT_MODEL, add_model, add_seed, integer, make_parser, rate
-from ._results import cell, check_outputs, file_names, output_folder, print_json, print_table
+from ._results import cell, check_outputs, counted, file_names, output_folder, print_json, print_table
 from ._running import Clock, UsageError, naming, progress, run, say, warn
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "add_seed",
     "cell",
     "check_outputs",
+    "counted",
     "file_names",
     "integer",
     "make_parser",

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 from ..exceptions import DataError, ModelFileError
+from ._running import UsageError
 
 # What a kind of file holds, and the programs for it.
 KINDS = {
@@ -85,6 +86,12 @@ def of_class(arguments, classifier, purpose):
         )
     label = class_label(arguments, classifier)
     return classifier.network(classifier.classes.tolist().index(label)), label
+
+
+def refuse_class(arguments):
+    """--digit names a class of a classifier; a network is of one."""
+    if arguments.digit is not None:
+        raise UsageError(f"--digit: names a class of a classifier, but {arguments.model!r} is one network; leave it out")
 
 
 def class_label(arguments, classifier):

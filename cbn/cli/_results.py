@@ -47,6 +47,16 @@ def cell(value):
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def counted(labels):
+    """ "3 (21), 5 (43)": labels and how many there are of each; of one label that alone."""
+    counts = {}
+    for label in labels:
+        counts[label] = counts.get(label, 0) + 1
+    if len(counts) == 1:
+        return f"label {next(iter(counts))}"
+    return "labels " + ", ".join(f"{label} ({n:,})" for label, n in counts.items())
+
+
 def check_outputs(arguments, *options, picture="--out"):
     """Refuses output files that cannot be, before any work is done.
 
