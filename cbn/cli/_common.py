@@ -3,7 +3,7 @@
 
 from ._parser import DEFAULT_MODEL, add_model, add_seed, integer, make_parser, rate
 from ._results import cell, check_outputs, counted, file_names, output_folder, print_json, print_table
-from ._running import Clock, UsageError, naming, progress, run, say, warn
+from ._running import Clock, UsageError, naming, progress, renaming, run, say, warn
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -23,6 +23,7 @@ __all__ = [
     "print_table",
     "progress",
     "rate",
+    "renaming",
     "run",
     "say",
     "warn",

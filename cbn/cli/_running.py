@@ -51,7 +51,7 @@ def run(program, build_parser, body, argv):
     except ValueError as error:  # arguments of the fit, checked there
         _show_where()
         return _fail(program, error, 2)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, users see one line
         _show_where()
         return _fail(
             program, f"internal error: {type(error).__name__}: {error}; please report it (CBN_DEBUG=1 shows where)", 1
@@ -105,6 +105,19 @@ def naming(option):
     except DataError as error:
         message = str(error).removeprefix("path: ")
         raise DataError(message if message.startswith("--") else f"{option}: {message}") from None
+
+
+@contextlib.contextmanager
+def renaming(**options):
+    """Errors about arguments of a function name the options that gave them: renaming(n_sweeps="--sweeps")."""
+    try:
+        yield
+    except ValueError as error:
+        name, colon, rest = str(error).partition(": ")
+        if not colon or name not in options:
+            raise
+        message = f"{options[name]}: {rest}"
+        raise (DataError(message) if isinstance(error, DataError) else UsageError(message)) from None
 
 
 def say(arguments, message):

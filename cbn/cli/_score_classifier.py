@@ -63,10 +63,11 @@ def score_classifier(arguments, classifier):
 
 def judged(labels, predicted, classes):
     """Accuracy in percent, and the confusion matrix: label -> class -> number of images."""
-    present = list(dict.fromkeys([*classes, *sorted(set(labels) - set(classes), key=str)]))
-    confusion = {str(label): dict.fromkeys(map(str, classes), 0) for label in present if label in set(labels)}
+    labels, predicted, classes = (list(map(str, names)) for names in (labels, predicted, classes))
+    present, others = set(labels), sorted(set(labels) - set(classes))
+    confusion = {label: dict.fromkeys(classes, 0) for label in (*classes, *others) if label in present}
     for label, found in zip(labels, predicted):
-        confusion[str(label)][str(found)] += 1
+        confusion[label][found] += 1
     right = sum(label == found for label, found in zip(labels, predicted))
     return {"accuracy": 100 * right / len(labels), "confusion": confusion}
 

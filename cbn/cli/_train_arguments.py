@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From the options of cbn-train to the arguments of a fit: what does not fit together is refused by its option."""
 
-import contextlib
 import re
 from dataclasses import fields, replace
 
 from .._params import specs
 from ..cpd import kinds
-from ..exceptions import DataError
 from ..fit.classifier import ClassifierArguments
 from ..fit.presets import PRESETS
 from ..fit.settings import Arguments, chosen_cpd
@@ -109,20 +107,12 @@ def _several_fields(text, kind):
     return found
 
 
-@contextlib.contextmanager
 def naming_options(parsed):
     """Errors about arguments name the options that gave them."""
     kind = kinds.kind_of(chosen_cpd(parsed.cpd, PRESETS[parsed.preset]))
     options = {spec.name: option_of(spec) for spec in (*specs(Features), *specs(kind.parameter_class))}
     options |= {name: f"--{name.replace('_', '-')}" for name in (*PLAIN, "preset", "cpd", "full_scale")}
-    try:
-        yield
-    except ValueError as error:
-        name, colon, rest = str(error).partition(": ")
-        if not colon or name not in options:
-            raise
-        message = f"{options[name]}: {rest}"
-        raise (DataError(message) if isinstance(error, DataError) else common.UsageError(message)) from None
+    return common.renaming(**options)
 
 
 def with_scale(arguments, images):

@@ -2,7 +2,6 @@
 """cbn-train --dry-run: sizes by arithmetic, time by training a little on a few images."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 

@@ -99,7 +99,8 @@ def draw(arguments, fitted, label=None):
         if arguments.method == "ancestral":
             images = fitted.sample(arguments.n, random_state=arguments.seed)
         else:
-            images, mixing, frames = run_chains(arguments, fitted)
+            with common.renaming(method="--method", temperature="--temperature", n_steps="--steps"):
+                images, mixing, frames = run_chains(arguments, fitted)
     labels = None if label is None else [label] * arguments.n
     write(arguments, fitted, images, clock, mixing, frames, labels)
 
