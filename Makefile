@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -name py.typed -o -path '*/data/*' \) ! -path '*/__pycache__/*')
 PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
 
-.PHONY: all run test test-c test-python lint fuzz bench results clean
+.PHONY: all run test test-c test-python test-fast lint fuzz bench results clean
 all: run
 
 # The recipes of the stamps below run whenever their inputs change.
@@ -57,6 +57,10 @@ lint: $(VENV)/lint-extras
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Without the tests that are marked slow.
+test-fast: $(VENV)/test-extras
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 # Longer fuzzing of every reader: make fuzz EXAMPLES=100000
 EXAMPLES ?= 20000

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .cpd import boostedlayer, grid, treelayer
+from .cpd import boosted as boostedcpd
+from .cpd import grid, tree
 from .layers import geometry
 
 LOG_PROBABILITY: int
@@ -113,7 +114,7 @@ def value_table(
 class Trees:
     n_nodes: int
     n_vertices: int
-    def __init__(self, trees: treelayer.TreeLayer) -> None: ...
+    def __init__(self, trees: tree.TreeLayer) -> None: ...
 
 def tree_grow(
     channels: int,
@@ -176,7 +177,7 @@ def tree_score_nodes(
 
 class Boosted:
     n_nodes: int
-    def __init__(self, boosted: boostedlayer.BoostedLayer) -> None: ...
+    def __init__(self, boosted: boostedcpd.BoostedLayer) -> None: ...
 
 def boosted_grow(
     channels: int,
@@ -187,7 +188,7 @@ def boosted_grow(
     candidate_begin: NDArray[np.int64],
     candidate: NDArray[np.int32],
     required: NDArray[np.int32] | None,
-    boosting: boostedlayer.Boosting,
+    boosting: boostedcpd.Boosted,
     seed: int,
     first_node: int,
     base: NDArray[np.int32],

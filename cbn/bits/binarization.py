@@ -33,7 +33,7 @@ class Binarization:
     >>> rule = Binarization((0.2, 0.6), 255)
     >>> rule.describe()
     'value > 0.2 x 255, value > 0.6 x 255'
-    >>> states = rule.states(np.array([[[10, 100, 200]]], np.uint8), 1)  # the three pixels above 0.2, and above 0.6
+    >>> states = rule.planes(np.array([[[10, 100, 200]]], np.uint8), 1).states(1)  # above 0.2, above 0.6
     >>> states.tolist()
     [[0, 1, 1, 0, 0, 1]]
     >>> rule.pictures(states, (1, 3)).tolist()

@@ -19,6 +19,12 @@ class BitPlanes:
     words : ndarray, (nodes, words) uint64
         Bit i % 64 of ``words[node, i // 64]`` is the node's state in image i; bits beyond the last image are 0.
     n_images : int
+
+    Examples
+    --------
+    >>> planes = BitPlanes.of_states(np.array([[0, 1], [1, 1], [0, 1]], np.uint8), 1)
+    >>> planes.words.tolist(), planes.ones().tolist()
+    ([[2], [7]], [1, 3])
     """
 
     words: npt.NDArray[np.uint64]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._engine import MAX_PARENTS, MAX_SEARCH_PARENTS
+from .._engine import MAX_PARENTS
 
 MAX_CHANNELS = 4096  # far more than thresholds or kernels anybody uses; bounds what a damaged file can ask for
 # Tables beyond this are refused before anything is allocated: 4 GiB of counts, and as much again for every score.

@@ -14,7 +14,7 @@ from .. import _validation as validation
 from .._params import Parameters
 from ..exceptions import DataError
 from ..fit.classifier import ClassifierArguments, FittedClassifier, fit_classifier
-from ..fit.settings import materialized
+from ..fit.settings import materialized, snapshot
 from ._delegation import delegated, learned
 from .network import ConvolutionalBayesianNetwork
 
@@ -122,7 +122,7 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     @classmethod
     def _of(cls, fitted: FittedClassifier) -> Self:
         """The estimator of a fitted classifier: constructed as it was, and fitted."""
-        model = cls(**vars(replace(fitted.arguments, n_jobs=fitted.n_jobs)))
+        model = cls(**vars(replace(snapshot(fitted.arguments), n_jobs=fitted.n_jobs)))
         model.fitted_ = fitted
         return model
 

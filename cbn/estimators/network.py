@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from .._params import Parameters
 from ..fit.fitted import Fitted
 from ..fit.recipe import FitInterrupted, added, fit
-from ..fit.settings import Arguments, materialized, resolve
+from ..fit.settings import Arguments, materialized, resolve, snapshot
 from ..layers.features import Features
 from ._delegation import delegated, fitted_of, learned
 
@@ -225,7 +225,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     @classmethod
     def _of(cls, fitted: Fitted) -> Self:
         """The estimator of a fitted network: constructed as it was, and fitted."""
-        model = cls(**vars(replace(fitted.arguments, n_jobs=fitted.n_jobs)))
+        model = cls(**vars(replace(snapshot(fitted.arguments), n_jobs=fitted.n_jobs)))
         model.fitted_ = fitted
         return model
 

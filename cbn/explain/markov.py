@@ -43,13 +43,8 @@ from .networks import RelatedLayers, Transition
 Kind = Literal["two_apart", "window", "same_place", "relation"]
 Place = tuple[int, int, int]  # channel, row, column
 # (pairs, 2, 4) nodes, then nats and p-values of the pairs, and those of shuffled nodes
-Measured = tuple[
-    npt.NDArray[np.int64],
-    npt.NDArray[np.float64],
-    npt.NDArray[np.float64],
-    npt.NDArray[np.float64],
-    npt.NDArray[np.float64],
-]
+Reals = npt.NDArray[np.float64]
+Measured = tuple[npt.NDArray[np.int64], Reals, Reals, Reals, Reals]
 
 FALSE_DISCOVERY_RATE = 0.01
 MIN_EXPECTED = 5.0
@@ -94,9 +89,8 @@ class PairGroup:
     def largest(self, n: int) -> list[tuple[tuple[int, ...], tuple[int, ...], float]]:
         """The n pairs of most nats: list of (node, other, nats), nodes as (layer, channel, row, column)."""
         order = np.argsort(-self.nats, kind="stable")[:n]
-        return [
-            (tuple(self.pairs[i, 0].tolist()), tuple(self.pairs[i, 1].tolist()), float(self.nats[i])) for i in order
-        ]
+        pairs = self.pairs[order].tolist()
+        return [(tuple(own), tuple(other), nats) for (own, other), nats in zip(pairs, self.nats[order].tolist())]
 
     def to_dict(self, n_largest: int = 5) -> dict[str, Any]:
         """A summary that JSON can hold."""
@@ -273,9 +267,7 @@ class _LayerPairs:
         n_images: int,
     ) -> None:
         self.layer, self.number = network.networks[number].layer, number
-        relations = network.networks[number].tied_relations
-        assert relations is not None  # refused before where there are none
-        self.relations = relations
+        self.relations = network.networks[number].tied_relations or ()
         self.planes, self.every, self.n_images = planes, every, n_images
         self.transitions = network.transitions
         self.random = np.random.default_rng(number)

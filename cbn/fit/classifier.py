@@ -17,7 +17,7 @@ from ..bits.binarization import chosen_thresholds
 from ..exceptions import DataError
 from .fitted import Fitted
 from .recipe import added, fit
-from .settings import Arguments, Settings, resolve
+from .settings import Arguments, Settings, resolve, snapshot
 from .writing import save_classifier
 
 Floats = npt.NDArray[np.float64]
@@ -178,6 +178,7 @@ def fit_classifier(
     DataError, ValueError
         Images, labels or arguments that cannot be used; ``known`` stays as it is.
     """
+    arguments = snapshot(arguments)
     settings = arguments.resolve()
     images = validation.as_images(images, image_shape=known.image_shape if known else settings.image_shape)
     if len(labels) != len(images):

@@ -56,8 +56,6 @@ def train_features(
         KeyboardInterrupt: ``layers`` are the finished ones and the best so far of the one under way.
     """
     features = settings.features
-    if not features.layers:
-        return (), False
     mark = _marker(settings, start, geometries, planes) if checkpoint is not None else None
     state: TrainingState | None = None
     if mark is not None and resume and os.path.exists(checkpoint):
@@ -67,6 +65,8 @@ def train_features(
                 f"{os.fsdecode(checkpoint)!r}: a checkpoint of random_state {seed}, not {settings.random_state}; give "
                 "the same one, or delete it to begin anew"
             )
+    elif not features.layers:
+        return (), False
     else:
         seed = settings.seed()
     options = TrainingOptions(

@@ -29,7 +29,8 @@ REACH = 6
 
 def from_flat(flat: dict[str, Any]) -> Arguments:
     """The arguments of a network. Raises ValueError or TypeError for names and values that there never were."""
-    preset = PRESETS.get(flat.get("preset", "pixel"), PRESETS["pixel"])
+    name = flat.get("preset")
+    preset = PRESETS[name if isinstance(name, str) and name in PRESETS else "pixel"]  # others are refused later
     same = ("preset", "threshold", "score", "folds", "shift", "false_alarm_rate", "image_shape", "full_scale",
             "random_state", "n_jobs")  # fmt: skip
     unknown = flat.keys() - {*same, *OF_CPDS, *OF_FEATURES, "cpd", "boosting"}

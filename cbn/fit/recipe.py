@@ -29,7 +29,7 @@ from ..layers.training import TrainedLayer
 from ..metrics.calibration import Calibration
 from .features import train_features
 from .fitted import Fitted
-from .settings import Arguments, Settings, resolve
+from .settings import Arguments, Settings, resolve, snapshot
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
@@ -96,6 +96,7 @@ def fit(
     ``held_out`` False leaves the threshold to the scores of the training images themselves, where no image can be left
     out of the counts. That grows no network but the one, for those who want the density alone.
     """
+    arguments = snapshot(arguments)
     settings = resolve(arguments)
     threads = validation.check_threads(arguments.n_jobs)
     images = validation.as_images(X, image_shape=settings.image_shape)

@@ -2,8 +2,8 @@
 """From the arguments of a fit to its settings: typed, checked, resolved once, and never read again after that."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..cpd.base import CPD, SCORES
 from ..cpd.kinds import kind_named, kind_of
 from ..layers.features import Features
 from .presets import PRESETS, Preset
+
+Kept = TypeVar("Kept", bound=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,12 @@ class Settings:
     def seed(self, random_state: "int | np.random.Generator | None" = None) -> int:
         """A seed from what a call gives, or else from these settings."""
         return validation.check_seed(self.random_state if random_state is None else random_state)
+
+
+def snapshot(arguments: Kept) -> Kept:
+    """The same arguments with parameter objects of their own, which nobody else can change."""
+    given = {own.name: getattr(arguments, own.name) for own in fields(arguments)}
+    return replace(arguments, **{name: v.replaced() for name, v in given.items() if isinstance(v, Parameters)})
 
 
 def resolve(arguments: Arguments) -> Settings:

@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from .._version import __version__
 from ..cpd.kinds import kind_of
 from ..io.archive import write_archive
 from ..io.modelformat import FORMAT, NEWEST_VERSION, plain
-from ..layers.features import Features
+from ..layers.features import Features, check_layers
 from ..layers.files import describe_trained, trained_arrays
 from .state import FittedState
 
@@ -103,7 +103,9 @@ def as_json(arguments: Any) -> dict[str, Any]:
         if own.name in NOT_KEPT:
             continue
         if isinstance(value, Features):
-            value = {name: plain(v) for name, v in value.get_params().items() if name not in NOT_KEPT}
+            layers = [astuple(layer) for layer in check_layers(value.layers)]
+            given = value.get_params() | {"layers": layers}
+            value = {name: plain(v) for name, v in given.items() if name not in NOT_KEPT}
         elif isinstance(value, Parameters):
             value = {"kind": kind_of(value).name} | plain(value)
         found[own.name] = plain(value) if not isinstance(value, dict) else value

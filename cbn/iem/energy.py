@@ -10,7 +10,6 @@ rougher or richer in contrast than others everywhere is then no outlier, only on
 beyond those of all normal pictures count as the largest of these: such a picture is an outlier as a whole.
 """
 
-
 import numpy as np
 import numpy.typing as npt
 

@@ -141,7 +141,7 @@ def prepare(X: npt.ArrayLike, arguments: Arguments, n_jobs: int | None, checkpoi
     settings = resolve(arguments, backbone, len(pictures), shape)
     settings.level_shapes(shape)  # every level has room
     threads = validation.check_threads(n_jobs)
-    digest = hashlib.sha256(pictures).hexdigest()
+    digest = hashlib.sha256(pictures.data).hexdigest()
     mark = _marker(settings, pictures, digest, backbone)
     start, seed = _first_state(arguments.random_state, settings, shape, mark, checkpoint, backbone is not None)
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, HELD_OUT])))

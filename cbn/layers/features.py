@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from .. import _validation as validation
+from .._engine import MAX_SEARCH_PARENTS
 from .._params import Checked, Choice, Flag, Parameters, Real, Whole, parameter, parameters
-from ..cpd.grid import MAX_SEARCH_PARENTS, Relation
+from ..cpd.grid import Relation
 from ..exceptions import DataError
 from .geometry import HiddenLayer, LayerGeometry
 from .kernels import INITIALIZATIONS, Kernels, check_kernels, load_kernels
@@ -25,7 +26,10 @@ def check_layers(layers: Any, name: str = "layers") -> tuple[HiddenLayer, ...]:
                 kernels, kernel_size, pool = entry
             except (TypeError, ValueError):
                 raise ValueError(f"{name}: {entry!r}; give (kernels, kernel_size, pool), such as (5, 3, 2)") from None
-            entry = HiddenLayer(kernels, kernel_size, pool)
+            try:
+                entry = HiddenLayer(kernels, kernel_size, pool)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         found.append(entry)
     return tuple(found)
 

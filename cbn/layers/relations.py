@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _engine
+from .._engine import MAX_SEARCH_PARENTS
 from ..bits.planes import BitPlanes
-from ..cpd.grid import MAX_ROWS, MAX_SEARCH_PARENTS, Layer, Relation
+from ..cpd.grid import MAX_ROWS, Layer, Relation
 from .geometry import LayerGeometry
 
 # (candidate, position) pairs that the engine is asked about at once: bounds its workspace to 64 MiB.

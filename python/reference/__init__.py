@@ -3,7 +3,7 @@
 
 One file per C file of ``src_c``; ``relaxed`` is the oracle of the gradient. Every function fills the arrays that its
 caller gives it, as the engine does, and takes ``num_threads`` only to have the same signature. Layers are
-``cbn.cpd.grid.Layer``, trees ``cbn.cpd.treelayer.TreeLayer``.
+``cbn.cpd.grid.Layer``, trees ``cbn.cpd.tree.TreeLayer``.
 """
 
 from .ancestral import sample_ancestral

@@ -13,6 +13,7 @@ and the threshold's derivative is replaced by that of 1 / (1 + exp(-sharpness s)
 
 import numpy as np
 
+from .arguments import Counts, Layer, Planes, Reals, Transition
 from .bitplane import unpack_planes
 from .layer import children_of, row_index, table_of
 from .tables import probability_table
@@ -21,7 +22,15 @@ from .transition import activations, pooling_windows
 WEIGHT_ONE = 2**20
 
 
-def state_gradient(layer, planes, n_images, counts, pseudocount, gradient, num_threads=1):
+def state_gradient(
+    layer: Layer,
+    planes: Planes,
+    n_images: int,
+    counts: Counts,
+    pseudocount: float,
+    gradient: Reals,
+    num_threads: int = 1,
+) -> None:
     """gradient[i, v] = dL/dz of node v in image i, nats."""
     states = np.empty((n_images, layer.n_nodes), np.uint8)
     unpack_planes(planes, states)
@@ -39,8 +48,18 @@ def state_gradient(layer, planes, n_images, counts, pseudocount, gradient, num_t
 
 
 def kernel_gradient(
-    transition, layer, planes_in, planes_out, n_images, counts, pseudocount, sharpness, weights, bias, num_threads=1
-):
+    transition: Transition,
+    layer: Layer,
+    planes_in: Planes,
+    planes_out: Planes,
+    n_images: int,
+    counts: Counts,
+    pseudocount: float,
+    sharpness: float,
+    weights: Reals,
+    bias: Reals,
+    num_threads: int = 1,
+) -> None:
     """weights (kernels, in_channels, size, size), bias (kernels,): dL by weight and bias, in nats per unit of weight."""
     by_state = np.empty((n_images, layer.n_nodes))
     state_gradient(layer, planes_out, n_images, counts, pseudocount, by_state)
@@ -49,9 +68,9 @@ def kernel_gradient(
     e = np.exp(-np.abs(sharpness * s))
     factor = by_state.reshape(s.shape) * sharpness * e / (1 + e) ** 2
     won = pooled.argmax(axis=-1)  # the first of equal sums
-    bits = np.empty((n_images, len(planes_in)), np.uint8)
-    unpack_planes(planes_in, bits)
-    bits = bits.reshape(n_images, transition.in_channels, transition.in_height, transition.in_width)
+    states = np.empty((n_images, len(planes_in)), np.uint8)
+    unpack_planes(planes_in, states)
+    bits = states.reshape(n_images, transition.in_channels, transition.in_height, transition.in_width)
     size, pool = transition.kernel_size, transition.pool
     image, _, y, x = np.indices(s.shape)
     top, left = y * pool + won // pool, x * pool + won % pool

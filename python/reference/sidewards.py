@@ -8,11 +8,13 @@ channel more than there are kernels: 1 inside the layer, 0 in the padding, so th
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
+from .arguments import Floats, Nodes
 from .convolution import convolve, convolve_weight_gradient
 
 
-def hidden_parts(hidden, units):
+def hidden_parts(hidden: Floats, units: Nodes) -> list[Floats]:
     """The flat block of hidden layers as views (U_i + 1, U_{i+1}); the last row of each is the bias."""
     parts, begin = [], 0
     for below, above in pairwise(units):
@@ -22,12 +24,20 @@ def hidden_parts(hidden, units):
     return parts
 
 
-def with_one(u):
+def with_one(u: Floats) -> Floats:
     """Appends the constant input of the bias."""
     return np.concatenate([u, np.ones_like(u[..., :1])], axis=-1)
 
 
-def activations(x, taps, first, extra, first_extra, hidden, units):
+def activations(
+    x: Floats,
+    taps: npt.NDArray[np.int32],
+    first: Floats,
+    extra: Floats,
+    first_extra: Floats,
+    hidden: Floats,
+    units: Nodes,
+) -> list[Floats]:
     """Activations of all hidden layers: a list of (n, H, W, U_i)."""
     height, width = extra.shape[:2]
     sums = np.empty((len(x), height, width, first.shape[2]), x.dtype)
@@ -38,14 +48,25 @@ def activations(x, taps, first, extra, first_extra, hidden, units):
     return layers
 
 
-def with_one_extra(extra, dtype):
+def with_one_extra(extra: Floats, dtype: npt.DTypeLike) -> Floats:
     height, width, n_extra = extra.shape
     out = np.ones((height, width, n_extra + 1), dtype)
     out[..., :n_extra] = extra
     return out
 
 
-def sidewards_predict(x, taps, first, extra, first_extra, hidden, units, last, out, num_threads=1):
+def sidewards_predict(
+    x: Floats,
+    taps: npt.NDArray[np.int32],
+    first: Floats,
+    extra: Floats,
+    first_extra: Floats,
+    hidden: Floats,
+    units: Nodes,
+    last: Floats,
+    out: Floats,
+    num_threads: int = 1,
+) -> None:
     """Predicted activations.
 
     Parameters
@@ -74,9 +95,23 @@ def sidewards_predict(x, taps, first, extra, first_extra, hidden, units, last, o
 
 
 def sidewards_gradient(
-    x, taps, first, extra, first_extra, hidden, units, last, target,
-    error, d_first, d_first_extra, d_hidden, d_last, d_sums, num_threads=1,
-):  # fmt: skip
+    x: Floats,
+    taps: npt.NDArray[np.int32],
+    first: Floats,
+    extra: Floats,
+    first_extra: Floats,
+    hidden: Floats,
+    units: Nodes,
+    last: Floats,
+    target: Floats,
+    error: Floats,
+    d_first: Floats,
+    d_first_extra: Floats,
+    d_hidden: Floats,
+    d_last: Floats,
+    d_sums: Floats | None,
+    num_threads: int = 1,
+) -> None:
     """Errors, and the gradients of the sum of their squares (eq. 12) with the target held constant (eq. 13).
 
     Parameters

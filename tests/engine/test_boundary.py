@@ -14,7 +14,7 @@ import pytest
 
 from cbn import _engine
 from cbn.cpd.grid import Layer, Relation, pixel_layer
-from cbn.cpd.treelayer import TreeLayer
+from cbn.cpd.tree import TreeLayer
 
 ROOT = Path(__file__).parents[2]
 LAYER = pixel_layer(3, 4, ((-1, 0), (0, -1)))

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chisquare
 
 from cbn.cpd.candidates import candidates
-from cbn.cpd.grid import Layer, Relation
+from cbn.cpd.grid import Grid, Layer, Relation
 from helpers.engines import ALL, PATHS
 from reference import LOG_PROBABILITY
 
@@ -26,7 +26,7 @@ def network(engine, codes=False):
     else:
         shape, required = (1, 2, 3), None
         states = (np.repeat(rng.random((90, 1)) < 0.5, 6, axis=1) ^ (rng.random((90, 6)) < 0.25)).astype(np.uint8)
-    begin, candidate = candidates(*shape, 1, 2)
+    begin, candidate = candidates(Grid(*shape), 1, 2)
     trees, counts = engine.grow(
         shape, engine.planes(states, [0]), len(states), begin, candidate, required, penalty=0, max_leaves=12
     )

@@ -177,6 +177,18 @@ def test_learned_attributes_come_with_fit(fitted):
     assert IntrospectiveEnergyModel.score_samples.__doc__.startswith("Minus the energy")
 
 
+def test_warnings_point_at_the_line_of_the_user(fitted):
+    model = copy.deepcopy(fitted)
+    for use in (
+        lambda: clone(model).fit(TRAIN[:3]),
+        lambda: model.threshold_at(0.01),
+        lambda: model.calibrate(TRAIN[:2]),
+    ):
+        with pytest.warns(cbn.CalibrationWarning) as caught:
+            use()
+        assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_the_record_can_be_replaced(fitted, tmp_path):
     model = copy.deepcopy(fitted)
     model.provenance_ = {"note": "mine"}

@@ -15,9 +15,8 @@ import pytest
 
 import cbn
 from cbn import CbnError, ModelFileError
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from helpers.modelfiles import SCORES, members_of, npy, refused, save, use, with_header, write
+from helpers.networks import Classifier, Network
 
 FORMAT_V1 = Path(__file__).parents[1] / "data" / "format_v1"
 X = (np.random.default_rng(0).normal(90, 60, (200, 1, 1)) + np.random.default_rng(1).normal(0, 60, (200, 5, 4))).clip(
@@ -218,40 +217,6 @@ def test_missing_members(saved, tmp_path):
 
 
 # ---- old files ----
-
-
-def test_files_of_version_1_load_for_ever(tmp_path):
-    specification = importlib.util.spec_from_file_location("format_v1_make", FORMAT_V1 / "make.py")
-    make = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(make)
-    expected = json.loads((FORMAT_V1 / "expected.json").read_text())
-    assert sorted(expected) == sorted(path.name for path in FORMAT_V1.glob("*.cbn")) and len(expected) == 3
-
-    def compare(found, wanted, where):
-        if isinstance(wanted, dict):
-            assert found.keys() == wanted.keys(), where
-            for name in wanted:
-                compare(found[name], wanted[name], f"{where}/{name}")
-        elif isinstance(wanted, list) and wanted and isinstance(wanted[0], float):
-            np.testing.assert_allclose(found, wanted, rtol=2e-12, atol=1e-12, err_msg=where)
-        elif isinstance(wanted, list) and wanted and isinstance(wanted[0], dict):
-            assert len(found) == len(wanted)
-            for i, pair in enumerate(zip(found, wanted)):
-                compare(*pair, f"{where}/{i}")
-        elif isinstance(wanted, float):
-            assert found == pytest.approx(wanted, rel=2e-12), where
-        else:
-            assert found == wanted, where
-
-    for name, wanted in expected.items():
-        model = cbn.load(FORMAT_V1 / name)
-        compare(make.behaviour(model), wanted, name)
-        use(model, tmp_path / "again.cbn")
-    grey = cbn.load(FORMAT_V1 / "grey.cbn")
-    assert grey.get_params()["threshold"] == (0.25, 0.6) and grey.offsets == ((-1, 0), (0, -1), (-2, 1))
-    assert (grey.pseudocount, grey.score, grey.false_alarm_rate) == (0.5, "normalized", 0.05)
-    assert cbn.load(FORMAT_V1 / "pixel.cbn").random_state == 3
-    assert cbn.load(FORMAT_V1 / "classifier.cbn").class_prior == (0.5, 0.25, 0.25)
 
 
 # ---- damage that no chance would make (more in fuzz/test_fuzz_modelfile.py) ----

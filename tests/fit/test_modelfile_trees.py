@@ -13,11 +13,9 @@ import pytest
 from sklearn.base import clone
 
 import cbn
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from cbn.cpd.boostedlayer import Boosting
 from cbn.fit.modelfile import NOT_KEPT
 from helpers.modelfiles import members_of, save, use, version_of
+from helpers.networks import Boosting, Classifier, Network
 from helpers.trees import QUICK, SMALL, X, fitted
 
 FORMAT_V3 = Path(__file__).parents[1] / "data" / "format_v3"
@@ -54,14 +52,14 @@ def test_a_network_comes_back_as_it_was(preset, arguments, tmp_path):
     np.testing.assert_array_equal(loaded.sample(5, random_state=3), model.sample(5, random_state=3))
     assert vars(loaded).keys() == vars(model).keys() and loaded.calibration_ == model.calibration_
     assert loaded.bic() == model.bic() and loaded.heat_map_scale() == model.heat_map_scale()
-    for own, other in zip(loaded._network.networks, model._network.networks, strict=True):
+    for own, other in zip(loaded.fitted_.network.networks, model.fitted_.network.networks, strict=True):
         for array, wanted in zip(own.layer.arrays(), other.layer.arrays(), strict=True):
             np.testing.assert_array_equal(array, wanted)
             assert array.dtype == wanted.dtype
     for name, value in model.get_params().items():
         if name not in NOT_KEPT:
             np.testing.assert_array_equal(getattr(loaded, name), value)
-    if hasattr(model._network.pixels, "recounted"):
+    if hasattr(model.fitted_.network.pixels, "recounted"):
         more, other = copy.deepcopy(loaded).partial_fit(X), copy.deepcopy(model).partial_fit(X)
         np.testing.assert_array_equal(more.layer_scores(X), other.layer_scores(X))
         assert cbn.load(save(more, tmp_path / "c.cbn")).calibration_ == other.calibration_
@@ -112,7 +110,7 @@ def test_an_interrupted_fit(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, progress=interrupt)
     loaded = cbn.load(save(model, tmp_path / "a.cbn"))
-    assert 1 + len(loaded.hidden_layers_) == len(loaded._network)
+    assert 1 + len(loaded.hidden_layers_) == len(loaded.fitted_.network)
     np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
     np.testing.assert_array_equal(loaded.surprise_map(X[:5]), model.surprise_map(X[:5]))
 
@@ -143,29 +141,3 @@ def test_the_oldest_version_that_holds_a_model_is_written(tmp_path):
     assert header["arguments"]["boosting"]["rounds"] == 4 and "pseudocount" not in header["networks"][0]
 
 
-def test_files_of_version_3_load_for_ever(tmp_path):
-    specification = importlib.util.spec_from_file_location("format_v3_make", FORMAT_V3 / "make.py")
-    make = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(make)
-    expected = json.loads((FORMAT_V3 / "expected.json").read_text())
-    assert sorted(expected) == sorted(path.name for path in FORMAT_V3.glob("*.cbn")) and len(expected) == 5
-
-    def compare(found, wanted, where):
-        if isinstance(wanted, dict):
-            assert found.keys() >= wanted.keys(), where
-            for name in wanted:
-                compare(found[name], wanted[name], f"{where}/{name}")
-        elif isinstance(wanted, list):
-            assert len(found) == len(wanted), where
-            for i, pair in enumerate(zip(found, wanted, strict=True)):
-                compare(*pair, f"{where}/{i}")
-        elif isinstance(wanted, float):
-            assert found == pytest.approx(wanted, rel=2e-12, abs=1e-11), where
-        else:
-            assert found == wanted, where
-
-    for name, wanted in expected.items():
-        assert version_of(FORMAT_V3 / name) == 3
-        model = cbn.load(FORMAT_V3 / name)
-        compare(make.behaviour(model), wanted, name)
-        use(model, tmp_path / "again.cbn")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import cbn
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from helpers.modelfiles import every_score, members_of, npy, refused, save, use, with_header, write
+from helpers.networks import Classifier
 from helpers.trees import SMALL, X, fitted
 
 

@@ -19,11 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cbn
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn import ModelFileError
-from cbn.cpd.boostedlayer import Boosting
 from helpers.modelfiles import members_of, npy, refused, use, with_header, write
+from helpers.networks import Boosting, Classifier, Network
 
 FUZZ = settings(deadline=None, max_examples=int(os.environ.get("CBN_FUZZ_EXAMPLES", "150")))
 SECONDS = 10  # any file here loads in a hundredth of that

@@ -67,9 +67,7 @@ def read_level(
     return LevelModel(level, shape, kernels, mean, deviation, models, curve.tolist())
 
 
-def read_finite(
-    archive: ZipFile, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32
-) -> npt.NDArray[Any]:
+def read_finite(archive: ZipFile, name: str, shape: tuple[int, ...], dtype: type[Any] = np.float32) -> npt.NDArray[Any]:
     """An array of finite numbers of known shape."""
     values = read_array(archive, name, dtype, tuple(shape))
     if not np.isfinite(values).all():

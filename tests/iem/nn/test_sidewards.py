@@ -128,11 +128,11 @@ def test_gradients_against_finite_differences(sharing, exact):
     arrays = [(models.parameters[name], gradients[name]) for name in gradients] + [(activations, d_activations)]
     n_checked = 0
     for values, gradient in arrays:
-        for flat in rng.permutation(values.size)[:40]:
+        for flat in rng.permutation(values.size)[:16]:
             index = np.unravel_index(flat, values.shape)
             assert math.isclose(gradient[index], slope(values, index), rel_tol=1e-5, abs_tol=1e-6)
             n_checked += gradient[index] != 0
-    assert n_checked > 60  # not all zeros
+    assert n_checked > 25  # not all zeros
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)

@@ -11,7 +11,7 @@ import pytest
 
 import cbn
 from cbn import IntrospectiveEnergyModel, ModelFileError
-from cbn.iem import TABLE_4, Architecture
+from cbn.iem import TABLE_4, Architecture, Training
 from helpers.inspection import SMALL, energy_model, textures, with_defects
 from helpers.modelfiles import members_of, npy, refused, with_header
 from helpers.modelfiles import write_stored as write
@@ -156,16 +156,28 @@ def interrupted(path, after, **arguments):
     return path
 
 
+@pytest.fixture(scope="module", params=[{}, {"sharing": "a", "optimizer": "sgd", "held_out": 0.2}], ids=str)
+def undisturbed(request, tmp_path_factory):
+    """(arguments, bytes of the model of a whole fit, bytes of the checkpoint after each of its epochs)."""
+    folder, checkpoints = tmp_path_factory.mktemp("undisturbed"), {}
+
+    def keep(state):
+        checkpoints[state.n_done] = (folder / "checkpoint").read_bytes()
+
+    model_of(**request.param).fit(TRAIN, checkpoint=folder / "checkpoint", progress=keep).save(folder / "model.cbn")
+    return request.param, (folder / "model.cbn").read_bytes(), checkpoints
+
+
 @pytest.mark.parametrize("after", range(1, 7))
-@pytest.mark.parametrize("arguments", [{}, {"sharing": "a", "optimizer": "sgd", "held_out": 0.2}], ids=str)
-def test_resumes_to_the_same_bytes(after, arguments, tmp_path):
-    model_of(**arguments).fit(TRAIN).save(tmp_path / "whole.cbn")
-    path, seen = interrupted(tmp_path / "checkpoint", after, **arguments), []
-    model = model_of(**arguments, n_jobs=2)
+def test_resumes_to_the_same_bytes(after, undisturbed, tmp_path):
+    arguments, whole, checkpoints = undisturbed
+    path, seen = tmp_path / "checkpoint", []
+    path.write_bytes(checkpoints[after])
+    model = model_of(**arguments, n_jobs=1 + (after == 3))
     model.fit(TRAIN, checkpoint=path, resume=True, progress=lambda state: seen.append(state.n_done))
     assert seen == list(range(after + 1, 7))
     model.save(tmp_path / "resumed.cbn")
-    assert (tmp_path / "resumed.cbn").read_bytes() == (tmp_path / "whole.cbn").read_bytes()
+    assert (tmp_path / "resumed.cbn").read_bytes() == whole
 
 
 def test_without_resume_or_file_training_begins_anew(tmp_path):
@@ -217,17 +229,26 @@ def test_damaged_checkpoints(tmp_path):
         cbn.load(path)
 
 
-def test_files_of_version_4_load_for_ever():
-    folder = Path(__file__).parents[1] / "data" / "format_v4"
+def test_files_of_version_4_load_for_ever(tmp_path):
+    folder = Path(__file__).parents[2] / "data" / "format_v4"
     specification = importlib.util.spec_from_file_location("format_v4_make", folder / "make.py")
     make = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(make)
     expected = json.loads((folder / "expected.json").read_text())
     assert sorted(expected) == sorted(path.name for path in folder.glob("*.cbn")) and len(expected) == 2
     for name, wanted in expected.items():
-        found = make.behaviour(cbn.load(folder / name))
+        model = cbn.load(folder / name)
+        found = make.behaviour(model)
         assert found.keys() == wanted.keys() and found["calibration"] == wanted["calibration"]
         for key in ("dead_kernels", "scores", "p_values", "maps"):
             assert found[key] == pytest.approx(wanted[key], rel=1e-8), (name, key)
         for curves in zip(found["curves"], wanted["curves"], strict=True):
             assert curves[0] == pytest.approx(curves[1], rel=1e-8), name
+        assert model.training == Training(epochs={"learned.cbn": (2, 1), "backbone.cbn": 1}[name])
+        model.save(tmp_path / name)  # in the newest version
+        assert json.loads(members_of(tmp_path / name)["header.json"])["version"] == 5
+        again = cbn.load(tmp_path / name)
+        assert (
+            make.behaviour(again) == found
+            and again.get_params(deep=False).keys() == model.get_params(deep=False).keys()
+        )

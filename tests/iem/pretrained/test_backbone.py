@@ -13,7 +13,7 @@ from cbn.iem.nn.steps import Conv, LocalResponseNorm, Relu
 from cbn.iem.pretrained.backbone import CAFFE, GEOMETRIES, TORCHVISION, load_backbone, make_backbone
 from helpers.weight_files import Tensor, zip_file
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DATA = Path(os.environ.get("CBN_DATA", ROOT.parent / "shared" / "data"))
 
 
