@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Results go to stdo
 import contextlib
 import errno
 import os
+import re
 import sys
 import time
 import warnings
@@ -116,6 +117,8 @@ def renaming(**options):
         name, colon, rest = str(error).partition(": ")
         if not colon or name not in options:
             raise
+        # names with an underscore, or in backquotes, are meant as names wherever they stand
+        rest = re.sub(r"`(\w+)`|\b(\w+_\w+)\b", lambda found: options.get(found[1] or found[2], found[0]), rest)
         message = f"{options[name]}: {rest}"
         raise (DataError(message) if isinstance(error, DataError) else UsageError(message)) from None
 
