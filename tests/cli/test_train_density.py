@@ -13,6 +13,7 @@ from cbn.cli._train_arguments import fit_arguments
 from cbn.cli._train_density import density_figures
 from cbn.cli.train import build_parser
 from cbn.cpd import kinds
+from cbn.cpd.base import CPD
 from cbn.cpd.grid import Layer
 from cbn.cpd.table import TableCPD
 from cbn.fit.recipe import Growing
@@ -271,6 +272,7 @@ def test_a_new_kind_has_its_options(monkeypatch, here):
 
     class CoinCPD(TableCPD):
         name, nouns, parameter_class = "coin", "coins", Coin
+        most = CPD.most
 
         @classmethod
         def check_size(cls, own, field, pixels):
