@@ -78,10 +78,3 @@ def test_same_model_same_picture(here):
     for name in ("a.png", "b.png"):
         cli.done("cbn-show", "--out", name)
     assert (here / "a.png").read_bytes() == (here / "b.png").read_bytes()
-
-
-def test_classifier_is_refused(here):
-    images = cli.grey_images(20, 4, 4)
-    cbn.ConvolutionalBayesianNetworkClassifier().fit(images, np.arange(20) % 2).save("both.cbn")
-    for program in cli.READERS:
-        cli.assert_one_line_error(cli.call(program, "--model", "both.cbn"), 1, "both.cbn", "classifier")

@@ -2,6 +2,7 @@
 """cbn-show for models with hidden layers: facts, figure, responses, local-Markov report, kernels alone."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import cbn
 from cbn.layers.kernels import load_kernels
 from cbn.plots import model as summary
 from helpers import programs as cli
+from helpers.networks import Network
 
 
 def blobs(n, height=14, width=13, seed=0):
@@ -31,13 +33,13 @@ def folder(tmp_path_factory):
     images = blobs(300)
     np.save(folder / "grey.npy", images)
     common = {"random_state": 0, "max_parents": 3, "n_jobs": 1}
-    model = cbn.ConvolutionalBayesianNetwork("hidden", hidden=HIDDEN, iterations=5, forced_relations=FORCED, **common)
+    model = Network("hidden", hidden=HIDDEN, iterations=5, forced_relations=FORCED, **common)
     model.fit(images).save(folder / "hidden.cbn")
-    model = cbn.ConvolutionalBayesianNetwork(
+    model = Network(
         "hidden", hidden=((7, 3, 2),), threshold=(0.3, 0.5, 0.7), iterations=0, **common
     )
     model.fit(images).save(folder / "grey.cbn")
-    cbn.ConvolutionalBayesianNetwork().fit(images).save(folder / "pixel.cbn")
+    Network().fit(images).save(folder / "pixel.cbn")
     return folder
 
 
@@ -74,7 +76,7 @@ def test_facts_of_hidden_layers(folder):
         assert layer["activation"] == pytest.approx(kept.activation)
         assert [len(layer["curve"][name]) for name in ("gain", "bic", "relations", "activation")] == [6] * 4
     assert found["layer_weights"] == [1, 1, 1]
-    assert found["scales"]["surprise"] == pytest.approx(model._network.scales["surprise"])
+    assert found["scales"]["surprise"] == pytest.approx(model.fitted_.network.scales["surprise"])
     assert (0, 1, -3, 0) in {tuple(r[:4]) for r in second["relations"]}
 
 
@@ -122,7 +124,7 @@ def test_figure_has_a_row_for_every_hidden_layer(folder):
 
 def test_panels_of_the_figure_hold_the_model(folder):
     model = cbn.load(folder / "hidden.cbn")
-    pixels, first, second = summary.panels(model)
+    pixels, first, second = summary.panels(model.fitted_)
     assert [len(s.panels) for s in (pixels, first, second)] == [3, 4, 4]
     assert "3 kernels" in first.title and "5 x 5 pixels" in second.title
     kernels, gain, active, relations = second.panels
@@ -198,7 +200,7 @@ def test_markov_report_does_not_depend_on_threads(folder):
 def test_markov_panels(folder):
     model = cbn.load(folder / "hidden.cbn")
     report = model.markov_report(blobs(300))
-    *_, drawn = summary.panels(model, report)
+    *_, drawn = summary.panels(model.fitted_, report)
     assert len(drawn.panels) == 4 and "300 images" in drawn.title
     window, beside = drawn.panels[:2]
     group = next(g for g in report.groups if (g.layer, g.kind) == (1, "window"))
@@ -219,13 +221,10 @@ def test_markov_report_of_pixels_alone(folder):
 
 def test_markov_report_on_the_embedded_training_images():
     """A model that says which of the embedded images it is of is measured on them; one that does not names the mend."""
-    train, _ = cbn.datasets.load_mnist()
-    own = train.select(1)
-    model = cbn.ConvolutionalBayesianNetwork(offsets=((-1, 0),)).fit(own.images)
-    model.binarization_ = own.binarization
-    model.save("unknown.cbn")
-    model.provenance_.update(source=own.source, label=1)
-    model.save("one.cbn")
+    own = cli.embedded().part("train", 1)
+    fitted = replace(Network(offsets=((-1, 0),)).fit(own.images).fitted_, rule=own.binarization)
+    fitted.save("unknown.cbn")
+    replace(fitted, provenance={"source": own.source, "label": 1}).save("one.cbn")
     found = cli.done("cbn-show", "--model", "one.cbn", "--markov", "--json").json()["markov"]
     assert (found["n_images"], found["source"]) == (len(own), own.source)
     result = cli.call("cbn-show", "--model", "unknown.cbn", "--markov")
@@ -242,7 +241,7 @@ def test_kernels_alone_start_another_training(folder):
     for loaded, trained in zip(load_kernels("kernels.npz"), model.hidden_layers_, strict=True):
         np.testing.assert_array_equal(loaded.weights, trained.kernels.weights)
         np.testing.assert_array_equal(loaded.bias, trained.kernels.bias)
-    again = cbn.ConvolutionalBayesianNetwork("hidden", hidden=HIDDEN, kernels="kernels.npz", iterations=0)
+    again = Network("hidden", hidden=HIDDEN, kernels="kernels.npz", iterations=0)
     again.fit(blobs(300))
     for a, b in zip(again.hidden_states(blobs(20)), model.hidden_states(blobs(20)), strict=True):
         np.testing.assert_array_equal(a, b)
