@@ -91,7 +91,9 @@ def of_class(arguments, classifier, purpose):
 def refuse_class(arguments):
     """--digit names a class of a classifier; a network is of one."""
     if arguments.digit is not None:
-        raise UsageError(f"--digit: names a class of a classifier, but {arguments.model!r} is one network; leave it out")
+        raise UsageError(
+            f"--digit: names a class of a classifier, but {arguments.model!r} is one network; leave it out"
+        )
 
 
 def class_label(arguments, classifier):

@@ -81,7 +81,9 @@ def print_energy_model(facts):
     color = "grey" if channels == 1 else "RGB"
     kernels = "of a pretrained network" if facts["backbone"] else "learned"
     print(f"model            {facts['model']}, an introspective energy model of {color} pictures, {height} x {width}")
-    print(f"trained on       {facts['n_images']:,} pictures ({facts['provenance'].get('source', 'source not recorded')})")
+    print(
+        f"trained on       {facts['n_images']:,} pictures ({facts['provenance'].get('source', 'source not recorded')})"
+    )
     print(f"kernels          {kernels}; sidewards models share {facts['sharing']!r} (thesis Figure 15)")
     brightness = "" if facts["brightness"] is None else f", brightness divided by the {facts['brightness']}"
     print(f"energy           {facts['energy']}{brightness}")

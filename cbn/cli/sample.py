@@ -40,7 +40,9 @@ def build_parser():
     parser.add_argument("--out", default="samples.png", metavar="FILE", help="picture to write (default: samples.png)")
     parser.add_argument("--gif", metavar="FILE", help="animation of the Gibbs chains")
     parser.add_argument(
-        "--npz", metavar="FILE", help="raw samples: array 'images' (n, height, width) uint8; of a classifier 'labels' too"
+        "--npz",
+        metavar="FILE",
+        help="raw samples: array 'images' (n, height, width) uint8; of a classifier 'labels' too",
     )
     common.add_seed(parser)
     return parser
