@@ -77,7 +77,7 @@ def _check_kind(path, kind, known):
 
 
 def of_class(arguments, classifier, purpose):
-    """The network of the class --digit of a classifier, and its label; ``purpose`` is what the class is for, in words."""
+    """The network of the class --digit of a classifier, and its label; ``purpose``: what the class is for, in words."""
     if arguments.digit is None or arguments.digit == "all":
         classes = classifier.classes.tolist()
         raise DataError(
@@ -91,7 +91,9 @@ def of_class(arguments, classifier, purpose):
 def refuse_class(arguments):
     """--digit names a class of a classifier; a network is of one."""
     if arguments.digit is not None:
-        raise UsageError(f"--digit: names a class of a classifier, but {arguments.model!r} is one network; leave it out")
+        raise UsageError(
+            f"--digit: names a class of a classifier, but {arguments.model!r} is one network; leave it out"
+        )
 
 
 def class_label(arguments, classifier):

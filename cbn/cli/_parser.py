@@ -47,7 +47,12 @@ def add_model(parser):
         help=f"model file to read (default: {DEFAULT_MODEL})",
     )  # fmt: skip
     parser.add_argument(
-        "positional", nargs="?", action=_Once, default=argparse.SUPPRESS, metavar="MODEL", help="the same without --model"
+        "positional",
+        nargs="?",
+        action=_Once,
+        default=argparse.SUPPRESS,
+        metavar="MODEL",
+        help="the same without --model",
     )
 
 

@@ -21,7 +21,9 @@ def describe(classifier):
     """The facts of a fitted classifier: a dict that JSON can hold."""
     first = classifier.networks[0]
     rows = []
-    for network, label, log_prior in zip(classifier.networks, classifier.classes.tolist(), classifier.log_prior.tolist()):
+    for network, label, log_prior in zip(
+        classifier.networks, classifier.classes.tolist(), classifier.log_prior.tolist()
+    ):
         log_likelihood, n_parameters, bic = network.bic_terms()
         rows.append(
             {"class": label, "prior": float(np.exp(log_prior)), "n_images": network.n_images,

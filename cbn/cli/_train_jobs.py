@@ -17,15 +17,15 @@ def train_job(parsed):
     clock = common.Clock()
     common.check_outputs(parsed, "--out", "--save-kernels", picture=None)
     if parsed.classifier and parsed.digit not in (None, images_of.ALL):
-        raise common.UsageError(
-            f"--digit {parsed.digit}: a classifier is of all labels; leave it out, or --classifier"
-        )
+        raise common.UsageError(f"--digit {parsed.digit}: a classifier is of all labels; leave it out, or --classifier")
     arguments = classifier_arguments(parsed) if parsed.classifier else fit_arguments(parsed)
     with clock.part("load"):
         images, test, calibration = load_images(parsed)
     every = "--classifier" if parsed.classifier else "--digit all"
     if (parsed.classifier or parsed.digit == images_of.ALL) and images.labels is None:
-        mend = "give --labels, or a folder whose sub-folders are labels" if parsed.classifier else "leave the option out"
+        mend = (
+            "give --labels, or a folder whose sub-folders are labels" if parsed.classifier else "leave the option out"
+        )
         raise DataError(f"{every}: the training images have no labels; {mend}")
     arguments = with_scale(arguments, images)
     check_rule(parsed, images)

@@ -12,8 +12,8 @@ GIF_FRAMES = 60
 def build_parser():
     parser = common.make_parser(
         "cbn-sample",
-        "Draw images from a model and write them as one picture. A classifier draws from the mixture of its classes: how\n"
-        "many of each is drawn by their shares, and they stand in the order of the classes; --digit draws from one.",
+        "Draw images from a model and write them as one picture. A classifier draws from the mixture of its classes:\n"
+        "how many of each is drawn by their shares, and they stand in the order of the classes; --digit draws from one.",
         [
             "cbn-sample --n 64                                   # model.cbn -> samples.png",
             "cbn-sample --method gibbs --steps 1000000 --gif chain.gif",
@@ -40,7 +40,9 @@ def build_parser():
     parser.add_argument("--out", default="samples.png", metavar="FILE", help="picture to write (default: samples.png)")
     parser.add_argument("--gif", metavar="FILE", help="animation of the Gibbs chains")
     parser.add_argument(
-        "--npz", metavar="FILE", help="raw samples: array 'images' (n, height, width) uint8; of a classifier 'labels' too"
+        "--npz",
+        metavar="FILE",
+        help="raw samples: array 'images' (n, height, width) uint8; of a classifier 'labels' too",
     )
     common.add_seed(parser)
     return parser

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from .._params import Parameters

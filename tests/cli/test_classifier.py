@@ -54,7 +54,9 @@ def test_training_reports_what_the_classifier_does(folder, model, here):
     assert f"accuracy by Bayes' rule  {found['bayes_accuracy']:.2f} %" in text and "3 labels: down, right, up" in text
     loaded = cbn.load("model.cbn")
     np.testing.assert_array_equal(loaded.predict_proba(split["x_test"]), model.predict_proba(split["x_test"]))
-    assert loaded.networks_[1].provenance_["label"] == "right" and "split.npz" in loaded.networks_[1].provenance_["source"]
+    assert (
+        loaded.networks_[1].provenance_["label"] == "right" and "split.npz" in loaded.networks_[1].provenance_["source"]
+    )
 
 
 def test_training_without_test_images(folder, here):

@@ -35,9 +35,7 @@ def folder(tmp_path_factory):
     common = {"random_state": 0, "max_parents": 3, "n_jobs": 1}
     model = Network("hidden", hidden=HIDDEN, iterations=5, forced_relations=FORCED, **common)
     model.fit(images).save(folder / "hidden.cbn")
-    model = Network(
-        "hidden", hidden=((7, 3, 2),), threshold=(0.3, 0.5, 0.7), iterations=0, **common
-    )
+    model = Network("hidden", hidden=((7, 3, 2),), threshold=(0.3, 0.5, 0.7), iterations=0, **common)
     model.fit(images).save(folder / "grey.cbn")
     Network().fit(images).save(folder / "pixel.cbn")
     return folder
