@@ -155,8 +155,8 @@ def grow(
         n_vertices = np.empty((n, boosting.rounds), np.int32)
         split, value = (np.empty((n, boosting.rounds, capacity), np.int32) for _ in range(2))
         _engine.boosted_grow(
-            *shape, planes.words, planes.n_images, *candidate, required, boosting, seed, first,
-            base[nodes], n_trees[nodes], n_vertices, split, value, num_threads,
+            shape, planes.words, planes.n_images, (*candidate, required), boosting, seed,
+            (first, base[nodes], n_trees[nodes], n_vertices, split, value), num_threads,
         )  # fmt: skip
         grown = np.arange(boosting.rounds) < n_trees[nodes, None]
         sizes.append(n_vertices[grown])

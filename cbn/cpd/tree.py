@@ -145,8 +145,8 @@ def grow(
     split, child = (np.empty((n_nodes, capacity), np.int32) for _ in range(2))
     counts = np.empty((n_nodes, capacity, 2), np.int64)
     _engine.tree_grow(
-        grid.channels, grid.height, grid.width, planes.words, planes.n_images, *candidate, required, penalty,
-        max_leaves, min_leaf, n_vertices, split, child, counts, num_threads,
+        (grid.channels, grid.height, grid.width), planes.words, planes.n_images, (*candidate, required),
+        (penalty, max_leaves, min_leaf), (n_vertices, split, child, counts), num_threads,
     )  # fmt: skip
     begin = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
     used = np.arange(begin[-1]) + np.repeat(np.arange(n_nodes) * capacity - begin[:-1], n_vertices)

@@ -195,7 +195,8 @@ class Features(Parameters):
 
     def checked(self) -> Self:
         found = super().checked()
-        check_layer_weights(found.layer_weights, 1 + len(found.layers))
+        weights = check_layer_weights(found.layer_weights, 1 + len(found.layers))
+        found.layer_weights = None if found.layer_weights is None else weights
         for name in ("forced_relations", "forbidden_relations"):
             setattr(found, name, _entries(getattr(found, name), name, found.layers))
         return found

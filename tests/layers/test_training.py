@@ -127,8 +127,9 @@ def twin_gradient(problem, kernels, pseudocount=1.0):
     layer, planes = problem.search(problem.bits(kernels))
     counts = TWIN.counts(layer, planes, problem.n)
     weights, bias = np.empty_like(kernels.weights), np.empty_like(kernels.bias)
+    objective = layer, counts, pseudocount, 8.0
     reference.kernel_gradient(
-        problem.transition(kernels), layer, problem.planes, planes, problem.n, counts, pseudocount, 8.0, weights, bias
+        problem.transition(kernels), objective, problem.planes, planes, problem.n, (weights, bias)
     )
     return weights, bias
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..._engine import MAX_HIDDEN
 from ..._validation import check_choice, check_integer
 from ..names import SHARINGS
 from .arrays import Shape
@@ -63,8 +64,8 @@ class Level:
             if type(step) not in STEPS.values():
                 raise ValueError(f"steps: {step!r}; use Conv, Pool, Relu, LocalResponseNorm and Fire")
         check_integer(self.distance, "distance", 1, MAX_DISTANCE)
-        if not self.hidden:
-            raise ValueError("hidden: (); give the units of at least one hidden layer")
+        if not 1 <= len(self.hidden) <= MAX_HIDDEN:
+            raise ValueError(f"hidden: {self.hidden!r:.80}; give the units of 1 to {MAX_HIDDEN} hidden layers")
         for units in self.hidden:
             check_integer(units, "hidden", 1, MAX_UNITS)
 

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The steps between levels: convolution, pooling, ReLU, normalization, Fire modules. Shapes only; see layers.py."""
 
+import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..._engine import MAX_POOL
+from ..._engine import MAX_POOL, MAX_TAPS
 from ..._validation import check_integer, check_real
 from .arrays import Shape
 
 MAX_CHANNELS = 4096
-MAX_SIZE = 255  # side of a kernel, and any stride
+MAX_SIZE = 255  # any stride
+MAX_KERNEL = math.isqrt(MAX_TAPS)  # side of a kernel
 
 
 def window(size: int) -> npt.NDArray[np.int32]:
@@ -89,7 +91,7 @@ class Conv(Step):
 
     def __post_init__(self) -> None:
         check_integer(self.kernels, "kernels", 1, MAX_CHANNELS)
-        check_integer(self.size, "size", 1, MAX_SIZE)
+        check_integer(self.size, "size", 1, MAX_KERNEL)
         check_integer(self.stride, "stride", 1, MAX_SIZE)
         if self.padding != "same":
             check_integer(self.padding, "padding", 0, self.size - 1)  # more would see nothing but zeros

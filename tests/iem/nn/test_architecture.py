@@ -100,6 +100,7 @@ def test_images_of_one_row_have_neighbours_to_the_side():
     ("make", "message"),
     [
         (lambda: Conv(0, 3), "kernels: 0; give a whole number from 1 to 4096"),
+        (lambda: Conv(4, 33), "size: 33; give a whole number from 1 to 32"),
         (lambda: Conv(4, 3, padding=3), "padding: 3; give a whole number from 0 to 2"),
         (lambda: Conv(4, 3, padding="full"), "padding: 'full'; give a whole number from 0 to 2"),
         (lambda: Conv(4, 3, groups=3), "groups: 3 does not divide 4 kernels; give a divisor of it"),
@@ -111,7 +112,8 @@ def test_images_of_one_row_have_neighbours_to_the_side():
         (lambda: Fire(2, 4096), "expand: 4096; give a whole number from 1 to 2048"),
         (lambda: Level(("conv",), 1, (4,)), "steps: 'conv'; use Conv, Pool, Relu, LocalResponseNorm and Fire"),
         (lambda: Level((), 0, (4,)), "distance: 0; give a whole number from 1 to 64"),
-        (lambda: Level((), 1, ()), "hidden: (); give the units of at least one hidden layer"),
+        (lambda: Level((), 1, ()), "hidden: (); give the units of 1 to 8 hidden layers"),
+        (lambda: Level((), 1, (4,) * 9), "hidden: (4, 4, 4, 4, 4, 4, 4, 4, 4); give the units of 1 to 8 hidden layers"),
         (lambda: Level((), 1, (4, 0)), "hidden: 0; give a whole number from 1 to 4096"),
         (lambda: Level((), 1, 4), "hidden: 4; give a tuple of whole numbers such as (32, 16)"),
         (lambda: Level(Relu(), 1, (4,)), "steps: Relu(); give a tuple of steps"),
