@@ -77,7 +77,7 @@ def _check_kind(path, kind, known):
 
 
 def of_class(arguments, classifier, purpose):
-    """The network of the class --digit of a classifier, and its label; ``purpose`` is what the class is for, in words."""
+    """The network of the class --digit of a classifier, and its label; ``purpose``: what the class is for, in words."""
     if arguments.digit is None or arguments.digit == "all":
         classes = classifier.classes.tolist()
         raise DataError(

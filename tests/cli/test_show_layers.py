@@ -51,7 +51,7 @@ def show(folder, *arguments, model="hidden.cbn"):
     return cli.done("cbn-show", "--model", folder / model, *arguments)
 
 
-def test_facts_of_hidden_layers(folder):
+def test_facts_of_hidden_layers(folder, undrawn):
     found = show(folder, "--json").json()
     model = cbn.load(folder / "hidden.cbn")
     first, second = found["hidden_layers"]
@@ -78,7 +78,7 @@ def test_facts_of_hidden_layers(folder):
     assert (0, 1, -3, 0) in {tuple(r[:4]) for r in second["relations"]}
 
 
-def test_density_is_stated_for_what_it_is(folder):
+def test_density_is_stated_for_what_it_is(folder, undrawn):
     assert set(show(folder, "--json").json()["density"]) == {"pixels", "all_layers"}
     text = show(folder).out
     assert "pixels alone: normalized" in text and "unnormalized energy" in text
@@ -87,7 +87,7 @@ def test_density_is_stated_for_what_it_is(folder):
     assert "normalized over the binarized images" in text and "energy" not in text
 
 
-def test_text_states_the_facts_of_hidden_layers(folder):
+def test_text_states_the_facts_of_hidden_layers(folder, undrawn):
     layers = show(folder, "--json").json()["hidden_layers"]
     text = show(folder).out
     for fact in ("2 hidden layers", "3 x 12 x 11 nodes: 3 kernels of 1 x 3 x 3, pooling 1",
@@ -99,7 +99,7 @@ def test_text_states_the_facts_of_hidden_layers(folder):
     assert all(len(line) < 240 for line in text.splitlines())
 
 
-def test_all_relations(folder):
+def test_all_relations(folder, undrawn):
     layers = show(folder, "--json").json()["hidden_layers"]
     text = show(folder, "--relations").out
     for layer in layers:
@@ -144,7 +144,7 @@ def test_panels_of_the_figure_hold_the_model(folder):
 # ---- responses ----
 
 
-def test_responses(folder):
+def test_responses(folder, undrawn):
     result = show(folder, "--responses", "maps.png", "--data", folder / "grey.npy", "--n", "4", "--json").json()
     assert result["responses"]["images"] == ["0", "1", "2", "3"] and result["responses"]["n_mean"] == 300
     with Image.open("maps.png") as four:
@@ -158,7 +158,7 @@ def test_responses(folder):
     show(folder, "--responses", "grey.png", "--data", folder / "grey.npy", model="grey.cbn")
 
 
-def test_responses_of_chosen_labels(folder):
+def test_responses_of_chosen_labels(folder, undrawn):
     images = blobs(20, seed=1)
     np.savez("split.npz", x_train=images[:8], y_train=np.zeros(8, int), x_test=images, y_test=np.arange(20) % 3)
     arguments = ("--responses", "maps.png", "--data", "split.npz", "--digit", "2", "--n", "3", "--json")
@@ -170,7 +170,7 @@ def test_responses_of_chosen_labels(folder):
 # ---- local Markov property ----
 
 
-def test_markov_report(folder):
+def test_markov_report(folder, undrawn):
     arguments = ("--markov", "--data", folder / "grey.npy")
     found = show(folder, *arguments, "--json").json()["markov"]
     expected = cbn.load(folder / "hidden.cbn").markov_report(blobs(300)).to_dict()
@@ -189,7 +189,7 @@ def test_markov_report(folder):
     assert show(folder, *arguments, "--n", "64", "--json").json()["markov"]["n_images"] == 64
 
 
-def test_markov_report_does_not_depend_on_threads(folder):
+def test_markov_report_does_not_depend_on_threads(folder, undrawn):
     arguments = ("--markov", "--data", folder / "grey.npy", "--quiet")
     texts = {show(folder, *arguments, "--threads", threads).out for threads in (1, 2, 3)}
     assert len(texts) == 1
@@ -212,12 +212,12 @@ def test_markov_panels(folder):
     assert np.isnan(beside[1][1, 1]) and np.isnan(beside[1][0, 2])
 
 
-def test_markov_report_of_pixels_alone(folder):
+def test_markov_report_of_pixels_alone(folder, undrawn):
     text = show(folder, "--markov", "--data", folder / "grey.npy", model="pixel.cbn").out
     assert "pixel ; earlier pixel two away" in text and "node ; parent" not in text
 
 
-def test_markov_report_on_the_embedded_training_images():
+def test_markov_report_on_the_embedded_training_images(undrawn):
     """A model that says which of the embedded images it is of is measured on them; one that does not names the mend."""
     own = cli.embedded().part("train", 1)
     fitted = replace(Network(offsets=((-1, 0),)).fit(own.images).fitted_, rule=own.binarization)
@@ -232,7 +232,7 @@ def test_markov_report_on_the_embedded_training_images():
 # ---- kernels alone ----
 
 
-def test_kernels_alone_start_another_training(folder):
+def test_kernels_alone_start_another_training(folder, undrawn):
     found = show(folder, "--save-kernels", "kernels.npz", "--json").json()
     assert found["kernels"] == "kernels.npz"
     model = cbn.load(folder / "hidden.cbn")

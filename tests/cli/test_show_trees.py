@@ -45,12 +45,6 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """For tests of facts: drawing takes most of the time of cbn-show."""
-    monkeypatch.setattr("cbn.plots.figures.model_summary_figure", lambda panels, path: None)
-
-
 def show(folder, name, *arguments):
     return cli.done("cbn-show", "--model", folder / f"{name}.cbn", *arguments)
 
