@@ -5,10 +5,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -path '*/data/*' \) ! -path '*/__pycache__/*')
+SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -name py.typed -o -path '*/data/*' \) ! -path '*/__pycache__/*')
 PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
 
-.PHONY: all run test test-c test-python fuzz bench results clean
+.PHONY: all run test test-c test-python test-fast lint fuzz bench results clean
 all: run
 
 # The recipes of the stamps below run whenever their inputs change.
@@ -26,6 +26,10 @@ $(VENV)/installed: $(VENV)/created $(SOURCES) $(PACKAGING)
 
 $(VENV)/test-extras: $(VENV)/installed
 	$(PIP) install "$$(echo $(VENV)/wheel/cbn-*.whl)[test]"
+	touch $@
+
+$(VENV)/lint-extras: $(VENV)/installed
+	$(PIP) install "$$(echo $(VENV)/wheel/cbn-*.whl)[lint]"
 	touch $@
 
 $(VENV)/bench-extras: $(VENV)/installed benchmarks/requirements.txt
@@ -47,6 +51,16 @@ test-c:
 # A worker per core; the tests of a file stay together, because they share what is slow to make.
 test-python: $(VENV)/test-extras
 	$(BIN)/pytest -n auto --dist loadfile
+
+# Style and types; everything that is asked for is in pyproject.toml.
+lint: $(VENV)/lint-extras
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Without the tests that are marked slow.
+test-fast: $(VENV)/test-extras
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 # Longer fuzzing of every reader: make fuzz EXAMPLES=100000
 EXAMPLES ?= 20000

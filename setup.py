@@ -16,7 +16,7 @@ PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; 
 
 
 class build_engine(build_ext):
-    def build_extensions(self):
+    def build_extensions(self) -> None:
         if self.compiler.compiler_type == "msvc":
             raise SystemExit("cbn needs gcc or clang: on Windows build it under MSYS2 or WSL")
         # contraction of a * b + c would make results depend on the processor
@@ -30,7 +30,7 @@ class build_engine(build_ext):
             extension.extra_compile_args, extension.extra_link_args = compile_flags, link_flags
         super().build_extensions()
 
-    def find_openmp(self):
+    def find_openmp(self) -> tuple[list[str], list[str]] | None:
         if os.environ.get("CBN_NO_OPENMP", "0") not in ("", "0"):
             return None
         with tempfile.TemporaryDirectory() as folder:
@@ -39,12 +39,17 @@ class build_engine(build_ext):
                 file.write(PROGRAM)
             for flags in OPENMP_FLAGS:
                 command = [self.compiler.compiler[0], source, *flags[0], *flags[1], "-o", os.path.join(folder, "probe")]
-                if subprocess.run(command, capture_output=True).returncode == 0:
+                if subprocess.run(command, capture_output=True, check=False).returncode == 0:
                     return flags
         return None
 
 
 sources = ["cbn/_engine.pyx", *sorted(glob("src_c/*.c")), *sorted(glob("src_c/kernels/*.c"))]
-headers = ["cbn/_engine.pxd", *sorted(glob("cbn/*.pxi")), *sorted(glob("src_c/*.h")), *sorted(glob("src_c/kernels/*.h"))]
+headers = [
+    "cbn/_engine.pxd",
+    *sorted(glob("cbn/*.pxi")),
+    *sorted(glob("src_c/*.h")),
+    *sorted(glob("src_c/kernels/*.h")),
+]
 engine = Extension("cbn._engine", sources, include_dirs=["src_c"], depends=headers)
 setup(ext_modules=cythonize([engine], build_dir="build"), cmdclass={"build_ext": build_engine})

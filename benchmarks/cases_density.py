@@ -2,14 +2,17 @@
 """Densities of digits by the presets and by peers: nats of unseen images, Bayes' rule, and what it costs."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from arrays import Facts, Images, Labels, Reals
+from context import Context
+from engines import estimator
 from measure import goal, summary
 from peers_density import BernoulliMixture, ChowLiu
 from scipy.special import logsumexp
-
-from helpers.engines import estimator
 
 PRESETS = ("tree", "boosted", "pixel")
 PAIR = (2, 8)  # the digits of a quick run
@@ -27,13 +30,13 @@ class Density:
         A new model with ``fit``, ``score_samples`` (nats) and ``sample``.
     """
 
-    make: object
-    fitting: list = field(default_factory=list)
-    scoring: list = field(default_factory=list)
-    sampling: list = field(default_factory=list)
-    columns: list = field(default_factory=list)
+    make: Callable[[], Any]
+    fitting: list[float] = field(default_factory=list)
+    scoring: list[float] = field(default_factory=list)
+    sampling: list[float] = field(default_factory=list)
+    columns: list[Reals] = field(default_factory=list)
 
-    def run(self, images, test):
+    def run(self, images: Images, test: Images) -> None:
         """Fit the images of a digit, score the test images of all, draw; note the times."""
         model = self.make()
         begin = time.perf_counter()
@@ -47,7 +50,7 @@ class Density:
             model.sample(SAMPLES)
             self.sampling.append(time.perf_counter() - begin)
 
-    def figures(self, digits, sizes, labels):
+    def figures(self, digits: Sequence[int], sizes: Sequence[int], labels: Labels) -> dict[str, float]:
         """Nats of own digits and of the mixture of all in proportion to sizes; percent right by Bayes' rule."""
         columns = np.stack(self.columns, axis=1).astype(np.float64)
         joint = columns + np.log(np.array(sizes) / sum(sizes))
@@ -59,7 +62,7 @@ class Density:
         }
 
 
-def density(context):
+def density(context: Context) -> Facts:
     digits = PAIR if context.quick else tuple(range(10))
     densities = {
         f"cbn, {preset}": Density(
@@ -105,7 +108,9 @@ def density(context):
     }
 
 
-def _goals(densities, figures, quick, n_digits):
+def _goals(
+    densities: dict[str, Density], figures: dict[str, dict[str, float]], quick: bool, n_digits: int
+) -> list[Facts]:
     own, mixture, right = "nats, own digit", f"nats, mixture of {n_digits} digits", "Bayes accuracy, %"
     tree, boosted = figures["cbn, tree"], figures["cbn, boosted"]
     peer = min((ChowLiu.name, BernoulliMixture.name), key=lambda name: figures[name][own])

@@ -2,16 +2,19 @@
 """One-class detection by the presets and by peers, with confidence intervals, and what it costs."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from context import SEED
+from arrays import Bits, Facts, Labels, Reals
+from context import SEED, Context
+from engines import estimator
 from measure import goal, summary
 from peers_density import ChowLiu
 from peers_one_class import BoltzmannMachine, Forest, NearestNeighbour, Reconstruction, SupportVectors
 
-from cbn.metrics.bootstrap import bootstrap_auroc
-from helpers.engines import estimator
+from cbn.metrics.bootstrap import Interval, bootstrap_auroc
 
 PEERS = (NearestNeighbour, Reconstruction, SupportVectors, Forest, BoltzmannMachine, ChowLiu)
 COMPARED = (2, 8)  # digits of the peers; 8 is hard for most
@@ -29,13 +32,13 @@ class Detector:
     digits : sequence of int
     """
 
-    make: object
-    digits: tuple
-    fitting: list = field(default_factory=list)
-    scoring: list = field(default_factory=list)
-    scores: list = field(default_factory=list)
+    make: Callable[[], Any]
+    digits: Sequence[int]
+    fitting: list[float] = field(default_factory=list)
+    scoring: list[float] = field(default_factory=list)
+    scores: list[Reals] = field(default_factory=list)
 
-    def run(self, digit, context):
+    def run(self, digit: int, context: Context) -> None:
         """Fit the digit's training images, score all test images, note both times."""
         images = context.digit(digit)
         model = self.make()
@@ -46,26 +49,26 @@ class Detector:
         self.fitting.append(fitted - begin)
         self.scoring.append(time.perf_counter() - fitted)
 
-    def intervals(self, labels):
+    def intervals(self, labels: Labels) -> list[Interval]:
         """Interval of every digit."""
         return [bootstrap(labels == digit, own) for digit, own in zip(self.digits, self.scores)]
 
-    def mean_interval(self, labels, digits):
+    def mean_interval(self, labels: Labels, digits: Sequence[int]) -> Interval:
         """Interval of the mean over some of the digits; a resample draws the test images once for all of them."""
         own = [self.scores[self.digits.index(digit)] for digit in digits]
         return bootstrap(labels == np.array(digits)[:, None], np.array(own))
 
 
-def bootstrap(normal, scores):
+def bootstrap(normal: Bits, scores: Reals) -> Interval:
     return bootstrap_auroc(normal, scores, n_resamples=RESAMPLES, random_state=SEED)
 
 
-def percent(interval):
+def percent(interval: Interval) -> str:
     auroc, low, high = (100 * value for value in interval)
     return f"{auroc:.2f} ({low:.2f} to {high:.2f})"
 
 
-def detection(context):
+def detection(context: Context) -> Facts:
     compared = COMPARED[:1] if context.quick else COMPARED
     every = COMPARED if context.quick else tuple(range(10))
     detectors = {
@@ -101,7 +104,7 @@ def detection(context):
     }
 
 
-def _details(detectors, intervals, every):
+def _details(detectors: dict[str, Detector], intervals: dict[str, list[Interval]], every: Sequence[int]) -> Facts:
     complete = [name for name, detector in detectors.items() if detector.digits == every]
     return {
         "AUROC by digit": {name: [100 * own.value for own in intervals[name]] for name in complete},
@@ -110,7 +113,14 @@ def _details(detectors, intervals, every):
     }
 
 
-def _goals(detectors, intervals, labels, compared, every, quick):
+def _goals(
+    detectors: dict[str, Detector],
+    intervals: dict[str, list[Interval]],
+    labels: Labels,
+    compared: Sequence[int],
+    every: Sequence[int],
+    quick: bool,
+) -> list[Facts]:
     best = detectors["cbn, best"]
     means = {name: 100 * own.mean_interval(labels, compared).value for name, own in detectors.items()}
     peer = max((own.name for own in PEERS), key=means.get)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pyagrum
-from context import DIGIT
+from arrays import Facts, Reals, States
+from context import DIGIT, Context
+from engines import CUTOFF, N_PIXELS, SIDE, estimator
 from measure import goal, summary
-
-from helpers.engines import CUTOFF, N_PIXELS, SIDE, estimator
 
 N_IMAGES = 20
 # A tree of 8 leaves asks at most 7 pixels: its table has 128 rows.
@@ -20,13 +20,13 @@ MODELS = {"pixel": {}, "tree": {"preset": "tree", "max_leaves": 8}}
 FORMATS = {"XMLBIF": ("x.xmlbif", "x.bifxml"), "BIF": ("x.bif", "x.bif"), "UAI": ("x.uai", "x.uai")}
 
 
-def node_of(name):
+def node_of(name: str) -> int:
     """Number of the node of a variable: UAI has the number itself for a name."""
     place = [int(number) for number in re.findall(r"\d+", name)]
     return place[0] if len(place) == 1 else place[-2] * SIDE + place[-1]
 
 
-def log_probabilities(network, states, reversed_parents):
+def log_probabilities(network: "pyagrum.BayesNet", states: States, reversed_parents: bool) -> Reals:
     """(n,) from pyAgrum's tables."""
     total = np.zeros(len(states))
     for name in network.names():
@@ -39,7 +39,7 @@ def log_probabilities(network, states, reversed_parents):
     return total
 
 
-def export(context):
+def export(context: Context) -> Facts:
     images = context.test[:N_IMAGES]
     states = (images > CUTOFF).astype(np.uint8).reshape(-1, N_PIXELS)
     table, worst = [], {}

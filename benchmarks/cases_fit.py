@@ -4,17 +4,19 @@
 import time
 
 import numpy as np
-from context import DIGIT
+from arrays import Counts, Facts, Images, Reals
+from context import DIGIT, Context
+from engines import CUTOFF, N_PIXELS, OFFSETS, SIDE, PlainNumpy, TunedNumpy, Twin, estimator, generic
 from measure import Engine, goal, interleave, ratio_of, rows, summary
 from peer_pyagrum import Database, learn_structure, log_probabilities_from_tables, template
 from sklearn.metrics import roc_auc_score
 
+import cbn
 from cbn import _engine
 from cbn.cpd.grid import pixel_layer
-from helpers.engines import CUTOFF, N_PIXELS, OFFSETS, SIDE, PlainNumpy, TunedNumpy, Twin, estimator, generic
 
 
-def counts_only(images, threads):
+def counts_only(images: Images, threads: int) -> Counts:
     """The two engine calls that do what the NumPy peers do: bit-planes and counts, without calibration."""
     layer = pixel_layer(SIDE, SIDE, OFFSETS)
     planes = np.empty((N_PIXELS, _engine.plane_words(len(images))), np.uint64)
@@ -24,16 +26,16 @@ def counts_only(images, threads):
     return counts
 
 
-def _differing(counts, expected):
+def _differing(counts: Counts, expected: Counts) -> Facts:
     return {"counts that differ from the twin's": int((counts != expected).sum())}
 
 
-def fit(context):
+def fit(context: Context) -> Facts:
     images, threads = context.digit(), context.threads
     expected = Twin().fit(images).counts
     plain, tuned = PlainNumpy(), TunedNumpy()
 
-    def fit_with(n):
+    def fit_with(n: int) -> "cbn.ConvolutionalBayesianNetwork":
         return estimator(n).fit(images)
 
     engines = [
@@ -91,13 +93,13 @@ def fit(context):
     }
 
 
-def structure(context):
+def structure(context: Context) -> Facts:
     """One run of pyAgrum's search, beside cbn's fit of the given structure."""
     images, threads = context.digit(), context.threads
     states = (context.test > CUTOFF).reshape(-1, N_PIXELS).astype(np.uint8)
     own = context.test_labels == DIGIT
 
-    def accuracy(scores, n_arcs):
+    def accuracy(scores: Reals, n_arcs: int) -> Facts:
         return {
             "arcs": n_arcs,
             "nats per test image of the digit": float(-scores[own].mean()),

@@ -1,20 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hidden layers: the whole training of one digit, and the steps that it is made of."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy_layers
-from context import DIGIT
+from arrays import Counts, Facts, Images, Planes, Reals, States
+from context import DIGIT, Context
+from engines import SIDE, estimator, generic, reference
 from measure import Engine, goal, interleave, ratio_of, rows
 
+import cbn
 from cbn import _engine
+from cbn.bits.planes import BitPlanes
+from cbn.cpd.grid import Layer
 from cbn.fit.presets import PRESETS
-from cbn.layers.geometry import geometry
+from cbn.layers.features import check_layers
+from cbn.layers.geometry import LayerGeometry, geometry
+from cbn.layers.kernels import Kernels
 from cbn.layers.relations import search_relations
 from cbn.layers.training import SHARPNESS
-from helpers.engines import SIDE, estimator, generic, reference
+
+Gradient = tuple[Reals, Reals]  # by weights and by biases
 
 MAX_PARENTS = 6  # the estimator's default
 ITERATIONS = 10  # of the training that makes the kernels of single steps
@@ -22,8 +33,8 @@ TWIN_IMAGES = 256  # on which the gradient is compared with the twin's
 DIFFERENCE_IMAGES = 64  # on which it is compared with finite differences
 
 
-def hidden_geometries():
-    return geometry(SIDE, SIDE, 1, PRESETS["hidden"]["hidden"])
+def hidden_geometries() -> tuple[LayerGeometry, ...]:
+    return geometry(SIDE, SIDE, 1, check_layers(PRESETS["hidden"].features.layers))
 
 
 class Step:
@@ -38,7 +49,7 @@ class Step:
     n_images, threads : int
     """
 
-    def __init__(self, number, kernels, planes, n_images, threads):
+    def __init__(self, number: int, kernels: Kernels, planes: Planes, n_images: int, threads: int) -> None:
         geometries = hidden_geometries()
         # the number of kernels need not be the preset's
         self.geometry = replace(geometries[number], channels=len(kernels.bias))
@@ -49,39 +60,39 @@ class Step:
         self.forward(threads)
 
     @cached_property
-    def layer(self):
+    def layer(self) -> Layer:
         return self.search(self.threads)[0]
 
     @cached_property
-    def engine_layer(self):
+    def engine_layer(self) -> _engine.Layer:
         return _engine.Layer(self.layer)
 
     @cached_property
-    def counts(self):
+    def counts(self) -> Counts:
         return self.count(self.n_images)
 
-    def count(self, n_images):
+    def count(self, n_images: int) -> Counts:
         """Of the first images, a multiple of 64 or all."""
         counts = np.empty((self.layer.n_rows, 2), np.int64)
         _engine.count(self.engine_layer, self.words(self.above, n_images), n_images, counts, self.threads)
         return counts
 
     @staticmethod
-    def words(planes, n_images):
+    def words(planes: Planes, n_images: int) -> Planes:
         return np.ascontiguousarray(planes[:, : _engine.plane_words(n_images)])
 
-    def states(self, planes):
+    def states(self, planes: Planes) -> States:
         states = np.empty((self.n_images, len(planes)), np.uint8)
         _engine.unpack_planes(planes, states, self.threads)
         return states
 
-    def forward(self, threads):
+    def forward(self, threads: int) -> None:
         _engine.transition_forward(self.engine_transition, self.below, self.n_images, self.above, threads)
 
-    def search(self, threads):
-        return search_relations(self.geometry, self.above, self.n_images, MAX_PARENTS, num_threads=threads)
+    def search(self, threads: int) -> tuple[Layer, Any]:
+        return search_relations(self.geometry, BitPlanes(self.above, self.n_images), MAX_PARENTS, num_threads=threads)
 
-    def gradient(self, threads):
+    def gradient(self, threads: int) -> Gradient:
         weights, bias = np.empty(self.transition.weights.shape), np.empty(len(self.transition.bias))
         _engine.kernel_gradient(
             self.engine_transition, (self.engine_layer, self.counts, 1.0, SHARPNESS), self.below, self.above,
@@ -89,7 +100,7 @@ class Step:
         )  # fmt: skip
         return weights, bias
 
-    def gradient_of(self, module, n_images):
+    def gradient_of(self, module: ModuleType, n_images: int) -> Gradient:
         """The gradient of the first images alone (a multiple of 64), by the engine or by its twin."""
         transition, layer = self.engine_transition, self.engine_layer
         if module is reference:
@@ -102,32 +113,32 @@ class Step:
         return weights, bias
 
 
-def steps_of(images, threads):
+def steps_of(images: Images, threads: int) -> list[Step]:
     """The Step of both hidden layers, with kernels after a few iterations."""
     model = estimator(threads, preset="hidden", iterations=ITERATIONS).fit(images)
-    planes, steps = model.binarizer_.planes(images, threads), []
+    planes, steps = model.binarizer_.planes(images, threads).words, []
     for number, trained in enumerate(model.hidden_layers_, start=1):
         steps.append(Step(number, trained.kernels, planes, len(images), threads))
         planes = steps[-1].above
     return steps
 
 
-def _table(per_layer, rounds):
+def _table(per_layer: list[list[Engine]], rounds: int) -> list[Facts]:
     """One table of two layers; the ratios are to cbn's row of the same layer."""
     seconds = interleave([engine for engines in per_layer for engine in engines], rounds)
     return [row for engines in per_layer for row in rows(engines, seconds, engines[0].name)]
 
 
-def train(context):
+def train(context: Context) -> Facts:
     images, threads = context.digit(), context.threads
 
-    def gains(model):
+    def gains(model: "cbn.ConvolutionalBayesianNetwork") -> Facts:
         return {
             f"gain of layer {number}, nats per image": layer.curve[layer.best].gain
             for number, layer in enumerate(model.hidden_layers_, start=1)
         }
 
-    def fit_with(n):
+    def fit_with(n: int) -> "cbn.ConvolutionalBayesianNetwork":
         return estimator(n, preset="hidden").fit(images)
 
     model = fit_with(threads)
@@ -150,13 +161,13 @@ def train(context):
     }
 
 
-def search(context):
+def search(context: Context) -> Facts:
     images, threads = context.digit(), context.threads
     step = steps_of(images, threads)[0]
     states = step.states(step.above)
     found, change = numpy_layers.search(step.geometry, states, MAX_PARENTS)
 
-    def accuracy(result):
+    def accuracy(result: tuple[Any, Any]) -> Facts:
         layer, steps = result
         return {
             "relations": len(layer.relations),
@@ -194,13 +205,13 @@ def search(context):
     }
 
 
-def _largest_difference(found, expected):
+def _largest_difference(found: Gradient, expected: Gradient) -> float:
     """Relative to the largest component of the gradient."""
     found, expected = (np.concatenate([part.ravel() for part in parts]) for parts in (found, expected))
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-def _by_differences(step, n_images):
+def _by_differences(step: Step, n_images: int) -> Gradient:
     """The gradient of the relaxed objective by central differences: all weights of the first kernel, all biases."""
     t, first = step.transition, step.words
     objective = reference.objective_near(
@@ -213,7 +224,7 @@ def _by_differences(step, n_images):
     return weights.reshape(t.weights[:1].shape), bias
 
 
-def gradient(context):
+def gradient(context: Context) -> Facts:
     images, threads = context.digit(), context.threads
     per_layer, from_differences = [], []
     for number, step in enumerate(steps_of(images, threads), start=1):
@@ -225,10 +236,10 @@ def gradient(context):
             step.gradient_of(_engine, TWIN_IMAGES), step.gradient_of(reference, TWIN_IMAGES)
         )
 
-        def accuracy(found, expected=expected):
+        def accuracy(found: Gradient, expected: Gradient = expected) -> Facts:
             return {"relative difference from NumPy": _largest_difference(found, expected)}
 
-        def by_numpy(step=step, below=below, above=above):
+        def by_numpy(step: Step = step, below: States = below, above: States = above) -> Gradient:
             return numpy_layers.kernel_gradient(step.transition, step.layer, below, above, step.counts)
 
         own = generic(lambda step=step: step.gradient(threads))
@@ -268,14 +279,14 @@ def gradient(context):
     }
 
 
-def transition(context):
+def transition(context: Context) -> Facts:
     images, threads = context.digit(), context.threads
     per_layer, wrong = [], 0
     for number, step in enumerate(steps_of(images, threads), start=1):
         below = step.states(step.below)
         expected = numpy_layers.forward(step.transition, below)
 
-        def accuracy(call, step=step, expected=expected):
+        def accuracy(call: Callable[..., Any], step: Step = step, expected: Any = expected) -> Facts:
             call()
             return {"bits that differ from NumPy's": int((step.states(step.above) != expected).sum())}
 
@@ -287,7 +298,7 @@ def transition(context):
         engines = [Engine(name, call, accuracy=accuracy(call)) for name, call in calls.items()]
         wrong += sum(sum(engine.accuracy.values()) for engine in engines)
 
-        def by_numpy(step=step, below=below):
+        def by_numpy(step: Step = step, below: States = below) -> States:
             return numpy_layers.forward(step.transition, below)
 
         per_layer.append([*engines, Engine(f"numpy, layer {number}", by_numpy, max_rounds=3)])

@@ -5,19 +5,22 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-from context import SEED
+from arrays import Facts, Images, Reals, Singles
+from context import SEED, Context
 from measure import goal, summary
 
 from cbn import IntrospectiveEnergyModel
-from cbn.datasets import make_category
-from cbn.iem import TABLE_4, Architecture
+from cbn.datasets import InspectionSet, make_category
+from cbn.iem import TABLE_4, Architecture, Training
 from cbn.iem.energy import ErrorStatistics, combined, image_energies, level_scales, position_energies
-from cbn.iem.training.training.training import Training, TrainingOptions
-from cbn.metrics.bootstrap import bootstrap_auroc
+from cbn.iem.training.levelwise import LevelwiseTraining, TrainingOptions
+from cbn.metrics.bootstrap import Interval, bootstrap_auroc
 
 SIDE, BATCH = 300, 8  # of the thesis
 PICTURES = 24  # of an epoch that is timed: three steps
@@ -26,24 +29,24 @@ GIB = 2**30
 RESAMPLES = 1000
 
 
-def pictures_of(n, side=SIDE):
+def pictures_of(n: int, side: int = SIDE) -> Images:
     """(n, side, side) uint8: a small synthetic category, enlarged and repeated."""
     small = make_category("texture", n_train=min(n, 12), n_good=1, n_defects=1, size=100, random_state=SEED).train
     large = np.kron(small, np.ones((1, 3, 3), np.uint8))[:, :side, :side]
     return np.ascontiguousarray(np.resize(large, (n, side, side)))
 
 
-def prepare(pictures):
+def prepare(pictures: Images) -> Singles:
     return (pictures.astype(np.float32) / 255)[..., None]
 
 
-def training(pictures, epochs, threads):
+def training(pictures: Images, epochs: int, threads: int) -> LevelwiseTraining:
     levels = len(TABLE_4.levels)
     options = TrainingOptions(epochs=(epochs,) * levels, batch_size=BATCH, seed=SEED)
-    return Training(TABLE_4, pictures, prepare, np.arange(len(pictures)), options, num_threads=threads)
+    return LevelwiseTraining(TABLE_4, pictures, prepare, np.arange(len(pictures)), options, num_threads=threads)
 
 
-def level_inputs(levels, pictures):
+def level_inputs(levels: Sequence[Any], pictures: Images) -> list[Singles]:
     """What every level reads from the one below, for all pictures; level 0 the pictures themselves."""
     below = [prepare(pictures)]
     for level in levels[:-1]:
@@ -51,7 +54,9 @@ def level_inputs(levels, pictures):
     return below
 
 
-def timed_epochs(context, pictures, rounds):
+def timed_epochs(
+    context: Context, pictures: Images, rounds: int
+) -> tuple[dict[int, list[float]], dict[int, list[float]], dict[int, Any]]:
     """({level: seconds per step of cbn}, {level: of PyTorch}, {level: both mean squared errors})."""
     own, peer, errors = {}, {}, {}
     begin = time.perf_counter()
@@ -67,7 +72,9 @@ def timed_epochs(context, pictures, rounds):
     return own, peer, errors
 
 
-def torch_epochs(levels, pictures, rounds, threads):
+def torch_epochs(
+    levels: Sequence[Any], pictures: Images, rounds: int, threads: int
+) -> tuple[list[float], float | None]:
     """Seconds per step of PyTorch in the last of some levels, and its error in the first epoch from there."""
     import torch
     from peer_torch import TorchLevel, channels_first
@@ -83,9 +90,11 @@ def torch_epochs(levels, pictures, rounds, threads):
     return seconds, first
 
 
-def scoring(context, pictures, rounds):
+def scoring(context: Context, pictures: Images, rounds: int) -> tuple[list[float], list[float]]:
     """Seconds to score one picture, of cbn and of PyTorch (None without it)."""
-    model = IntrospectiveEnergyModel(epochs=1, n_jobs=context.threads, random_state=SEED, false_alarm_rate=0.2)
+    model = IntrospectiveEnergyModel(
+        training=Training(epochs=1), n_jobs=context.threads, random_state=SEED, false_alarm_rate=0.2
+    )
     model.fit(pictures)
     networks, own, peer = None, [], []
     if find_spec("torch"):
@@ -107,28 +116,28 @@ def scoring(context, pictures, rounds):
     return own[1:], peer[1:]
 
 
-def peak(engine, context):
+def peak(engine: str, context: Context) -> int:
     """Bytes by which memory rises in a whole fit, in a process of its own."""
     n = MEMORY_PICTURES["quick" if context.quick else "full"]
     command = [sys.executable, str(Path(__file__).with_name("iem_child.py")), engine, str(n), str(context.threads)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["bytes"]
 
 
-def found(kind, context):
+def found(kind: Literal["texture", "object"], context: Context) -> tuple[Interval, Interval | None]:
     """Interval of cbn and of PyTorch on a synthetic category, after the same schedule."""
     category = make_category(kind, n_train=60, n_good=40, n_defects=15, size=64, random_state=SEED)
     epochs, architecture = 5, Architecture(TABLE_4.levels[:4])
-    model = IntrospectiveEnergyModel(architecture, epochs=epochs, n_jobs=context.threads, random_state=SEED,
+    model = IntrospectiveEnergyModel(architecture, training=Training(epochs=epochs), n_jobs=context.threads, random_state=SEED,
                                      false_alarm_rate=0.05).fit(category.train)  # fmt: skip
     own = interval(category, model.score_samples(category.test))
     return own, interval(category, torch_scores(category, architecture, epochs)) if find_spec("torch") else None
 
 
-def interval(category, scores):
+def interval(category: InspectionSet, scores: Reals) -> Interval:
     return bootstrap_auroc(category.labels == 0, scores, n_resamples=RESAMPLES, random_state=SEED)
 
 
-def torch_scores(category, architecture, epochs):
+def torch_scores(category: InspectionSet, architecture: Architecture, epochs: int) -> Reals:
     """Scores of the test pictures after training in PyTorch from cbn's start, each level on the one below."""
     import torch
     from peer_torch import TorchLevel, channels_first, channels_last
@@ -136,7 +145,7 @@ def torch_scores(category, architecture, epochs):
     n = len(category.train)
     order = torch.Generator().manual_seed(SEED)
     options = TrainingOptions(epochs=(1,) * len(architecture.levels), batch_size=n, learning_rate=1e-12, seed=SEED)
-    start = Training(architecture, category.train, prepare, np.arange(n), options)
+    start = LevelwiseTraining(architecture, category.train, prepare, np.arange(n), options)
     *_, state = start.run()  # one step of no length: the levels as they are drawn
     train, test = channels_first(prepare(category.train)), channels_first(prepare(category.test))
     energies = {"train": [], "test": []}
@@ -156,17 +165,17 @@ def torch_scores(category, architecture, epochs):
     return -combined(np.stack(energies["test"], axis=1), scales, np.ones(len(state.levels)), "relative")
 
 
-def row(engine, seconds, reference, **accuracy):
+def row(engine: str, seconds: list[float], reference: list[float], **accuracy: object) -> Facts:
     ratio = float(np.median(seconds) / np.median(reference))
     return {"engine": engine, **summary(seconds), "ratio": ratio, "accuracy": accuracy}
 
 
-def percent(auroc):
+def percent(auroc: Interval) -> str:
     value, low, high = (100 * part for part in auroc)
     return f"{value:.1f} ({low:.1f} to {high:.1f})"
 
 
-def iem(context):
+def iem(context: Context) -> Facts:
     rounds = 3 if context.quick else 7
     pictures = pictures_of(PICTURES)
     with_torch = find_spec("torch") is not None

@@ -10,15 +10,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from arrays import Facts
+from context import Context
+from engines import N_PIXELS
 from measure import goal, pair_ratio, summary
-
-from helpers.engines import N_PIXELS
 
 CHILD = Path(__file__).with_name("memory_child.py")
 MB = 1e6
 
 
-def memory(context):
+def memory(context: Context) -> Facts:
     images = context.train
     packed = -(-len(images) // 64) * 8 * N_PIXELS
     names = ["cbn", "numpy tuned", "numpy", "pyagrum"] if not context.quick else ["cbn", "numpy tuned"]
@@ -63,7 +64,7 @@ def memory(context):
     }
 
 
-def import_time(context):
+def import_time(context: Context) -> Facts:
     """Seconds of an import statement in fresh processes, taking turns."""
     statements = {
         "import numpy": "import numpy",

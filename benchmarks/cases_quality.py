@@ -4,18 +4,21 @@
 import time
 
 import numpy as np
+from arrays import Facts, Images
+from context import Context
+from engines import Twin, estimator
 from measure import goal, summary
 from sklearn.metrics import roc_auc_score
 
+import cbn
 from cbn import _engine
-from helpers.engines import Twin, estimator
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 # mean AUROC over the ten digits that a score must reach, and how near
 WANTED = {"log_probability": (86.66, 0.05), "surprise": (88.28, 0.1)}
 
 
-def _twin_difference(model, images, test):
+def _twin_difference(model: "cbn.ConvolutionalBayesianNetwork", images: Images, test: Images) -> Facts:
     """Largest difference of a log-probability or surprise from the twin's, in nats."""
     twin = Twin().fit(images)
     kinds = {"log_probability": (_engine.LOG_PROBABILITY, 1), "surprise": (_engine.SURPRISE, -1)}
@@ -25,7 +28,7 @@ def _twin_difference(model, images, test):
     }
 
 
-def quality(context):
+def quality(context: Context) -> Facts:
     digits = range(3) if context.quick else range(10)
     test, labels = context.test, context.test_labels
     auroc = {score: [] for score in SCORES}
@@ -73,7 +76,7 @@ def quality(context):
 WANTED_HIDDEN = 93.0  # thesis Table 2, mean over the ten digits
 
 
-def hidden_quality(context):
+def hidden_quality(context: Context) -> Facts:
     """Trained kernels beside random ones: the objective and the AUROC."""
     digits = range(1) if context.quick else range(10)
     labels = context.test_labels

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Gibbs proposals per second, with and without hidden layers, and the time of 64 ancestral samples."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pyagrum
-from context import DIGIT, SEED
+from arrays import Facts, Images, States
+from context import DIGIT, SEED, Context
+from engines import CUTOFF, N_PIXELS, NumpySampler, Twin, estimator, generic, reference
 from measure import Engine, goal, interleave, rows
 from peer_pyagrum import NAMES, Database, template
 
-from helpers.engines import CUTOFF, N_PIXELS, NumpySampler, Twin, estimator, generic, reference
+import cbn
+from cbn.inference.chains import GibbsChains
 
 CHAINS = 64
 STEPS = 20_000  # proposals per chain in one timed call of cbn
@@ -18,17 +24,19 @@ SCRATCH_STEPS = 10
 COMPARED_STEPS = 2_000  # enough that every pixel is proposed more than twice, on average
 
 
-def _chains(model):
+def _chains(model: "cbn.ConvolutionalBayesianNetwork") -> GibbsChains:
     return model.gibbs_chains(CHAINS, random_state=SEED)
 
 
-def _compared_states(chains, on_path=lambda call: call):
+def _compared_states(
+    chains: GibbsChains, on_path: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda call: call
+) -> States:
     """States after the steps that the twin does as well; on_path may be ``generic``."""
     on_path(chains.advance)(COMPARED_STEPS)
     return chains.states
 
 
-def _conditional_error(sampler, twin, states):
+def _conditional_error(sampler: NumpySampler, twin: Twin, states: States) -> float:
     """Largest difference of the NumPy sampler's p(pixel | others) from the ratio of the two joint probabilities."""
     values = twin.values(reference.LOG_PROBABILITY)
     worst = 0.0
@@ -40,7 +48,7 @@ def _conditional_error(sampler, twin, states):
     return float(worst)
 
 
-def gibbs(context):
+def gibbs(context: Context) -> Facts:
     images, threads = context.digit(), context.threads
     model, model_one = estimator(threads).fit(images), estimator(1).fit(images)
     twin = Twin().fit(images)
@@ -49,7 +57,7 @@ def gibbs(context):
     expected = start.copy()
     reference.sample_gibbs(twin.layer, probability, SEED, 0, COMPARED_STEPS, sites, expected)
 
-    def differing(states):
+    def differing(states: States) -> Facts:
         return {f"states that differ from the twin's after {COMPARED_STEPS:,} steps": int((states != expected).sum())}
 
     sampler = NumpySampler(probability, SEED)
@@ -107,26 +115,26 @@ def gibbs(context):
     }
 
 
-def ancestral(context):
+def ancestral(context: Context) -> Facts:
     images, threads = context.digit(), context.threads
     model, model_one = estimator(threads).fit(images), estimator(1).fit(images)
     twin = Twin().fit(images)
     probability = twin.probabilities()
 
-    def by_twin():
+    def by_twin() -> States:
         states = np.zeros((CHAINS, N_PIXELS), np.uint8)
         reference.sample_ancestral(twin.layer, probability, SEED, None, states)
         return states
 
-    def by_cbn(used):
+    def by_cbn(used: "cbn.ConvolutionalBayesianNetwork") -> Images:
         return used.sample(CHAINS, random_state=SEED)
 
     expected = by_twin().reshape(CHAINS, 28, 28)
 
-    def differing(pictures):
+    def differing(pictures: Images) -> Facts:
         return {"pixels that differ from the twin's": int(((pictures > CUTOFF) != expected).sum())}
 
-    def likely(states):
+    def likely(states: States) -> Facts:
         scores = model.score_samples((states * np.uint8(255)).reshape(-1, 28, 28))
         return {
             "mean nats of 1,000 samples": float(-scores.mean()),
@@ -140,7 +148,7 @@ def ancestral(context):
         learned = database.learner(threads, network).learnParameters(network)
     generator = pyagrum.BNDatabaseGenerator(learned)  # it does not keep the network alive: `learned` must stay
 
-    def by_pyagrum(n):
+    def by_pyagrum(n: int) -> States:
         generator.drawSamples(n)
         states = np.empty((n, N_PIXELS), np.uint8)
         for column, name in enumerate(generator.varOrderNames()):
@@ -171,7 +179,7 @@ def ancestral(context):
     }
 
 
-def hidden_gibbs(context):
+def hidden_gibbs(context: Context) -> Facts:
     """Proposals per second through the pixels and two hidden layers."""
     images, threads = context.digit(), context.threads
     # untrained kernels cost a proposal as much as trained ones
@@ -179,13 +187,13 @@ def hidden_gibbs(context):
     chains, chains_one, chains_generic = _chains(model), _chains(model_one), _chains(model)
     expected = _compared_states(_chains(model_one))
 
-    def differing(states):
+    def differing(states: States) -> Facts:
         return {f"states that differ from 1 thread's after {COMPARED_STEPS:,} steps": int((states != expected).sum())}
 
     random = np.random.default_rng(SEED)
     states = _chains(model).states.copy()
 
-    def from_scratch():
+    def from_scratch() -> None:
         for pixel in random.integers(N_PIXELS, size=SCRATCH_STEPS):
             pair = np.stack([states, states])
             pair[:, :, pixel] = [[0], [1]]

@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Time against the number of images, threads and kernels."""
 
+from collections.abc import Callable
+from typing import Any
+
+from arrays import Facts
 from cases_hidden import Step
-from context import DIGIT, SEED
+from context import DIGIT, SEED, Context
+from engines import SIDE, estimator
 from measure import Engine, exponent, goal, interleave, pair_ratio, summary
 
 from cbn.bits.binarization import Binarization
+from cbn.bits.planes import BitPlanes
 from cbn.layers.geometry import HiddenLayer, geometry
 from cbn.layers.kernels import ActivationMeter, Draws, initial_kernels
 from cbn.layers.training import HiddenTraining, TrainingOptions
-from helpers.engines import SIDE, estimator
 
 SIZES = 6_000, 24_000, 60_000  # x1, x4, x10
 
 
-def scaling(context):
+def scaling(context: Context) -> Facts:
     threads = sorted({1, context.threads})
     parts = {n: context.train[:n] for n in SIZES}
     fitted = {t: estimator(t).fit(parts[SIZES[0]]) for t in threads}
 
-    def call(step, n, t):
+    def call(step: str, n: int, t: int) -> Callable[[], Any]:
         if step == "fit":
             return lambda: estimator(t).fit(parts[n])
         return lambda: fitted[t].score_samples(parts[n])
@@ -54,16 +59,16 @@ KERNELS = 5, 10, 20  # x1, x2, x4
 PARTS = "training iteration", "search", "gradient", "transition"
 
 
-def _hidden_calls(planes, n_images, n_kernels, threads):
+def _hidden_calls(planes: BitPlanes, n_kernels: int, threads: int) -> dict[str, Callable[[], Any]]:
     """{part: call} of layer 1 on bit-planes of pixels."""
     hidden = HiddenLayer(n_kernels, 3, 2)
     geometries = geometry(SIDE, SIDE, 1, (hidden,))
     options = TrainingOptions(iterations=10**6, seed=SEED)
-    iterations = HiddenTraining((hidden,), geometries, planes, n_images, options, threads).run()
+    iterations = HiddenTraining((hidden,), geometries, planes, options, threads).run()
     next(iterations)  # the first one draws the kernels as well
-    meter = ActivationMeter(geometries[0], planes, n_images, threads)
+    meter = ActivationMeter(geometries[0], planes, threads)
     kernels = initial_kernels(hidden, meter, "random", (0.3, 0.6), Draws(SEED, 0, 0))
-    step = Step(1, kernels, planes, n_images, threads)
+    step = Step(1, kernels, planes.words, planes.n_images, threads)
     step.gradient(threads)  # makes the layer and its counts
     return {
         "training iteration": lambda: next(iterations),
@@ -73,7 +78,7 @@ def _hidden_calls(planes, n_images, n_kernels, threads):
     }
 
 
-def hidden_scaling(context):
+def hidden_scaling(context: Context) -> Facts:
     """Training of hidden layer 1 against the number of images and of kernels."""
     binarization, threads = Binarization((0.3,), 255), context.threads
     own = context.digit()
@@ -82,7 +87,7 @@ def hidden_scaling(context):
     work |= {("kernels", n): (own, n) for n in KERNELS}
     engines = []
     for key, (images, n_kernels) in work.items():
-        calls = _hidden_calls(binarization.planes(images, threads), len(images), n_kernels, threads)
+        calls = _hidden_calls(binarization.planes(images, threads), n_kernels, threads)
         engines += [Engine((part, *key), call) for part, call in calls.items()]
     seconds = interleave(engines, 3)
     sizes, table, exponents = {"images": SIZES, "kernels": KERNELS}, [], {}

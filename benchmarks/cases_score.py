@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Log-probabilities of the 10,000 test images."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
-from context import DIGIT
+from arrays import Facts
+from context import DIGIT, Context
+from engines import CUTOFF, N_PIXELS, PlainNumpy, TunedNumpy, Twin, estimator, generic
 from measure import Engine, goal, interleave, ratio_of, rows
 from peer_pyagrum import Database, log_probabilities_one_by_one, template
 
 from cbn import _engine
-from helpers.engines import CUTOFF, N_PIXELS, PlainNumpy, TunedNumpy, Twin, estimator, generic
 
 # pyAgrum's interface takes about 2 ms per image; its time is scaled up from this many.
 PYAGRUM_IMAGES = 100
 
 
-def score(context):
+def score(context: Context) -> Facts:
     images, test, threads = context.digit(), context.test, context.threads
     model, model_one = estimator(threads).fit(images), estimator(1).fit(images)
     twin = Twin().fit(images)
@@ -21,7 +25,7 @@ def score(context):
     expected = twin.score(test, values)
     plain, tuned = PlainNumpy(), TunedNumpy()
 
-    def engine(name, call, **settings):
+    def engine(name: str, call: Callable[..., Any], **settings: object) -> Engine:
         difference = float(np.abs(call() - expected).max())
         return Engine(name, call, accuracy={"max difference from the twin, nats": difference}, **settings)
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from arrays import Images, Labels
 
 import cbn
+from cbn.datasets import ImageSet
 
 DIGIT = 2  # the digit of all cases that train on one
 SEED = 1
@@ -30,26 +32,26 @@ class Context:
     quick: bool
 
     @cached_property
-    def _mnist(self):
+    def _mnist(self) -> tuple[ImageSet, ImageSet]:
         return cbn.datasets.load_mnist()
 
     @cached_property
-    def train(self):
+    def train(self) -> Images:
         """(60000, 28, 28) uint8 of 0 and 255: grey images whose binarization is the embedded one."""
         return self._mnist[0].images * np.uint8(255)
 
     @cached_property
-    def test(self):
+    def test(self) -> Images:
         return self._mnist[1].images * np.uint8(255)
 
     @property
-    def train_labels(self):
+    def train_labels(self) -> Labels:
         return self._mnist[0].labels
 
     @property
-    def test_labels(self):
+    def test_labels(self) -> Labels:
         return self._mnist[1].labels
 
-    def digit(self, digit=DIGIT):
+    def digit(self, digit: int = DIGIT) -> Images:
         """Training images of one digit."""
         return np.ascontiguousarray(self.train[self.train_labels == digit])

@@ -7,17 +7,19 @@ Arguments: engine ("cbn" or "torch"), number of pictures, threads. Started by ``
 import json
 import sys
 
+from arrays import Images
 from cases_iem import level_inputs, pictures_of, training
 from memory_child import rise_of
 
 from cbn import IntrospectiveEnergyModel
+from cbn.iem import Training
 
 
-def fit_cbn(pictures, threads):
-    IntrospectiveEnergyModel(epochs=1, n_jobs=threads, random_state=0).fit(pictures)
+def fit_cbn(pictures: Images, threads: int) -> None:
+    IntrospectiveEnergyModel(training=Training(epochs=1), n_jobs=threads, random_state=0).fit(pictures)
 
 
-def fit_torch(pictures, threads):
+def fit_torch(pictures: Images, threads: int) -> None:
     """An epoch of every level; the activations of all pictures are kept, as the usual loop over levels does."""
     import torch
     from peer_torch import TorchLevel, channels_first
@@ -32,7 +34,7 @@ def fit_torch(pictures, threads):
         below = torch.cat([level.look(part)[0] for part in below.split(8)])
 
 
-def main():
+def main() -> None:
     engine, n, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     pictures = pictures_of(n)
     rise, how, _ = rise_of(lambda: {"cbn": fit_cbn, "torch": fit_torch}[engine](pictures, threads))

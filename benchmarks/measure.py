@@ -5,9 +5,12 @@ import gc
 import math
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from arrays import Facts, Times
 
 # A round of a fast engine repeats its call until it has run this long; the round's time is the mean of its calls.
 SHORTEST_ROUND = 0.03
@@ -30,14 +33,14 @@ class Engine:
         Figures printed beside the time.
     """
 
-    name: str
-    call: object
-    prepare: object = None
+    name: Any  # most often text; in tables of several sizes a tuple
+    call: Callable[..., object]
+    prepare: Callable[[], object] | None = None
     max_rounds: int = 10**9
-    accuracy: dict = field(default_factory=dict)
+    accuracy: Facts = field(default_factory=dict)
 
 
-def interleave(engines, rounds):
+def interleave(engines: Sequence[Engine], rounds: int) -> dict[Any, Times]:
     """{name: {round: seconds}}; round r of every engine comes before round r + 1 of any."""
     calls = {}
     for engine in engines:  # the first call pays for page faults, thread creation and caches
@@ -51,7 +54,7 @@ def interleave(engines, rounds):
     return seconds
 
 
-def _one_round(engine, calls):
+def _one_round(engine: Engine, calls: int) -> float:
     arguments = ()
     if engine.prepare:
         arguments, calls = (engine.prepare(),), 1
@@ -62,7 +65,7 @@ def _one_round(engine, calls):
     return (time.perf_counter() - begin) / calls
 
 
-def summary(seconds):
+def summary(seconds: Times | list[float]) -> Facts:
     """The figures of {round: seconds}, or of a list of seconds, that go to the JSON."""
     seconds = list(seconds.values()) if isinstance(seconds, dict) else seconds
     return {
@@ -73,12 +76,12 @@ def summary(seconds):
     }
 
 
-def pair_ratio(seconds, reference):
+def pair_ratio(seconds: Times, reference: Times) -> float:
     """Median of seconds / reference seconds of the same round, both {round: seconds}: above 1 is slower."""
     return statistics.median(own / reference[r] for r, own in seconds.items())
 
 
-def rows(engines, seconds, reference):
+def rows(engines: Sequence[Engine], seconds: dict[Any, Times], reference: str) -> list[Facts]:
     """The table of a case: one row per engine, ratios to the engine named ``reference``."""
     table = []
     for engine in engines:
@@ -89,16 +92,16 @@ def rows(engines, seconds, reference):
     return table
 
 
-def ratio_of(table, name):
+def ratio_of(table: list[Facts], name: str) -> float:
     """The ratio in a table of :func:`rows`."""
     return next(row["ratio"] for row in table if row["engine"] == name)
 
 
-def goal(text, value, met, *, stretch=False):
+def goal(text: str, value: object, met: object, *, stretch: bool = False) -> Facts:
     """One goal of a case: what was wanted, what was found, whether it was met."""
     return {"goal": text, "found": value, "met": bool(met), "stretch": stretch}
 
 
-def exponent(sizes, seconds):
+def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
     """Slope of log(seconds) over log(size): 1 is proportional."""
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])

@@ -10,32 +10,32 @@ import json
 import resource
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-
-from helpers.engines import PlainNumpy, TunedNumpy, Twin, estimator
+from arrays import Images
+from engines import PlainNumpy, TunedNumpy, Twin, estimator
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 KIB = 1024
 
 
-def _field(name):
+def _field(name: str) -> int:
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name + ":"))
     return int(line.split()[1]) * KIB
 
 
-def _forget_peak():
+def _forget_peak() -> None:
     """Sets the recorded peak to the present size, so that an earlier peak cannot hide the fit's."""
     CLEAR_REFS.write_text("5")
 
 
-def _peak():
-    # ru_maxrss also holds the peak of the process that started this one, up to its exec; VmHWM does not
+def _peak() -> int:
     return _field("VmHWM")
 
 
-def rise_of(fit):
+def rise_of(fit: Callable[[], object]) -> tuple[int, str, object]:
     """(bytes of peak memory above the start, how it was measured)."""
     gc.collect()
     try:
@@ -50,7 +50,7 @@ def rise_of(fit):
         return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit, "rise of ru_maxrss", result
 
 
-def _pyagrum(images, threads):
+def _pyagrum(images: Images, threads: int) -> tuple[Callable[[], object], object]:
     from peer_pyagrum import Database, template
 
     network = template()
@@ -59,7 +59,7 @@ def _pyagrum(images, threads):
     return lambda: database.learner(threads, network).learnParameters(network), database
 
 
-def main():
+def main() -> None:
     name, path, n_images, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     images = np.fromfile(path, np.uint8, n_images * 784).reshape(-1, 28, 28)
     warm_up = np.ascontiguousarray(images[:64])
@@ -78,7 +78,7 @@ def main():
         }[name]
         learn(warm_up)  # libraries, threads and caches that the first fit sets up
 
-        def fit():
+        def fit() -> object:
             return learn(images)
 
     rise, method, result = rise_of(fit)

@@ -2,14 +2,16 @@
 """Hidden layers in NumPy, vectorized over images and positions: windows side by side, matrix products, bincount."""
 
 import numpy as np
+from arrays import Counts, Reals, States
 
-from cbn.cpd.grid import Relation
+from cbn.cpd.grid import Layer, Relation
+from cbn.layers.geometry import LayerGeometry, Transition
 
 WEIGHT_ONE = 2**20  # the engine's weights are whole multiples of 1 / WEIGHT_ONE
 BATCH = 512  # images whose windows are in memory at once
 
 
-def _windows(transition, states):
+def _windows(transition: Transition, states: States) -> Reals:
     """(n, conv height, conv width, inputs) float64: what every kernel sees at every position, before pooling."""
     t = transition
     height, width = t.height * t.pool, t.width * t.pool  # positions beyond the last pooling window are not looked at
@@ -19,7 +21,7 @@ def _windows(transition, states):
     return seen.reshape(len(states), height, width, -1).astype(np.float64)
 
 
-def _pooled(transition, windows):
+def _pooled(transition: Transition, windows: Reals) -> Reals:
     """(n, height, width, kernels, pool x pool) sums; whole numbers below 2^53, so exact."""
     t = transition
     weights = t.weights.reshape(t.out_channels, -1).T.astype(np.float64)
@@ -28,7 +30,7 @@ def _pooled(transition, windows):
     return sums.transpose(0, 1, 3, 5, 2, 4).reshape(len(windows), t.height, t.width, t.out_channels, -1)
 
 
-def forward(transition, states):
+def forward(transition: Transition, states: States) -> States:
     """(n, nodes above) uint8 from (n, nodes below) uint8."""
     out = []
     for first in range(0, len(states), BATCH):
@@ -37,16 +39,16 @@ def forward(transition, states):
     return np.concatenate(out).astype(np.uint8)
 
 
-def _shifted(grid, dy, dx):
+def _shifted(grid: Counts, dy: int, dx: int) -> Counts:
     """grid[:, y + dy, x + dx], 0 outside; dy <= 0."""
-    n, height, width = grid.shape
+    height, width = grid.shape[1:]
     moved = np.zeros_like(grid)
     to_left, to_right = max(0, -dx), width - max(0, dx)
     moved[:, -dy:, to_left:to_right] = grid[:, : height + dy, to_left + dx : to_right + dx]
     return moved
 
 
-def _rows(layer, channel, grids):
+def _rows(layer: Layer, channel: int, grids: Counts) -> Counts:
     """(n, height, width) table row of every node of a channel."""
     row = np.zeros(grids[0].shape, np.int64)
     for bit, r in enumerate(layer.parents(channel)):
@@ -54,11 +56,11 @@ def _rows(layer, channel, grids):
     return row
 
 
-def _grids(layer, states):
+def _grids(layer: Layer, states: States) -> Counts:
     return states.reshape(len(states), layer.channels, layer.height, layer.width).transpose(1, 0, 2, 3).astype(np.int64)
 
 
-def state_gradient(layer, states, counts, pseudocount=1.0):
+def state_gradient(layer: Layer, states: States, counts: Counts, pseudocount: float = 1.0) -> Reals:
     """(n, channels, height, width) dL/dz of every node, nats (see python/reference/gradient.py)."""
     grids = _grids(layer, states)
     gradient = np.zeros(grids.shape)
@@ -80,7 +82,9 @@ def state_gradient(layer, states, counts, pseudocount=1.0):
     return gradient.transpose(1, 0, 2, 3)
 
 
-def kernel_gradient(transition, layer, below, above, counts, sharpness=8.0):
+def kernel_gradient(
+    transition: Transition, layer: Layer, below: States, above: States, counts: Counts, sharpness: float = 8.0
+) -> tuple[Reals, Reals]:
     """dL by weights and by bias, shaped as the transition's."""
     t = transition
     by_state = state_gradient(layer, above, counts).transpose(0, 2, 3, 1)
@@ -98,7 +102,7 @@ def kernel_gradient(transition, layer, below, above, counts, sharpness=8.0):
     return weights.reshape(t.weights.shape), bias
 
 
-def search(geometry, states, max_parents):
+def search(geometry: LayerGeometry, states: States, max_parents: int) -> tuple[list[Relation], float]:
     """The relations that greedy search by BIC adds (cbn.layers.relations.search_relations), and the sum of the BIC changes."""
     shape = geometry.channels, geometry.height, geometry.width
     n, n_positions = len(states), geometry.height * geometry.width
@@ -120,7 +124,7 @@ def search(geometry, states, max_parents):
                 joint = np.bincount(index.ravel(), minlength=2 * half * n_positions).reshape(n_positions, 2, -1, 2)
                 without = joint.sum(axis=1)
 
-                def likelihood(counts):
+                def likelihood(counts: Counts) -> Reals:
                     terms = n_ln_n[counts].sum(axis=-1) - n_ln_n[counts.sum(axis=-1)]
                     return terms.reshape(n_positions, -1).sum(axis=1)
 

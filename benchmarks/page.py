@@ -3,7 +3,10 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+from arrays import Facts
 
 HERE = Path(__file__).parent
 
@@ -25,7 +28,7 @@ ENGINES = (
 BUSY = 0.1
 
 
-def number(value):
+def number(value: object) -> str:
     """A figure with as many digits as it deserves."""
     if value is None:
         return ""
@@ -42,19 +45,19 @@ def number(value):
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"
 
 
-def table(header, body):
+def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table; first column left, all others right."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
     return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 
-def case_table(case):
+def case_table(case: Facts) -> list[str]:
     """Speed and accuracy in one table: accuracy figures that no engine has make no column."""
     rows = case["rows"]
     figures = list(dict.fromkeys(key for row in rows for key in row["accuracy"]))
@@ -70,7 +73,7 @@ def case_table(case):
     return table(header, body)
 
 
-def digit_table(details):
+def digit_table(details: Facts) -> list[str]:
     """AUROC of every score and digit, with its interval where there is one."""
     intervals = details.get("intervals by digit", {})
     body = []
@@ -84,7 +87,7 @@ def digit_table(details):
     return table(["AUROC x 100"] + [str(d) for d in details["digits"]], body)
 
 
-def goal_table(goals):
+def goal_table(goals: list[Facts]) -> list[str]:
     verdict = {True: "met", False: "**not met**"}
     body = []
     for goal in goals:
@@ -93,7 +96,7 @@ def goal_table(goals):
     return table(["goal", "found", "met"], body)
 
 
-def others(case):
+def others(case: Facts) -> list[str]:
     """A warning where the machine was not free."""
     cores = case["cores used by others"]
     if cores is None or cores < BUSY:
@@ -104,7 +107,7 @@ def others(case):
     ]
 
 
-def command(results):
+def command(results: Facts) -> str:
     """How to get the same figures on another machine."""
     settings = results["settings"]
     words = ["python benchmarks/run.py", f"--repeat {settings['rounds']}", f"--threads {settings['threads']}"]
@@ -112,7 +115,7 @@ def command(results):
     return " ".join(words)
 
 
-def page(results):
+def page(results: Facts) -> list[str]:
     """The lines of RESULTS.md."""
     machine, settings = results["machine"], results["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
@@ -125,8 +128,10 @@ def page(results):
         f"- Date: {results['date']}",
         f"- Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}",
         f"- Python {machine['python']}; {versions}; cbn built {openmp}, instruction set {machine['instruction set']}",
-        f"- Settings: {settings['threads']} threads, {settings['rounds']} rounds, seed {settings['seed']}, "
-        f"digit {settings['digit']}; embedded MNIST, grey values 0 and 255, binarized at 0.3",
+        (
+            f"- Settings: {settings['threads']} threads, {settings['rounds']} rounds, seed {settings['seed']}, "
+            f"digit {settings['digit']}; embedded MNIST, grey values 0 and 255, binarized at 0.3"
+        ),
         "",
         f"How it was measured: {METHOD}",
         "",
@@ -153,7 +158,7 @@ def page(results):
     return lines
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=HERE / "results.json", metavar="FILE")
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", metavar="FILE")

@@ -3,16 +3,18 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import pyagrum
-
-from helpers.engines import CUTOFF, N_PIXELS, OFFSETS, SIDE
+from arrays import Images, Reals, States
+from engines import CUTOFF, N_PIXELS, OFFSETS, SIDE
 
 NAMES = [f"p{pixel}" for pixel in range(N_PIXELS)]
 
 
-def arcs():
+def arcs() -> Iterator[tuple[int, int]]:
     """(parent, child) pixels of the preset "pixel"."""
     for pixel in range(N_PIXELS):
         row, column = divmod(pixel, SIDE)
@@ -21,7 +23,7 @@ def arcs():
                 yield (row + dy) * SIDE + column + dx, pixel
 
 
-def template(with_arcs=True):
+def template(with_arcs: bool = True) -> pyagrum.BayesNet:
     """A network of binary variables, with the arcs of the preset or with none."""
     network = pyagrum.BayesNet()
     for name in NAMES:
@@ -35,10 +37,10 @@ def template(with_arcs=True):
 class Database:
     """The binarized images as the CSV file that pyAgrum reads; a context manager that removes it."""
 
-    def __init__(self, images):
+    def __init__(self, images: Images) -> None:
         self.states = (images > CUTOFF).astype(np.uint8).reshape(len(images), N_PIXELS)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         text = np.empty((len(self.states), 2 * N_PIXELS), np.uint8)
         text[:, ::2] = self.states + ord("0")
         text[:, 1::2] = ord(",")
@@ -48,10 +50,10 @@ class Database:
             file.write((",".join(NAMES) + "\n").encode() + text.tobytes())
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         os.unlink(self.path)
 
-    def learner(self, threads, network=None):
+    def learner(self, threads: int, network: pyagrum.BayesNet | None = None) -> pyagrum.BNLearner:
         """A BNLearner with the data read and the pseudo-count of the preset."""
         learner = pyagrum.BNLearner(self.path, network or template())
         learner.setNumberOfThreads(threads)
@@ -59,7 +61,7 @@ class Database:
         return learner
 
 
-def learn_structure(database, threads):
+def learn_structure(database: Database, threads: int) -> pyagrum.BayesNet:
     """Greedy hill climbing by BIC; a pixel may take any of the four parents of the preset, and no other.
 
     The possible edges restrict the neighbours; the order of the pixels fixes every edge's direction.
@@ -73,7 +75,7 @@ def learn_structure(database, threads):
     return learner.learnBN()
 
 
-def log_probabilities_one_by_one(network, states):
+def log_probabilities_one_by_one(network: "pyagrum.BayesNet", states: States) -> Reals:
     """(n,) through pyAgrum's own interface, one instantiation after the other."""
     instantiation = network.completeInstantiation()
     nodes = [network.idFromName(name) for name in NAMES]
@@ -85,7 +87,7 @@ def log_probabilities_one_by_one(network, states):
     return scores
 
 
-def log_probabilities_from_tables(network, states):
+def log_probabilities_from_tables(network: "pyagrum.BayesNet", states: States) -> Reals:
     """(n,) with pyAgrum's tables looked up by NumPy: its own interface would take minutes for all test images."""
     scores = np.zeros(len(states))
     for name in NAMES:

@@ -4,7 +4,10 @@
 ``fit`` takes grey images, binarized at 0.3; ``score_samples`` gives log-probabilities in nats; ``sample`` draws states.
 """
 
+from typing import Self
+
 import numpy as np
+from arrays import Images, Reals, Singles, States
 from context import SEED
 from peers_one_class import states
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
@@ -19,7 +22,7 @@ class ChowLiu:
 
     name = "Chow-Liu tree"
 
-    def fit(self, images):
+    def fit(self, images: Images) -> Self:
         values = states(images).astype(np.float32)
         n, n_pixels = values.shape
         both = (values.T @ values).astype(np.float64)  # whole numbers below 2^24 are exact in 32 bits
@@ -37,21 +40,21 @@ class ChowLiu:
         return self
 
     @staticmethod
-    def _lengths(joint):
+    def _lengths(joint: Reals) -> Reals:
         """Positive, and shorter for more mutual information: a length of 0 would be no edge."""
         independent = joint.sum(axis=3)[..., None] * joint.sum(axis=2)[..., None, :]
         terms = joint * np.log(np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0))
         information = terms.sum(axis=(2, 3))
         return information.max() + 1 - information
 
-    def score_samples(self, images):
+    def score_samples(self, images: Images) -> Reals:
         values = states(images)
         scores = self.log_root[values[:, 0]]
         for pixel, parent, table in zip(self.pixels, self.parents, self.log_tables):
             scores = scores + table[values[:, parent], values[:, pixel]]
         return scores
 
-    def sample(self, n):
+    def sample(self, n: int) -> States:
         """(n, pixels) uint8, parents before children."""
         random = np.random.default_rng(SEED)
         drawn = np.empty((n, 1 + len(self.pixels)), np.uint8)
@@ -67,7 +70,7 @@ class BernoulliMixture:
 
     name = "Bernoulli mixture"
 
-    def fit(self, images):
+    def fit(self, images: Images) -> Self:
         values = states(images).astype(np.float32)
         n = len(values)
         random = np.random.default_rng(SEED)
@@ -79,7 +82,7 @@ class BernoulliMixture:
             share = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
         return self
 
-    def _maximize(self, values, share):
+    def _maximize(self, values: Singles, share: Singles) -> None:
         sizes = share.sum(axis=0, dtype=np.float64)
         on = (share.T @ values + PSEUDOCOUNT) / (sizes[:, None] + 2 * PSEUDOCOUNT)
         self.on = on.astype(np.float32)
@@ -87,14 +90,14 @@ class BernoulliMixture:
         self.log_odds = np.log(self.on) - np.log1p(-self.on)
         self.log_none = np.log1p(-self.on).sum(axis=1, dtype=np.float64) + np.log(self.weights)
 
-    def _joint(self, values):
+    def _joint(self, values: Singles) -> Singles:
         """(n, components) log p(component, image)."""
         return values @ self.log_odds.T + self.log_none.astype(np.float32)
 
-    def score_samples(self, images):
+    def score_samples(self, images: Images) -> Reals:
         return logsumexp(self._joint(states(images).astype(np.float32)), axis=1)
 
-    def sample(self, n):
+    def sample(self, n: int) -> States:
         """(n, pixels) uint8."""
         random = np.random.default_rng(SEED)
         component = random.choice(COMPONENTS, size=n, p=self.weights)

@@ -6,19 +6,21 @@ data of this kind and are not tuned. The Boltzmann machine depends most on them:
 learning rate its AUROC of digit 2 was 19 points lower.
 """
 
+from typing import Self
+
 import numpy as np
+from arrays import Images, Reals, States
 from context import SEED
+from engines import CUTOFF
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.neural_network import BernoulliRBM
 from sklearn.svm import OneClassSVM
 
-from helpers.engines import CUTOFF
-
 BLOCK = 1000  # images whose distances to all training images are held at a time
 
 
-def states(images):
+def states(images: Images) -> States:
     """(n, pixels) uint8 of 0 and 1."""
     return (images.reshape(len(images), -1) > CUTOFF).view(np.uint8)
 
@@ -28,12 +30,12 @@ class NearestNeighbour:
 
     name = "1-NN"
 
-    def fit(self, images):
+    def fit(self, images: Images) -> Self:
         self.training = states(images).astype(np.float32)
         self.sizes = self.training.sum(axis=1)
         return self
 
-    def score_samples(self, images):
+    def score_samples(self, images: Images) -> Reals:
         scores = np.empty(len(images))
         for start in range(0, len(images), BLOCK):
             block = states(images[start : start + BLOCK]).astype(np.float32)
@@ -48,11 +50,11 @@ class Reconstruction:
 
     name = "PCA, 100 components"
 
-    def fit(self, images):
+    def fit(self, images: Images) -> Self:
         self.pca = PCA(100, random_state=SEED).fit(states(images).astype(np.float32))
         return self
 
-    def score_samples(self, images):
+    def score_samples(self, images: Images) -> Reals:
         values = states(images).astype(np.float32)
         return -((values - self.pca.inverse_transform(self.pca.transform(values))) ** 2).sum(axis=1)
 
@@ -62,22 +64,22 @@ class SupportVectors:
 
     name = "one-class SVM"
 
-    def fit(self, images):
+    def fit(self, images: Images) -> Self:
         self.svm = OneClassSVM(gamma="scale", nu=0.1).fit(states(images))
         return self
 
-    def score_samples(self, images):
+    def score_samples(self, images: Images) -> Reals:
         return self.svm.score_samples(states(images))
 
 
 class Forest:
     name = "isolation forest"
 
-    def fit(self, images):
+    def fit(self, images: Images) -> Self:
         self.forest = IsolationForest(n_estimators=200, random_state=SEED).fit(states(images))
         return self
 
-    def score_samples(self, images):
+    def score_samples(self, images: Images) -> Reals:
         return self.forest.score_samples(states(images))
 
 
@@ -86,12 +88,12 @@ class BoltzmannMachine:
 
     name = "Bernoulli RBM"
 
-    def fit(self, images):
+    def fit(self, images: Images) -> Self:
         machine = BernoulliRBM(100, learning_rate=0.05, batch_size=20, n_iter=10, random_state=SEED)
         self.machine = machine.fit(states(images).astype(np.float64))
         return self
 
-    def score_samples(self, images):
+    def score_samples(self, images: Images) -> Reals:
         values = states(images).astype(np.float64)
         machine = self.machine
         hidden = np.logaddexp(0, values @ machine.components_.T + machine.intercept_hidden_)

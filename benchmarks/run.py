@@ -8,10 +8,12 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy
 import pyagrum
+from arrays import Facts
 from cases_density import density
 from cases_detection import detection
 from cases_export import export
@@ -54,7 +56,7 @@ CASES = {
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 
 
-def processor_name():
+def processor_name() -> str:
     try:
         with open("/proc/cpuinfo") as file:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
@@ -62,7 +64,7 @@ def processor_name():
         return platform.processor() or platform.machine()
 
 
-def circumstances(options):
+def circumstances(options: argparse.Namespace) -> Facts:
     """Machine, versions and settings; nothing that names the machine or its folders."""
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
@@ -85,7 +87,7 @@ def circumstances(options):
     }
 
 
-def show(result):
+def show(result: Facts) -> None:
     """A short table on the terminal."""
     print(f"\n{result['title']} (other programs used {result['cores used by others']} cores)")
     for row in result["rows"]:
@@ -96,11 +98,11 @@ def show(result):
     sys.stdout.flush()
 
 
-def brief(accuracy):
+def brief(accuracy: Facts) -> str:
     return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in accuracy.items())
 
 
-def parse(arguments=None):
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", metavar="NAME[,NAME]", help=f"some of: {', '.join(CASES)} (default: all)")
     parser.add_argument("--repeat", type=int, metavar="N", help="rounds of timing (default 15; 5 with --quick)")
@@ -120,7 +122,7 @@ def parse(arguments=None):
     return options
 
 
-def main():
+def main() -> None:
     options = parse()
     context = Context(options.repeat, options.threads, options.quick)
     results = {**circumstances(options), "cases": {}}

@@ -2,19 +2,24 @@
 """cbn: Bayesian networks for images. Train, score, explain, fill in and sample."""
 
 import importlib
+from typing import Any
 
 from ._version import __version__
 from .exceptions import CalibrationWarning, CbnError, DataError, MixingWarning, ModelFileError
 
 __all__ = [
+    "Boosted",
     "CalibrationWarning",
     "CbnError",
     "ConvolutionalBayesianNetwork",
     "ConvolutionalBayesianNetworkClassifier",
     "DataError",
+    "Features",
     "IntrospectiveEnergyModel",
     "MixingWarning",
     "ModelFileError",
+    "Table",
+    "Tree",
     "__version__",
     "datasets",
     "iem",
@@ -26,11 +31,15 @@ _LAZY = {
     "ConvolutionalBayesianNetwork": "estimators.network",
     "ConvolutionalBayesianNetworkClassifier": "estimators.classifier",
     "IntrospectiveEnergyModel": "estimators.iem",
-    "load": "fit.modelfile",
+    "Boosted": "cpd.boosted",
+    "Features": "layers.features",
+    "Table": "cpd.table",
+    "Tree": "cpd.tree",
+    "load": "loading",
 }
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in ("datasets", "iem"):
         return importlib.import_module(f".{name}", __name__)
     if name not in _LAZY:
@@ -40,5 +49,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))

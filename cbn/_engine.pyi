@@ -2,15 +2,17 @@
 """Types of the engine's boundary; every array is C-contiguous. The meaning is in src_c/cbn.h."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cpd import boostedlayer, grid, treelayer
+from .cpd import boosted as boostedcpd
+from .cpd import grid, tree
 from .layers import geometry
 
-_Candidates = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]
-_SidewardsWeights = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+_Candidates: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]
+_SidewardsWeights: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 LOG_PROBABILITY: int
 SURPRISE: int
@@ -112,7 +114,7 @@ def value_table(
 class Trees:
     n_nodes: int
     n_vertices: int
-    def __init__(self, trees: treelayer.TreeLayer) -> None: ...
+    def __init__(self, trees: tree.TreeLayer) -> None: ...
 
 def tree_grow(
     grid: tuple[int, int, int],
@@ -166,14 +168,14 @@ def tree_score_nodes(
 
 class Boosted:
     n_nodes: int
-    def __init__(self, boosted: boostedlayer.BoostedLayer) -> None: ...
+    def __init__(self, boosted: boostedcpd.BoostedLayer) -> None: ...
 
 def boosted_grow(
     grid: tuple[int, int, int],
     planes: NDArray[np.uint64],
     n_images: int,
     candidates: _Candidates,
-    boosting: boostedlayer.Boosting,
+    boosting: boostedcpd.Boosted,
     seed: int,
     grown: tuple[int, NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
     num_threads: int = 1,

@@ -4,14 +4,23 @@
 import math
 import numbers
 import warnings
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _engine
 from .exceptions import DataError
 
+# Images and pictures as this file gives them. Float16 and longer floats have become float64.
+Images = npt.NDArray[np.bool_ | np.uint8 | np.float32 | np.float64]
+# What a seed comes from, see `check_seed`.
+RandomState: TypeAlias = "int | np.random.Generator | np.random.RandomState | None"  # numpy.random is slow to load
+Choice = TypeVar("Choice", bound=str)
 
-def as_images(X, *, name="X", image_shape=None, square_from_flat=True):
+
+def as_images(X: npt.ArrayLike, *, name: str = "X", image_shape: Sequence[int] | None = None) -> Images:
     """Images as a C-contiguous (n, height, width) array of bool, uint8 or floating type.
 
     Parameters
@@ -44,7 +53,7 @@ def as_images(X, *, name="X", image_shape=None, square_from_flat=True):
     return np.ascontiguousarray(_as_grey(X, name))
 
 
-def as_pictures(X, *, name="X", picture_shape=None):
+def as_pictures(X: npt.ArrayLike, *, name: str = "X", picture_shape: Sequence[int] | None = None) -> Images:
     """Grey or colour images as a C-contiguous (n, height, width, channels) array of bool, uint8 or floating type.
 
     Parameters
@@ -76,12 +85,12 @@ def as_pictures(X, *, name="X", picture_shape=None):
     return np.ascontiguousarray(_as_grey(X, name))
 
 
-def _sizes(shape):
+def _sizes(shape: Sequence[int]) -> str:
     """Height, width and channels of a picture in words."""
     return f"{shape[0]} x {shape[1]} pixels with {shape[2]} channel{'s' if shape[2] > 1 else ''}"
 
 
-def as_array(values, name):
+def as_array(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     """A NumPy array of anything array-like; ragged lists and sparse matrices are refused."""
     if hasattr(values, "toarray"):
         raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
@@ -91,7 +100,7 @@ def as_array(values, name):
         raise DataError(f"{name}: rows or images of different sizes; bring them to one size") from None
 
 
-def _unflatten(X, name, image_shape):
+def _unflatten(X: npt.NDArray[Any], name: str, image_shape: Sequence[int] | None) -> npt.NDArray[Any]:
     n, size = X.shape
     if image_shape is None:
         side = math.isqrt(size)
@@ -108,14 +117,14 @@ def _unflatten(X, name, image_shape):
     return X.reshape(n, *image_shape)
 
 
-def _as_grey(X, name):
+def _as_grey(X: npt.NDArray[Any], name: str) -> Images:
     """bool and uint8 as they are, other integers to uint8, floats checked."""
     if X.dtype == bool or X.dtype == np.uint8:
         return X
     if X.dtype.kind in "iu":
-        low, high = int(X.min()), int(X.max())
-        if low < 0 or high > 255:
-            raise DataError(f"{name}: integers from {low} to {high}; grey values are 0 to 255: rescale them")
+        darkest, brightest = int(X.min()), int(X.max())
+        if darkest < 0 or brightest > 255:
+            raise DataError(f"{name}: integers from {darkest} to {brightest}; grey values are 0 to 255: rescale them")
         return X.astype(np.uint8)
     if X.dtype.kind == "f":
         low, high = float(X.min()), float(X.max())  # NaN propagates through both
@@ -130,7 +139,7 @@ def _as_grey(X, name):
     raise DataError(f"{name}: type {X.dtype}; images are bool, integers 0 to 255 or floats in [0, 1]")
 
 
-def full_scale_of(images):
+def full_scale_of(images: Images) -> int:
     """1 for boolean images and integers of only 0 and 1, 255 for all others (see Binarization)."""
     if images.dtype == bool:
         return 1
@@ -140,7 +149,7 @@ def full_scale_of(images):
     return 255
 
 
-def check_full_scale(images, full_scale, name="X"):
+def check_full_scale(images: Images, full_scale: int, name: str = "X") -> None:
     """Integer images against the scale that a model has learned."""
     if images.dtype != np.uint8:
         return
@@ -157,7 +166,7 @@ def check_full_scale(images, full_scale, name="X"):
         )
 
 
-def as_mask(mask, shape, name="mask"):
+def as_mask(mask: npt.ArrayLike, shape: Sequence[int], name: str = "mask") -> npt.NDArray[np.bool_]:
     """A boolean (height, width) array; True is a missing pixel."""
     mask = as_array(mask, name)
     if mask.shape != tuple(shape):
@@ -169,51 +178,57 @@ def as_mask(mask, shape, name="mask"):
     return mask
 
 
-def check_threads(n_jobs, name="n_jobs"):
+def _is_integer(value: object) -> TypeGuard[int]:
+    """Whole numbers of any library, but no bool. Typed as int: what type checkers know of Integral lacks comparisons."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_real(value: object) -> TypeGuard[float]:
+    """The same for real numbers."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def check_threads(n_jobs: object, name: str = "n_jobs") -> int:
     """Thread count of the engine: None or -1 is all that OpenMP would use. The one place where it is resolved."""
     if n_jobs is None or n_jobs == -1:
         return _engine.max_threads()
-    if not isinstance(n_jobs, numbers.Integral) or isinstance(n_jobs, bool) or not 1 <= n_jobs <= 1024:
+    if not _is_integer(n_jobs) or not 1 <= n_jobs <= 1024:
         raise ValueError(f"{name}: {n_jobs!r}; give a number of threads from 1 to 1024, or None for all")
     return int(n_jobs)
 
 
-def check_seed(random_state, name="random_state"):
+def check_seed(random_state: object, name: str = "random_state") -> int:
     """A 64-bit seed from None (fresh entropy), an integer, or a NumPy generator (advanced by the call)."""
+    if _is_integer(random_state) and 0 <= random_state < 2**64:
+        return int(random_state)
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**64, dtype=np.uint64))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**63, dtype=np.int64))
-    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
-        if 0 <= random_state < 2**64:
-            return int(random_state)
     raise ValueError(f"{name}: {random_state!r}; give a whole number from 0 to 2^64 - 1, a NumPy generator or None")
 
 
-def check_integer(value, name, low, high):
+def check_integer(value: object, name: str, low: int, high: int) -> int:
     """A whole number in low..high."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not low <= value <= high:
+    if not _is_integer(value) or not low <= value <= high:
         raise ValueError(f"{name}: {value!r}; give a whole number from {low} to {high}")
     return int(value)
 
 
-def check_real(value, name, low, high, *, open_ends=False):
+def check_real(value: object, name: str, low: float, high: float, *, open_ends: bool = False) -> float:
     """A finite number in [low, high], or in (low, high)."""
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    good = good and (low < value < high if open_ends else low <= value <= high)
-    if not good:
+    if not _is_real(value) or not (low < value < high if open_ends else low <= value <= high):
         between = f"between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
         raise ValueError(f"{name}: {value!r}; give a number {between}")
     return float(value)
 
 
-def check_temperature(temperature, name="temperature"):
+def check_temperature(temperature: object, name: str = "temperature") -> tuple[float, float]:
     """(first, last) of a positive temperature, 0, or a pair of positive ones."""
     pair = temperature if isinstance(temperature, tuple | list) else (temperature, temperature)
-    numeric = all(isinstance(t, numbers.Real) and not isinstance(t, bool) for t in pair)
-    if len(pair) == 2 and numeric:
+    if len(pair) == 2 and all(_is_real(t) for t in pair):
         first, last = map(float, pair)
         if all(1e-9 <= t <= 1e9 for t in (first, last)) or (pair is not temperature and first == 0):
             return first, last
@@ -223,21 +238,20 @@ def check_temperature(temperature, name="temperature"):
     )
 
 
-def check_choice(value, name, choices):
+def check_choice(value: object, name: str, choices: Collection[Choice]) -> Choice:
     """One of several strings."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: {value!r}; choose one of {', '.join(choices)}")
-    return value
+    return cast("Choice", value)
 
 
-def check_offsets(offsets, name="offsets"):
+def check_offsets(offsets: Iterable[Iterable[int]], name: str = "offsets") -> tuple[tuple[int, int], ...]:
     """Offsets of parents as a tuple of (dy, dx), all before the child in raster order."""
     try:
         pairs = tuple((int(dy), int(dx)) for dy, dx in offsets)
-        whole = all(
-            value == number and not isinstance(value, bool | str)
-            for given, pair in zip(offsets, pairs) for value, number in zip(given, pair)
-        )  # fmt: skip
+        given = [value for offset in offsets for value in offset]
+        rounded = [number for pair in pairs for number in pair]
+        whole = all(value == number and not isinstance(value, bool | str) for value, number in zip(given, rounded))
     except (TypeError, ValueError, OverflowError):
         whole = False
     if not whole:
@@ -253,10 +267,10 @@ def check_offsets(offsets, name="offsets"):
     return pairs
 
 
-def check_shape(image_shape, name="image_shape"):
+def check_shape(image_shape: object, name: str = "image_shape") -> tuple[int, int]:
     """(height, width), both whole numbers from 1 on."""
     try:
-        height, width = image_shape
+        height, width = cast("Iterable[object]", image_shape)
     except (TypeError, ValueError):
         raise ValueError(f"{name}: {image_shape!r}; give (height, width)") from None
     return check_integer(height, name, 1, 2**20), check_integer(width, name, 1, 2**20)

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Grey images to bit-planes by thresholds, and bits back to picture values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
+from .._validation import Images
+from .planes import BitPlanes
+
+Threshold = float | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -19,30 +27,41 @@ class Binarization:
     full_scale : int
         What integer images hold where a pixel is white: 255, or 1 for images of 0 and 1. Float images always have
         full scale 1.0, boolean images True.
+
+    Examples
+    --------
+    >>> rule = Binarization((0.2, 0.6), 255)
+    >>> rule.describe()
+    'value > 0.2 x 255, value > 0.6 x 255'
+    >>> states = rule.planes(np.array([[[10, 100, 200]]], np.uint8), 1).states(1)  # above 0.2, above 0.6
+    >>> states.tolist()
+    [[0, 1, 1, 0, 0, 1]]
+    >>> rule.pictures(states, (1, 3)).tolist()
+    [[[0, 102, 255]]]
     """
 
-    thresholds: tuple
+    thresholds: tuple[float, ...]
     full_scale: int
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         return len(self.thresholds)
 
-    def describe(self):
+    def describe(self) -> str:
         """The rule in words, printed beside every likelihood."""
         if self.full_scale == 1:
             return "already binary (0 and 1)"
         return ", ".join(f"value > {t:g} x {self.full_scale}" for t in self.thresholds)
 
-    def planes(self, images, num_threads):
-        """Bit-planes (channels * height * width, words) uint64 of validated images (n, height, width)."""
+    def planes(self, images: Images, num_threads: int) -> BitPlanes:
+        """BitPlanes of validated images (n, height, width): nodes channel by channel, row by row."""
         n, n_pixels = len(images), images[0].size
-        planes = np.empty((self.channels * n_pixels, _engine.plane_words(n)), np.uint64)
+        planes = BitPlanes.empty(self.channels * n_pixels, n)
         for c, threshold in enumerate(self.thresholds):
-            own = planes[c * n_pixels : (c + 1) * n_pixels]
+            own = planes.words[c * n_pixels : (c + 1) * n_pixels]
             if images.dtype == np.uint8:
                 # value > t for integers is value > floor(t)
-                bits, cutoff = images, int(np.floor(threshold * self.full_scale))
+                bits, cutoff = images.view(np.uint8), int(np.floor(threshold * self.full_scale))
             elif images.dtype == bool:
                 bits, cutoff = images.view(np.uint8), 0
             else:
@@ -50,13 +69,7 @@ class Binarization:
             _engine.pack_planes(np.ascontiguousarray(bits).reshape(n, n_pixels), cutoff, own, num_threads)
         return planes
 
-    def states(self, images, num_threads):
-        """The same bits as one byte per image and node: (n, nodes) uint8."""
-        states = np.empty((len(images), self.channels * images[0].size), np.uint8)
-        _engine.unpack_planes(self.planes(images, num_threads), states, num_threads)
-        return states
-
-    def pictures(self, states, shape):
+    def pictures(self, states: npt.NDArray[np.uint8 | np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """Picture values of states (n, nodes): (n, height, width) uint8 that give the same states when binarized.
 
         The value of a level is 0 below the first threshold, the full scale above the last and the middle between two
@@ -65,10 +78,10 @@ class Binarization:
         bits = np.asarray(states).reshape(len(states), self.channels, *shape)
         return self.level_values()[bits.sum(axis=1, dtype=np.intp)]
 
-    def level_values(self):
+    def level_values(self) -> npt.NDArray[np.uint8]:
         """(channels + 1,) uint8: the picture value of "exactly j thresholds exceeded"."""
         cutoffs = [int(np.floor(t * self.full_scale)) for t in self.thresholds]
-        between = [(a + 1 + b) // 2 for a, b in zip(cutoffs, cutoffs[1:])]  # in a + 1 .. b
+        between = [(a + 1 + b) // 2 for a, b in pairwise(cutoffs)]  # in a + 1 .. b
         return np.array([0, *between, self.full_scale], np.uint8)
 
 
@@ -79,7 +92,7 @@ ONE_THRESHOLD, INK, WHITE, GREY_SHARE = (0.3,), 0.1, 0.9, 2 / 3
 QUARTILES = (0.25, 0.5, 0.75)
 
 
-def chosen_thresholds(threshold, images, full_scale):
+def chosen_thresholds(threshold: Threshold | Literal["auto"], images: Images, full_scale: int) -> Threshold:
     """The thresholds as given, or, for "auto", those that suit the images.
 
     Parameters
@@ -87,6 +100,11 @@ def chosen_thresholds(threshold, images, full_scale):
     threshold : float, sequence of float or "auto"
     images : ndarray, (n, height, width), validated
     full_scale : int
+
+    Examples
+    --------
+    >>> chosen_thresholds("auto", np.array([[[0, 255]]], np.uint8), 255)  # next to no grey
+    (0.3,)
     """
     if not (isinstance(threshold, str) and threshold == "auto"):
         return threshold
@@ -102,8 +120,14 @@ def chosen_thresholds(threshold, images, full_scale):
     return INK, *((inside + 0.5) / full_scale).tolist()
 
 
-def check_thresholds(threshold, full_scale):
-    """A tuple of increasing thresholds that differ on the scale. Raises ValueError."""
+def check_thresholds(threshold: Threshold, full_scale: int) -> tuple[float, ...]:
+    """A tuple of increasing thresholds that differ on the scale. Raises ValueError.
+
+    Examples
+    --------
+    >>> check_thresholds([0.2, 0.6], 255)
+    (0.2, 0.6)
+    """
     try:
         values = np.atleast_1d(np.asarray(threshold))
     except ValueError:
@@ -118,6 +142,6 @@ def check_thresholds(threshold, full_scale):
         raise ValueError(
             f"threshold: {len(thresholds)} values, but the images hold only 0 and 1: give one threshold, or grey images"
         )
-    if any(a >= b for a, b in zip(cutoffs, cutoffs[1:])):
+    if any(a >= b for a, b in pairwise(cutoffs)):
         raise ValueError(f"threshold: {threshold!r} must increase by at least one step of {1 / full_scale:.3g}")
     return thresholds

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures of the programs of introspective energy models: --data, --good and --test, --synthetic."""
 
+import argparse
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ..datasets import list_categories, load_good_and_test, load_mvtec, make_category
-from ..datasets.synthetic import KINDS
 from . import _common as common
 from ._iem_options import BACKBONE_SIZE, MAX_SIDE, picture_size
 
+if TYPE_CHECKING:
+    from ..datasets import InspectionSet
+
 # Seed and side of --synthetic: the pictures stay the same whatever the seed of the model.
 SYNTHETIC_SEED, SYNTHETIC_SIZE = 0, 64
+# The kinds of cbn.datasets.make_category, which --help does not wait for.
+KINDS = ("texture", "object")
 
 
-def add_training_data(parser):
+def add_training_data(parser: argparse.ArgumentParser) -> None:
     """The group "pictures" of cbn-iem-train."""
     group = parser.add_argument_group("pictures", "One of --data, --good and --synthetic.")
     group.add_argument(
@@ -40,7 +46,7 @@ def add_training_data(parser):
     )
 
 
-def add_synthetic(group):
+def add_synthetic(group: Any) -> None:
     group.add_argument("--synthetic", choices=KINDS, help="a small made category, for a first run without data")
 
 
@@ -48,12 +54,12 @@ def add_synthetic(group):
 class Job:
     """One model to train: its pictures and its file."""
 
-    name: str  # of the category where several are trained, else None
-    path: str
+    name: str | None  # of the category where several are trained
+    path: str | None  # of --data
     out: str
 
 
-def list_jobs(arguments):
+def list_jobs(arguments: argparse.Namespace) -> list[Job]:
     """The models that --data, --categories and --out name."""
     sources = [name for name in ("data", "good", "synthetic") if getattr(arguments, name) is not None]
     if len(sources) != 1:
@@ -67,6 +73,8 @@ def list_jobs(arguments):
         return [Job(None, arguments.data, arguments.out)]
     if arguments.data is None:
         raise common.UsageError("--categories: goes with --data FOLDER; name the folder that holds the categories")
+    from ..datasets import list_categories
+
     with common.naming("--data"):
         present = list_categories(arguments.data)
     names = present if arguments.categories == "all" else list(dict.fromkeys(arguments.categories.split(",")))
@@ -76,12 +84,14 @@ def list_jobs(arguments):
     stem, suffix = os.path.splitext(arguments.out)
     return [
         Job(name, os.path.join(arguments.data, name), f"{stem}-{safe}{suffix}")
-        for name, safe in zip(names, common.file_names(names))
+        for name, safe in zip(names, common.file_names(names), strict=True)
     ]
 
 
-def load_pictures(arguments, job):
+def load_pictures(arguments: argparse.Namespace, job: Job) -> "InspectionSet":
     """The InspectionSet of a job."""
+    from ..datasets import load_good_and_test, load_mvtec
+
     size = arguments.size or (None if arguments.backbone is None else BACKBONE_SIZE)
     options = {"size": size, "color": arguments.color}
     if arguments.synthetic is not None:
@@ -94,11 +104,13 @@ def load_pictures(arguments, job):
         return load_mvtec(job.path, **options)
 
 
-def synthetic(kind, size, color):
+def synthetic(kind: str, size: tuple[int, int] | None, color: str) -> "InspectionSet":
     """The synthetic category that both programs know by its kind."""
+    from ..datasets import make_category
+
     return make_category(kind, size=size or SYNTHETIC_SIZE, color=color, random_state=SYNTHETIC_SEED)
 
 
-def naming_folders():
+def naming_folders() -> AbstractContextManager[None]:
     """Errors about the folders --good and --test name these options."""
     return common.naming("--good, --test")

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-iem-train --dry-run: sizes of every level and memory by arithmetic; nothing is trained."""
 
-from ..iem.settings import resolve
-from ._iem_options import architecture_of, input_shape
+from typing import Any
+
+from ..datasets import InspectionSet
+from ..iem.nn.arrays import Shape
+from ..iem.parameters import Arguments
+from ..iem.settings import backbone_of, resolve
 
 
-def describe(model, dataset, picture_shape):
+def describe(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape) -> dict[str, Any]:
     """Sizes of all levels and the memory that training needs, as --json prints them."""
-    architecture = architecture_of(model)
-    settings = resolve(model, model.backbone).for_pictures(len(dataset.train), picture_shape)
-    shape = input_shape(model, picture_shape)
+    settings = resolve(arguments, backbone_of(arguments), len(dataset.train), picture_shape)
+    shape, architecture = settings.input_shape(picture_shape), settings.architecture
     sizes = architecture.sizes(*shape, settings.sharing)
     memory = architecture.memory(len(dataset.train), *shape, settings.batch_size, settings.sharing)
     return {
@@ -36,14 +39,14 @@ def describe(model, dataset, picture_shape):
     }  # fmt: skip
 
 
-def print_one(result):
+def print_one(result: dict[str, Any]) -> None:
     height, width, channels = result["picture_shape"]
     color = "grey" if channels == 1 else "RGB"
     print(f"{result['category']}: {result['n_train']:,} training and {result['n_test']:,} test pictures, "
           f"{height} x {width}, {color}")  # fmt: skip
     print(f"{'level':5} {'nodes':>12} {'field':>6} {'distance':>9} {'inputs':>7}  {'networks':14} "
           f"{'kernels':>10} {'sidewards':>12} {'epochs':>7}")  # fmt: skip
-    for number, (level, epochs) in enumerate(zip(result["levels"], result["epochs"])):
+    for number, (level, epochs) in enumerate(zip(result["levels"], result["epochs"], strict=True)):
         nodes = "x".join(map(str, level["shape"]))
         networks = "-".join(map(str, (level["inputs"], *level["hidden"], 1)))
         print(

@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How good an introspective energy model is on pictures with known defects, beside what needs no model at all."""
 
-import warnings
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..exceptions import CalibrationWarning
+from ..datasets import InspectionSet
+from ..iem.fitted import FittedEnergyModel
+from ..iem.nn.arrays import Array
 from ..metrics.bootstrap import bootstrap_auroc, bootstrap_f1
 from ..metrics.localization import aupro, bootstrap_localization, mean_pixel_auroc, pixel_auroc
+from ._common import Clock
 
 FIGURES = ("image_auroc", "pixel_auroc", "mean_pixel_auroc", "aupro", "f1")
 _GRADIENT_SIGMA = 1.0  # pixels: the image gradient is taken of a picture that is smoothed by so many
 
 
-def evaluate(model, dataset, clock):
+def evaluate(fitted: FittedEnergyModel, dataset: InspectionSet, clock: Clock) -> dict[str, Any]:
     """All figures of a model on the test pictures of an InspectionSet, as --json prints them.
 
     Figures are from 0 to 1, those that the pictures do not allow None: of pixels without masks, of images without both
     kinds of pictures.
     """
-    result = dict.fromkeys(FIGURES) | {
+    result: dict[str, Any] = dict.fromkeys(FIGURES) | {
         "n_test": 0, "intervals": dict.fromkeys(FIGURES), "auroc_against_calibration": None, "n_alarms": None,
         "defects": [], "baselines": None,
     }  # fmt: skip
@@ -27,11 +31,10 @@ def evaluate(model, dataset, clock):
     if test is None:
         return result
     with clock.part("score"):
-        scores = model.score_samples(test)
+        scores = fitted.score_samples(test)
     result["n_test"] = len(test)
     clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
-    threshold = _threshold(model)
-    alarms = scores < threshold
+    alarms = scores < fitted.calibration.offset
     result["n_alarms"] = int(alarms.sum())
     if dataset.labels is None:
         return result
@@ -40,8 +43,8 @@ def evaluate(model, dataset, clock):
     if defective.any():
         figures["f1"] = bootstrap_f1(defective, alarms)
         result["auroc_against_calibration"] = _auroc(
-            np.r_[np.ones(len(model.calibration_scores_), bool), np.zeros(defective.sum(), bool)],
-            np.r_[model.calibration_scores_, scores[defective]],
+            np.r_[np.ones(len(fitted.calibration.scores), bool), np.zeros(defective.sum(), bool)],
+            np.r_[fitted.calibration.scores, scores[defective]],
         )
         if not defective.all():
             figures["image_auroc"] = bootstrap_auroc(~defective, scores)
@@ -49,7 +52,7 @@ def evaluate(model, dataset, clock):
     maps = None
     if dataset.masks is not None and _mixed(dataset.masks).any():
         with clock.part("maps"):
-            maps = model.energy_map(test)
+            maps = fitted.energy_map(test)
         with clock.part("figures"):
             figures |= bootstrap_localization(dataset.masks, maps)._asdict()
             result["baselines"] = (result["baselines"] or {}) | {"image_gradient": _gradient_baseline(dataset)}
@@ -60,25 +63,19 @@ def evaluate(model, dataset, clock):
     return result
 
 
-def _threshold(model):
-    """The threshold of the model; fit has warned already if there are too few pictures for one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CalibrationWarning)
-        return model.threshold_at(model.false_alarm_rate)
+def _auroc(normal: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]) -> float:
+    """Area under the ROC curve; no interval is asked for, so one resample is enough."""
+    return bootstrap_auroc(normal, scores, n_resamples=1).value
 
 
-def _auroc(normal, scores):
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(normal, scores))
-
-
-def _mixed(masks):
+def _mixed(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """(n,) bool: pictures with pixels of both kinds, of which alone the place of a defect can be asked."""
-    return masks.any(axis=(1, 2)) & ~masks.all(axis=(1, 2))
+    return np.logical_xor(masks.any(axis=(1, 2)), masks.all(axis=(1, 2)))
 
 
-def _by_defect(dataset, scores, alarms, maps):
+def _by_defect(
+    dataset: InspectionSet, scores: npt.NDArray[np.float64], alarms: npt.NDArray[np.bool_], maps: Array | None
+) -> list[dict[str, Any]]:
     """Figures of every kind of defect against all good test pictures."""
     kinds = np.array(dataset.defects)
     good = dataset.labels == 0
@@ -97,7 +94,7 @@ def _by_defect(dataset, scores, alarms, maps):
     return rows
 
 
-def _brightness_baselines(dataset):
+def _brightness_baselines(dataset: InspectionSet) -> dict[str, float]:
     """AUROC of what a light meter tells: the mean brightness, and how far it is from the mean of training pictures."""
     defective = dataset.labels == 1
     train, test = (pictures.reshape(len(pictures), -1).mean(axis=1) for pictures in (dataset.train, dataset.test))
@@ -107,12 +104,12 @@ def _brightness_baselines(dataset):
     }
 
 
-def _gradient_baseline(dataset):
+def _gradient_baseline(dataset: InspectionSet) -> dict[str, float]:
     """Figures of maps that are the magnitude of the image gradient."""
     from scipy.ndimage import gaussian_gradient_magnitude
 
     maps = np.empty(dataset.masks.shape, np.float32)
-    for own, picture in zip(maps, dataset.test):
+    for own, picture in zip(maps, dataset.test, strict=True):
         grey = picture if picture.ndim == 2 else picture.mean(axis=2)
         gaussian_gradient_magnitude(grey.astype(np.float32), _GRADIENT_SIGMA, output=own)
     functions = {"pixel_auroc": pixel_auroc, "mean_pixel_auroc": mean_pixel_auroc, "aupro": aupro}

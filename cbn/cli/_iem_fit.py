@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One introspective energy model from its pictures to its file: progress, checkpoints, interruption."""
 
-import contextlib
+import argparse
 import hashlib
 import os
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .._version import __version__
+from ..datasets import InspectionSet
 from ..exceptions import ModelFileError
-from ..iem.settings import resolve
+from ..iem import fitting
+from ..iem.fitted import FittedEnergyModel
+from ..iem.nn.arrays import Shape
+from ..iem.parameters import Arguments
+from ..iem.settings import backbone_of, resolve
+from ..iem.training.levelwise import TrainingState
 from ..io.checkpoint import fingerprint
 from . import _common as common
-from ._iem_options import SCALE_KEY, architecture_of
-from ._train_fit import Progress, checkpoint_path, interrupted_message
+from ._iem_files import load_fitted
+from ._iem_options import SCALE_KEY
+from ._jobs import Bar, checkpoint_path, interrupted_message, remove_checkpoint
 
 # The colour scale of maps ends at twice the energy that this share of the pixels of training pictures stays below, so
 # that good pictures keep to its lower half.
@@ -22,16 +32,15 @@ SCALE_SHARE, SCALE_FACTOR = 0.999, 2.0
 SCALE_PICTURES = 64
 
 
-class EpochProgress(Progress):
+class EpochProgress(Bar):
     """The bar of a job of one or several models: epochs of all levels."""
 
-    def __init__(self, arguments, n_models):
-        self.arguments, self.n_models, self.finished_models, self.per_model = arguments, n_models, 0, 1
-        self.bar = common.progress(None, arguments, None, "epoch", "training")  # the total comes with the first model
+    def __init__(self, arguments: argparse.Namespace, n_models: int) -> None:
+        super().__init__(arguments, n_models, 1, "epoch")  # how many an epoch has comes with the first model
 
-    def begin(self, model, n_train, picture_shape, name):
+    def begin(self, arguments: Arguments, n_train: int, picture_shape: Shape, name: str | None) -> None:
         """A new model: models of one job may differ in epochs, but the bar counts as if all were like this one."""
-        epochs = resolve(model, model.backbone).for_pictures(n_train, picture_shape).epochs
+        epochs = resolve(arguments, backbone_of(arguments), n_train, picture_shape).epochs
         earlier = self.bar.n * sum(epochs) // self.per_model
         self.per_model = sum(epochs)
         self.bar.n, self.bar.total = earlier, self.n_models * self.per_model
@@ -39,101 +48,110 @@ class EpochProgress(Progress):
             self.bar.set_description(f"training {name}", refresh=False)
         self.bar.refresh()
 
-    def __call__(self, state):
+    def __call__(self, state: TrainingState) -> None:
         n_levels = len(state.epochs)
         self.bar.set_postfix_str(f"level {state.level + 1} of {n_levels}, loss {state.loss:.4f}", refresh=False)
-        self._move(state.n_done, trained=1)
-
-    def end(self):
-        """The model is done, whether it was trained or found complete."""
-        self._move(self.per_model, trained=0)
-        self.finished_models += 1
-
-    def where(self, model):
-        """How far a model is trained, in words."""
-        level = len(model.levels_) - 1
-        epochs = resolve(model, model.backbone_).for_pictures(model.n_images_, model.picture_shape_).epochs
-        return f"in level {level}, after epoch {len(model.levels_[-1].curve)} of {epochs[level]}"
+        self.move(state.n_done, trained=1)
 
 
-def train_model(arguments, model, dataset, out, source, clock, progress):
+def where(fitted: FittedEnergyModel) -> str:
+    """How far a model is trained, in words."""
+    level = len(fitted.levels) - 1
+    return f"in level {level}, after epoch {len(fitted.levels[-1].curve)} of {fitted.settings.epochs[level]}"
+
+
+def train_model(
+    options: argparse.Namespace,
+    arguments: Arguments,
+    dataset: InspectionSet,
+    out: str,
+    source: str | None,
+    clock: common.Clock,
+    progress: EpochProgress,
+) -> FittedEnergyModel:
     """Fits a model on the training pictures of an InspectionSet and saves it.
 
     With --resume, a model file that this very training wrote is taken as it is, and a checkpoint is gone on from.
-
-    Returns
-    -------
-    IntrospectiveEnergyModel
 
     Raises
     ------
     KeyboardInterrupt
         With a message that says what was written.
     """
-    mark = _training_mark(model, dataset)
+    mark = _training_mark(arguments, dataset)
     with clock.part("fit"):
-        found = _complete_model(arguments, out, mark)
-        if found is None:
-            model = _fit_and_save(arguments, model, dataset, out, source, mark, progress)
+        fitted = _complete_model(options, out, mark)
+        if fitted is None:
+            fitted = _fit_and_save(options, arguments, dataset, out, source, mark, progress)
         else:
             progress.say(f"{out}: complete, and of the same training: kept")
-            model = found.set_params(n_jobs=arguments.threads)
-    if checkpoint_path(out) is not None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(checkpoint_path(out))
+            fitted = replace(fitted, n_jobs=options.threads)
+    remove_checkpoint(out)
     progress.end()
-    return model
+    return fitted
 
 
-def _fit_and_save(arguments, model, dataset, out, source, mark, progress):
+def _fit_and_save(
+    options: argparse.Namespace,
+    arguments: Arguments,
+    dataset: InspectionSet,
+    out: str,
+    source: str | None,
+    mark: str,
+    progress: EpochProgress,
+) -> FittedEnergyModel:
     checkpoint = checkpoint_path(out)
-    if arguments.resume and os.path.exists(out) and (checkpoint is None or not os.path.exists(checkpoint)):
+    if options.resume and os.path.exists(out) and (checkpoint is None or not os.path.exists(checkpoint)):
         progress.say(f"{out}: of another training, and there is no checkpoint; training begins at the start")
-    interrupted = False
+    record: dict[str, Any] = {"source": source, "category": dataset.category, "seed": options.seed}
     try:
-        model.fit(dataset.train, progress=progress, checkpoint=checkpoint, resume=bool(arguments.resume))
-    except KeyboardInterrupt:
-        if not hasattr(model, "offset_"):  # before the end of the first epoch, or a second one
-            raise KeyboardInterrupt(interrupted_message("interrupted; no model has been written", checkpoint)) from None
-        interrupted = True
-    model.provenance_ |= {"source": source, "category": dataset.category, "seed": arguments.seed}
-    model.provenance_[SCALE_KEY] = _scale(model, dataset.train)
-    if interrupted:
-        model.provenance_["unfinished"] = where = progress.where(model)
-        model.save(out)
-        raise KeyboardInterrupt(interrupted_message(f"interrupted {where}; {out} is the model so far", checkpoint))
-    model.provenance_["training_sha256"] = mark
-    model.save(out)
-    return model
+        fitted = fitting.fit(
+            dataset.train, arguments, n_jobs=options.threads, progress=progress, checkpoint=checkpoint,
+            resume=bool(options.resume),
+        )  # fmt: skip
+    except fitting.Interrupted as stop:
+        reached = where(stop.fitted)
+        _save(stop.fitted, dataset, record | {"unfinished": reached}, out)
+        message = f"interrupted {reached}; {out} is the model so far"
+        raise KeyboardInterrupt(interrupted_message(message, checkpoint)) from None
+    except KeyboardInterrupt:  # before the end of the first epoch, or a second one
+        raise KeyboardInterrupt(interrupted_message("interrupted; no model has been written", checkpoint)) from None
+    return _save(fitted, dataset, record | {"training_sha256": mark}, out)
 
 
-def _scale(model, train):
+def _save(fitted: FittedEnergyModel, dataset: InspectionSet, record: dict[str, Any], out: str) -> FittedEnergyModel:
+    """Writes a model with its record and the colour scale of its maps, and returns it."""
+    record[SCALE_KEY] = _scale(fitted, dataset.train)
+    fitted = replace(fitted, provenance=fitted.provenance | record)
+    fitted.save(out)
+    return fitted
+
+
+def _scale(fitted: FittedEnergyModel, train: npt.NDArray[Any]) -> float:
     """Top of the colour scale of maps, in standard deviations."""
     count = min(SCALE_PICTURES, len(train))
-    maps = model.energy_map(train[np.arange(count) * len(train) // count])
+    maps = fitted.energy_map(train[np.arange(count) * len(train) // count])
     return float(SCALE_FACTOR * np.quantile(maps, SCALE_SHARE))
 
 
-def _training_mark(model, dataset):
+def _training_mark(arguments: Arguments, dataset: InspectionSet) -> str:
     """A hash of everything that the bytes of a model file depend on."""
-    given = model.get_params(deep=False)
-    setting = {name: value for name, value in given.items() if name not in ("n_jobs", "backbone")}
-    setting |= {"architecture": architecture_of(model), "version": __version__, "shape": dataset.train.shape}
-    kernels = hashlib.sha256()
-    if model.backbone is not None:
-        setting["preparation"] = model.backbone.preparation
-        for values in (v for level in model.backbone.parameters for step in level for v in step.values()):
-            kernels.update(np.ascontiguousarray(values))
-    setting["kernels"] = kernels.hexdigest()
-    return fingerprint(hashlib.sha256(np.ascontiguousarray(dataset.train)).hexdigest(), setting)
+    setting = {own.name: getattr(arguments, own.name) for own in fields(arguments) if own.name != "backbone"}
+    backbone = backbone_of(arguments)
+    if backbone is not None:
+        setting |= {"architecture": backbone.architecture, "preparation": backbone.preparation}
+        setting["kernels"] = backbone.digest()
+    setting |= {"version": __version__, "shape": dataset.train.shape}
+    return fingerprint(hashlib.sha256(np.ascontiguousarray(dataset.train).data).hexdigest(), setting)
 
 
-def _complete_model(arguments, out, mark):
+def _complete_model(options: argparse.Namespace, out: str, mark: str) -> FittedEnergyModel | None:
     """With --resume: the model of a file that the training of this mark has written, or None."""
-    if not arguments.resume or not os.path.isfile(out) or os.path.exists(checkpoint_path(out)):
+    checkpoint = checkpoint_path(out)
+    if not options.resume or not os.path.isfile(out) or (checkpoint is not None and os.path.exists(checkpoint)):
         return None
     try:
-        model = common.load_energy_model(out)
+        fitted = load_fitted(out)
     except ModelFileError:  # of something else, or damaged; it is written anew
         return None
-    return model if model.provenance_.get("training_sha256") == mark else None
+    return fitted if fitted.provenance.get("training_sha256") == mark else None

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What cbn-iem-train prints of trained models, the thesis's Tables 5 and 7 beside it."""
 
+import argparse
+from typing import Any
+
 import numpy as np
 
+from ..datasets import InspectionSet
 from . import _common as common
 
 # AUROC in percent by category of MVTec AD: thesis Table 5 (kernels learned) and Table 7 (kernels of AlexNet).
@@ -48,13 +52,16 @@ _NAMES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "mean_pixe
 _CONFOUNDED = 0.9
 
 
-def thesis_figures(category, with_backbone):
+def thesis_figures(category: str, with_backbone: bool) -> tuple[int, dict[str, float]] | None:
     """(number of the thesis's table, {model: AUROC in percent}), or None for another category."""
-    number, models, table = (7, TABLE_7_MODELS, TABLE_7) if with_backbone else (5, TABLE_5_MODELS, TABLE_5)
-    return (number, dict(zip(models, table[category]))) if category in table else None
+    tables: dict[int, tuple[tuple[str, ...], dict[str, tuple[float, ...]]]]
+    tables = {5: (TABLE_5_MODELS, TABLE_5), 7: (TABLE_7_MODELS, TABLE_7)}  # type: ignore[dict-item]
+    number = 7 if with_backbone else 5
+    models, table = tables[number]
+    return (number, dict(zip(models, table[category], strict=True))) if category in table else None
 
 
-def warn_of_brightness(arguments, result):
+def warn_of_brightness(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
     """A warning where the brightness of whole pictures tells good from defective ones."""
     area = (result["baselines"] or {}).get("mean_brightness")
     if area is not None and max(area, 1 - area) >= _CONFOUNDED and arguments.brightness != "median":
@@ -65,7 +72,7 @@ def warn_of_brightness(arguments, result):
         )
 
 
-def print_one(result, dataset):
+def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
     seconds = result["seconds"]
     print(f"category         {dataset.describe()}")
     backbone = f", kernels of {result['backbone']}" if result["backbone"] else ""
@@ -87,7 +94,7 @@ def print_one(result, dataset):
     print(f"model            {result['model']}")
 
 
-def _print_figures(result):
+def _print_figures(result: dict[str, Any]) -> None:
     if result["f1"] is None and result["pixel_auroc"] is None:
         return
     print(f"{'':17}{'figure':>7}  {'95 % interval':16}  without a model")
@@ -113,7 +120,7 @@ def _print_figures(result):
         print(f"{'thesis Table ' + str(result['thesis']['table']):17}{known}")
 
 
-def _print_defects(rows):
+def _print_defects(rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     width = max(len("defect"), *(len(row["defect"]) for row in rows))
@@ -125,20 +132,20 @@ def _print_defects(rows):
         )
 
 
-def _cell(value, width):
+def _cell(value: float | None, width: int) -> str:
     return f"{'-' if value is None else format(value, '.3f'):>{width}}"
 
 
-def summary(results):
+def summary(results: list[dict[str, Any]]) -> dict[str, float | None]:
     """Means over categories, as --json prints them; those that are not known of some category None."""
-    means = {}
+    means: dict[str, float | None] = {}
     for name in _NAMES:
         values = [result[name] for result in results]
         means[f"mean_{name}"] = None if None in values else float(np.mean(values))
     return means
 
 
-def print_all(results, means):
+def print_all(results: list[dict[str, Any]], means: dict[str, float | None]) -> None:
     """One row a category, in percent as in the thesis."""
     with_backbone = bool(results[0]["backbone"])
     number, models = (7, TABLE_7_MODELS) if with_backbone else (5, TABLE_5_MODELS)
@@ -169,5 +176,5 @@ def print_all(results, means):
     print(f"models: {results[0]['model']} ... {results[-1]['model']}")
 
 
-def _percent(value, width):
+def _percent(value: float | None, width: int) -> str:
     return f"{'-' if value is None else format(100 * value, '.1f'):>{width}}"

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-iem-score: energy, p-value and verdict of every picture, and maps of where it is unlike normal ones."""
 
+import argparse
 import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from ..datasets import load_test
 from ..exceptions import CbnError, DataError, ModelFileError
-from ..io.files import make_folder
-from ..plots import pictures
 from . import _common as common
 from ._iem_data import add_synthetic, synthetic
+from ._iem_files import cell, load_fitted
 from ._iem_options import DEFAULT_MODEL, SCALE_KEY
-from .score import cell
+
+if TYPE_CHECKING:
+    from ..datasets import InspectionSet
+    from ..iem.fitted import FittedEnergyModel
 
 # Top of the colour scale of maps, in standard deviations, for models that cbn-iem-train has not measured one for.
 DEFAULT_SCALE = 4.0
 BATCH = 16  # pictures whose maps are in memory at a time
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     parser = common.make_parser(
         "cbn-iem-score",
         "Print energy, conformal p-value and verdict (normal or outlier) of every picture, separated by tabs.\n"
@@ -43,7 +47,7 @@ def build_parser():
         help="share of normal pictures that may be called outliers (default: the model's)",
     )  # fmt: skip
     parser.add_argument(
-        "--maps", metavar="DIR",
+        "--maps", "--heatmap", metavar="DIR",
         help="write a picture of where each is unlike normal ones, in standard deviations, with the model's one scale",
     )  # fmt: skip
     parser.add_argument(
@@ -57,44 +61,46 @@ def build_parser():
     return parser
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     return common.run("cbn-iem-score", build_parser, score, argv)
 
 
-def score(arguments):
+def score(arguments: argparse.Namespace) -> None:
     _check_options(arguments)
-    model = common.load_energy_model(arguments.model).set_params(n_jobs=arguments.threads)
+    fitted = replace(load_fitted(arguments.model), n_jobs=arguments.threads)
     clock = common.Clock()
     with clock.part("load"):
-        dataset = load_pictures(arguments, model)
+        dataset = load_pictures(arguments, fitted)
     test = dataset.test[: arguments.n]
     if arguments.maps is not None:
+        from ..io.files import make_folder
+
         make_folder(arguments.maps)
-    rate = arguments.false_alarm_rate or model.false_alarm_rate
+    rate = arguments.false_alarm_rate or fitted.calibration.false_alarm_rate
     with clock.part("score"):
-        scores = model.score_samples(test)
-        p_values = model.p_values_of(scores)
-        threshold = model.threshold_at(rate)
+        scores = fitted.score_samples(test)
+        p_values = fitted.p_values_of(scores)
+        threshold = fitted.threshold_at(rate)
     clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
     outliers = scores < threshold
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"image": name, "energy": float(-s), "p_value": float(p), "verdict": "outlier" if outlier else "normal"}
-        for name, s, p, outlier in zip(dataset.test_names, scores, p_values, outliers)
+        for name, s, p, outlier in zip(dataset.test_names, scores, p_values, outliers, strict=False)
     ]
     if dataset.defects is not None:
-        for row, defect in zip(rows, dataset.defects):
+        for row, defect in zip(rows, dataset.defects, strict=False):  # --n may leave some out
             row["label"] = defect
     if arguments.maps is not None:
-        scale = arguments.scale or scale_of(model, arguments.model)
+        scale = arguments.scale or scale_of(fitted, arguments.model)
         with clock.part("maps"):
-            write_maps(arguments, model, dataset, rows, scale)
+            write_maps(arguments, fitted, dataset, rows, scale)
     summary = {
         "n": len(rows),
         "n_outliers": int(outliers.sum()),
         "threshold": float(-threshold),
         "false_alarm_rate": rate,
-        "calibration": model.calibration_,
-        "n_calibration": len(model.calibration_scores_),
+        "calibration": fitted.calibration.source,
+        "n_calibration": len(fitted.calibration.scores),
     }
     if arguments.json:
         if arguments.maps is not None:
@@ -104,7 +110,7 @@ def score(arguments):
     columns = [name for name in ("image", "label", "energy", "p_value", "verdict", "map") if name in rows[0]]
     print("\t".join(columns))
     for row in rows:
-        print("\t".join(f"{row[c]:.6g}" if isinstance(row[c], float) else cell(row[c]) for c in columns))
+        print("\t".join(cell(row[c]) for c in columns))
     common.say(
         arguments,
         f"{summary['n_outliers']:,} of {summary['n']:,} pictures are outliers at a false-alarm rate of {rate:g} "
@@ -113,7 +119,7 @@ def score(arguments):
     )
 
 
-def _check_options(arguments):
+def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.positional is not None and arguments.model is not None:
         raise common.UsageError(f"--model: {arguments.model!r} beside {arguments.positional!r}; name one model")
     arguments.model = arguments.model or arguments.positional or DEFAULT_MODEL
@@ -128,9 +134,11 @@ def _check_options(arguments):
         raise CbnError("--maps: empty; give the name of a folder")
 
 
-def load_pictures(arguments, model):
+def load_pictures(arguments: argparse.Namespace, fitted: "FittedEnergyModel") -> "InspectionSet":
     """The InspectionSet of --data or --synthetic, as the model reads it."""
-    height, width, channels = model.picture_shape_
+    from ..datasets import load_test
+
+    height, width, channels = fitted.picture_shape
     color = "grey" if channels == 1 else "rgb"
     if arguments.synthetic is not None:
         return synthetic(arguments.synthetic, (height, width), color)
@@ -138,23 +146,31 @@ def load_pictures(arguments, model):
         return load_test(arguments.data, (height, width), color)
 
 
-def scale_of(model, path):
+def scale_of(fitted: "FittedEnergyModel", path: str) -> float:
     """The top of the colour scale that a model file holds."""
-    scale = model.provenance_.get(SCALE_KEY, DEFAULT_SCALE)
+    scale = fitted.provenance.get(SCALE_KEY, DEFAULT_SCALE)
     if not isinstance(scale, float) or not 0 < scale < float("inf"):
         raise ModelFileError(f"{path!r}: damaged: a colour scale of {scale!r:.40}; give one by --scale")
     return scale
 
 
-def write_maps(arguments, model, dataset, rows, scale):
+def write_maps(
+    arguments: argparse.Namespace,
+    fitted: "FittedEnergyModel",
+    dataset: "InspectionSet",
+    rows: list[dict[str, Any]],
+    scale: float,
+) -> None:
     """One picture per row, all with one colour scale."""
-    if arguments.level is not None and arguments.level >= len(model.levels_):
-        raise DataError(f"--level {arguments.level}: the model has levels 0 to {len(model.levels_) - 1}; give one")
+    from ..plots import pictures
+
+    if arguments.level is not None and arguments.level >= len(fitted.levels):
+        raise DataError(f"--level {arguments.level}: the model has levels 0 to {len(fitted.levels) - 1}; give one")
     names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
-    maps = None
+    maps: Any = None
     for i in common.progress(range(len(rows)), arguments, len(rows), "picture", "maps"):
         if i % BATCH == 0:
-            maps = model.energy_map(dataset.test[i : min(i + BATCH, len(rows))], arguments.level)
+            maps = fitted.energy_map(dataset.test[i : min(i + BATCH, len(rows))], arguments.level)
         row = rows[i]
         path = os.path.join(arguments.maps, f"{names[i]}.png")
         title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
@@ -163,11 +179,11 @@ def write_maps(arguments, model, dataset, rows, scale):
         row["map"] = path
 
 
-def _positive(text):
+def _positive(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < 1e9:
-        raise common.argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-iem-train: train an introspective energy model on good pictures, say how well it finds defects, write a file."""
 
-from ..iem.settings import resolve
+import argparse
+from typing import TYPE_CHECKING, Any
+
 from . import _common as common
 from . import _iem_options as options
-from ._iem_data import add_training_data, list_jobs, load_pictures
+from ._iem_data import Job, add_training_data, list_jobs, load_pictures
+
+if TYPE_CHECKING:
+    from ..datasets import InspectionSet
+    from ..iem.fitted import FittedEnergyModel
+    from ..iem.pretrained.backbone import Backbone
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     parser = common.make_parser(
         "cbn-iem-train",
         "Train an introspective energy model on pictures without defects and write a model file. If there are test\n"
@@ -40,11 +47,11 @@ def build_parser():
     return parser
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     return common.run("cbn-iem-train", build_parser, train, argv)
 
 
-def train(arguments):
+def train(arguments: argparse.Namespace) -> None:
     options.check_model_options(arguments)
     common.check_outputs(arguments, "--out", picture=None)
     jobs = list_jobs(arguments)
@@ -55,15 +62,15 @@ def train(arguments):
         _train_models(arguments, jobs, backbone)
 
 
-def _dry_run(arguments, jobs, backbone):
+def _dry_run(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | None") -> None:
     from . import _iem_dry_run as dry_run
 
     results = []
     for job in jobs:
         dataset = load_pictures(arguments, job)
         shape = (*dataset.image_shape, dataset.channels)
-        model = options.make_model(arguments, len(dataset.train), shape, backbone)
-        results.append(dry_run.describe(model, dataset, shape))
+        chosen = options.fit_arguments(arguments, len(dataset.train), shape, backbone)
+        results.append(dry_run.describe(chosen, dataset, shape))
     if arguments.json:
         common.print_json(results[0] if arguments.categories is None else {"categories": results})
         return
@@ -71,11 +78,11 @@ def _dry_run(arguments, jobs, backbone):
         dry_run.print_one(result)
 
 
-def _train_models(arguments, jobs, backbone):
+def _train_models(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | None") -> None:
     from . import _iem_fit as fitting
     from . import _iem_report as report
     from ._iem_figures import evaluate
-    from ._train_fit import check_checkpoints
+    from ._jobs import check_checkpoints
 
     check_checkpoints(arguments, [job.out for job in jobs])
     results = []
@@ -85,45 +92,50 @@ def _train_models(arguments, jobs, backbone):
             with clock.part("load"):
                 dataset = load_pictures(arguments, job)
             shape = (*dataset.image_shape, dataset.channels)
-            model = options.make_model(arguments, len(dataset.train), shape, backbone)
-            progress.begin(model, len(dataset.train), shape, job.name)
+            chosen = options.fit_arguments(arguments, len(dataset.train), shape, backbone)
+            progress.begin(chosen, len(dataset.train), shape, job.name)
             source = arguments.synthetic or arguments.good or job.path
-            model = fitting.train_model(arguments, model, dataset, job.out, source, clock, progress)
-            result = _describe(arguments, model, dataset, job.out) | evaluate(model, dataset, clock)
+            fitted = fitting.train_model(arguments, chosen, dataset, job.out, source, clock, progress)
+            result = _describe(arguments, fitted, dataset) | evaluate(fitted, dataset, clock)
             result |= {"seconds": clock.seconds, "model": job.out}
             report.warn_of_brightness(arguments, result)
             results.append(result)
     if arguments.categories is None:
-        common.print_json(results[0]) if arguments.json else report.print_one(results[0], dataset)
+        if arguments.json:
+            common.print_json(results[0])
+        else:
+            report.print_one(results[0], dataset)
         return
     means = report.summary(results)
-    common.print_json({"categories": results, **means}) if arguments.json else report.print_all(results, means)
+    if arguments.json:
+        common.print_json({"categories": results, **means})
+    else:
+        report.print_all(results, means)
 
 
-def _describe(arguments, model, dataset, out):
+def _describe(arguments: argparse.Namespace, fitted: "FittedEnergyModel", dataset: "InspectionSet") -> dict[str, Any]:
     """What --json prints of a model beside its figures."""
     from ._iem_report import thesis_figures
 
-    settings = resolve(model, model.backbone_).for_pictures(model.n_images_, model.picture_shape_)
-    channels = model.picture_shape_ if model.backbone_ is None else (*model.picture_shape_[:2], 3)
-    sizes = settings.architecture.sizes(*channels, settings.sharing)
+    settings, calibration = fitted.settings, fitted.calibration
+    sizes = settings.architecture.sizes(*settings.input_shape(fitted.picture_shape), settings.sharing)
     known = thesis_figures(dataset.category, arguments.backbone is not None) if arguments.data is not None else None
     return {
         "category": dataset.category,
         "n_train": len(dataset.train),
-        "picture_shape": list(model.picture_shape_),
-        "n_levels": len(model.levels_),
+        "picture_shape": list(fitted.picture_shape),
+        "n_levels": len(fitted.levels),
         "n_parameters": sum(size.kernel_parameters + size.sidewards_parameters for size in sizes),
         "backbone": arguments.backbone,
         "sharing": settings.sharing,
         "energy": settings.energy,
         "brightness": settings.brightness,
         "epochs": list(settings.epochs),
-        "loss": [level.curve[-1] for level in model.levels_],
-        "dead_kernels": model.dead_kernels_.tolist(),
-        "calibration": model.calibration_,
-        "n_calibration": len(model.calibration_scores_),
-        "threshold": float(-model.offset_),
+        "loss": [level.curve[-1] for level in fitted.levels],
+        "dead_kernels": fitted.dead_kernels.tolist(),
+        "calibration": calibration.source,
+        "n_calibration": len(calibration.scores),
+        "threshold": float(-calibration.offset),
         "false_alarm_rate": settings.false_alarm_rate,
         "seed": arguments.seed,
         "thesis": None if known is None else {"table": known[0], "image_auroc": known[1]},

@@ -2,14 +2,19 @@
 """The nodes that may decide for a node in a tree, and those that must."""
 
 import numpy as np
+import numpy.typing as npt
+
+from .grid import Grid
+
+Candidates = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]  # begins of the nodes, and the nodes that may decide
 
 
-def candidates(channels, height, width, distance, reach):
+def candidates(grid: Grid, distance: int, reach: int) -> Candidates:
     """The nodes that may decide: earlier ones at a Chebyshev distance of ``distance`` to ``reach`` positions.
 
     Parameters
     ----------
-    channels, height, width : int
+    grid : Grid
     distance : int
         Smallest distance at which two nodes see different pixels; 1 for the pixels.
     reach : int
@@ -20,6 +25,7 @@ def candidates(channels, height, width, distance, reach):
     candidate : ndarray, int32
         The nodes that may decide for node v are ``candidate[begin[v] : begin[v + 1]]``, nearest first.
     """
+    channels, height, width = grid.channels, grid.height, grid.width
     y, x = np.divmod(np.arange(height * width), width)
     offsets = [
         (max(-dy, abs(dx)), -dy, abs(dx), dy, dx)
@@ -44,21 +50,49 @@ def candidates(channels, height, width, distance, reach):
 MAX_CANDIDATES = 2**30
 
 
-def check_candidates_size(geometry, reach):
+def check_candidates_size(grid: Grid, reach: int) -> None:
     """Refuses, before it is allocated, a list of candidates that takes too much memory. Raises ValueError."""
-    rows, columns = min(reach, geometry.height - 1), min(reach, geometry.width - 1)
-    nodes = geometry.channels * geometry.height * geometry.width
-    n_candidates = nodes * geometry.channels * (rows * (2 * columns + 1) + columns)
+    rows, columns = min(reach, grid.height - 1), min(reach, grid.width - 1)
+    nodes = grid.channels * grid.height * grid.width
+    n_candidates = nodes * grid.channels * (rows * (2 * columns + 1) + columns)
     if n_candidates > MAX_CANDIDATES:
         raise ValueError(
             f"reach: {reach} gives {n_candidates:,} pairs of nodes ({n_candidates / 2**28:.1f} GiB) in a layer of "
-            f"{geometry.channels} x {geometry.height} x {geometry.width} nodes, more than {MAX_CANDIDATES:,}; reduce it"
+            f"{grid} nodes, more than {MAX_CANDIDATES:,}; reduce it"
         )
 
 
-def required_nodes(pixel_layer):
-    """The node without which each pixel node is never 1: that of the next lower threshold; None for one threshold."""
-    if pixel_layer.channels == 1:
+def required_nodes(grid: Grid, pixels: bool) -> npt.NDArray[np.int32] | None:
+    """The node without which each node is never 1, None where no node has one.
+
+    That of the next lower threshold, for pixels with several; kernels of hidden layers require none.
+    """
+    if not pixels or grid.channels == 1:
         return None
-    nodes = np.arange(pixel_layer.n_nodes, dtype=np.int32) - pixel_layer.n_positions
+    nodes = np.arange(grid.n_nodes, dtype=np.int32) - grid.n_positions
     return np.maximum(nodes, -1).astype(np.int32)
+
+
+def no_required(grid: Grid, required: npt.NDArray[np.int32] | None) -> npt.NDArray[np.int32]:
+    """(nodes,) int32, -1 for every node where none is required."""
+    return np.full(grid.n_nodes, -1, np.int32) if required is None else required
+
+
+def check_distance(
+    grid: Grid,
+    split: npt.NDArray[np.int32],
+    required: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int64],
+    distance: int,
+) -> None:
+    """Refuses splits by which a node decides for another that sees one of its pixels, but for the required ones.
+
+    ``first`` (nodes + 1,) are the first vertices of the nodes.
+    """
+    node = np.repeat(np.arange(grid.n_nodes), np.diff(first))
+    inner = split >= 0
+    node, decides = node[inner], split[inner]
+    (y, x), (other_y, other_x) = (np.divmod(n % grid.n_positions, grid.width) for n in (node, decides))
+    near = np.maximum(abs(y - other_y), abs(x - other_x)) < distance
+    if (near & (decides != required[node])).any():
+        raise ValueError(f"nodes less than {distance} positions apart decide for each other")

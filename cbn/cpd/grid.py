@@ -1,15 +1,60 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Shapes of a network: layers of binary nodes and the tied relations between them. Pure arithmetic, no images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from .._engine import MAX_PARENTS, MAX_SEARCH_PARENTS
+from .._engine import MAX_PARENTS
 
 MAX_CHANNELS = 4096  # far more than thresholds or kernels anybody uses; bounds what a damaged file can ask for
 # Tables beyond this are refused before anything is allocated: 4 GiB of counts, and as much again for every score.
 MAX_ROWS = 2**28
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Binary nodes in channels, rows and columns: pixels (a channel per threshold) or features (one per kernel).
+
+    A node is (channel, row, column) with index ``(channel * height + row) * width + column``.
+    """
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def n_positions(self) -> int:
+        return self.height * self.width
+
+    @property
+    def n_nodes(self) -> int:
+        return self.channels * self.n_positions
+
+    def place(self, node: int) -> tuple[int, int, int]:
+        """(channel, row, column) of a node."""
+        channel, inside = divmod(node, self.n_positions)
+        return channel, *divmod(inside, self.width)
+
+    def node(self, channel: int, row: int, column: int) -> int | None:
+        """Index of a node; None outside the grid."""
+        if not (0 <= row < self.height and 0 <= column < self.width):
+            return None
+        return (channel * self.height + row) * self.width + column
+
+    def sizes(self) -> dict[str, int]:
+        """Channels, height and width by name, as files have them."""
+        return {"channels": self.channels, "height": self.height, "width": self.width}
+
+    def grid(self) -> "Grid":
+        """The grid alone, of anything that stands on one."""
+        return Grid(self.channels, self.height, self.width)
+
+    def __str__(self) -> str:
+        return f"{self.channels} x {self.height} x {self.width}"
 
 
 @dataclass(frozen=True, order=True)
@@ -34,19 +79,16 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A grid of binary nodes with its relations: pixels (a channel per threshold) or features (a channel per kernel).
+class Layer(Grid):
+    """A grid with tied relations.
 
-    A node is (channel, row, column) with index ``(channel * height + row) * width + column``. Relations are kept in
-    the order of their child; the j-th relation of a channel is bit j of the row index of its tables.
+    Relations are kept in the order of their child; the j-th relation of a channel is bit j of the row index of its
+    tables.
     """
 
-    channels: int
-    height: int
-    width: int
-    relations: tuple = ()
+    relations: tuple[Relation, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.channels, self.height, self.width) < 1:
             raise ValueError(
                 f"layer of {self.channels} channels x {self.height} x {self.width} positions: "
@@ -76,54 +118,44 @@ class Layer:
         object.__setattr__(self, "relations", tuple(sorted(self.relations, key=lambda r: r.child)))
 
     @property
-    def n_positions(self):
-        return self.height * self.width
-
-    @property
-    def n_nodes(self):
-        return self.channels * self.n_positions
-
-    @property
-    def n_rows(self):
+    def n_rows(self) -> int:
         """Table rows of all nodes together: 2^parents for every node."""
         return sum(self.n_positions << len(self.parents(c)) for c in range(self.channels))
 
-    def parents(self, channel):
+    def parents(self, channel: int) -> list[Relation]:
         """The relations whose child is ``channel``, in the order of their row bits."""
         return [r for r in self.relations if r.child == channel]
 
-    def table_begin(self, node):
+    def table_begin(self, node: int) -> int:
         """First table row of a node."""
         channel, inside = divmod(node, self.n_positions)
         before = sum(self.n_positions << len(self.parents(c)) for c in range(channel))
         return before + (inside << len(self.parents(channel)))
 
-    def table_begins(self):
+    def table_begins(self) -> npt.NDArray[np.int64]:
         """First table row of every node: (nodes,) int64."""
         rows = np.repeat([1 << len(self.parents(c)) for c in range(self.channels)], self.n_positions)
         return np.cumsum(rows, dtype=np.int64) - rows
 
-    def arrays(self):
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
         """The relations as the flat arrays of ``cbn_layer`` in cbn.h: begin, parent channel, dy, dx, required."""
         begin = np.cumsum([0] + [len(self.parents(c)) for c in range(self.channels)], dtype=np.int64)
         columns = np.array([(r.parent, r.dy, r.dx) for r in self.relations], np.int32).reshape(-1, 3).T
         required = np.array([r.required for r in self.relations], np.uint8)
         return (begin, *(np.ascontiguousarray(c) for c in columns), required)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """A JSON-able description, read back by :meth:`from_dict`."""
         return {
-            "channels": self.channels,
-            "height": self.height,
-            "width": self.width,
+            **self.sizes(),
             "relations": [[r.child, r.parent, r.dy, r.dx, int(r.required)] for r in self.relations],
         }
 
     @classmethod
-    def from_dict(cls, description):
+    def from_dict(cls, description: dict[str, Any]) -> "Layer":
         """The layer of a description. Raises ValueError, KeyError or TypeError on anything else."""
 
-        def integer(value):
+        def integer(value: object) -> int:
             if type(value) is not int or abs(value) > 2**30:
                 raise ValueError(f"{value!r} is not a whole number below 2^30")
             return value
@@ -132,11 +164,11 @@ class Layer:
         for entry in description["relations"]:
             child, parent, dy, dx, required = (integer(v) for v in entry)
             relations.append(Relation(child, parent, dy, dx, bool(required)))
-        sizes = (integer(description[name]) for name in ("channels", "height", "width"))
-        return cls(*sizes, tuple(relations))
+        channels, height, width = (integer(description[name]) for name in ("channels", "height", "width"))
+        return cls(channels, height, width, tuple(relations))
 
 
-def check_table_size(layer, argument):
+def check_table_size(layer: Layer, argument: str) -> None:
     """Refuses a layer whose tables are too large. Raises ValueError naming the argument to change."""
     if layer.n_rows > MAX_ROWS:
         raise ValueError(
@@ -145,7 +177,7 @@ def check_table_size(layer, argument):
         )
 
 
-def pixel_layer(height, width, offsets, n_thresholds=1):
+def pixel_layer(height: int, width: int, offsets: Sequence[tuple[int, int]], n_thresholds: int = 1) -> Layer:
     """The layer of the preset ``pixel``: every channel sees its own channel at the offsets.
 
     With several thresholds (a thermometer code) the channel of the next lower threshold at the same pixel is one more

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Sizes of the trees of a layer, and how far they look."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
-def describe_trees(layer):
+def describe_trees(layer: Any) -> dict[str, Any]:
     """Sizes of the trees of a TreeLayer or BoostedLayer: a dict that JSON can hold.
 
     Leaves are those of all trees of a node together, depths are splits from a root to its deepest leaf, distances are
@@ -26,23 +32,22 @@ def describe_trees(layer):
     }
 
 
-def _tree_begins(layer):
-    """(trees + 1,) first vertex of every tree; a TreeLayer has one for each node."""
-    return getattr(layer, "tree_begin", layer.begin)
+def _tree_begins(layer: Any) -> Integers:
+    """(trees + 1,) first vertex of every tree."""
+    return layer.tree_begin
 
 
-def _owners(layer):
+def _owners(layer: Any) -> Integers:
     """(vertices,) the node of every vertex."""
-    begin = layer.tree_begin[layer.begin] if hasattr(layer, "tree_begin") else layer.begin
-    return np.repeat(np.arange(layer.n_nodes), np.diff(begin))
+    return np.repeat(np.arange(layer.n_nodes), np.diff(layer.node_begin))
 
 
-def leaves_of(layer):
+def leaves_of(layer: Any) -> Integers:
     """(nodes,) number of leaves, of all trees of a node together."""
     return np.bincount(_owners(layer)[layer.split < 0], minlength=layer.n_nodes)
 
 
-def depths(layer):
+def depths(layer: Any) -> Integers:
     """(trees,) number of splits on the longest way from the root to a leaf."""
     begin, inner = _tree_begins(layer), layer.split >= 0
     tree = np.repeat(np.arange(len(begin) - 1), np.diff(begin))
@@ -56,9 +61,23 @@ def depths(layer):
     return depth
 
 
-def split_distances(layer):
+def split_distances(layer: Any) -> Integers:
     """(splits,) Chebyshev distance in positions between a node and the node that its split asks."""
     inner = layer.split >= 0
     y, x = np.divmod(_owners(layer)[inner] % layer.n_positions, layer.width)
     other_y, other_x = np.divmod(layer.split[inner] % layer.n_positions, layer.width)
     return np.maximum(np.abs(y - other_y), np.abs(x - other_x))
+
+
+def tree_pictures(layer: Any) -> list[tuple[str, Floats, str, float, float | None]]:
+    """Leaves at every position, mean over channels, and the mean distance of the splits there (grey: no split)."""
+    shape = layer.height, layer.width
+    leaves = leaves_of(layer).reshape(layer.channels, *shape).mean(axis=0)
+    position = _owners(layer)[layer.split >= 0] % layer.n_positions
+    n_splits = np.bincount(position, minlength=layer.n_positions)
+    total = np.bincount(position, weights=split_distances(layer), minlength=layer.n_positions)
+    distance = np.divide(total, n_splits, out=np.full(layer.n_positions, np.nan), where=n_splits > 0)
+    return [
+        ("size of the trees", leaves, "leaves of a node", 0.0, None),
+        ("how far trees look", distance.reshape(shape), "mean distance of splits, places", 0.0, None),
+    ]

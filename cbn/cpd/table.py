@@ -1,68 +1,90 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Scores of images from counts: value tables, per-image and per-pixel sums, conformal p-values and thresholds.
+"""Tables: every node has a probability for every combination of its parents' states (thesis section 3.1).
 
 A network with table CPDs is its counts. Everything here is a function of them: the tables of a score, the score of an
 image as a sum of table entries, and the leave-one-out score of a training image as a sum over the tables of the counts
 without that image.
 """
 
+from collections.abc import Callable
+from typing import Any, Self
+
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
-from .base import LayerNetwork
+from .. import _validation as validation
+from .._params import Checked, Parameters, Real, parameter, parameters
+from ..bits.planes import BitPlanes
+from ..explain.surprise import NodeSurprise, Place
+from ..io.archive import read_array
+from .base import CPD, Counts, Field, Floats, Source, States, Task
+from .grid import MAX_PARENTS, Layer, Relation, check_table_size, pixel_layer
+
+NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # north-west, north, north-east, west: thesis section 3.1
 
 
-class CountedNetwork(LayerNetwork):
-    """A layer whose CPDs are counts of images by row and state: tables. Trees count by leaf and have the same methods.
+def parse_offsets(text: str) -> tuple[tuple[int, ...], ...]:
+    """Offsets as a program's option has them: "-1,0;0,-1". Raises ValueError."""
+    try:
+        offsets = tuple(tuple(int(number) for number in pair.split(",")) for pair in text.split(";"))
+    except ValueError:
+        offsets = ()
+    if not offsets or any(len(offset) != 2 for offset in offsets):
+        raise ValueError("give whole numbers DY,DX;... such as -1,0;0,-1")
+    return offsets
+
+
+@parameters
+class Table(Parameters):
+    """Conditional probability tables over fixed neighbours: counts that add exactly, thresholds by leave-one-out."""
+
+    offsets: tuple[tuple[int, int], ...] = parameter(
+        Checked(validation.check_offsets, "sequence of (dy, dx)", parse_offsets, "DY,DX;..."),
+        "Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most "
+        f"{MAX_PARENTS}. Tables have 2^parents rows at every pixel.",
+        default=NEIGHBOURS,
+    )
+    pseudocount: float = parameter(
+        Real(1e-9, 1e9), "Added to every count before probabilities are made (thesis eq. 2).", default=1.0
+    )
+
+
+# A row in memory: its two counts, and the tables of probabilities and of two scores that are made of them.
+ROW_BYTES = 2 * (8 + 3 * 8)
+
+
+class CountedCPD(CPD):
+    """CPDs that are counts of images by row and state; a row is what the parents show, or the leaf that an image reaches.
 
     Parameters
     ----------
-    layer : cbn.cpd.grid.Layer
+    layer : Layer or TreeLayer
     counts : ndarray, (rows, 2) int64
     pseudocount : float
     """
 
-    # an image's probability can be had without it: its counts are subtracted
-    leaves_one_out = True
-    # what the engine calls for this kind of CPD; values and probabilities are per row and state
-    _score_images = staticmethod(_engine.score_images)
-    _score_nodes = staticmethod(_engine.score_nodes)
-    _sample_ancestral = staticmethod(_engine.sample_ancestral)
-    _sample_gibbs = staticmethod(_engine.sample_gibbs)
+    adds_counts = True
+    gibbs = True
+    exports = True
+    has_features = True
 
-    def __init__(self, layer, counts, pseudocount):
-        self.layer = layer
-        self.engine_layer = _engine.Layer(layer)
-        self.counts = counts
-        self.pseudocount = pseudocount
-        self._tables = {}
+    # what the engine calls for the kind; values and probabilities are per row and state
+    _score_images: Callable[..., None]
+    _score_nodes: Callable[..., None]
+    _sample_ancestral: Callable[..., None]
+    _sample_gibbs: Callable[..., None]
+    engine_layer: Any
+    pseudocount: float
+    _tables: dict[Any, Floats]
 
-    def parts(self):
-        """The class and its arguments, from which the network can be made again."""
-        return type(self), (self.layer, self.counts, self.pseudocount)
-
-    @classmethod
-    def from_planes(cls, layer, planes, n_images, pseudocount, num_threads):
-        """Counts the images of bit-planes."""
-        counts = np.empty((layer.n_rows, 2), np.int64)
-        network = cls(layer, counts, pseudocount)
-        _engine.count(network.engine_layer, planes, n_images, counts, num_threads)
-        return network
-
-    def recounted(self, planes, n_images, num_threads):
-        """The same network with the counts of other images."""
-        return type(self).from_planes(self.layer, planes, n_images, self.pseudocount, num_threads)
-
-    def add(self, earlier_counts):
-        """Adds the counts of other images of the same layer (CBN_E_OVERFLOW becomes OverflowError)."""
+    def add(self, earlier_counts: Counts) -> None:
         _engine.counts_add(earlier_counts, self.counts)
         self._tables.clear()
 
-    def check_counts(self, n_images):
-        """Raises ValueError unless the counts could come from n_images images."""
-        _engine.counts_check(self.engine_layer, self.counts, n_images)
+    # ---- scores ----
 
-    def values(self, kind, leave_one_out, num_threads):
+    def values(self, kind: int, leave_one_out: bool, num_threads: int) -> Floats:
         """Value table (rows, 2) of an engine kind; kept, because scoring batch after batch uses the same."""
         key = kind, leave_one_out
         if key not in self._tables:
@@ -72,115 +94,232 @@ class CountedNetwork(LayerNetwork):
             self._tables[key] = table
         return self._tables[key]
 
-    def _make_values(self, kind, leave_one_out, num_threads):
-        table = np.empty(self.counts.shape)
-        _engine.value_table(self.engine_layer, self.counts, self.pseudocount, kind, leave_one_out, table, num_threads)
-        return table
+    def _make_values(self, kind: int, leave_one_out: bool, num_threads: int) -> Floats:
+        raise NotImplementedError
 
-    def probabilities(self, num_threads):
+    def probabilities(self, num_threads: int) -> Floats:
         """Probability table (rows, 2): p(state | row), thesis eq. 2; kept like those of :meth:`values`."""
         if "probability" not in self._tables:
             self._tables["probability"] = self._make_probabilities(num_threads)
         return self._tables["probability"]
 
-    def _make_probabilities(self, num_threads):
+    def _make_probabilities(self, num_threads: int) -> Floats:
+        raise NotImplementedError
+
+    def sums(self, planes: BitPlanes, kind: int, leave_one_out: bool, num_threads: int) -> Floats:
+        scores = np.empty(planes.n_images)
+        values = self.values(kind, leave_one_out, num_threads)
+        self._score_images(self.engine_layer, planes.words, planes.n_images, values, scores, num_threads)
+        return scores
+
+    def contributions(self, planes: BitPlanes, kind: int, num_threads: int) -> Floats:
+        nodes = np.empty((planes.n_images, self.layer.n_nodes))
+        values = self.values(kind, False, num_threads)
+        self._score_nodes(self.engine_layer, planes.words, planes.n_images, values, nodes, num_threads)
+        return nodes
+
+    # ---- draws ----
+
+    def draw(self, states: States, clamped: States | None, seed: int, num_threads: int) -> None:
+        probability = self.probabilities(num_threads)
+        self._sample_ancestral(self.engine_layer, probability, seed, clamped, states, num_threads)
+
+    def flip(
+        self, states: States, sites: npt.NDArray[np.int64], seed: int, first_step: int, n_steps: int, num_threads: int
+    ) -> None:
+        probability = self.probabilities(num_threads)
+        self._sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
+
+    # ---- what it is ----
+
+    def row_begins(self) -> npt.NDArray[np.int64]:
+        """First row of every node: (nodes,) int64."""
+        raise NotImplementedError
+
+    def own_counts(self) -> Counts:
+        """Counts in which every image stands once for each node."""
+        return self.counts
+
+    def node_means(self, num_threads: int) -> tuple[Floats, Floats]:
+        values = self.values(_engine.LOG_PROBABILITY, False, num_threads)
+        counts = self.own_counts()
+        nats = np.where(counts > 0, -values, 0.0) * counts  # 0 times infinity is 0 here
+        begin = self.row_begins()
+        n = np.add.reduceat(counts.sum(axis=1), begin)
+        return np.add.reduceat(counts[:, 1], begin) / n, np.add.reduceat(nats.sum(axis=1), begin) / n
+
+    def facts(self) -> dict[str, Any]:
+        return {"pseudocount": self.pseudocount}
+
+
+class TableCPD(CountedCPD):
+    """A layer of tables.
+
+    Parameters
+    ----------
+    layer : Layer
+    counts : ndarray, (rows, 2) int64
+    pseudocount : float
+    """
+
+    name = "table"
+    nouns = "tables"
+    parameter_class = Table
+    leaves_one_out = True  # its counts are subtracted
+    chains_through_layers = True
+    uses_relations = True
+    _score_images = staticmethod(_engine.score_images)
+    _score_nodes = staticmethod(_engine.score_nodes)
+    _sample_ancestral = staticmethod(_engine.sample_ancestral)
+    _sample_gibbs = staticmethod(_engine.sample_gibbs)
+
+    layer: Layer
+    engine_layer: _engine.Layer
+
+    def __init__(self, layer: Layer, counts: Counts, pseudocount: float) -> None:
+        self.layer, self.counts, self.pseudocount = layer, counts, pseudocount
+        self.engine_layer = _engine.Layer(layer)
+        self._tables = {}
+
+    def parts(self) -> tuple[Any, ...]:
+        return self.layer, self.counts, self.pseudocount
+
+    # ---- learning ----
+
+    @classmethod
+    def check_size(cls, parameters: Table, field: Field, pixels: bool) -> None:
+        if pixels:  # the search for relations of hidden layers has a limit of its own
+            grid = field.grid()
+            check_table_size(pixel_layer(grid.height, grid.width, parameters.offsets, grid.channels), "offsets")
+
+    @classmethod
+    def most(cls, parameters: Table, field: Field, pixels: bool, n_relations: int) -> tuple[int, int]:
+        grid = field.grid()
+        if not pixels:
+            n_rows = grid.n_nodes << n_relations
+            return n_rows, n_rows * ROW_BYTES
+        y, x = np.divmod(np.arange(grid.n_positions), grid.width)
+        n_parents = np.zeros(grid.n_positions, np.int64)
+        for dy, dx in parameters.offsets:
+            n_parents += (y + dy >= 0) & (x + dx >= 0) & (x + dx < grid.width)
+        # a row that can occur is a parameter; a required parent makes no more of them
+        n_parameters = grid.channels * int((1 << n_parents).sum())
+        layer = pixel_layer(grid.height, grid.width, parameters.offsets, grid.channels)
+        return n_parameters, layer.n_rows * ROW_BYTES
+
+    @classmethod
+    def learn(cls, parameters: Table, task: Task) -> "TableCPD":
+        grid = task.grid
+        if task.pixels:
+            layer = pixel_layer(grid.height, grid.width, parameters.offsets, grid.channels)
+        else:
+            layer = Layer(grid.channels, grid.height, grid.width, task.relations)
+        return cls.counted(layer, task.planes, parameters.pseudocount, task.num_threads)
+
+    @classmethod
+    def counted(cls, layer: Layer, planes: BitPlanes, pseudocount: float, num_threads: int) -> Self:
+        """Counts the images of bit-planes."""
+        network = cls(layer, np.empty((layer.n_rows, 2), np.int64), pseudocount)
+        _engine.count(network.engine_layer, planes.words, planes.n_images, network.counts, num_threads)
+        return network
+
+    def recounted(self, planes: BitPlanes, num_threads: int) -> Self:
+        return self.counted(self.layer, planes, self.pseudocount, num_threads)
+
+    def check_counts(self, n_images: int) -> None:
+        _engine.counts_check(self.engine_layer, self.counts, n_images)
+
+    # ---- scores and draws ----
+
+    def _make_values(self, kind: int, leave_one_out: bool, num_threads: int) -> Floats:
+        table = np.empty(self.counts.shape)
+        _engine.value_table(self.engine_layer, self.counts, self.pseudocount, kind, leave_one_out, table, num_threads)
+        return table
+
+    def _make_probabilities(self, num_threads: int) -> Floats:
         table = np.empty(self.counts.shape)
         _engine.probability_table(self.engine_layer, self.counts, self.pseudocount, table, num_threads)
         return table
 
-    def sums(self, planes, n_images, kind, leave_one_out, num_threads):
-        """(n_images,) sum over nodes of an engine kind of value."""
-        scores = np.empty(n_images)
-        values = self.values(kind, leave_one_out, num_threads)
-        self._score_images(self.engine_layer, planes, n_images, values, scores, num_threads)
-        return scores
-
-    def contributions(self, planes, n_images, kind, num_threads):
-        """(n_images, nodes) of an engine kind of value."""
-        nodes = np.empty((n_images, self.layer.n_nodes))
-        values = self.values(kind, False, num_threads)
-        self._score_nodes(self.engine_layer, planes, n_images, values, nodes, num_threads)
-        return nodes
-
-    def draw(self, states, clamped, seed, num_threads):
-        """One ancestral pass over (n, nodes) uint8 states, in place; clamped nodes keep theirs."""
-        probability = self.probabilities(num_threads)
-        self._sample_ancestral(self.engine_layer, probability, seed, clamped, states, num_threads)
-
-    def flip(self, states, sites, seed, first_step, n_steps, num_threads):
-        """Gibbs proposals at the sites in every chain of (n, nodes) uint8 states, in place."""
-        probability = self.probabilities(num_threads)
-        self._sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
-
-    def leaf_begins(self):
-        """First row of every node: (nodes,) int64."""
-        return self.layer.table_begins()
-
-    def surprise_quantile(self, share, num_threads):
-        """The surprise that a share of all counted (image, node) pairs does not exceed, nats."""
+    def counted_surprise_quantile(self, share: float, num_threads: int) -> float:
         values = self.values(_engine.SURPRISE, False, num_threads).ravel()
         order = np.argsort(values, kind="stable")
-        cumulated = np.cumsum(self._own_counts().ravel()[order])
+        cumulated = np.cumsum(self.counts.ravel()[order])
         return float(values[order[np.searchsorted(cumulated, share * cumulated[-1])]])
 
-    def node_means(self, num_threads):
-        """Share of ones and mean -log p (nats) of every node over the counted images; both (nodes,)."""
-        values = self.values(_engine.LOG_PROBABILITY, False, num_threads)
-        counts = self._own_counts()
-        nats = np.where(counts > 0, -values, 0.0) * counts  # 0 times infinity is 0 here
-        begin = self.leaf_begins()
-        n = np.add.reduceat(counts.sum(axis=1), begin)
-        return np.add.reduceat(counts[:, 1], begin) / n, np.add.reduceat(nats.sum(axis=1), begin) / n
+    def log_table(self, num_threads: int) -> Floats:
+        log_p = self.values(_engine.LOG_PROBABILITY, False, num_threads)
+        # what a required relation excludes is refused by the engine itself
+        return np.where(np.isfinite(log_p), log_p, 0.0)
 
-    def _own_counts(self):
-        """Counts in which every image stands once for each node."""
-        return self.counts
+    def chain_layer(self) -> _engine.Layer:
+        return self.engine_layer
 
-    def table_parents(self, node):
-        """The nodes over which the CPD of a node is a table, for other programs."""
-        layer = self.layer
-        channel, inside = divmod(node, layer.n_positions)
-        row, column = divmod(inside, layer.width)
-        at = [(r.parent, row + r.dy, column + r.dx) for r in layer.parents(channel)]
-        return [
-            (c * layer.height + y) * layer.width + x for c, y, x in at if 0 <= y < layer.height and 0 <= x < layer.width
-        ]
+    # ---- what it is ----
 
-    def table_of(self, node, parents):
-        """(2^parents, 2) probabilities over table_parents(node); the first parent is the highest bit of the row."""
-        relations = self.layer.parents(node // self.layer.n_positions)
-        inside = divmod(node % self.layer.n_positions, self.layer.width)
-        present = [
-            bit for bit, r in enumerate(relations)
-            if 0 <= inside[0] + r.dy < self.layer.height and 0 <= inside[1] + r.dx < self.layer.width
-        ]  # fmt: skip
+    def row_begins(self) -> npt.NDArray[np.int64]:
+        return self.layer.table_begins()
+
+    def bic(self) -> tuple[float, int, float]:
+        """Thesis eq. 3."""
+        return _engine.bic(self.engine_layer, self.counts)
+
+    @property
+    def tied_relations(self) -> tuple[Relation, ...]:
+        return self.layer.relations
+
+    def _parents_at(self, node: int) -> list[tuple[Relation, int | None]]:
+        """The relations of a node in the order of their row bits, and the nodes there; None outside the layer."""
+        channel, row, column = self.layer.place(node)
+        return [(r, self.layer.node(r.parent, row + r.dy, column + r.dx)) for r in self.layer.parents(channel)]
+
+    def table_parents(self, node: int) -> list[int]:
+        return [other for _, other in self._parents_at(node) if other is not None]
+
+    def table_of(self, node: int, parents: list[int]) -> Floats:
+        present = [bit for bit, (_, other) in enumerate(self._parents_at(node)) if other is not None]
         index = np.arange(1 << len(parents))
-        row = sum((index >> (len(parents) - 1 - i) & 1) << bit for i, bit in enumerate(present)) + 0 * index
+        row = np.zeros_like(index)
+        for i, bit in enumerate(present):
+            row |= (index >> (len(parents) - 1 - i) & 1) << bit
         return self.probabilities(1)[self.layer.table_begin(node) + row]
 
-    def explain(self, node, states, num_threads):
-        """What training saw at a node in the situation of one image, (nodes,) states: a dict for NodeSurprise."""
-        layer = self.layer
-        channel, inside = divmod(node, layer.n_positions)
-        row, column = divmod(inside, layer.width)
-        parents, table_row = [], 0
-        for bit, relation in enumerate(layer.parents(channel)):
-            y, x = row + relation.dy, column + relation.dx
-            state = None
-            if 0 <= y < layer.height and 0 <= x < layer.width:
-                state = int(states[(relation.parent * layer.height + y) * layer.width + x])
-                table_row |= state << bit
+    def explain(self, place: Place, node: int, states: States, num_threads: int) -> NodeSurprise:
+        parents: list[tuple[Relation, int | None]] = []
+        table_row = 0
+        for bit, (relation, other) in enumerate(self._parents_at(node)):
+            state = None if other is None else int(states[other])
+            table_row |= (state or 0) << bit
             parents.append((relation, state))
-        first, state = layer.table_begin(node), int(states[node])
-        return {
-            "probability": float(self.probabilities(num_threads)[first + table_row, state]),
-            "parents": tuple(parents),
-            "table_row": table_row,
-            "count": int(self.counts[first + table_row, state]),
-            "row_count": int(self.counts[first + table_row].sum()),
-            "n_images": int(self.counts[first : first + (1 << len(parents))].sum()),
-        }
+        first = self.layer.table_begin(node)
+        return NodeSurprise(
+            **place.attributes(),
+            probability=float(self.probabilities(num_threads)[first + table_row, place.state]),
+            parents=tuple(parents),
+            table_row=table_row,
+            count=int(self.counts[first + table_row, place.state]),
+            row_count=int(self.counts[first + table_row].sum()),
+            n_images=int(self.counts[first : first + (1 << len(parents))].sum()),
+            threshold=place.threshold,
+        )
 
-    def bic(self):
-        """(log-likelihood, number of parameters, BIC) of the counts, thesis eq. 3."""
-        return _engine.bic(self.engine_layer, self.counts)
+    @classmethod
+    def growth_facts(cls, parameters: Any) -> dict[str, Any]:
+        return {}  # nothing is grown: the relations say all
+
+    # ---- files ----
+
+    def describe(self) -> dict[str, Any]:
+        """``layer`` has sizes and relations."""
+        return {"layer": self.layer.to_dict(), "pseudocount": self.pseudocount}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """``counts`` int64 (rows, 2)."""
+        return {"counts": self.counts}
+
+    @classmethod
+    def read(cls, source: Source) -> "TableCPD":
+        layer = Layer.from_dict(source.description["layer"])
+        check_table_size(layer, "relations")
+        counts = read_array(source.archive, source.array_name("counts"), np.int64, (layer.n_rows, 2))
+        return cls(layer, counts, validation.check_real(source.value("pseudocount"), "pseudocount", 1e-9, 1e9))

@@ -1,21 +1,167 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A layer whose CPDs are decision trees: counts by vertex, and what follows from them."""
+"""Decision trees as conditional distributions: every earlier node within reach may decide, and only where that pays.
+
+Context-specific independence: Friedman & Goldszmidt, "Learning Bayesian networks with local structure", 1996. A tree
+counts images by leaf as a table does by row.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
-from . import treelayer as trees
-from .candidates import candidates
-from .particles import tree_posterior
-from .table import CountedNetwork
+from .. import _validation as validation
+from .._params import Parameters, Real, Whole, parameter, parameters
+from ..bits.planes import BitPlanes
+from ..explain.surprise import Place, TreeSurprise
+from ..io.archive import read_array
+from .base import Counts, Field, Floats, Source, States, Task
+from .candidates import Candidates, candidates, check_candidates_size, check_distance, no_required, required_nodes
+from .files import read_begins
+from .grid import Grid
+from .particles import Particles, tree_posterior
+from .shape import describe_trees, tree_pictures
+from .table import ROW_BYTES, CountedCPD
+
+MAX_LEAVES = _engine.MAX_LEAVES
+# Vertices of all trees while they grow, beyond which growth is refused: 4 GiB.
+MAX_VERTICES = 2**27
+VERTEX_BYTES = 4 + 2 * 4  # split and two children
 
 
-class TreeNetwork(CountedNetwork):
-    """A layer of trees with counts; the leaf that an image reaches is what the row of a table is.
+@parameters
+class Tree(Parameters):
+    """Decision trees over earlier nodes, grown best leaf first while a split gains more log-likelihood than it costs."""
+
+    reach: int = parameter(
+        Whole(1, 2**20),
+        "How far a tree looks: Chebyshev distance in positions, rows above and left in the same row. In hidden layers "
+        "only nodes that see no common pixel.",
+        default=6,
+    )
+    penalty: float = parameter(
+        Real(0, 1e9), "Price of a split in units of ln(n_images): 0.5 is that of the BIC.", default=0.5
+    )
+    max_leaves: int = parameter(Whole(2, MAX_LEAVES), "Most leaves of a tree.", default=200)
+    min_leaf: int = parameter(Whole(1, 2**40), "Least images in a leaf.", default=1)
+    shrinkage: float = parameter(
+        Real(1e-9, 1e9),
+        "Weight, in images, with which the probability of a vertex leans on its parent's.",
+        default=10.0,
+    )
+    pseudocount: float = parameter(
+        Real(1e-9, 1e9), "Added to the counts of a root before probabilities are made (thesis eq. 2).", default=1.0
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLayer(Grid):
+    """A grid of binary nodes, each with a decision tree over earlier nodes; the layout is that of ``cbn_trees``.
+
+    Attributes
+    ----------
+    channels, height, width : int
+    begin : ndarray, (nodes + 1,) int64
+        The vertices of node v are ``begin[v]`` to ``begin[v + 1] - 1``, numbered breadth first.
+    split : ndarray, (vertices,) int32
+        The node that decides at a vertex, -1 at a leaf.
+    required : ndarray, (nodes,) int32
+        The node without which a node is never 1, -1 for none.
+    child : ndarray, (vertices,) int32
+        First child of an inner vertex, counted from the root; it follows from ``split``.
+    """
+
+    begin: npt.NDArray[np.int64]
+    split: npt.NDArray[np.int32]
+    required: npt.NDArray[np.int32]
+    child: npt.NDArray[np.int32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        inner = self.split >= 0
+        before: npt.NDArray[np.int64] = np.cumsum(inner) - inner  # inner vertices before each, over all nodes
+        owner = np.repeat(np.arange(len(self.begin) - 1), np.diff(self.begin))
+        of_node: npt.NDArray[np.int64] = before - before[self.begin[:-1]][owner]
+        object.__setattr__(self, "child", np.where(inner, 1 + 2 * of_node, 0).astype(np.int32))
+
+    @property
+    def tree_begin(self) -> npt.NDArray[np.int64]:
+        """First vertex of every tree, and the end: there is one tree for each node."""
+        return self.begin
+
+    @property
+    def node_begin(self) -> npt.NDArray[np.int64]:
+        """First vertex of every node, and the end."""
+        return self.begin
+
+    @property
+    def n_leaves(self) -> int:
+        return int((self.split < 0).sum())
+
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """begin, split, child, required, as ``cbn_trees`` in cbn.h has them."""
+        return self.begin, self.split, self.child, self.required
+
+
+def grow(
+    grid: Grid, planes: BitPlanes, candidate: Candidates, required: npt.NDArray[np.int32] | None, *, penalty: float,
+    max_leaves: int, min_leaf: int, num_threads: int,
+) -> tuple[TreeLayer, Counts]:  # fmt: skip
+    """Grow the tree of every node of a layer, best leaf first.
 
     Parameters
     ----------
-    layer : cbn.cpd.treelayer.TreeLayer
+    grid : Grid
+    planes : BitPlanes
+        The states of the nodes in the training images.
+    candidate : (ndarray, ndarray)
+        What `candidates` returns.
+    required : ndarray, (nodes,) int32, or None
+        The node without which a node is never 1 (-1 for none); it becomes the root's split. None: no node has one.
+    penalty : float
+        A split must gain more than ``penalty * log(n_images)`` nats; 0.5 is the BIC's price of a parameter.
+    max_leaves : int
+        At most `MAX_LEAVES`; at least 2 with `required`.
+    min_leaf : int
+        Images that each side of a split must hold.
+    num_threads : int
+
+    Returns
+    -------
+    trees : TreeLayer
+    counts : ndarray, (vertices, 2) int64
+        Images that reach a vertex with the node at 0 and at 1.
+
+    Raises
+    ------
+    ValueError
+        A number is outside its range, or a candidate or required node does not come before its node.
+    """
+    if not 1 <= max_leaves <= MAX_LEAVES:  # sizes the outputs, so that it must be known to be sound before them
+        raise ValueError(f"max_leaves: {max_leaves}, give a number from 1 to {MAX_LEAVES}")
+    n_nodes, capacity = planes.n_nodes, 2 * max_leaves - 1
+    n_vertices = np.empty(n_nodes, np.int32)
+    split, child = (np.empty((n_nodes, capacity), np.int32) for _ in range(2))
+    counts = np.empty((n_nodes, capacity, 2), np.int64)
+    _engine.tree_grow(
+        (grid.channels, grid.height, grid.width), planes.words, planes.n_images, (*candidate, required),
+        (penalty, max_leaves, min_leaf), (n_vertices, split, child, counts), num_threads,
+    )  # fmt: skip
+    begin = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
+    used = np.arange(begin[-1]) + np.repeat(np.arange(n_nodes) * capacity - begin[:-1], n_vertices)
+    layer = TreeLayer(
+        grid.channels, grid.height, grid.width, begin, split.ravel()[used], no_required(grid, required)
+    )  # fmt: skip
+    return layer, counts.reshape(-1, 2)[used]
+
+
+class TreeCPD(CountedCPD):
+    """A layer of trees with counts by vertex.
+
+    Parameters
+    ----------
+    layer : TreeLayer
     counts : ndarray, (vertices, 2) int64
     pseudocount : float
         At the root.
@@ -23,56 +169,63 @@ class TreeNetwork(CountedNetwork):
         With how many images' weight a vertex leans on its parent.
     """
 
-    # the splits were chosen with the image, which its own counts do not show
-    leaves_one_out = False
+    name = "tree"
+    nouns = "trees"
+    parameter_class = Tree
     _score_images = staticmethod(_engine.tree_score_images)
     _score_nodes = staticmethod(_engine.tree_score_nodes)
     _sample_ancestral = staticmethod(_engine.tree_sample_ancestral)
     _sample_gibbs = staticmethod(_engine.tree_sample_gibbs)
 
-    def __init__(self, layer, counts, pseudocount, shrinkage):
-        self.layer = layer
-        self.engine_layer = _engine.Trees(layer)
-        self.counts = counts
+    layer: TreeLayer
+
+    def __init__(self, layer: TreeLayer, counts: Counts, pseudocount: float, shrinkage: float) -> None:
+        self.layer, self.counts = layer, counts
         self.pseudocount, self.shrinkage = pseudocount, shrinkage
+        self.engine_layer = _engine.Trees(layer)
         self._tables = {}
 
-    def parts(self):
-        return type(self), (self.layer, self.counts, self.pseudocount, self.shrinkage)
+    def parts(self) -> tuple[Any, ...]:
+        return self.layer, self.counts, self.pseudocount, self.shrinkage
+
+    # ---- learning ----
 
     @classmethod
-    def grown(cls, geometry, planes, n_images, required, setting, num_threads):
-        """Grows the trees of a layer on bit-planes.
+    def check_size(cls, parameters: Tree, field: Field, pixels: bool) -> None:
+        grid = field.grid()
+        check_candidates_size(grid, parameters.reach)
+        if grid.n_nodes * 2 * parameters.max_leaves > MAX_VERTICES:
+            raise ValueError(
+                f"max_leaves: {parameters.max_leaves} leaves for each of {grid.n_nodes:,} nodes, more than "
+                f"{MAX_VERTICES // 2:,} in all; reduce it"
+            )
 
-        Parameters
-        ----------
-        geometry : cbn.layers.geometry.LayerGeometry
-        planes : ndarray, (nodes, words) uint64
-        n_images : int
-        required : ndarray, (nodes,) int32, or None
-            The lower threshold of every pixel of a thermometer code.
-        setting : dict
-            ``reach``, ``penalty``, ``max_leaves``, ``min_leaf``, ``pseudocount``, ``shrinkage``.
-        num_threads : int
-        """
-        shape = geometry.channels, geometry.height, geometry.width
-        layer, counts = trees.grow(
-            shape, planes, n_images, *candidates(*shape, geometry.distance, setting["reach"]), required,
-            num_threads=num_threads, **{name: setting[name] for name in ("penalty", "max_leaves", "min_leaf")},
+    @classmethod
+    def most(cls, parameters: Tree, field: Field, pixels: bool, n_relations: int) -> tuple[int, int]:
+        n_nodes = field.grid().n_nodes
+        n_leaves = n_nodes * parameters.max_leaves
+        return n_leaves, (2 * n_leaves - n_nodes) * (ROW_BYTES + VERTEX_BYTES)
+
+    @classmethod
+    def learn(cls, parameters: Tree, task: Task) -> "TreeCPD":
+        p = parameters
+        layer, counts = grow(
+            task.grid, task.planes, candidates(task.grid, task.distance, p.reach), required_nodes(task.grid, task.pixels),
+            penalty=p.penalty, max_leaves=p.max_leaves, min_leaf=p.min_leaf, num_threads=task.num_threads,
         )  # fmt: skip
-        return cls(layer, counts, setting["pseudocount"], setting["shrinkage"])
+        return cls(layer, counts, p.pseudocount, p.shrinkage)
 
-    def recounted(self, planes, n_images, num_threads):
-        """The same trees with the counts of other images."""
+    def recounted(self, planes: BitPlanes, num_threads: int) -> Self:
         counts = np.empty(self.counts.shape, np.int64)
-        _engine.tree_count(self.engine_layer, planes, n_images, counts, num_threads)
+        _engine.tree_count(self.engine_layer, planes.words, planes.n_images, counts, num_threads)
         return type(self)(self.layer, counts, self.pseudocount, self.shrinkage)
 
-    def check_counts(self, n_images):
-        """Raises ValueError unless the counts could come from n_images images."""
+    def check_counts(self, n_images: int) -> None:
         _engine.tree_counts_check(self.engine_layer, self.counts, n_images)
 
-    def _make_values(self, kind, leave_one_out, num_threads):
+    # ---- scores and draws ----
+
+    def _make_values(self, kind: int, leave_one_out: bool, num_threads: int) -> Floats:
         table = np.empty(self.counts.shape)
         _engine.tree_values(
             self.engine_layer, self.counts, self.probabilities(num_threads), self.pseudocount, self.shrinkage, kind,
@@ -80,30 +233,41 @@ class TreeNetwork(CountedNetwork):
         )  # fmt: skip
         return table
 
-    def _make_probabilities(self, num_threads):
+    def _make_probabilities(self, num_threads: int) -> Floats:
         table = np.empty(self.counts.shape)
-        _engine.tree_probability(self.engine_layer, self.counts, self.pseudocount, self.shrinkage, table, num_threads)
+        _engine.tree_probability(
+            self.engine_layer, self.counts, self.pseudocount, self.shrinkage, table, num_threads
+        )  # fmt: skip
         return table
 
-    def posterior(self, image, known, n_particles, seed, num_threads):
-        """cbn.cpd.particles.Particles of the nodes of an image (nodes,) uint8 that are not known."""
+    def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
         return tree_posterior(
-            self.engine_layer,
-            self.probabilities(num_threads),
-            image,
-            known,
-            n_particles,
-            seed=seed,
+            self.engine_layer, self.probabilities(num_threads), image, known, n_particles, seed=seed,
             num_threads=num_threads,
-        )
+        )  # fmt: skip
 
-    def table_parents(self, node):
-        """The nodes that the tree of a node asks, in increasing order."""
+    # ---- what it is ----
+
+    def row_begins(self) -> npt.NDArray[np.int64]:
+        return self.layer.begin[:-1]
+
+    def own_counts(self) -> Counts:
+        return np.where(self.layer.split[:, None] < 0, self.counts, 0)
+
+    def bic(self) -> tuple[float, int, float]:
+        return _engine.tree_bic(self.engine_layer, self.counts)
+
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"trees": describe_trees(self.layer)}
+
+    def pictures(self) -> list[tuple[str, Floats, str, float, float | None]]:
+        return tree_pictures(self.layer)
+
+    def table_parents(self, node: int) -> list[int]:
         own = self.layer.split[self.layer.begin[node] : self.layer.begin[node + 1]]
         return np.unique(own[own >= 0]).tolist()
 
-    def table_of(self, node, parents):
-        """(2^parents, 2) probabilities over table_parents(node); the first parent is the highest bit of the row."""
+    def table_of(self, node: int, parents: list[int]) -> Floats:
         first, end = self.layer.begin[node], self.layer.begin[node + 1]
         split, child = self.layer.split[first:end], self.layer.child[first:end]
         index = np.arange(1 << len(parents))
@@ -114,29 +278,57 @@ class TreeNetwork(CountedNetwork):
             vertex = np.where(inner, child[vertex] + (index >> shift & 1), vertex)
         return self.probabilities(1)[first + vertex]
 
-    def explain(self, node, states, num_threads):
-        """The way of an image through the tree of a node: a dict for TreeSurprise."""
-        first, vertex, way = int(self.layer.begin[node]), 0, []
-        while (decides := int(self.layer.split[first + vertex])) >= 0:
+    def explain(self, place: Place, node: int, states: States, num_threads: int) -> TreeSurprise:
+        """The way of the image through the tree."""
+        layer, first, vertex = self.layer, int(self.layer.begin[node]), 0
+        way: list[tuple[int, int, int, int, float | None]] = []
+        while (decides := int(layer.split[first + vertex])) >= 0:
             state = int(states[decides])
-            way.append((decides, state, None))
-            vertex = int(self.layer.child[first + vertex]) + state
-        state = int(states[node])
-        return {
-            "probability": float(self.probabilities(num_threads)[first + vertex, state]),
-            "nodes": way,
-            "count": int(self.counts[first + vertex, state]),
-            "leaf_count": int(self.counts[first + vertex].sum()),
-            "n_images": int(self.counts[first].sum()),
-            "log_odds": None,
-        }
+            way.append((*layer.place(decides), state, None))
+            vertex = int(layer.child[first + vertex]) + state
+        return TreeSurprise(
+            **place.attributes(),
+            probability=float(self.probabilities(num_threads)[first + vertex, place.state]),
+            given=tuple(way),
+            count=int(self.counts[first + vertex, place.state]),
+            leaf_count=int(self.counts[first + vertex].sum()),
+            n_images=int(self.counts[first].sum()),
+            log_odds=None,
+            thresholds=place.thresholds,
+            threshold=place.threshold,
+        )
 
-    def leaf_begins(self):
-        return self.layer.begin[:-1]
+    # ---- files ----
 
-    def _own_counts(self):
-        return np.where(self.layer.split[:, None] < 0, self.counts, 0)
+    def describe(self) -> dict[str, Any]:
+        """``layer`` has sizes and ``n_vertices``; ``shrinkage`` and ``pseudocount`` stand beside it."""
+        layer = self.layer.sizes() | {"n_vertices": len(self.layer.split)}
+        return {"cpd": self.name, "layer": layer, "shrinkage": self.shrinkage, "pseudocount": self.pseudocount}
 
-    def bic(self):
-        """(log-likelihood at maximum likelihood, number of free parameters, BIC) of the counts."""
-        return _engine.tree_bic(self.engine_layer, self.counts)
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """``sizes`` int32 (nodes,) vertices of every tree, ``split`` int32 (vertices,), ``counts`` int64 (vertices, 2).
+
+        Vertices are numbered breadth first, so the children follow from the splits; what others require follows from
+        the thresholds.
+        """
+        sizes = np.diff(self.layer.begin).astype(np.int32)
+        return {"sizes": sizes, "split": self.layer.split, "counts": self.counts}
+
+    @classmethod
+    def read(cls, source: Source) -> "TreeCPD":
+        grid, described = source.grid, source.description
+        if grid.n_nodes > MAX_VERTICES:
+            raise ValueError(f"trees of {grid.n_nodes} nodes")
+        n_vertices = validation.check_integer(described["layer"]["n_vertices"], "n_vertices", 1, MAX_VERTICES)
+        shrinkage = validation.check_real(described["shrinkage"], "shrinkage", 1e-9, 1e9)
+        pseudocount = validation.check_real(source.value("pseudocount"), "pseudocount", 1e-9, 1e9)
+        begin = read_begins(source, "sizes", grid.n_nodes, n_vertices)
+        if (np.diff(begin) < 1).any():
+            raise ValueError("a node without a tree")
+        split = read_array(source.archive, source.array_name("split"), np.int32, (n_vertices,))
+        required = no_required(grid, required_nodes(grid, source.pixels))
+        layer = TreeLayer(grid.channels, grid.height, grid.width, begin, split, required)
+        _engine.Trees(layer)  # refuses what is no tree, before more is read
+        check_distance(layer, split, required, begin, source.distance)
+        counts = read_array(source.archive, source.array_name("counts"), np.int64, (n_vertices, 2))
+        return cls(layer, counts, pseudocount, shrinkage)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What every reader shares: one-line errors, checked paths, files opened so that no foreign exception escapes."""
 
+import io
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from ..exceptions import DataError
 
@@ -16,28 +20,35 @@ _CHUNK = 1 << 20  # bytes a read; large enough to be fast, small enough to add n
 _DEFLATE_LIMIT = 1032
 
 
-def printable(text):
+class Stream(Protocol):
+    """What is read: files, members of archives, inflated data."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+    def tell(self) -> int: ...
+
+
+def printable(text: object) -> str:
     """Escape what would break a one-line message: newlines, control characters, undecodable file names."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
-def data_error(message):
+def data_error(message: str) -> DataError:
     """A DataError whose message is certainly one printable line."""
     return DataError(printable(message))
 
 
-def listed(values, most=12):
+def listed(values: Iterable[object], most: int = 12) -> str:
     """Values as "a, b, c", at most `most` of them and then "..."."""
     values = list(values)
     return ", ".join(str(v) for v in values[:most]) + (", ..." if len(values) > most else "")
 
 
-def sizes(shape):
+def sizes(shape: Iterable[int]) -> str:
     """(28, 28) as "28x28"."""
     return "x".join(str(n) for n in shape)
 
 
-def as_path(path, argument="path"):
+def as_path(path: str | os.PathLike[str], argument: str = "path") -> Path:
     """Return `path` as a pathlib.Path that exists.
 
     Parameters
@@ -66,7 +77,7 @@ def as_path(path, argument="path"):
     return Path(text)
 
 
-def scan(folder):
+def scan(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
     """The visible entries of a folder, sorted by name, as (files, folders): two lists of pathlib.Path."""
     try:
         entries = sorted(Path(folder).iterdir(), key=lambda entry: entry.name)
@@ -80,7 +91,7 @@ def scan(folder):
 
 
 @contextmanager
-def reading(path, kind):
+def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[io.BufferedReader, int]]:
     """Open a regular file and yield (binary stream, its size in bytes).
 
     Whatever the body raises leaves as a DataError. The net is wide on purpose: on damaged files zipfile, zlib, Pillow
@@ -107,12 +118,12 @@ def reading(path, kind):
         raise data_error(f"{path}: cannot be read as {kind} ({_reason(error)}); replace the file") from error
 
 
-def too_large(path):
+def too_large(path: str | os.PathLike[str]) -> DataError:
     """The DataError for images that do not fit."""
     return data_error(f"{path}: the images do not fit in memory; use fewer or smaller images")
 
 
-def fill(stream, nbytes):
+def fill(stream: Stream, nbytes: int) -> npt.NDArray[np.uint8]:
     """Read up to `nbytes` bytes into a new writable uint8 array; it is shorter when the stream is.
 
     The caller has checked `nbytes` against the file. Memory is touched only as data arrive, so even a false claim that
@@ -129,12 +140,12 @@ def fill(stream, nbytes):
     return buffer[:done]
 
 
-def most_inflated(compressed_bytes):
+def most_inflated(compressed_bytes: int) -> int:
     """The largest number of bytes that so many bytes of deflate data can expand to."""
     return _DEFLATE_LIMIT * compressed_bytes
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

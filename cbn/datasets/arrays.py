@@ -2,26 +2,33 @@
 """Arrays from .npy and .npz files, checked before memory is given to them; their conversion to images and labels."""
 
 import math
+import os
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from ._files import data_error, fill, listed, most_inflated, reading, sizes
+from ._files import Stream, data_error, fill, listed, most_inflated, reading, sizes
+
+Role = Literal["images", "labels", "mask"]
+Labels = npt.NDArray[np.int64] | npt.NDArray[np.str_]
 
 ALREADY_BINARY = "already binary (0 and 1)"
 
 # version 3.0 exists only for field names outside Latin-1, and arrays with fields are refused anyway
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_KINDS = {"images": "biuf", "labels": "biuU", "mask": "biuf"}
+_KINDS: dict[Role, str] = {"images": "biuf", "labels": "biuU", "mask": "biuf"}
 
 
-def read_npy(path, role):
+def read_npy(path: str | os.PathLike[str], role: Role) -> npt.NDArray[Any]:
     """Read a .npy file that holds `role` ("images" or "labels")."""
     with reading(path, "a .npy file") as (stream, size):
         return _read_array(stream, size, str(path), role)
 
 
-def read_npz(path, conventions):
+def read_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Role]]) -> dict[str, npt.NDArray[Any]]:
     """Read a .npz file.
 
     Parameters
@@ -56,7 +63,7 @@ def read_npz(path, conventions):
         return arrays
 
 
-def to_images(array, where):
+def to_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], str | None]:
     """Convert an array to images.
 
     Parameters
@@ -92,7 +99,7 @@ def to_images(array, where):
     return np.ascontiguousarray(array, dtype=np.uint8), ALREADY_BINARY if high <= 1 else None
 
 
-def to_labels(array, where, count):
+def to_labels(array: npt.NDArray[Any], where: str, count: int) -> Labels:
     """Convert an array to `count` labels: int64 or text."""
     _check_form(array.shape, array.dtype, where, "labels")
     if len(array) != count:
@@ -110,7 +117,7 @@ def to_labels(array, where, count):
     return array.astype(np.int64)
 
 
-def _read_array(stream, size, where, role):
+def _read_array(stream: Stream, size: int, where: str, role: Role) -> npt.NDArray[Any]:
     """Read one array in .npy format from a stream that cannot yield more than `size` bytes."""
     if size == 0:
         raise data_error(f"{where}: empty; expected a NumPy array")
@@ -135,7 +142,7 @@ def _read_array(stream, size, where, role):
     return data.reshape(shape[::-1]).T if fortran_order else data.reshape(shape)
 
 
-def _check_form(shape, dtype, where, role):
+def _check_form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str, role: Role) -> None:
     """Raise DataError unless an array of this shape and type can be `role`."""
     if dtype.hasobject:
         raise data_error(

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Folders of pictures as grey ImageSets."""
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
 import numpy as np
 
+from ..exceptions import DataError
 from ._files import data_error, printable
+from .arrays import Labels
 from .imageset import ImageSet, as_integer
 from .picturefile import list_pictures, no_pictures, read_picture, read_pictures
 
 
-def load_folder(folder):
+def load_folder(folder: Path) -> tuple[ImageSet, ImageSet | None]:
     """Read a folder of pictures.
 
     Pictures at the top make a set without labels; pictures in sub-folders take the sub-folder's name as label (integers
@@ -42,12 +47,12 @@ def load_folder(folder):
     return _load_split(folder), None
 
 
-def load_picture(path):
+def load_picture(path: Path) -> ImageSet:
     """Read one picture: an ImageSet of one image without a label."""
     return ImageSet(read_picture(path)[None], names=(path.name,), source=printable(path))
 
 
-def _load_split(folder):
+def _load_split(folder: Path) -> ImageSet:
     pictures, folders = list_pictures(folder)
     if pictures:
         refuse_mixture(folder, pictures, folders)
@@ -70,7 +75,7 @@ def _load_split(folder):
     )
 
 
-def _as_labels(names):
+def _as_labels(names: Sequence[str]) -> Labels:
     integers = {name: as_integer(name) for name in names}
     # "02" beside "2" must remain two labels
     if None in integers.values() or len(set(integers.values())) < len(integers):
@@ -78,14 +83,14 @@ def _as_labels(names):
     return np.array([integers[name] for name in names], dtype=np.int64)
 
 
-def refuse_mixture(folder, pictures, folders):
+def refuse_mixture(folder: Path, pictures: Sequence[Path], folders: Iterable[Path]) -> None:
     """Raise DataError if a folder that holds `pictures` has `folders` that hold pictures too."""
     for entry in folders:
         if list_pictures(entry)[0]:
             raise _mixture(folder, pictures[0], entry)
 
 
-def _mixture(folder, picture, entry):
+def _mixture(folder: Path, picture: Path, entry: Path) -> DataError:
     return data_error(
         f"{folder}: holds pictures ({picture.name}) beside a folder of pictures ({entry.name}); "
         "use either pictures alone or folders alone"

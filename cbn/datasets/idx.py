@@ -3,13 +3,19 @@
 
 import gzip
 import math
+import os
+from pathlib import Path
 
-from ._files import as_path, data_error, fill, most_inflated, reading, sizes
+import numpy as np
+import numpy.typing as npt
+
+from ..exceptions import DataError
+from ._files import Stream, as_path, data_error, fill, most_inflated, reading, sizes
 
 _TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 
 
-def load_idx(path):
+def load_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, plain or gzip-compressed (recognized by content, not by name).
 
     Parameters
@@ -39,7 +45,7 @@ def load_idx(path):
             return _read(inflated, path, most_inflated(size))
 
 
-def _read(stream, path, limit):
+def _read(stream: Stream, path: Path, limit: int) -> npt.NDArray[np.uint8]:
     """Read from `stream`, which cannot yield more than `limit` bytes."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
@@ -74,7 +80,7 @@ def _read(stream, path, limit):
     return values.reshape(shape)
 
 
-def _truncated(path, shape, declared, found):
+def _truncated(path: Path, shape: tuple[int, ...], declared: int, found: int | str) -> DataError:
     return data_error(
         f"{path}: truncated, the IDX header declares {sizes(shape)} = {declared} values and the file holds {found}; "
         "replace the file"

@@ -2,8 +2,10 @@
 """ImageSet: images of one size with what is known about them."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ._files import data_error, listed, sizes
 
@@ -32,13 +34,13 @@ class ImageSet:
         If shapes, types or counts do not fit together.
     """
 
-    images: np.ndarray
-    labels: np.ndarray = None
-    names: tuple = None
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.integer] | npt.NDArray[np.str_] | None = None
+    names: tuple[str, ...] | None = None
     source: str = ""
-    binarization: str = None
+    binarization: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         images, labels, names = self.images, self.labels, self.names
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 3:
             found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
@@ -57,20 +59,21 @@ class ImageSet:
                 raise data_error(f"labels: expected an array of shape (n,) of integers or text, got {found}")
             check_count(len(labels), "labels", len(images), "images")
         if names is not None:
-            object.__setattr__(self, "names", tuple(names))
-            check_count(len(self.names), "names", len(images), "images")
+            names = tuple(names)
+            object.__setattr__(self, "names", names)
+            check_count(len(names), "names", len(images), "images")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind = "grey" if self.binarization is None else f"binary ({self.binarization})"
         labels = "no labels" if self.labels is None else f"labels {listed(np.unique(self.labels))}"
         return (
             f"ImageSet({len(self)} images of {sizes(self.images.shape[1:])}, {kind}, {labels}, source={self.source!r})"
         )
 
-    def select(self, label):
+    def select(self, label: int | str) -> "ImageSet":
         """Keep the images of one label.
 
         Parameters
@@ -87,25 +90,42 @@ class ImageSet:
         ------
         DataError
             If there are no labels or none equals `label`.
+
+        Examples
+        --------
+        >>> ImageSet(np.zeros((3, 4, 4), np.uint8), np.array([7, 2, 7]), source="dots").select("7")
+        ImageSet(2 images of 4x4, grey, labels 7, source='dots, label 7')
         """
         if self.labels is None:
             raise data_error(
                 f"label: cannot select {label!r}, these images have no labels ({self.source or 'no source'})"
             )
-        present = np.unique(self.labels)
-        text = str(label).strip()
-        wanted = text if present.dtype.kind == "U" else as_integer(text)
-        matching = [value for value in present.tolist() if value == wanted]
-        if not matching:
-            raise data_error(f"label: no image has the label {label!r}; choose one of {listed(present)}")
-        chosen = self.labels == matching[0]
+        found = label_among(self.labels, label)
+        chosen = self.labels == found
         names = None if self.names is None else tuple(name for name, keep in zip(self.names, chosen) if keep)
-        source = f"{self.source}, label {matching[0]}" if self.source else f"label {matching[0]}"
+        source = f"{self.source}, label {found}" if self.source else f"label {found}"
         return replace(self, images=self.images[chosen], labels=self.labels[chosen], names=names, source=source)
 
 
-def as_integer(text):
-    """The int64 that `text` spells in plain decimal digits, or None. (int() alone would take "1_0" as well.)"""
+def label_among(labels: npt.NDArray[Any], label: int | str) -> Any:
+    """The one of the labels (n,) that `label` names, as a Python object. Raises DataError if none does."""
+    present = np.unique(labels)
+    text = str(label).strip()
+    wanted = text if present.dtype.kind == "U" else as_integer(text)
+    matching = [value for value in present.tolist() if value == wanted]
+    if not matching:
+        raise data_error(f"label: no image has the label {label!r}; choose one of {listed(present)}")
+    return matching[0]
+
+
+def as_integer(text: str) -> int | None:
+    """The int64 that `text` spells in plain decimal digits, or None. (int() alone would take "1_0" as well.)
+
+    Examples
+    --------
+    >>> as_integer("-3"), as_integer("1_0")
+    (-3, None)
+    """
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19):
         return None
@@ -113,7 +133,7 @@ def as_integer(text):
     return value if -(2**63) <= value < 2**63 else None
 
 
-def check_count(count, what, expected, of):
+def check_count(count: int, what: str, expected: int, of: str) -> None:
     """Raise DataError unless there is one of `what` for each of `of`."""
     if count != expected:
         raise data_error(f"{what}: {count} for {expected} {of}; give exactly one for each")

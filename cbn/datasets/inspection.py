@@ -2,8 +2,10 @@
 """InspectionSet: normal pictures to learn from, and pictures to judge with what is known about their defects."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ._files import data_error, sizes
 from .imageset import check_count
@@ -38,19 +40,20 @@ class InspectionSet:
     """
 
     category: str
-    train: np.ndarray
-    test: np.ndarray = None
-    labels: np.ndarray = None
-    defects: tuple = None
-    masks: np.ndarray = None
-    train_names: tuple = None
-    test_names: tuple = None
+    train: npt.NDArray[np.uint8] | None
+    test: npt.NDArray[np.uint8] | None = None
+    labels: npt.NDArray[np.int64] | None = None
+    defects: tuple[str, ...] | None = None
+    masks: npt.NDArray[np.bool_] | None = None
+    train_names: tuple[str, ...] | None = None
+    test_names: tuple[str, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.train is not None or self.test is None:
             _check_pictures(self.train, "train")
         if self.train_names is not None:
-            check_count(len(self.train_names), "train_names", len(self.train), "training pictures")
+            n_train = 0 if self.train is None else len(self.train)
+            check_count(len(self.train_names), "train_names", n_train, "training pictures")
         about_test = ("labels", "defects", "masks", "test_names")
         if self.test is None:
             for name in about_test:
@@ -74,25 +77,27 @@ class InspectionSet:
             )
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int]:
         """(height, width)."""
         return self._pictures.shape[1:3]
 
     @property
-    def channels(self):
+    def channels(self) -> Literal[1, 3]:
         """1 for grey pictures, 3 for RGB."""
         return 1 if self._pictures.ndim == 3 else 3
 
     @property
-    def _pictures(self):
-        return self.test if self.train is None else self.train
+    def _pictures(self) -> npt.NDArray[np.uint8]:
+        pictures = self.test if self.train is None else self.train
+        assert pictures is not None  # a set without either is refused
+        return pictures
 
     @property
-    def defect_types(self):
+    def defect_types(self) -> tuple[str, ...]:
         """Kinds of defects among the test pictures, sorted; () if they are not known."""
         return tuple(sorted(set(self.defects or ()) - {GOOD}))
 
-    def describe(self):
+    def describe(self) -> str:
         """The set in a few words, for people."""
         n_train, n_test = (0 if pictures is None else len(pictures) for pictures in (self.train, self.test))
         known = "not labelled" if self.labels is None else f"{int(self.labels.sum())} with defects"
@@ -102,12 +107,15 @@ class InspectionSet:
             + (f", {known}" if n_test else "")
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"InspectionSet({self.describe()})"
 
 
-def _check_pictures(pictures, name):
-    good = isinstance(pictures, np.ndarray) and pictures.dtype == np.uint8 and 0 not in pictures.shape
-    if not good or not (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3)):
-        found = f"{pictures.dtype} {pictures.shape}" if isinstance(pictures, np.ndarray) else type(pictures).__name__
-        raise data_error(f"{name}: {found}; give uint8 of shape (n, height, width) or (n, height, width, 3), not empty")
+def _check_pictures(pictures: object, name: str) -> None:
+    found = type(pictures).__name__
+    if isinstance(pictures, np.ndarray):
+        grey_or_rgb = pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3)
+        if pictures.dtype == np.uint8 and 0 not in pictures.shape and grey_or_rgb:
+            return
+        found = f"{pictures.dtype} {pictures.shape}"
+    raise data_error(f"{name}: {found}; give uint8 of shape (n, height, width) or (n, height, width, 3), not empty")

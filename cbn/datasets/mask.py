@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """load_mask: which pixels of an image are missing, from whatever file the user has."""
 
+import os
+
 import numpy as np
+import numpy.typing as npt
 
 from . import arrays
 from ._files import as_path, data_error
 from .source import load_images
 
 
-def load_mask(path, shape):
+def load_mask(path: str | os.PathLike[str], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Read a mask.
 
     Parameters

@@ -10,13 +10,17 @@ without padding and sorting; the labels, which nothing predicts, 0.03 MB.
 
 import hashlib
 import importlib.util
+import os
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from ..exceptions import DataError
 from ._files import data_error
-from .imageset import ImageSet
+from .imageset import ImageSet, label_among
 
 _FILE = Path(__file__).with_name("data") / "mnist_binary.xz"
 _TRAIN, _TOTAL, _SIDE, _ROW_BYTES = 60_000, 70_000, 28, 4
@@ -26,7 +30,7 @@ PAYLOAD_SHA256 = "e0cebe37e4e84b0c9d56b6262895bb3ccc41c75355756708d99657706b5214
 BINARIZATION = "value > 0.3 x 255"
 
 
-def load_mnist():
+def load_mnist() -> tuple[ImageSet, ImageSet]:
     """Load all 70,000 MNIST images, binarized at 0.3; they come with the package and need no network.
 
     A pixel is 1 where the grey value exceeds 0.3 x 255, that is, from 77 upwards. The data are by Y. LeCun, C. Cortes
@@ -43,24 +47,54 @@ def load_mnist():
     ------
     DataError
         If the embedded file is missing or damaged.
+
+    Examples
+    --------
+    >>> train, test = load_mnist()
+    >>> test
+    ImageSet(10000 images of 28x28, binary (value > 0.3 x 255), labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, \
+source='MNIST test (embedded)')
     """
-    payload = _payload()
-    labels = payload[_IMAGE_BYTES:].astype(np.int64)
-    rows = payload[:_IMAGE_BYTES].reshape(_TOTAL, _SIDE, _ROW_BYTES)
-    # rank[i] = where image i of the original order stands among the sorted ones
-    order = np.argsort(labels, kind="stable")
-    rank = np.empty(_TOTAL, dtype=np.intp)
-    rank[order] = np.arange(_TOTAL)
+    embedded = EmbeddedMnist()
+    return embedded.part("train"), embedded.part("test")
 
-    def part(name, chosen):
-        bits = np.unpackbits(rows[rank[chosen]].reshape(-1)).reshape(-1, _SIDE, 8 * _ROW_BYTES)
+
+class EmbeddedMnist:
+    """The embedded images as bits, of which parts become images; to unpack all of them takes longer than to train a network.
+
+    Raises DataError if the embedded file is missing or damaged.
+    """
+
+    splits = ("train", "test")
+
+    def __init__(self) -> None:
+        payload = _payload()
+        self._rows = payload[:_IMAGE_BYTES].reshape(_TOTAL, _SIDE, _ROW_BYTES)
+        labels = payload[_IMAGE_BYTES:]
+        self._labels = {"train": labels[:_TRAIN].astype(np.int64), "test": labels[_TRAIN:].astype(np.int64)}
+        # where image i of the original order stands among the sorted ones
+        rank = np.empty(_TOTAL, dtype=np.intp)
+        rank[np.argsort(labels, kind="stable")] = np.arange(_TOTAL)
+        self._rank = {"train": rank[:_TRAIN], "test": rank[_TRAIN:]}
+
+    def part(self, split: Literal["train", "test"], label: int | str | None = None) -> ImageSet:
+        """What ``select(label)`` leaves of a half, or all of it. Raises DataError for a label that is none."""
+        labels, rank, source = self._labels[split], self._rank[split], f"MNIST {split} (embedded)"
+        if label is not None:
+            found = label_among(labels, label)
+            chosen = labels == found
+            labels, rank, source = labels[chosen], rank[chosen], f"{source}, label {found}"
+        bits = np.unpackbits(self._rows[rank].reshape(-1)).reshape(-1, _SIDE, 8 * _ROW_BYTES)
         images = np.ascontiguousarray(bits[:, :, :_SIDE])
-        return ImageSet(images, labels[chosen].copy(), source=f"MNIST {name} (embedded)", binarization=BINARIZATION)
+        return ImageSet(images, labels, source=source, binarization=BINARIZATION)
 
-    return part("train", slice(_TRAIN)), part("test", slice(_TRAIN, None))
+    def indices(self, split: Literal["train", "test"], label: int | str | None = None) -> npt.NDArray[np.intp]:
+        """The index of every image of :meth:`part` in its half."""
+        labels = self._labels[split]
+        return np.arange(len(labels)) if label is None else np.flatnonzero(labels == label_among(labels, label))
 
 
-def fetch_mnist_grey(data_home=None):
+def fetch_mnist_grey(data_home: str | os.PathLike[str] | None = None) -> tuple[ImageSet, ImageSet]:
     """Download the full grey MNIST from OpenML through scikit-learn, which keeps it for the next time.
 
     Parameters
@@ -108,7 +142,7 @@ def fetch_mnist_grey(data_home=None):
     )
 
 
-def _payload():
+def _payload() -> npt.NDArray[np.uint8]:
     """The verified bytes of the embedded file as a uint8 array."""
     try:
         import lzma
@@ -125,5 +159,5 @@ def _payload():
     return np.frombuffer(payload, dtype=np.uint8)
 
 
-def _damaged(reason):
+def _damaged(reason: str) -> DataError:
     return data_error(f"embedded MNIST: {_FILE} is missing or damaged ({reason}); install cbn again")

@@ -10,9 +10,13 @@ P. Bergmann, K. Batzner, M. Fauser, D. Sattlegger, C. Steger, "The MVTec anomaly
 Journal of Computer Vision 129(4), 2021.
 """
 
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _validation as validation
 from ..io.files import atomic_write, make_folder
@@ -21,13 +25,21 @@ from .folder import refuse_mixture
 from .inspection import GOOD, InspectionSet
 from .picturefile import has_color, list_pictures, no_pictures, opened, read_picture, read_pictures
 
-COLORS = ("auto", "grey", "rgb")
+Color = Literal["auto", "grey", "rgb"]
+SizeOf = Callable[[Path], tuple[int, int] | None]  # the size that a first picture tells; None: as it is
+
+COLORS: tuple[Color, ...] = ("auto", "grey", "rgb")
 _MEND = "give a size to bring all pictures to, such as 256"
 # A mask of values above this is one of black and white; otherwise its values number the kinds of defects.
 _MASK_THRESHOLD = 127
 
 
-def load_mvtec(path, size=None, color="auto", max_side=None):
+def load_mvtec(
+    path: str | os.PathLike[str],
+    size: int | tuple[int, int] | None = None,
+    color: Color = "auto",
+    max_side: int | None = None,
+) -> InspectionSet:
     """Load a category of MVTec AD, or any folder of its layout.
 
     Parameters
@@ -53,7 +65,7 @@ def load_mvtec(path, size=None, color="auto", max_side=None):
     ValueError
         A size or colour that is none.
     """
-    size, path = _check_size(size, max_side), as_path(path)
+    size_of, path = _check_size(size, max_side), as_path(path)
     validation.check_choice(color, "color", COLORS)
     for part in ("train", "test"):
         if not (path / part).is_dir():
@@ -64,10 +76,16 @@ def load_mvtec(path, size=None, color="auto", max_side=None):
     test, defects = _test_pictures(path / "test")
     if defects is None:
         raise data_error(f"{path / 'test'}: pictures outside of folders; move them to test/{GOOD} or test/DEFECT")
-    return _load(path.resolve().name, train, test, defects, size, color, path / "ground_truth")
+    return _load(path.resolve().name, train, test, defects, size_of, color, path / "ground_truth")
 
 
-def load_good_and_test(good, test=None, size=None, color="auto", max_side=None):
+def load_good_and_test(
+    good: str | os.PathLike[str],
+    test: str | os.PathLike[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    color: Color = "auto",
+    max_side: int | None = None,
+) -> InspectionSet:
     """Load a plain folder of good pictures, and perhaps one of pictures to judge.
 
     Parameters
@@ -90,13 +108,15 @@ def load_good_and_test(good, test=None, size=None, color="auto", max_side=None):
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    size, good = _check_size(size, max_side), as_path(good, "good")
+    size_of, good = _check_size(size, max_side), as_path(good, "good")
     validation.check_choice(color, "color", COLORS)
     pictures, defects = (None, None) if test is None else _test_pictures(as_path(test, "test"))
-    return _load(good.resolve().name, _pictures_of(good), pictures, defects, size, color)
+    return _load(good.resolve().name, _pictures_of(good), pictures, defects, size_of, color)
 
 
-def load_test(path, size=None, color="grey"):
+def load_test(
+    path: str | os.PathLike[str], size: int | tuple[int, int] | None = None, color: Literal["grey", "rgb"] = "grey"
+) -> InspectionSet:
     """Load pictures to judge, without any to learn from.
 
     Parameters
@@ -118,23 +138,32 @@ def load_test(path, size=None, color="grey"):
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    size, path = _check_size(size), as_path(path)
+    size_of, path = _check_size(size), as_path(path)
     validation.check_choice(color, "color", ("grey", "rgb"))
     if not path.is_dir():
-        return _load(path.stem, [], [path], None, size, color)
+        return _load(path.stem, [], [path], None, size_of, color)
     is_category = (path / "test").is_dir() and not list_pictures(path)[0]
     pictures, defects = _test_pictures(path / "test" if is_category else path)
     ground_truth = path / "ground_truth" if is_category and defects is not None else None
-    return _load(path.resolve().name, [], pictures, defects, size, color, ground_truth)
+    return _load(path.resolve().name, [], pictures, defects, size_of, color, ground_truth)
 
 
-def list_categories(root):
+def list_categories(root: str | os.PathLike[str]) -> list[str]:
     """Names of the categories of a whole MVTec AD tree, sorted: its sub-folders that hold `train/good`.
 
     Raises
     ------
     DataError
         If there are none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from .synthetic import make_category
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     write_mvtec(f"{root}/linen", make_category("texture", 1, 1, 1, size=32))
+    ...     list_categories(root), load_mvtec(f"{root}/linen").describe()
+    (['linen'], 'linen: 1 training and 5 test pictures of 32x32, grey, 4 with defects')
     """
     root = as_path(root, "root")
     found = _categories(root)
@@ -146,7 +175,7 @@ def list_categories(root):
     return found
 
 
-def write_mvtec(folder, dataset):
+def write_mvtec(folder: str | os.PathLike[str], dataset: InspectionSet) -> None:
     """Write an InspectionSet in the layout of MVTec AD, as PNG files.
 
     Parameters
@@ -163,8 +192,8 @@ def write_mvtec(folder, dataset):
     CbnError
         If a file cannot be written.
     """
-    if dataset.test is None or dataset.defects is None or dataset.masks is None:
-        raise data_error("dataset: test pictures, defects or masks are missing; the layout of MVTec AD holds them all")
+    if dataset.train is None or dataset.test is None or dataset.defects is None or dataset.masks is None:
+        raise data_error("dataset: pictures, defects or masks are missing; the layout of MVTec AD holds them all")
     folder = Path(folder)
     for number, picture in enumerate(dataset.train):
         _write_png(folder / "train" / GOOD / f"{number:03}.png", picture)
@@ -177,7 +206,7 @@ def write_mvtec(folder, dataset):
             _write_png(folder / "ground_truth" / defect / f"{name}_mask.png", mask.astype(np.uint8) * 255)
 
 
-def resized_mask(mask, size):
+def resized_mask(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """A mask in another size, in which no defect vanishes.
 
     A pixel of the result belongs to a defect if the share of it that is covered is at least half of the largest such
@@ -192,44 +221,51 @@ def resized_mask(mask, size):
     Returns
     -------
     ndarray of shape (height, width), bool
+
+    Examples
+    --------
+    >>> mask = np.zeros((4, 4), bool)
+    >>> mask[0, 0] = True
+    >>> resized_mask(mask, (2, 2)).tolist()
+    [[True, False], [False, False]]
     """
     from PIL import Image
     from scipy import ndimage
 
     height, width = size
-    share = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    share = np.asarray(share)
+    share = np.asarray(Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX))
     defects, n_defects = ndimage.label(share > 0, structure=np.ones((3, 3)))
     largest = np.zeros(n_defects + 1)
     largest[1:] = ndimage.maximum(share, defects, np.arange(1, n_defects + 1))
     return (share > 0) & (share >= 0.5 * largest[defects])
 
 
-def _categories(root):
+def _categories(root: Path) -> list[str]:
     folders = list_pictures(root)[1] if root.is_dir() else []
     return [entry.name for entry in folders if (entry / "train" / GOOD).is_dir()]
 
 
-def _check_size(size, max_side=None):
-    """(height, width) as given, or a function that tells it from the first picture."""
+def _check_size(size: int | tuple[int, int] | None, max_side: int | None = None) -> SizeOf:
+    """A function that tells (height, width) from the first picture: as given, or by ``max_side``."""
     if size is not None:
-        return validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
+        shape = validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
+        return lambda path: shape
     if max_side is None:
         return lambda path: None
-    max_side = validation.check_integer(max_side, "max_side", 1, 2**20)
+    most = validation.check_integer(max_side, "max_side", 1, 2**20)
 
-    def at_most(path):
+    def at_most(path: Path) -> tuple[int, int] | None:
         with opened(path) as picture:
             width, height = picture.size
         longer = max(width, height)
-        if longer <= max_side:
+        if longer <= most:
             return None
-        return tuple(max(1, round(side * max_side / longer)) for side in (height, width))
+        return max(1, round(height * most / longer)), max(1, round(width * most / longer))
 
     return at_most
 
 
-def _pictures_of(folder):
+def _pictures_of(folder: Path) -> list[Path]:
     """The pictures of a folder that must hold some, and no folders of pictures beside them."""
     if not folder.is_dir():
         raise data_error(f"{folder}: no such folder; give the folder that holds the good pictures")
@@ -240,7 +276,7 @@ def _pictures_of(folder):
     return pictures
 
 
-def _test_pictures(folder):
+def _test_pictures(folder: Path) -> tuple[list[Path], tuple[str, ...] | None]:
     """(paths, kind of defect of each); None for the kinds if the pictures lie at the top."""
     if not folder.is_dir():
         raise data_error(f"test: {folder} is a file; give the folder that holds it")
@@ -258,11 +294,19 @@ def _test_pictures(folder):
     return pictures, tuple(defects)
 
 
-def _load(category, train, test, defects, size, color, ground_truth=None):
-    first, *_ = train or test
+def _load(
+    category: str,
+    train: list[Path],
+    test: list[Path] | None,
+    defects: tuple[str, ...] | None,
+    size_of: SizeOf,
+    color: Color,
+    ground_truth: Path | None = None,
+) -> InspectionSet:
+    first = (*train, *(test or ()))[0]
     if color == "auto":
         color = "rgb" if any(has_color(path) for path in train) else "grey"
-    size = size(first) if callable(size) else size
+    size = size_of(first)
     try:
         images = read_pictures(train, color, size, _MEND) if train else None
         if test is None:
@@ -274,12 +318,12 @@ def _load(category, train, test, defects, size, color, ground_truth=None):
                 f"{sizes(images.shape[1:3])}; {_MEND}"
             )
         masks = None
-        if ground_truth is not None:
+        if ground_truth is not None and defects is not None:
             masks = np.zeros(test_images.shape[:3], dtype=bool)
             files = {defect: _masks_of(ground_truth / defect) for defect in set(defects) - {GOOD}}
             for i, (path, defect) in enumerate(zip(test, defects)):
                 if defect != GOOD:
-                    masks[i] = _read_mask(_mask_file(path, defect, ground_truth, files), path, masks.shape[1:])
+                    masks[i] = _read_mask(_mask_file(path, defect, ground_truth, files), path, test_images.shape[1:3])
     except MemoryError as error:
         raise too_large(first.parent) from error
     labels = None if defects is None else np.array([defect != GOOD for defect in defects], dtype=np.int64)
@@ -289,11 +333,11 @@ def _load(category, train, test, defects, size, color, ground_truth=None):
     )
 
 
-def _names(paths):
+def _names(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple(path.name for path in paths)
 
 
-def _masks_of(folder):
+def _masks_of(folder: Path) -> dict[str, Path]:
     """The mask files of a kind of defect, by the name that their picture has: that of MVTec AD, or the same name."""
     if not folder.is_dir():
         return {}
@@ -301,7 +345,7 @@ def _masks_of(folder):
     return {file.stem: file for file in files} | {file.stem.removesuffix("_mask"): file for file in files}
 
 
-def _mask_file(path, defect, ground_truth, files):
+def _mask_file(path: Path, defect: str, ground_truth: Path, files: Mapping[str, Mapping[str, Path]]) -> Path:
     if path.stem not in files[defect]:
         raise data_error(
             f"{ground_truth / defect / (path.stem + '_mask.png')}: the mask of {path} is missing; add it, or load the "
@@ -310,7 +354,7 @@ def _mask_file(path, defect, ground_truth, files):
     return files[defect][path.stem]
 
 
-def _read_mask(file, path, shape):
+def _read_mask(file: Path, path: Path, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """The mask of a picture in the size that the picture has been brought to."""
     with opened(path) as picture:
         width, height = picture.size
@@ -324,7 +368,7 @@ def _read_mask(file, path, shape):
     return mask if mask.shape == shape else resized_mask(mask, shape)
 
 
-def _write_png(path, pixels):
+def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
     from PIL import Image
 
     make_folder(path.parent)

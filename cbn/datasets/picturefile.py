@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Picture files, read with Pillow as 8-bit grey or RGB, resized on the way."""
 
+import os
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from ..exceptions import DataError
 from ._files import data_error, reading, scan, too_large
+
+if TYPE_CHECKING:  # Pillow is loaded with the first picture
+    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".webp")
 # The decoders allowed, by content. Without the list Pillow also tries formats that start programs (EPS: Ghostscript).
@@ -15,19 +24,19 @@ _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 
-def list_pictures(folder):
+def list_pictures(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
     """The pictures and the sub-folders of a folder, both sorted by name; hidden files and other files are ignored."""
     files, folders = scan(folder)
     return [entry for entry in files if entry.suffix.lower() in SUFFIXES], folders
 
 
-def no_pictures(folder, where="it"):
+def no_pictures(folder: str | os.PathLike[str], where: str = "it") -> DataError:
     """The DataError for a folder in which pictures were expected."""
     return data_error(f"{folder}: no pictures found in {where}; expected files that end in {', '.join(SUFFIXES)}")
 
 
 @contextmanager
-def opened(path):
+def opened(path: str | os.PathLike[str]) -> Iterator["Image.Image"]:
     """Open a picture and yield it as PIL.Image.Image; what is wrong with the file leaves as a one-line DataError."""
     from PIL import Image
 
@@ -41,7 +50,9 @@ def opened(path):
             raise data_error(f"{path}: the picture is too large ({error}); cut or resize it") from error
 
 
-def read_picture(path, color="grey", size=None):
+def read_picture(
+    path: str | os.PathLike[str], color: Literal["grey", "rgb"] = "grey", size: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
     """Read one picture.
 
     Parameters
@@ -71,7 +82,12 @@ def read_picture(path, color="grey", size=None):
         return np.array(picture)
 
 
-def read_pictures(paths, color="grey", size=None, mend="resize all pictures to one size"):
+def read_pictures(
+    paths: Sequence[Path],
+    color: Literal["grey", "rgb"] = "grey",
+    size: tuple[int, int] | None = None,
+    mend: str = "resize all pictures to one size",
+) -> npt.NDArray[np.uint8]:
     """Read pictures of one size, or resized to one, into one array.
 
     Parameters
@@ -87,22 +103,22 @@ def read_pictures(paths, color="grey", size=None, mend="resize all pictures to o
     -------
     ndarray of shape (n, height, width), or (n, height, width, 3) for RGB, uint8
     """
-    images = None
-    for i, path in enumerate(paths):
+    first = read_picture(paths[0], color, size)
+    try:
+        images = np.empty((len(paths), *first.shape), dtype=np.uint8)
+    except MemoryError as error:
+        raise too_large(paths[0].parent) from error
+    images[0] = first
+    for i, path in enumerate(paths[1:], start=1):
         picture = read_picture(path, color, size)
-        if images is None:
-            try:
-                images = np.empty((len(paths), *picture.shape), dtype=np.uint8)
-            except MemoryError as error:
-                raise too_large(path.parent) from error
-        if picture.shape != images.shape[1:]:
-            (h0, w0), (h1, w1) = images.shape[1:3], picture.shape[:2]
+        if picture.shape != first.shape:
+            (h0, w0), (h1, w1) = first.shape[:2], picture.shape[:2]
             raise data_error(f"{path}: {w1}x{h1} pixels (width x height), but {paths[0]} has {w0}x{h0}; {mend}")
         images[i] = picture
     return images
 
 
-def has_color(path):
+def has_color(path: str | os.PathLike[str]) -> bool:
     """Whether any pixel of a picture has colour: a picture stored as RGB may still be grey."""
     with opened(path) as picture:
         if picture.mode in _GREY_MODES or picture.mode.startswith("I;16"):
@@ -111,7 +127,7 @@ def has_color(path):
         return not (np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 0], rgb[..., 2]))
 
 
-def _eight_bits(picture, path):
+def _eight_bits(picture: "Image.Image", path: str | os.PathLike[str]) -> "Image.Image":
     """A Pillow picture of which `convert` gives 8-bit grey or RGB without loss of range or transparency."""
     from PIL import Image
 

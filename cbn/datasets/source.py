@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """load_images: whatever the user has, as a training and a test ImageSet."""
 
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
 from . import arrays, folder
 from ._files import as_path, data_error, printable, scan, sizes, too_large
 from .idx import load_idx
 from .imageset import ImageSet
 from .picturefile import SUFFIXES
 
-_PLAIN = {"images": "images", "labels": "labels"}
-_KERAS = {"x_train": "images", "y_train": "labels", "x_test": "images", "y_test": "labels"}
+_PLAIN: dict[str, arrays.Role] = {"images": "images", "labels": "labels"}
+_KERAS: dict[str, arrays.Role] = {"x_train": "images", "y_train": "labels", "x_test": "images", "y_test": "labels"}
 
 
-def load_images(path, labels=None):
+def load_images(
+    path: str | os.PathLike[str], labels: str | os.PathLike[str] | None = None
+) -> tuple[ImageSet, ImageSet | None]:
     """Load images from a file or folder.
 
     Parameters
@@ -54,7 +63,7 @@ def load_images(path, labels=None):
     return train, test
 
 
-def _load(path, labels):
+def _load(path: Path, labels: str | os.PathLike[str] | None) -> tuple[ImageSet, ImageSet | None]:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix == ".npz":
         if labels is not None:
@@ -71,49 +80,49 @@ def _load(path, labels):
     return _image_set(_read(path, "images"), path, _labels_array(labels), labels), None
 
 
-def _read(path, role):
+def _read(path: Path, role: arrays.Role) -> npt.NDArray[Any]:
     """One array from an IDX or .npy file."""
     return arrays.read_npy(path, role) if path.suffix.lower() == ".npy" else load_idx(path)
 
 
-def _labels_array(labels):
+def _labels_array(labels: str | os.PathLike[str] | None) -> npt.NDArray[Any] | None:
     return None if labels is None else _read(as_path(labels, "labels"), "labels")
 
 
-def _image_set(images, where, labels=None, labels_where=None):
+def _image_set(
+    images: npt.NDArray[Any], where: object, labels: npt.NDArray[Any] | None = None, labels_where: object = None
+) -> ImageSet:
     images, binarization = arrays.to_images(images, str(where))
     if labels is not None:
         labels = arrays.to_labels(labels, str(labels_where), len(images))
     return ImageSet(images, labels, source=printable(where), binarization=binarization)
 
 
-def _load_npz(path):
+def _load_npz(path: Path) -> tuple[ImageSet, ImageSet | None]:
     found = arrays.read_npz(path, [_PLAIN, _KERAS])
     if "y_test" in found and "x_test" not in found:
         raise data_error(f"{path}: key 'y_test' without 'x_test'; add the test images or leave their labels out")
 
-    def part(x, y):
-        return _image_set(found[x], f"{path}, key {x!r}", found.get(y), f"{path}, key {y!r}") if x in found else None
+    def part(x: str, y: str) -> ImageSet:
+        return _image_set(found[x], f"{path}, key {x!r}", found.get(y), f"{path}, key {y!r}")
 
-    return (
-        (part("images", "labels"), None)
-        if "images" in found
-        else (part("x_train", "y_train"), part("x_test", "y_test"))
-    )
+    if "images" in found:
+        return part("images", "labels"), None
+    return part("x_train", "y_train"), part("x_test", "y_test") if "x_test" in found else None
 
 
-def _idx_names(split, what):
+def _idx_names(split: str, what: str) -> list[str]:
     """The names one classic IDX file may have, the canonical first."""
     dims = 3 if what == "images" else 1
     return [f"{split}-{what}{mark}idx{dims}-ubyte{end}" for mark in "-." for end in ("", ".gz")]
 
 
-def _idx_name(names, split, what):
+def _idx_name(names: Collection[str], split: str, what: str) -> str | None:
     return next((name for name in _idx_names(split, what) if name in names), None)
 
 
-def _load_idx_folder(path, names):
-    def part(split):
+def _load_idx_folder(path: Path, names: Collection[str]) -> tuple[ImageSet, ImageSet | None]:
+    def part(split: str) -> ImageSet:
         files = []
         for what in ("images", "labels"):
             name = _idx_name(names, split, what)
@@ -127,7 +136,7 @@ def _load_idx_folder(path, names):
     return part("train"), part("t10k") if has_test else None
 
 
-def _check_pair(path, train, test):
+def _check_pair(path: Path, train: ImageSet, test: ImageSet) -> None:
     a, b = train.images.shape[1:], test.images.shape[1:]
     if a != b:
         raise data_error(

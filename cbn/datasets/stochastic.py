@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _engine
 from ._files import data_error
+from .imageset import ImageSet
 
 # Splits draw different numbers: pixel j of image i of a split, images of n pixels, is step BLOCK * split + n i + j of
 # chain 0, far from the steps of the samplers that have the same seed.
@@ -22,7 +23,7 @@ RULE = "stochastic, value / 255"
 BATCH = 1024
 
 
-def draw_binary(images, seed, split="train"):
+def draw_binary(images: ImageSet, seed: int, split: str = "train") -> ImageSet:
     """Binarize grey images stochastically: a pixel is 1 with probability value / 255.
 
     Parameters
@@ -45,6 +46,13 @@ def draw_binary(images, seed, split="train"):
         Images that are binary already.
     ValueError
         A split that is not one of these.
+
+    Examples
+    --------
+    >>> grey = ImageSet(np.full((1, 1, 8), 128, np.uint8))
+    >>> drawn = draw_binary(grey, seed=0)
+    >>> drawn.binarization, sorted(np.unique(drawn.images).tolist())
+    ('stochastic, value / 255, seed 0', [0, 1])
     """
     if images.binarization is not None:
         raise data_error(

@@ -9,12 +9,20 @@ instruction sets: the same seed gives the same bytes everywhere. A picture is a 
 number, so that a larger set begins with the pictures of a smaller one.
 """
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
+import numpy.typing as npt
 
 from .. import _validation as validation
+from .._validation import RandomState
 from .inspection import GOOD, InspectionSet
 
-KINDS = ("texture", "object")
+Kind = Literal["texture", "object"]
+Field = npt.NDArray[np.float64]  # a value for every place of the canvas, or of the picture
+
+KINDS: tuple[Kind, ...] = ("texture", "object")
 DEFECTS = ("scratch", "spot", "missing", "misplaced")
 
 _OVERSAMPLING = 2  # rows and columns of the canvas for each of the picture: edges without stairs
@@ -27,7 +35,15 @@ _HOLES_AT, _HOLE = 0.6, 0.08
 _OUTSIDE, _INSIDE, _GROOVE = 0.8, 0.24, (0.38, 0.44)
 
 
-def make_category(kind="texture", n_train=60, n_good=20, n_defects=10, size=64, color="grey", random_state=0):
+def make_category(
+    kind: Kind = "texture",
+    n_train: int = 60,
+    n_good: int = 20,
+    n_defects: int = 10,
+    size: int | tuple[int, int] = 64,
+    color: Literal["grey", "rgb"] = "grey",
+    random_state: RandomState = 0,
+) -> InspectionSet:
     """Make a small inspection task: good pictures to learn from, good and defective ones to judge.
 
     Parameters
@@ -55,6 +71,14 @@ def make_category(kind="texture", n_train=60, n_good=20, n_defects=10, size=64, 
     ------
     ValueError
         An argument outside its range.
+
+    Examples
+    --------
+    >>> made = make_category("object", n_train=2, n_good=1, n_defects=1, size=32)
+    >>> made.describe()
+    'synthetic object: 2 training and 5 test pictures of 32x32, grey, 4 with defects'
+    >>> made.defects
+    ('good', 'scratch', 'spot', 'missing', 'misplaced')
     """
     validation.check_choice(kind, "kind", KINDS)
     validation.check_choice(color, "color", ("grey", "rgb"))
@@ -82,7 +106,9 @@ def make_category(kind="texture", n_train=60, n_good=20, n_defects=10, size=64, 
     )
 
 
-def _picture(kind, defect, shape, color, entropy):
+def _picture(
+    kind: Kind, defect: str, shape: tuple[int, int], color: Literal["grey", "rgb"], entropy: tuple[int, int, int]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """One picture and its mask."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
     y, x = _canvas(shape)
@@ -103,7 +129,7 @@ def _picture(kind, defect, shape, color, entropy):
     return np.clip(np.rint(value), 0, 255).astype(np.uint8), _reduced(mask.astype(float), shape) > 0.3
 
 
-def _canvas(shape):
+def _canvas(shape: tuple[int, int]) -> tuple[Field, Field]:
     """Coordinates (y, x) of the fine canvas; the shorter side reaches from -1 to 1."""
     n_rows, n_columns = (side * _OVERSAMPLING for side in shape)
     unit = 2 / min(n_rows, n_columns)
@@ -111,11 +137,11 @@ def _canvas(shape):
     return np.broadcast_to(y[:, None], (n_rows, n_columns)), np.broadcast_to(x, (n_rows, n_columns))
 
 
-def _reduced(fine, shape):
+def _reduced(fine: Field, shape: tuple[int, int]) -> Field:
     return fine.reshape(shape[0], _OVERSAMPLING, shape[1], _OVERSAMPLING).mean(axis=(1, 3))
 
 
-def _smooth_noise(rng, shape, radius):
+def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], radius: int) -> Field:
     """Random field of mean about 0 and deviation 1 that varies over `radius` pixels."""
     from scipy.ndimage import uniform_filter
 
@@ -125,13 +151,13 @@ def _smooth_noise(rng, shape, radius):
     return field / np.sqrt(np.mean(field * field))
 
 
-def _rotated(y, x, slope):
+def _rotated(y: Field, x: Field, slope: float) -> tuple[Field, Field]:
     """Coordinates turned by the angle whose half has this tangent."""
     cosine, sine = (1 - slope**2) / (1 + slope**2), 2 * slope / (1 + slope**2)
     return cosine * y - sine * x, sine * y + cosine * x
 
 
-def _direction(rng):
+def _direction(rng: np.random.Generator) -> tuple[float, float]:
     """A random unit vector (dy, dx)."""
     while True:
         dy, dx = rng.uniform(-1, 1, 2)
@@ -140,19 +166,19 @@ def _direction(rng):
             return dy / length, dx / length
 
 
-def _ramp(distance, width):
+def _ramp(distance: Field, width: float) -> Field:
     """1 inside (distance below 0), 0 beyond `width`, a smooth step between."""
     t = np.clip(1 - distance / width, 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def _lighting(rng, y, x, strength):
+def _lighting(rng: np.random.Generator, y: Field, x: Field, strength: float) -> Field:
     """A slope of light in a random direction, times slow unevenness."""
     dy, dx = _direction(rng)
     return 1 + strength * rng.uniform(0.3, 1) * (dy * y + dx * x) + 0.02 * _smooth_noise(rng, y.shape, len(y) // 8)
 
 
-def _scratch(rng, y, x, centre, unit):
+def _scratch(rng: np.random.Generator, y: Field, x: Field, centre: Sequence[float], unit: float) -> Field:
     """Cover of a bent line, thin at its ends."""
     dy, dx = _direction(rng)
     length, bend = rng.uniform(0.22, 0.4), rng.uniform(-0.25, 0.25)
@@ -163,7 +189,7 @@ def _scratch(rng, y, x, centre, unit):
     return _ramp(np.abs(across) - width * taper, unit) * (taper > 0)
 
 
-def _spot(rng, y, x, centre, unit):
+def _spot(rng: np.random.Generator, y: Field, x: Field, centre: Sequence[float], unit: float) -> Field:
     """Cover of a stain of uneven outline."""
     radius = max(rng.uniform(0.09, 0.15), 2 * unit)
     distance = np.sqrt((y - centre[0]) ** 2 + (x - centre[1]) ** 2)
@@ -174,7 +200,7 @@ def _spot(rng, y, x, centre, unit):
 class _Weave:
     """A plain weave; coordinates (v, u) count threads."""
 
-    def __init__(self, rng, y, x):
+    def __init__(self, rng: np.random.Generator, y: Field, x: Field) -> None:
         self.rng, self.y, self.x = rng, y, x
         self.unit = _OVERSAMPLING * 2 / min(y.shape)  # a pixel of the picture
         # eight pixels a thread, or less where that leaves fewer than eight threads
@@ -189,12 +215,12 @@ class _Weave:
         self.fibres = 3 * _smooth_noise(rng, y.shape, 1)
         self.lighting = _lighting(rng, y, x, 0.1)
 
-    def place(self):
+    def place(self) -> tuple[Sequence[float], float]:
         """Somewhere for a defect, and the size of a pixel."""
         reach = [0.75 * side / min(self.y.shape) for side in self.y.shape]
         return [self.rng.uniform(-r, r) for r in reach], self.unit
 
-    def draw(self, defect):
+    def draw(self, defect: str) -> tuple[Field, npt.NDArray[np.bool_]]:
         v, u = self.v, self.u
         mask = np.zeros(v.shape, bool)
         if defect == "misplaced":
@@ -215,7 +241,7 @@ class _Weave:
             value = np.where(mask, below, value)
         return value, mask
 
-    def _threads(self, v, u):
+    def _threads(self, v: Field, u: Field) -> Field:
         row, column = np.floor(v), np.floor(u)
         warp_on_top = (row + column) % 2 == 0
         half = self.n_threads // 2
@@ -226,7 +252,7 @@ class _Weave:
         return np.where(warp_on_top, warp, weft) * (0.5 + 0.35 * across + 0.2 * along * across)
 
 
-def _bulge(position):
+def _bulge(position: Field) -> Field:
     """Height of a round thread: 0 at its borders, 1 in its middle."""
     t = 2 * (position - np.floor(position)) - 1
     return 1 - t * t
@@ -235,7 +261,7 @@ def _bulge(position):
 class _Flange:
     """A turned disc with a bore, a groove and six holes."""
 
-    def __init__(self, rng, y, x):
+    def __init__(self, rng: np.random.Generator, y: Field, x: Field) -> None:
         self.rng, self.unit = rng, _OVERSAMPLING * 2 / min(y.shape)
         shift = rng.uniform(-0.03, 0.03, 2)
         self.scale = rng.uniform(0.98, 1.02)
@@ -247,13 +273,13 @@ class _Flange:
         self.fibres = 2.5 * _smooth_noise(rng, y.shape, 1) + 3 * _smooth_noise(rng, y.shape, len(y) // 16)
         self.lighting = _lighting(rng, y, x, 0.12)
 
-    def place(self):
+    def place(self) -> tuple[Sequence[float], float]:
         """Somewhere on the metal, in coordinates of the picture, and the size of a pixel."""
         dy, dx = _direction(self.rng)
         radius = self.scale * self.rng.uniform(_GROOVE[1] + 0.02, _OUTSIDE - 0.1)
         return (self.shift[0] + radius * dy, self.shift[1] + radius * dx), self.unit
 
-    def draw(self, defect):
+    def draw(self, defect: str) -> tuple[Field, npt.NDArray[np.bool_]]:
         holes = [(_HOLES_AT * np.sqrt(0.75 if c in (0.5, -0.5) else 1) * s, _HOLES_AT * c) for c, s in _CORNERS]
         mask = np.zeros(self.y.shape, bool)
         if defect in ("missing", "misplaced"):
@@ -277,13 +303,13 @@ class _Flange:
             value = self._cut(value, _HOLE - self._distance(hole), self.depth)
         return self._cut(value, radius - _OUTSIDE, self.ground + 0.5 * self.fibres), mask
 
-    def _distance(self, centre):
+    def _distance(self, centre: Sequence[float]) -> Field:
         return np.sqrt((self.y - centre[0]) ** 2 + (self.x - centre[1]) ** 2)
 
-    def _ring(self, radius):
+    def _ring(self, radius: Field) -> Field:
         return _ramp(_GROOVE[0] - radius, self.unit) * _ramp(radius - _GROOVE[1], self.unit)
 
-    def _cut(self, value, depth, other):
+    def _cut(self, value: Field, depth: Field, other: Field | float) -> Field:
         """`other` where depth is positive, with an edge of a pixel."""
         share = 1 - _ramp(depth + self.unit / 2, self.unit)
         return (1 - share) * value + share * other

@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The estimator: an introspective energy model (thesis section 4)."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any, Self
+
+import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted
 
-from ..iem.judging import JudgingMixin
-from ..iem.learning import LearningMixin
-from .calibration import CalibrationMixin
+from .. import _validation as validation
+from ..exceptions import DataError
+from ..iem import fitting
+from ..iem.fitted import FittedEnergyModel
+from ..iem.nn.architecture import Architecture
+from ..iem.parameters import Arguments, Training
+from ..iem.pretrained.backbone import Backbone
+from ..iem.training.levelwise import TrainingState
+from ._delegation import delegated, fitted_of, learned
 
 
-class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, OutlierMixin, BaseEstimator):
+class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     """Outlier detector for pictures: every region is predicted from its surroundings, on several levels of features.
 
     Convolution kernels make levels of activations above the image. At every level small networks, the sidewards models,
@@ -17,9 +27,11 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     normal pictures is the outlier. Kernels and sidewards models are trained level by level on normal pictures alone
     (Algorithm 3).
 
+    Arguments are those of the next ``fit``: setting them changes nothing of a fitted model but its threads.
+
     Parameters
     ----------
-    architecture : cbn.iem.nn.architecture.Architecture, optional
+    architecture : cbn.iem.Architecture, optional
         Levels, their kernels, distances of neighbours, sizes of the sidewards models; ``TABLE_4`` by default.
     backbone : {"alexnet", "caffe_alexnet", "squeezenet1_1"} or cbn.iem.pretrained.backbone.Backbone, optional
         A pretrained network in place of an architecture: its kernels stay as they are, only sidewards models are
@@ -29,14 +41,9 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     sharing : {"a", "b", "c", "d", "e", "f"}
         What the sidewards models of different nodes share (Figure 15); see :mod:`cbn.iem.nn.sidewards`. "b" has last
         layers of its own at every position, "a" has not and 1/40 of the parameters; "d" shares nothing and is slow.
-    optimizer : {"adam", "sgd"}
-        SGD is along mean squared errors; see :class:`cbn.iem.nn.optimizers.SGD`.
-    learning_rate : float
-    batch_size : int
-        Pictures of a training step.
-    epochs : int or sequence of int, optional
-        Passes over the training pictures, for all levels or one number for each; by default as many as make 400
-        steps, or up to 800 for pictures that are smaller than 300 x 300.
+    training : cbn.iem.Training, optional
+        Optimizer, learning rate, batch size and epochs; ``Training()`` by default. Its fields can be set and searched
+        over by names such as ``training__epochs``, also where there is none yet.
     energy : {"pooled", "relative", "sum"}
         "pooled": squared normalized errors, mean over the kernels of a position and 3 x 3 positions, the largest of a
         level; levels are added after bringing the fourth root of each to mean 0 and deviation 1 over normal pictures.
@@ -52,7 +59,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
     held_out : float in [0, 0.5], optional
         Share of the pictures that is not trained on, and from which errors' means and deviations and the threshold
         come. By default a fifth, or as many as an alarm at ``false_alarm_rate`` needs, at most a third; none of fewer
-        than four pictures. 0: all pictures serve for both; models of few pictures then raise more false alarms than asked for.
+        than four pictures. 0: all pictures serve for both; models of few pictures then raise more false alarms than
+        asked for.
     brightness : {None, "median"}
         "median" divides every picture by its own median and subtracts 1 (for a backbone: brings the median to 0.5), so
         that its brightness as a whole says nothing.
@@ -65,6 +73,8 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
 
     Attributes
     ----------
+    fitted_ : cbn.iem.fitted.FittedEnergyModel
+        What was learned; the attributes below are parts of it.
     levels_ : tuple of cbn.iem.nn.network.LevelModel
         Kernels, sidewards models and learning curve of every level, the image itself first.
     node_scales_ : tuple of cbn.iem.energy.NodeScale
@@ -81,47 +91,43 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         The pretrained network that was used.
     picture_shape_ : (height, width, channels)
     n_images_ : int
+    n_features_in_ : int
     provenance_ : dict
         Free-form record kept in the model file; ``data_sha256`` is the hash of the training pictures.
 
     Examples
     --------
     >>> import numpy as np, cbn
-    >>> from cbn.iem import TABLE_4, Architecture
+    >>> from cbn.iem import TABLE_4, Architecture, Training
     >>> pictures = np.random.default_rng(0).integers(0, 256, (12, 24, 24), dtype=np.uint8)
-    >>> model = cbn.IntrospectiveEnergyModel(Architecture(TABLE_4.levels[:2]), epochs=1, false_alarm_rate=0.2).fit(pictures)
+    >>> small = Architecture(TABLE_4.levels[:2])
+    >>> model = cbn.IntrospectiveEnergyModel(small, training=Training(epochs=1), false_alarm_rate=0.2).fit(pictures)
     >>> model.score_samples(pictures).shape, model.energy_map(pictures[:2]).shape
     ((12,), (2, 24, 24))
     """
 
     def __init__(
         self,
-        architecture=None,
+        architecture: Architecture | None = None,
         *,
-        backbone=None,
-        backbone_weights=None,
-        sharing="b",
-        optimizer="adam",
-        learning_rate=0.001,
-        batch_size=8,
-        epochs=None,
-        energy="relative",
-        level_weights=None,
-        floor=0.25,
-        held_out=None,
-        brightness=None,
-        false_alarm_rate=0.01,
-        n_jobs=None,
-        random_state=None,
-    ):
+        backbone: Backbone | str | None = None,
+        backbone_weights: Any = None,
+        sharing: str = "b",
+        training: Training | None = None,
+        energy: str = "relative",
+        level_weights: float | Sequence[float] | None = None,
+        floor: float = 0.25,
+        held_out: float | None = None,
+        brightness: str | None = None,
+        false_alarm_rate: float = 0.01,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
         self.architecture = architecture
         self.backbone = backbone
         self.backbone_weights = backbone_weights
         self.sharing = sharing
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.epochs = epochs
+        self.training = training
         self.energy = energy
         self.level_weights = level_weights
         self.floor = floor
@@ -131,14 +137,105 @@ class IntrospectiveEnergyModel(LearningMixin, JudgingMixin, CalibrationMixin, Ou
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
-    def save(self, path):
-        """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all."""
-        from ..iem.files.modelfile import save
+    def set_params(self, **params: Any) -> Self:
+        """Sets arguments of the next fit, ``training__epochs`` and the like among them.
 
-        check_is_fitted(self, "calibration_scores_")
-        save(self, path)
+        Where there is no ``training`` yet, naming one of its fields begins with the defaults of the others.
+        """
+        if params.get("training", self.training) is None and any(name.startswith("training__") for name in params):
+            params = {**params, "training": Training()}
+        return super().set_params(**params)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        progress: Callable[[TrainingState], object] | None = None,
+        checkpoint: Any = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn from normal pictures, and take the threshold from them.
+
+        Parameters
+        ----------
+        X, progress, checkpoint, resume
+            See :func:`cbn.iem.fitting.fit`.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError, ModelFileError, ValueError
+            See :func:`cbn.iem.fitting.fit`.
+        KeyboardInterrupt
+            The model is fitted with what the last complete epoch left, unless the first one was not complete.
+        """
+        if hasattr(y, "__len__"):
+            X = validation.as_array(X, "X")
+            if X.ndim and len(y) != len(X):
+                raise DataError(f"y: {len(y)} labels for {len(X)} pictures")
+        arguments = Arguments(**{own.name: getattr(self, own.name) for own in fields(Arguments)})
+        try:
+            self.fitted_ = fitting.fit(
+                X, arguments, n_jobs=self.n_jobs, progress=progress, checkpoint=checkpoint, resume=resume
+            )
+        except fitting.Interrupted as stop:
+            self.fitted_ = stop.fitted
+            raise KeyboardInterrupt from None
+        return self
+
+    @classmethod
+    def _of(cls, fitted: FittedEnergyModel) -> Self:
+        """The estimator of a fitted model, as :func:`cbn.load` returns it."""
+        arguments = fitted.arguments.kept()  # the model's own stay as they are, whatever happens to these
+        model = cls(**{own.name: getattr(arguments, own.name) for own in fields(arguments)}, n_jobs=fitted.n_jobs)
+        model.fitted_ = fitted
+        return model
+
+    score_samples = delegated(FittedEnergyModel.score_samples)
+    level_energies = delegated(FittedEnergyModel.level_energies)
+    energy_map = delegated(FittedEnergyModel.energy_map)
+    decision_function = delegated(FittedEnergyModel.decision_function)
+    predict = delegated(FittedEnergyModel.predict)
+    p_values = delegated(FittedEnergyModel.p_values)
+    p_values_of = delegated(FittedEnergyModel.p_values_of)
+    threshold_at = delegated(FittedEnergyModel.threshold_at)
+    save = delegated(FittedEnergyModel.save)
+
+    def calibrate(self, X: npt.ArrayLike) -> Self:
+        """Take the threshold from normal pictures that had no part in training: p-values are then exactly valid.
+
+        Returns
+        -------
+        self
+        """
+        self.fitted_ = fitted_of(self).calibrate(X)
+        return self
+
+    picture_shape_ = learned(lambda fitted: fitted.picture_shape, "(height, width, channels) of the pictures.")
+    backbone_ = learned(lambda fitted: fitted.backbone, "The pretrained network that was used, or None.")
+    levels_ = learned(lambda fitted: fitted.levels, "Kernels, sidewards models and learning curve of every level.")
+    node_scales_ = learned(lambda fitted: fitted.node_scales, "Mean and deviation of every node's error.")
+    level_scales_ = learned(lambda fitted: fitted.level_scales, "Mean and deviation of every level's evened energy.")
+    dead_kernels_ = learned(lambda fitted: fitted.dead_kernels, "Share of the kernels of each level that are constant.")
+    calibration_scores_ = learned(lambda fitted: fitted.calibration.scores, "Scores of normal pictures, increasing.")
+    calibration_ = learned(lambda fitted: fitted.calibration.source, "Where the scores of normal pictures come from.")
+    offset_ = learned(lambda fitted: fitted.calibration.offset, "The score below which pictures are outliers.")
+    n_images_ = learned(lambda fitted: fitted.n_images, "Pictures of the fit.")
+    n_features_in_ = learned(lambda fitted: fitted.n_features, "Values of a picture.")
+
+    def _set_provenance(self, record: dict[str, Any]) -> None:
+        self.fitted_ = replace(fitted_of(self), provenance=record)
+
+    provenance_ = learned(lambda fitted: fitted.provenance, "Free-form record kept in the model file.").setter(
+        _set_provenance
+    )

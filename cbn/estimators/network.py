@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The estimator: a Bayesian network over the pixels of images."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted
 
-from ..bits.binarization import check_thresholds
-from ..fit.presets import resolve, starting_kernels
-from ..layers.kernels import save_kernels
-from ..layers.stack import LayeredNetwork
-from .calibration import CalibrationMixin
-from .detection import DetectionMixin
-from .drawing import DrawingMixin
-from .learning import LearningMixin
+from .._params import Parameters
+from ..fit.fitted import Fitted
+from ..fit.recipe import FitInterrupted, added, fit
+from ..fit.settings import Arguments, materialized, resolve, snapshot
+from ..layers.features import Features
+from ._delegation import delegated, fitted_of, learned
 
 
-class ConvolutionalBayesianNetwork(
-    LearningMixin, DetectionMixin, CalibrationMixin, DrawingMixin, OutlierMixin, BaseEstimator
-):
+class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     """Bayesian network of binarized images: pixels, and layers of convolution features above them.
 
     The probability of an image is the product over its pixels of p(pixel | parents), parents being earlier pixels in
@@ -28,70 +27,33 @@ class ConvolutionalBayesianNetwork(
     They see further than pixels do and find outliers better. They are functions of the pixels, so all layers together
     give an energy, not a normalized probability.
 
+    What is learned is frozen: arguments that are changed after a fit count for the next one. ``n_jobs`` alone is read
+    at every call, as no result depends on it.
+
     Parameters
     ----------
     preset : {"pixel", "hidden", "tree", "boosted", "best"}
-        Names the values of arguments that are left at None. "pixel" has offsets NW, N, NE and W, threshold 0.3,
-        pseudo-count 1, score "log_probability" and no hidden layer; "hidden" has two hidden layers of five 3 x 3
+        A recipe: what arguments become that are left at None. "pixel" has tables over the pixels north-west, north,
+        north-east and west, threshold 0.3 and score "log_probability"; "hidden" has two hidden layers of five 3 x 3
         kernels with 2 x 2 pooling, and score "surprise". "tree" and "boosted" are pixels alone with other conditional
         distributions, proper densities both; "best" has trees over pixels and two layers of random features, threshold
         "auto" and score "standardized", and is made for finding outliers.
-    cpd : {"table", "tree", "boosted"}, optional
+    cpd : cbn.Table, cbn.Tree, cbn.Boosted or {"table", "tree", "boosted"}, optional
         Conditional distributions: a table over all states of the parents, a decision tree over earlier nodes, or a
-        log-odds that is a sum of small trees.
-    offsets : sequence of (dy, dx), optional
-        Where a pixel's parents are: rows above (dy < 0) or left in the same row (dy = 0, dx < 0); at most 16.
-        Tables have 2^parents rows at every pixel. For tables only.
-    reach : int, optional
-        How far a tree looks: Chebyshev distance in positions, rows above and left in the same row. In hidden layers only
-        nodes that see no common pixel. 6 for trees, 28 for boosted trees.
-    penalty : float, optional
-        Price of a split of a tree in units of ln(n_images): 0.5 (default) is that of the BIC; 1 with "best".
-    max_leaves, min_leaf : int, optional
-        Most leaves of a tree (200 by default, 32 with preset "best"), and least images in one of them (1).
-    shrinkage : float, optional
-        Weight, in images, with which the probability of a vertex leans on its parent's: 10 by default, 1 with "best".
-    boosting : cbn.cpd.boostedlayer.Boosting, optional
-        Rounds, step length and sizes of boosted trees.
-    folds : int, optional
-        Networks that are grown without a part of the images to calibrate the threshold; for trees (3 by default) and
-        boosted trees (2).
+        log-odds that is a sum of small trees. An object replaces the preset's as a whole; a word stands for the preset's
+        own if that is of its kind, else for the kind's defaults.
+    features : cbn.Features, optional
+        Hidden layers and how they are learned; replaces the preset's as a whole.
     threshold : float, increasing sequence of floats in [0, 1), or "auto", optional
         A pixel is 1 where its value exceeds threshold x full scale. Several thresholds keep grey levels as a
         thermometer code, one channel each; the lower one at the same pixel is then a parent of the higher one. "auto"
         chooses by the training images: 0.3 for binary images and for drawings whose ink is mostly full; where at least
         two thirds of the pixels above 0.1 are grey (below 0.9), 0.1 and the quartiles of these pixels.
-    pseudocount : float, optional
-        Added to every count before probabilities are made (thesis eq. 2).
     score : {"log_probability", "surprise", "standardized", "normalized"}, optional
         What :meth:`score_samples` returns; see there.
-    hidden : sequence of (kernels, kernel_size, pool) or cbn.layers.geometry.HiddenLayer, optional
-        The hidden layers, the lowest first; () for none.
-    layer_weights : sequence of float, optional
-        Weight of every layer in the scores, the pixels' first; 1 for each by default.
-    max_parents : int
-        At most so many relations for a kernel are searched, 10 at most.
-    forced_relations, forbidden_relations : sequence of (layer, child, parent, dy, dx), optional
-        Relations of hidden layers (1 is the first) that the search begins with, or never takes: kernel ``parent`` at
-        offset (dy, dx) positions is a parent of kernel ``child``. Nodes that see the same pixels cannot be related.
-    kernels : path or sequence of cbn.layers.kernels.Kernels, optional
-        Kernels to start from in place of drawn ones, see :meth:`save_kernels`; with ``iterations=0`` they stay.
-    initialization : {"random", "promising"}
-        How kernels are drawn: normal weights, or the least correlated of many such kernels.
-    activation : (low, high)
-        The share of active nodes of a drawn kernel lies in this range, as far as the images allow.
-    iterations : int
-        Training steps of every hidden layer: structure search, then a kernel step.
-    learning_rate, momentum : float
-        Of the kernel steps: gradient ascent on thesis eq. 8 in nats per image.
-    normalize_kernels : bool
-        Keep every kernel at Euclidean norm 1.
-    keep_activation : bool
-        Keep every kernel's share of active nodes where it began, by its bias: a kernel that is always on or off
-        predicts nothing.
-    replace_worst : int
-        So many times during the first half of the training, but at most once an iteration, the kernel that gains least
-        is replaced by a new one.
+    folds : int, optional
+        Networks that are grown without a part of the images to calibrate the threshold; for trees (3 by default, 2 with
+        "best") and boosted trees (2).
     shift : int
         Train also on copies of the images moved by up to this many pixels, (2 shift + 1)^2 images in place of one. The
         leave-one-out scores leave out the image but not its copies, so alarms are then more frequent than
@@ -109,13 +71,15 @@ class ConvolutionalBayesianNetwork(
 
     Attributes
     ----------
+    fitted_ : cbn.fit.fitted.Fitted
+        All that was learned; the other attributes are parts of it.
     counts_ : ndarray, (rows, 2) int64
         Images by table row and state of the pixel layer; its probabilities are a function of them. For trees the rows
         are the vertices of all trees; for boosted trees the nodes, and probabilities do not follow from them.
     n_images_ : int
         Images counted, shifted copies included.
     image_shape_ : (height, width)
-    layer_ : cbn.cpd.grid.Layer, cbn.cpd.treelayer.TreeLayer or cbn.cpd.boostedlayer.BoostedLayer
+    layer_ : cbn.cpd.grid.Layer, cbn.cpd.tree.TreeLayer or cbn.cpd.boosted.BoostedLayer
         The pixel layer and its relations, or its trees.
     hidden_layers_ : tuple of cbn.layers.training.TrainedLayer
         Kernels, relations with their BIC changes, and learning curve of every hidden layer.
@@ -142,72 +106,32 @@ class ConvolutionalBayesianNetwork(
     >>> model = cbn.ConvolutionalBayesianNetwork().fit(train.select(2).images)
     >>> model.score_samples(test.images).shape
     (10000,)
+    >>> cbn.ConvolutionalBayesianNetwork(cpd=cbn.Tree(penalty=1.0), threshold=(0.25, 0.5))
+    ConvolutionalBayesianNetwork(cpd=Tree(penalty=1.0), threshold=(0.25, 0.5))
     """
 
     def __init__(
         self,
-        preset="pixel",
+        preset: str = "pixel",
         *,
-        cpd=None,
-        offsets=None,
-        reach=None,
-        penalty=None,
-        max_leaves=None,
-        min_leaf=None,
-        shrinkage=None,
-        boosting=None,
-        folds=None,
-        threshold=None,
-        pseudocount=None,
-        score=None,
-        hidden=None,
-        layer_weights=None,
-        max_parents=6,
-        forced_relations=None,
-        forbidden_relations=None,
-        kernels=None,
-        initialization="random",
-        activation=None,
-        iterations=None,
-        learning_rate=0.008,
-        momentum=0.9,
-        normalize_kernels=True,
-        keep_activation=True,
-        replace_worst=0,
-        shift=0,
-        false_alarm_rate=0.01,
-        image_shape=None,
-        full_scale=None,
-        n_jobs=None,
-        random_state=None,
-    ):
+        cpd: Parameters | str | None = None,
+        features: Features | None = None,
+        threshold: float | Sequence[float] | str | None = None,
+        score: str | None = None,
+        folds: int | None = None,
+        shift: int = 0,
+        false_alarm_rate: float = 0.01,
+        image_shape: tuple[int, int] | None = None,
+        full_scale: int | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
         self.preset = preset
         self.cpd = cpd
-        self.offsets = offsets
-        self.reach = reach
-        self.penalty = penalty
-        self.max_leaves = max_leaves
-        self.min_leaf = min_leaf
-        self.shrinkage = shrinkage
-        self.boosting = boosting
-        self.folds = folds
+        self.features = features
         self.threshold = threshold
-        self.pseudocount = pseudocount
         self.score = score
-        self.hidden = hidden
-        self.layer_weights = layer_weights
-        self.max_parents = max_parents
-        self.forced_relations = forced_relations
-        self.forbidden_relations = forbidden_relations
-        self.kernels = kernels
-        self.initialization = initialization
-        self.activation = activation
-        self.iterations = iterations
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.normalize_kernels = normalize_kernels
-        self.keep_activation = keep_activation
-        self.replace_worst = replace_worst
+        self.folds = folds
         self.shift = shift
         self.false_alarm_rate = false_alarm_rate
         self.image_shape = image_shape
@@ -215,71 +139,149 @@ class ConvolutionalBayesianNetwork(
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
-    def check_arguments(self):
+    def set_params(self, **params: Any) -> Self:
+        """Change arguments; ``cpd__penalty`` and ``features__iterations`` reach into the objects, the preset's if None."""
+        return super().set_params(**materialized(self, params, ("cpd", "features")))
+
+    def arguments(self) -> Arguments:
+        """The constructor arguments as programs and files know them."""
+        return Arguments(**self.get_params(deep=False))
+
+    def check_arguments(self) -> None:
         """Raises ValueError for a constructor argument outside its range, as :meth:`fit` would."""
-        setting = resolve(self)
-        if not isinstance(setting["threshold"], str):
-            check_thresholds(setting["threshold"], self.full_scale or 255)
-        starting_kernels(self.kernels, setting["hidden"], ())
+        resolve(self.arguments())
 
-    # ---- files ----
+    def fit(self, X: Any, y: Any = None, *, progress: Any = None, checkpoint: Any = None, resume: bool = False) -> Self:
+        """Learn from normal images, and calibrate the threshold on them.
 
-    def save(self, path):
-        """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all."""
-        from ..fit.modelfile import save
+        Tables are calibrated by leave-one-out scores of the training images, which counts allow exactly. Trees were
+        chosen with the images in view, so each image is scored by a network grown without its fold.
 
-        check_is_fitted(self, "counts_")
-        save(self, path)
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat (n, height * width)
+            bool, integers 0..255, or floats in [0, 1]; flat images are square unless ``image_shape`` says otherwise.
+        y : ignored
+        progress : callable, optional
+            Called with a :class:`cbn.layers.training.TrainingState` after every iteration of a hidden layer, and with
+            (nodes done, nodes in all) while boosted trees grow, those of cross-validation included.
+        checkpoint : path, optional
+            File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing
+            is lost before the model is saved: delete it then.
+        resume : bool
+            Go on from ``checkpoint`` if it is there; the result has the same bytes as that of an uninterrupted fit.
 
-    def export(self, path, *, layer=0, format=None):
-        """Write one layer as a file of other programs: BIF, XMLBIF or UAI, by the ending or ``format``; see cbn.io.export.
-
-        Every layer is a Bayesian network of its own; the product of layers is none, so they are exported one by one.
-
-        Raises
-        ------
-        ValueError
-            Boosted trees, tables that would be too large, no such layer, or an unknown format.
-        """
-        from ..io.export import export_network
-
-        check_is_fitted(self, "counts_")
-        if not isinstance(layer, int) or not 0 <= layer < len(self._network):
-            raise ValueError(f"layer: {layer!r}; give a number from 0 (pixels) to {len(self._network) - 1}")
-        export_network(
-            self._network.networks[layer], path, layer=layer, what="hidden" if layer else "pixel",
-            thresholds=self.binarizer_.thresholds if layer == 0 else (), format=format,
-        )  # fmt: skip
-
-    def save_kernels(self, path):
-        """Write the kernels of the hidden layers alone (.npz), to be given as the argument ``kernels``.
+        Returns
+        -------
+        self
 
         Raises
         ------
+        DataError
+            Images that cannot be used: shape, type, range, NaN.
+        ModelFileError
+            A checkpoint of other images, arguments or seed, or a damaged one.
         ValueError
-            The model has no hidden layer.
+            A constructor argument outside its range, or a hidden layer that does not fit the images.
+        KeyboardInterrupt
+            While hidden layers were trained: the model is fitted with the best ones so far. At any other time it is
+            not.
         """
-        check_is_fitted(self, "counts_")
-        if not self.hidden_layers_:
-            raise ValueError("save_kernels: the model has no hidden layers; fit one with preset='hidden'")
-        save_kernels([trained.kernels for trained in self.hidden_layers_], path)
+        try:
+            self.fitted_ = fit(self.arguments(), X, y, progress=progress, checkpoint=checkpoint, resume=resume)
+        except FitInterrupted as stop:
+            self.fitted_ = stop.fitted
+            raise KeyboardInterrupt from None
+        return self
 
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "_network" in state:  # tables and the engine's layers are made again from the counts
-            network = self._network
-            state["_network"] = [own.parts() for own in network.networks], network.geometries, network.scales
-        return state
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Add images to what was learned; kernels, relations and trees stay as they are.
 
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if "_network" in state:
-            parts, geometries, scales = state["_network"]
-            networks = [kind(*arguments) for kind, arguments in parts]
-            transitions = [t.kernels.transition(below) for t, below in zip(self.hidden_layers_, geometries)]
-            self._network = LayeredNetwork(networks, transitions, geometries, scales)
+        With tables and without hidden layers ``fit(A).partial_fit(B)`` has exactly the counts of ``fit(A and B)``. The
+        threshold is calibrated again on the images of this call: by their leave-one-out scores under all counts, or, for
+        trees, by their scores before they are counted. The first call is the same as :meth:`fit`; parameters and errors
+        are those of :meth:`fit`. Boosted trees cannot add images (ValueError).
+        """
+        if not hasattr(self, "fitted_"):
+            return self.fit(X, y)
+        self.fitted_ = added(fitted_of(self), X, y)
+        return self
+
+    def calibrate(self, X: Any) -> Self:
+        """Take the threshold from normal images that had no part in training: p-values are then exactly valid.
+
+        Returns
+        -------
+        self
+        """
+        self.fitted_ = fitted_of(self).calibrated(X)
+        return self
+
+    @classmethod
+    def _of(cls, fitted: Fitted) -> Self:
+        """The estimator of a fitted network: constructed as it was, and fitted."""
+        model = cls(**vars(replace(snapshot(fitted.arguments), n_jobs=fitted.n_jobs)))
+        model.fitted_ = fitted
+        return model
+
+    score_samples = delegated(Fitted.score_samples)
+    layer_scores = delegated(Fitted.layer_scores)
+    decision_function = delegated(Fitted.decision_function)
+    predict = delegated(Fitted.predict)
+    p_values = delegated(Fitted.p_values)
+    p_values_of = delegated(Fitted.p_values_of)
+    threshold_at = delegated(Fitted.threshold_at)
+    surprise_map = delegated(Fitted.surprise_map)
+    heat_map_scale = delegated(Fitted.heat_map_scale)
+    explain = delegated(Fitted.explain)
+    repair = delegated(Fitted.repair)
+    node_statistics = delegated(Fitted.node_statistics)
+    layer_geometries = delegated(Fitted.layer_geometries)
+    hidden_states = delegated(Fitted.hidden_states)
+    mean_patches = delegated(Fitted.mean_patches)
+    markov_report = delegated(Fitted.markov_report)
+    binarized_pictures = delegated(Fitted.binarized_pictures)
+    bic_terms = delegated(Fitted.bic_terms)
+    bic = delegated(Fitted.bic)
+    sample = delegated(Fitted.sample)
+    gibbs_chains = delegated(Fitted.gibbs_chains)
+    inpaint = delegated(Fitted.inpaint)
+    save = delegated(Fitted.save)
+    export = delegated(Fitted.export)
+    save_kernels = delegated(Fitted.save_kernels)
+
+    counts_ = learned(lambda fitted: fitted.network.pixels.counts, "Images by row and state of the pixel layer.")
+    layer_ = learned(lambda fitted: fitted.network.pixels.layer, "The structure of the pixel layer.")
+    n_images_ = learned(lambda fitted: fitted.n_images, "Images counted.")
+    image_shape_ = learned(lambda fitted: fitted.image_shape, "(height, width)")
+    n_features_in_ = learned(lambda fitted: fitted.n_features, "Pixels of an image.")
+    hidden_layers_ = learned(lambda fitted: fitted.hidden_layers, "Kernels and relations of every hidden layer.")
+    binarizer_ = learned(lambda fitted: fitted.binarization, "Thresholds and full scale.")
+    binarization_ = learned(lambda fitted: fitted.rule, "The rule that made bits of grey values.")
+    score_ = learned(lambda fitted: fitted.settings.score, "The score of score_samples.")
+    calibration_ = learned(lambda fitted: fitted.calibration.source, "Where the calibration scores come from.")
+    calibration_scores_ = learned(lambda fitted: fitted.calibration.scores, "Scores of normal images, increasing.")
+    offset_ = learned(lambda fitted: fitted.calibration.offset, "Threshold of decision_function.")
+
+    @property
+    def provenance_(self) -> dict[str, Any]:
+        """Free-form record kept in the model file."""
+        return learned(lambda fitted: fitted.provenance, "").fget(self)
+
+    @provenance_.setter
+    def provenance_(self, record: dict[str, Any]) -> None:
+        self.fitted_ = replace(fitted_of(self), provenance=record)
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Constructor arguments that are not the defaults; of a fitted estimator what it was fitted on as well."""
+        text = super().__repr__(N_CHAR_MAX)
+        return (
+            f"{text[:-1]}{', ' if text[-2] != '(' else ''}fitted={self.fitted_!r})"
+            if hasattr(self, "fitted_")
+            else text
+        )

@@ -29,17 +29,28 @@ What pure noise would give: every pair again with the states of its node shuffle
 row.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
+from ..bits.planes import BitPlanes
+from .networks import RelatedLayers, Transition
+
+Kind = Literal["two_apart", "window", "same_place", "relation"]
+Place = tuple[int, int, int]  # channel, row, column
+# (pairs, 2, 4) nodes, then nats and p-values of the pairs, and those of shuffled nodes
+Reals = npt.NDArray[np.float64]
+Measured = tuple[npt.NDArray[np.int64], Reals, Reals, Reals, Reals]
 
 FALSE_DISCOVERY_RATE = 0.01
 MIN_EXPECTED = 5.0
 # Temporary arrays of the popcounts have at most about so many words.
 BLOCK_WORDS = 2**21
-KINDS = ("two_apart", "window", "same_place", "relation")
+KINDS: tuple[Kind, ...] = ("two_apart", "window", "same_place", "relation")
 # Offsets (dy, dx) of the earlier pixels at Chebyshev distance 2.
 TWO_APART = tuple((-2, dx) for dx in range(-2, 3)) + ((-1, -2), (-1, 2), (0, -2))
 
@@ -67,20 +78,21 @@ class PairGroup:
     """
 
     layer: int
-    kind: str
-    pairs: np.ndarray
-    nats: np.ndarray
-    p_values: np.ndarray
-    dependent: np.ndarray
-    shuffled_nats: np.ndarray
-    shuffled_dependent: np.ndarray
+    kind: Kind
+    pairs: npt.NDArray[np.int64]
+    nats: npt.NDArray[np.float64]
+    p_values: npt.NDArray[np.float64]
+    dependent: npt.NDArray[np.bool_]
+    shuffled_nats: npt.NDArray[np.float64]
+    shuffled_dependent: npt.NDArray[np.bool_]
 
-    def largest(self, n):
+    def largest(self, n: int) -> list[tuple[tuple[int, ...], tuple[int, ...], float]]:
         """The n pairs of most nats: list of (node, other, nats), nodes as (layer, channel, row, column)."""
         order = np.argsort(-self.nats, kind="stable")[:n]
-        return [(*map(tuple, self.pairs[i].tolist()), float(self.nats[i])) for i in order]
+        pairs = self.pairs[order].tolist()
+        return [(tuple(own), tuple(other), nats) for (own, other), nats in zip(pairs, self.nats[order].tolist())]
 
-    def to_dict(self, n_largest=5):
+    def to_dict(self, n_largest: int = 5) -> dict[str, Any]:
         """A summary that JSON can hold."""
         return {
             "layer": self.layer,
@@ -132,10 +144,10 @@ class MarkovReport:
     """
 
     n_images: int
-    groups: tuple
-    totals: tuple
+    groups: tuple[PairGroup, ...]
+    totals: tuple[LayerTotal, ...]
 
-    def to_dict(self, n_largest=5):
+    def to_dict(self, n_largest: int = 5) -> dict[str, Any]:
         """A summary that JSON can hold."""
         return {
             "n_images": self.n_images,
@@ -147,25 +159,26 @@ class MarkovReport:
         }
 
 
-def markov_report(network, planes, n_images):
+def markov_report(network: RelatedLayers, layers: Sequence[BitPlanes]) -> MarkovReport:
     """Measure the local Markov property.
 
     Parameters
     ----------
     network : cbn.layers.stack.LayeredNetwork
         Only its relations and windows are used, not its counts.
-    planes : list of ndarray, (nodes, words) uint64
-        Bit-planes of every layer for the images to measure on.
-    n_images : int
+    layers : list of BitPlanes
+        Of every layer for the images to measure on.
 
     Returns
     -------
     MarkovReport
         The same for the same images, always: shuffling has a fixed seed.
     """
+    n_images, planes = layers[0].n_images, [own.words for own in layers]
     every = np.empty((1, planes[0].shape[1]), np.uint64)
     _engine.pack_planes(np.ones((n_images, 1), np.uint8), 0, every)
-    groups, totals = [], []
+    groups: list[PairGroup] = []
+    totals: list[LayerTotal] = []
     for number in range(len(network)):
         measured = _LayerPairs(network, number, planes, every, n_images)
         measured.run()
@@ -177,7 +190,9 @@ def markov_report(network, planes, n_images):
     return MarkovReport(n_images, tuple(groups), tuple(totals))
 
 
-def dependence(n, a, b, both, n_images):
+def dependence(
+    n: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, both: npt.ArrayLike, n_images: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(Conditional) mutual information of pairs of binary nodes, and how likely independence gives as much.
 
     Parameters
@@ -191,13 +206,19 @@ def dependence(n, a, b, both, n_images):
     -------
     nats, p_values : ndarray, (pairs,) float64
         Both 0 and 1 where no row has both nodes in both states.
+
+    Examples
+    --------
+    >>> nats, p_values = dependence([[100]], [[50]], [[50]], [[50]], 100)  # two nodes that are always the same
+    >>> round(float(nats[0]), 3), bool(p_values[0] < 1e-20)
+    (0.688, True)
     """
     from scipy.special import chdtrc, xlogy
 
     n, a, b, both = (np.asarray(counts, np.float64) for counts in (n, a, b, both))
 
-    def term(count):
-        return xlogy(count, count)
+    def term(count: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(xlogy(count, count), np.float64)
 
     cells = term(both) + term(a - both) + term(b - both) + term(n - a - b + both)
     nats = (cells + term(n) - term(a) - term(n - a) - term(b) - term(n - b)).sum(axis=0)
@@ -213,11 +234,16 @@ def dependence(n, a, b, both, n_images):
     return nats, p_values
 
 
-def discoveries(p_values, rate=FALSE_DISCOVERY_RATE):
+def discoveries(p_values: npt.NDArray[np.float64], rate: float = FALSE_DISCOVERY_RATE) -> npt.NDArray[np.bool_]:
     """Which hypotheses to reject so that at most ``rate`` of the rejections are expected to be false.
 
     Y. Benjamini, D. Yekutieli, "The control of the false discovery rate in multiple testing under dependency", Annals
     of Statistics 29(4), 2001: for any dependence between the tests. (n,) bool.
+
+    Examples
+    --------
+    >>> discoveries(np.array([0.001, 0.2, 0.0001])).tolist()
+    [True, False, True]
     """
     n = len(p_values)
     order = np.argsort(p_values, kind="stable")
@@ -232,32 +258,45 @@ def discoveries(p_values, rate=FALSE_DISCOVERY_RATE):
 class _LayerPairs:
     """Measures the pairs of one layer, node by node."""
 
-    def __init__(self, network, number, planes, every, n_images):
+    def __init__(
+        self,
+        network: RelatedLayers,
+        number: int,
+        planes: Sequence[npt.NDArray[np.uint64]],
+        every: npt.NDArray[np.uint64],
+        n_images: int,
+    ) -> None:
         self.layer, self.number = network.networks[number].layer, number
+        self.relations = network.networks[number].tied_relations or ()
         self.planes, self.every, self.n_images = planes, every, n_images
-        self.transition = network.transitions[number - 1] if number else None
+        self.transitions = network.transitions
         self.random = np.random.default_rng(number)
-        self.found = {kind: [] for kind in KINDS}
+        self.found: dict[Kind, list[Measured]] = {kind: [] for kind in KINDS}
         self.entropy = 0.0  # sum over nodes of H(node | parents), nats
 
-    def run(self):
+    @property
+    def transition(self) -> Transition:
+        """From the layer below; pixels have none."""
+        return self.transitions[self.number - 1]
+
+    def run(self) -> None:
         layer = self.layer
         for channel in range(layer.channels):
             for y in range(layer.height):
                 for x in range(layer.width):
                     self.measure_node(channel, y, x)
 
-    def measure_node(self, channel, y, x):
+    def measure_node(self, channel: int, y: int, x: int) -> None:
         """All pairs of one node."""
         plane = self.planes[self.number][self.nodes([(channel, y, x)])[0]]
-        parents = self.inside([(r.parent, y + r.dy, x + r.dx) for r in self.layer.parents(channel)])
+        parents = self.inside([(r.parent, y + r.dy, x + r.dx) for r in self.relations if r.child == channel])
         rows = _rows(self.every, self.planes[self.number][self.nodes(parents)])
         n, a = _counts(rows), _counts(rows & plane)
         varies = (a > 0) & (a < n)
         rows, n, a = rows[varies], n[varies], a[varies]
         node = self.number, channel, y, x
         if self.number == 0:
-            known = {(r.dy, r.dx) for r in self.layer.parents(channel) if r.parent == channel}
+            known = {(r.dy, r.dx) for r in self.relations if r.child == r.parent == channel}
             others = self.inside([(channel, y + dy, x + dx) for dy, dx in TWO_APART if (dy, dx) not in known])
             self.add("two_apart", node, others, rows, n, a, plane)
             return
@@ -267,7 +306,17 @@ class _LayerPairs:
         n, a = _counts(self.every), _counts(self.every & plane)
         self.add("relation", node, parents, self.every, n, a, plane)
 
-    def add(self, kind, node, others, rows, n, a, plane, below=False):
+    def add(
+        self,
+        kind: Kind,
+        node: tuple[int, int, int, int],
+        others: list[Place],
+        rows: npt.NDArray[np.uint64],
+        n: npt.NDArray[np.int64],
+        a: npt.NDArray[np.int64],
+        plane: npt.NDArray[np.uint64],
+        below: bool = False,
+    ) -> None:
         """Measures a node against others; ``rows`` are masks of images, n and a the counts in them."""
         if not others:
             return
@@ -280,33 +329,31 @@ class _LayerPairs:
         pairs = [(node, (number, *other)) for other in others]
         self.found[kind].append((np.array(pairs), nats, p_values, *shuffled))
 
-    def group(self, kind):
+    def group(self, kind: Kind) -> PairGroup:
         pairs, nats, p_values, shuffled_nats, shuffled_p = map(np.concatenate, zip(*self.found[kind]))
         return PairGroup(
             self.number, kind, pairs, nats, p_values, discoveries(p_values), shuffled_nats, discoveries(shuffled_p)
         )
 
-    def inside(self, places):
+    def inside(self, places: Iterable[Place]) -> list[Place]:
         return [(c, y, x) for c, y, x in places if 0 <= y < self.layer.height and 0 <= x < self.layer.width]
 
-    def nodes(self, places, number=None):
+    def nodes(self, places: Iterable[Place], number: int | None = None) -> list[int]:
         """Indices of (channel, row, column) in a layer, by default the own one."""
         below = number is not None and number != self.number
         height = self.transition.in_height if below else self.layer.height
         width = self.transition.in_width if below else self.layer.width
         return [(c * height + y) * width + x for c, y, x in places]
 
-    def window(self, y, x):
+    def window(self, y: int, x: int) -> list[Place]:
         """The nodes of the layer below that the nodes at (y, x) are functions of."""
         t = self.transition
         side = t.kernel_size + t.pool - 1
         top, left = y * t.pool, x * t.pool
-        return [
-            (c, top + i, left + j) for c in range(t.in_channels) for i in range(side) for j in range(side)
-        ]  # fmt: skip
+        return [(c, top + i, left + j) for c in range(t.in_channels) for i in range(side) for j in range(side)]
 
 
-def _rows(every, parents):
+def _rows(every: npt.NDArray[np.uint64], parents: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Masks of the images by state of the parents, one for each state that occurs: (rows, words) uint64."""
     masks = every
     for plane in parents:
@@ -315,11 +362,13 @@ def _rows(every, parents):
     return masks
 
 
-def _counts(planes):
+def _counts(planes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     return np.bitwise_count(planes).sum(axis=-1, dtype=np.int64)
 
 
-def _joint_counts(rows, plane, others):
+def _joint_counts(
+    rows: npt.NDArray[np.uint64], plane: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Images in each row with the other on, and with both on: two (rows, others) int64."""
     step = max(1, BLOCK_WORDS // max(1, rows.size))
     blocks = [others[i : i + step] for i in range(0, len(others), step)]
@@ -329,7 +378,7 @@ def _joint_counts(rows, plane, others):
     return np.concatenate(b, axis=1), np.concatenate(both, axis=1)
 
 
-def _entropy(n, a, n_images):
+def _entropy(n: npt.NDArray[np.int64], a: npt.NDArray[np.int64], n_images: int) -> float:
     """H(node | row) of counts in rows where the node varies, Miller's correction added; nats."""
     from scipy.special import xlogy
 
@@ -337,7 +386,7 @@ def _entropy(n, a, n_images):
     return float(terms.sum() + len(n) / 2) / n_images
 
 
-def _strongest_earlier_kernels(group, n_kernels):
+def _strongest_earlier_kernels(group: PairGroup | None, n_kernels: int) -> float:
     """Sum over kernels of the largest sum over places of the nats with one earlier kernel; see LayerTotal."""
     if group is None:
         return 0.0

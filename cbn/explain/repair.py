@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The smallest change that makes an outlier normal."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+
+ScoreOf = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]
 
 # Candidate images are scored in batches of about so many bytes: a large picture has as many of them as pixels.
 BATCH_BYTES = 2**24
@@ -25,21 +29,23 @@ class Repair:
         The limit under which the search stood. A search that failed with fewer changes found none that helps alone.
     """
 
-    image: np.ndarray
-    repaired: np.ndarray
-    changes: tuple
+    image: npt.NDArray[np.uint8]
+    repaired: npt.NDArray[np.uint8]
+    changes: tuple[tuple[int, int], ...]
     score: float
     repaired_score: float
     threshold: float
     max_changes: int
 
     @property
-    def succeeded(self):
+    def succeeded(self) -> bool:
         """bool: whether the repaired image is no outlier any more."""
         return self.repaired_score >= self.threshold
 
 
-def repair_image(score_of, states, n_positions, threshold, max_changes):
+def repair_image(
+    score_of: ScoreOf, states: npt.NDArray[np.uint8], n_positions: int, threshold: float, max_changes: int
+) -> tuple[npt.NDArray[np.uint8], list[int], float]:
     """Greedy flips of the pixel that raises the score most, until the threshold is reached; then needless ones go back.
 
     Every step scores every possible change exactly, so it finds the best single change, but a set of changes that only
@@ -62,7 +68,8 @@ def repair_image(score_of, states, n_positions, threshold, max_changes):
         Changed positions in the order of their change.
     score : float
     """
-    current, score, places = states.copy(), float(score_of(states[None])[0]), []
+    current, score = states.copy(), float(score_of(states[None])[0])
+    places: list[int] = []
     channels = len(states) // n_positions
     while score < threshold and len(places) < max_changes:
         better = None
@@ -80,7 +87,15 @@ def repair_image(score_of, states, n_positions, threshold, max_changes):
     return current, places, score
 
 
-def _without_needless(score_of, current, states, n_positions, threshold, places, score):
+def _without_needless(
+    score_of: ScoreOf,
+    current: npt.NDArray[np.uint8],
+    states: npt.NDArray[np.uint8],
+    n_positions: int,
+    threshold: float,
+    places: list[int],
+    score: float,
+) -> tuple[npt.NDArray[np.uint8], float]:
     """Takes back changes without which the threshold is reached too, until there are none; shortens ``places``."""
     taken_back = True
     while taken_back:  # a change may become needless when another one goes
@@ -95,7 +110,9 @@ def _without_needless(score_of, current, states, n_positions, threshold, places,
     return current, score
 
 
-def _variants(states, n_positions, channels, changed):
+def _variants(
+    states: npt.NDArray[np.uint8], n_positions: int, channels: int, changed: list[int]
+) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
     """Batches of all images with one pixel, not changed yet, at another level; and the positions of those pixels."""
     level = states.reshape(channels, n_positions).sum(axis=0)
     free = np.setdiff1d(np.arange(n_positions), changed)

@@ -2,9 +2,14 @@
 """What hidden nodes respond to: the mean pixels below them."""
 
 import numpy as np
+import numpy.typing as npt
+
+from .networks import Geometry
 
 
-def mean_patches(images, states, geometry):
+def mean_patches(
+    images: npt.NDArray[np.uint8], states: npt.NDArray[np.uint8], geometry: Geometry
+) -> npt.NDArray[np.float64]:
     """Mean pixels of the receptive fields of nodes that are off, and on.
 
     Parameters
@@ -19,6 +24,14 @@ def mean_patches(images, states, geometry):
     -------
     ndarray, (kernels, 2, field, field) float64
         Second index: state. NaN where no node is in it.
+
+    Examples
+    --------
+    >>> from cbn.layers.geometry import LayerGeometry
+    >>> images = np.array([[[0, 1], [0, 1]], [[1, 1], [1, 1]]], np.uint8)
+    >>> on_in_the_first = np.array([1, 0], np.uint8).reshape(2, 1, 1, 1)
+    >>> mean_patches(images, on_in_the_first, LayerGeometry(1, 1, 1, receptive_field=2, stride=1))[0, 1].tolist()
+    [[0.0, 1.0], [0.0, 1.0]]
     """
     n, kernels, rows, columns = states.shape
     field, stride = geometry.receptive_field, geometry.stride

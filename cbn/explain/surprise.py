@@ -1,21 +1,101 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which nodes of an image surprise most, and what training saw there: table rows, paths through trees, influences."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from .. import _engine
+from ..bits.planes import BitPlanes
+from .networks import Geometry, Grid, Relation
 
 
-def on_off(state):
+class PlacedGrid(Grid, Protocol):
+    """A grid that knows where its nodes are."""
+
+    def place(self, node: int) -> tuple[int, int, int]: ...
+
+
+class Distribution(Protocol):
+    """What an explanation asks of the CPDs of one layer."""
+
+    @property
+    def layer(self) -> "PlacedGrid": ...
+
+    def surprise_maps(self, planes: BitPlanes, num_threads: int) -> npt.NDArray[np.float64]: ...
+    def explain(self, place: "Place", node: int, states: npt.NDArray[np.uint8], num_threads: int) -> "Evidence": ...
+
+
+class Layers(Protocol):
+    """What it asks of several layers."""
+
+    scales: dict[str, tuple[float, ...]]
+
+    @property
+    def networks(self) -> Sequence[Distribution]: ...
+    @property
+    def geometries(self) -> Sequence[Geometry]: ...
+
+
+def on_off(state: int | None) -> str:
     return "on" if state else "off"
 
 
-class NamedNode:
-    """The name of a node that has layer, channel, row, column, field and threshold."""
+@dataclass(frozen=True)
+class Place:
+    """A node of an image, and how much it surprises there.
 
-    def node_name(self):
+    Attributes
+    ----------
+    layer : int
+        0 are the pixels.
+    channel, row, column : int
+        Of the node in its layer.
+    field : (top, left, size)
+        Receptive field: the square of pixels that the node is a function of.
+    state : int
+        0 or 1 in the image.
+    surprise : float
+        -log p - entropy of the node given its parents, nats.
+    contribution : float
+        The same times the factor of its layer: its part in the image's combined surprise, by which nodes are ranked.
+    thresholds : tuple of float
+        Of all channels of the pixels, as a share of full scale.
+    """
+
+    layer: int
+    channel: int
+    row: int
+    column: int
+    field: tuple[int, int, int]
+    state: int
+    surprise: float
+    contribution: float
+    thresholds: tuple[float, ...]
+
+    @property
+    def threshold(self) -> float | None:
+        """Of the channel, where there are several."""
+        return self.thresholds[self.channel] if self.layer == 0 and len(self.thresholds) > 1 else None
+
+    def attributes(self) -> dict[str, Any]:
+        """What every kind of evidence says of its node, by name."""
+        return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "thresholds"}
+
+
+class Evidence:
+    """What speaks at a node for its state; has layer, channel, row, column, field and threshold."""
+
+    layer: int
+    channel: int
+    row: int
+    column: int
+    field: tuple[int, int, int]
+    threshold: float | None
+
+    def node_name(self) -> str:
         if self.layer == 0:
             above = "" if self.threshold is None else f" above {self.threshold:g}"
             return f"pixel ({self.row}, {self.column}){above}"
@@ -25,9 +105,13 @@ class NamedNode:
             f"pixels ({top}, {left}) to ({top + size - 1}, {left + size - 1})"
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """All attributes as JSON can hold them, and the sentence."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
-class NodeSurprise(NamedNode):
+class NodeSurprise(Evidence):
     """A node of an image, its parents, and how often training saw what the image shows.
 
     Attributes
@@ -60,19 +144,19 @@ class NodeSurprise(NamedNode):
     channel: int
     row: int
     column: int
-    field: tuple
+    field: tuple[int, int, int]
     state: int
     surprise: float
     contribution: float
     probability: float
-    parents: tuple
+    parents: tuple[tuple[Relation, int | None], ...]
     table_row: int
     count: int
     row_count: int
     n_images: int
     threshold: float | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         known = " ".join(f"{self._parent_name(r)}={state}" for r, state in self.parents if state is not None)
         given = f" with parents {known}" if known else ""
         return (
@@ -80,20 +164,20 @@ class NodeSurprise(NamedNode):
             f"{self.count:,} of {self.row_count:,} training images{given} (row {self.table_row})"
         )
 
-    def _parent_name(self, relation):
+    def _parent_name(self, relation: Relation) -> str:
         if self.layer:
             return f"({relation.dy},{relation.dx})k{relation.parent}"
         # the one other channel that a pixel looks at; see cbn.cpd.grid.pixel_layer
         return "lower threshold" if relation.parent != self.channel else f"({relation.dy},{relation.dx})"
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All attributes as JSON can hold them, parents as [parent channel, dy, dx, state], and the sentence."""
         parents = [[r.parent, r.dy, r.dx, state] for r, state in self.parents]
         return {"sentence": str(self), **asdict(self), "field": list(self.field), "parents": parents}
 
 
 @dataclass(frozen=True)
-class TreeSurprise(NamedNode):
+class TreeSurprise(Evidence):
     """A node of an image whose CPD is a tree or boosted trees, and the earlier nodes that make it surprising.
 
     Attributes
@@ -119,20 +203,20 @@ class TreeSurprise(NamedNode):
     channel: int
     row: int
     column: int
-    field: tuple
+    field: tuple[int, int, int]
     state: int
     surprise: float
     contribution: float
     probability: float
-    given: tuple
+    given: tuple[tuple[int, int, int, int, float | None], ...]
     count: int | None
     leaf_count: int | None
     n_images: int
     log_odds: float | None
-    thresholds: tuple
+    thresholds: tuple[float, ...]
     threshold: float | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = [self._given_name(*entry) for entry in self.given]
         head = f"{self.node_name()} is {on_off(self.state)}: {self.surprise:z.1f} nats, "
         if self.count is None:
@@ -143,7 +227,7 @@ class TreeSurprise(NamedNode):
         given = f" with {', '.join(names)}" if names else ""
         return f"{head}{self.count:,} of {self.leaf_count:,} training images{given}"
 
-    def _given_name(self, channel, row, column, state, influence):
+    def _given_name(self, channel: int, row: int, column: int, state: int, influence: float | None) -> str:
         name = f"({row}, {column})"
         if self.layer:
             name += f" kernel {channel}"
@@ -152,51 +236,46 @@ class TreeSurprise(NamedNode):
         name += f" {on_off(state)}"
         return name if influence is None else f"{name} ({influence:+.2g})"
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All attributes as JSON can hold them, and the sentence."""
         lists = {"field": list(self.field), "given": [list(g) for g in self.given], "thresholds": list(self.thresholds)}
         return {"sentence": str(self), **asdict(self), **lists}
 
 
-def explain_image(network, planes, n, thresholds, num_threads):
-    """The n nodes that contribute most to the surprise of one image: list of NodeSurprise, or of TreeSurprise.
+def explain_image(
+    network: Layers, planes: Sequence[BitPlanes], n: int, thresholds: tuple[float, ...], num_threads: int
+) -> list[Evidence]:
+    """The n nodes that contribute most to the surprise of one image.
 
     Parameters
     ----------
-    network : LayeredNetwork
-    planes : list of ndarray
-        Bit-planes of every layer for the one image.
+    network : cbn.layers.stack.LayeredNetwork
+    planes : list of BitPlanes
+        Of every layer for the one image.
     n : int
     thresholds : tuple of float
     num_threads : int
+
+    Returns
+    -------
+    list of NodeSurprise or TreeSurprise
     """
     found = []
-    for number, (counted, own) in enumerate(zip(network.networks, planes)):
-        nodes = counted.surprise_maps(own, 1, num_threads)[0]
+    for number, (own, bits) in enumerate(zip(network.networks, planes)):
+        nodes = own.surprise_maps(bits, num_threads)[0]
         share = network.scales["surprise"][number] * nodes
         found += [(-share[node], number, int(node), nodes[node]) for node in np.argsort(-share, kind="stable")[:n]]
-    states = {}
+    states: dict[int, Any] = {}
     result = []
     for _, number, node, surprise in sorted(found)[:n]:
         if number not in states:
-            states[number] = np.empty((1, len(planes[number])), np.uint8)
-            _engine.unpack_planes(planes[number], states[number], num_threads)
-        result.append(_describe(network, number, node, float(surprise), states[number][0], thresholds, num_threads))
+            states[number] = planes[number].states(num_threads)[0]
+        own, geometry = network.networks[number], network.geometries[number]
+        channel, row, column = own.layer.place(node)
+        place = Place(
+            number, channel, row, column, (row * geometry.stride, column * geometry.stride, geometry.receptive_field),
+            int(states[number][node]), float(surprise), network.scales["surprise"][number] * float(surprise),
+            tuple(thresholds),
+        )  # fmt: skip
+        result.append(own.explain(place, node, states[number], num_threads))
     return result
-
-
-def _describe(network, number, node, surprise, states, thresholds, num_threads):
-    counted, geometry = network.networks[number], network.geometries[number]
-    layer = counted.layer
-    channel, inside = divmod(node, layer.n_positions)
-    row, column = divmod(inside, layer.width)
-    field = row * geometry.stride, column * geometry.stride, geometry.receptive_field
-    threshold = thresholds[channel] if number == 0 and len(thresholds) > 1 else None
-    state = int(states[node])
-    what = counted.explain(node, states, num_threads)
-    place = number, channel, row, column, field, state, surprise, network.scales["surprise"][number] * surprise
-    if "parents" in what:
-        return NodeSurprise(*place, **what, threshold=threshold)
-    at = [(*divmod(other, layer.n_positions), value, influence) for other, value, influence in what.pop("nodes")]
-    given = tuple((c, *divmod(i, layer.width), value, influence) for c, i, value, influence in at)
-    return TreeSurprise(*place, given=given, **what, thresholds=tuple(thresholds), threshold=threshold)

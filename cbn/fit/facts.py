@@ -1,66 +1,56 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a fitted network is, as a dictionary."""
 
-from dataclasses import asdict
+from typing import Any
 
-from ..cpd.shape import describe_trees
-from .presets import OF_CPD, resolve
+from .fitted import Fitted
 
 DENSITY_PIXELS = "normalized over the binarized images"
 DENSITY_LAYERS = "an unnormalized energy, because hidden nodes are functions of the pixels"
 
 
-def describe(model):
-    """The facts of a fitted ConvolutionalBayesianNetwork: a dict that JSON can hold.
+def describe(fitted: Fitted) -> dict[str, Any]:
+    """The facts of a fitted network: a dict that JSON can hold.
 
     Likelihoods and the BIC are those of the counted images, summed over the layers where there are hidden ones.
     """
-    log_likelihood, n_parameters, bic = model.bic_terms()
-    n_layers = 1 + len(model.hidden_layers_)
-    setting = resolve(model)
+    log_likelihood, n_parameters, bic = fitted.bic_terms()
+    network, settings = fitted.network, fitted.settings
+    n_layers, structures = len(network), [own.facts() for own in network.networks]
     return {
-        "preset": model.preset,
-        "image_shape": list(model.image_shape_),
-        "binarization": model.binarization_,
+        "preset": settings.preset,
+        "image_shape": list(fitted.image_shape),
+        "binarization": fitted.rule,
         "density": {"pixels": DENSITY_PIXELS} | ({"all_layers": DENSITY_LAYERS} if n_layers > 1 else {}),
-        "n_images": model.n_images_,
-        "cpd": setting["cpd"],
-        "pseudocount": getattr(model._network.pixels, "pseudocount", None),
-        "relations": [[r.child, r.parent, r.dy, r.dx] for r in getattr(model.layer_, "relations", ())],
-        "growth": growth_setting(setting),
-        "trees": [describe_trees(own.layer) for own in model._network.networks if not own.leaves_one_out],
-        "hidden_layers": [describe_hidden(model, number) for number in range(1, n_layers)],
+        "n_images": fitted.n_images,
+        "cpd": network.pixels.name,
+        "pseudocount": structures[0]["pseudocount"],
+        "relations": [[r.child, r.parent, r.dy, r.dx] for r in network.pixels.tied_relations or ()],
+        "growth": network.pixels.growth_facts(settings.cpd),
+        "trees": [own["trees"] for own in structures if "trees" in own],
+        "hidden_layers": [describe_hidden(fitted, number) for number in range(1, n_layers)],
         "n_parameters": n_parameters,
         "log_likelihood": log_likelihood,
         "bic": bic,
-        "score": model.score_,
-        "layer_weights": list(setting["layer_weights"][:n_layers]),
-        "scales": {name: list(scale) for name, scale in model._network.scales.items()},
-        "calibration": model.calibration_,
-        "n_calibration": len(model.calibration_scores_),
-        "threshold": model.offset_,
-        "false_alarm_rate": model.false_alarm_rate,
-        "heat_map_scale": model.heat_map_scale(),
-        "provenance": model.provenance_,
+        "score": settings.score,
+        "layer_weights": list(settings.features.weights(n_layers)),
+        "scales": {name: list(scale) for name, scale in network.scales.items()},
+        "calibration": fitted.calibration.source,
+        "n_calibration": len(fitted.calibration.scores),
+        "threshold": fitted.calibration.offset,
+        "false_alarm_rate": settings.false_alarm_rate,
+        "heat_map_scale": fitted.heat_map_scale(),
+        "provenance": fitted.provenance,
     }
 
 
-def growth_setting(setting):
-    """The arguments by which trees were grown, as JSON can hold them; empty for tables."""
-    if setting["cpd"] == "table":
-        return {}
-    # folds belong to the calibration
-    names = [name for name, kinds in OF_CPD.items() if setting["cpd"] in kinds and name != "folds"]
-    return {name: asdict(setting[name]) if name == "boosting" else setting[name] for name in names}
-
-
-def describe_hidden(model, number):
+def describe_hidden(fitted: Fitted, number: int) -> dict[str, Any]:
     """The facts of hidden layer ``number``, 1 being the first: a dict that JSON can hold.
 
     Relations are in the order of what they gain: (child, parent, dy, dx, change of the BIC). Gains are those of thesis
     eq. 8 in nats per image, by iteration, the first before any kernel step.
     """
-    trained, geometry = model.hidden_layers_[number - 1], model.layer_geometries()[number]
+    trained, geometry = fitted.hidden_layers[number - 1], fitted.network.geometries[number]
     kept = trained.curve[trained.best]
     steps = sorted(trained.steps, key=lambda step: step.bic_change)
     relations = [(step.relation, step.bic_change) for step in steps]

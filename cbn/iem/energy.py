@@ -11,8 +11,11 @@ beyond those of all normal pictures count as the largest of these: such a pictur
 """
 
 import numpy as np
+import numpy.typing as npt
 
-ENERGIES = ("pooled", "relative", "sum")
+from .nn.arrays import Array, Indices, Shape
+
+Doubles = npt.NDArray[np.float64]
 # Added to a picture's typical squared error, about 0.45 for normal ones, so that a spotless picture divides by no 0.
 LEAST_TYPICAL = 0.1
 # Deviations below this, in units of the activations' own, are those of nodes that never change: background.
@@ -29,11 +32,11 @@ class ErrorStatistics:
     shape : (height, width, kernels)
     """
 
-    def __init__(self, shape):
+    def __init__(self, shape: Shape) -> None:
         self.n = 0
         self.mean, self.squares = np.zeros(shape), np.zeros(shape)
 
-    def add(self, errors):
+    def add(self, errors: Array) -> None:
         """Count in errors (n, height, width, kernels)."""
         n = len(errors)
         mean = errors.mean(axis=0, dtype=np.float64)
@@ -48,7 +51,7 @@ class ErrorStatistics:
         self.squares += squares + shift * (self.n * n / total)
         self.n = total
 
-    def scale(self, floor):
+    def scale(self, floor: float) -> "NodeScale":
         """The NodeScale of these statistics."""
         return NodeScale(self.mean.astype(np.float32), np.sqrt(self.squares / self.n).astype(np.float32), self.n, floor)
 
@@ -67,19 +70,21 @@ class NodeScale:
         Of the typical squared errors of normal pictures.
     """
 
-    def __init__(self, mean, deviation, n, floor, largest_typical=np.inf):
+    def __init__(self, mean: Array, deviation: Array, n: int, floor: float, largest_typical: float = np.inf) -> None:
         self.mean, self.deviation, self.n, self.floor = mean, deviation, n, floor
         self.largest_typical = largest_typical
-        self.least = np.maximum(floor * deviation.mean(axis=(0, 1), dtype=np.float64), LEAST_ERROR).astype(np.float32)
+        self.least: Array = np.maximum(floor * deviation.mean(axis=(0, 1), dtype=np.float64), LEAST_ERROR).astype(
+            np.float32
+        )
         self.factor = 1 / np.maximum(deviation, self.least)
 
-    def normalized(self, errors):
+    def normalized(self, errors: Array) -> Array:
         """(error - mean) / deviation, signed, in place of the errors."""
         errors -= self.mean
         errors *= self.factor
         return errors
 
-    def normalized_without(self, errors):
+    def normalized_without(self, errors: Array) -> Array:
         """The same for images among the n: each by the mean and deviation of the n - 1 others."""
         n = self.n
         shift = errors - self.mean
@@ -91,18 +96,18 @@ class NodeScale:
         shift /= np.maximum(deviation, self.least, out=deviation)
         return shift
 
-    def position_energies(self, errors, energy):
+    def position_energies(self, errors: Array, energy: str) -> Array:
         """Energy of every position for errors of new images, which are overwritten."""
         return position_energies(self.normalized(errors), energy, self.largest_typical)
 
-    def energies_without(self, errors, energy):
+    def energies_without(self, errors: Array, energy: str) -> tuple[Doubles, Array]:
         """Energies and typical squared errors (n,) of images among the n, each by the statistics of the others."""
         normalized = self.normalized_without(errors)
         typical = typical_squares(np.square(normalized).mean(axis=3))
         return image_energies(position_energies(normalized, energy), energy), typical
 
 
-def mean_3x3(values):
+def mean_3x3(values: Array) -> Array:
     """Mean over a position and its up to eight neighbours; values (n, height, width)."""
     summed = values.copy()
     summed[:, 1:] += values[:, :-1]
@@ -115,18 +120,18 @@ def mean_3x3(values):
     return result
 
 
-def _window_lengths(side):
+def _window_lengths(side: int) -> Indices:
     """How many of the three places around every index exist."""
     index = np.arange(side)
     return 3 - (index == 0) - (index == side - 1)
 
 
-def typical_squares(squares):
+def typical_squares(squares: Array) -> Array:
     """The typical squared error of images: (n,) median over positions (n, height, width)."""
     return np.median(squares, axis=(1, 2))
 
 
-def position_energies(normalized, energy, largest_typical=np.inf):
+def position_energies(normalized: Array, energy: str, largest_typical: float = np.inf) -> Array:
     """Energy of every position of a level.
 
     Parameters
@@ -153,14 +158,14 @@ def position_energies(normalized, energy, largest_typical=np.inf):
     return mean_3x3(squares)
 
 
-def image_energies(positions, energy):
+def image_energies(positions: Array, energy: str) -> Doubles:
     """Energy of a level (n,) float64: the largest of its positions, or for "sum" their sum (eq. 15)."""
     if energy == "sum":
         return positions.sum(axis=(1, 2), dtype=np.float64)
     return positions.max(axis=(1, 2)).astype(np.float64)
 
 
-def evened(energies, energy):
+def evened(energies: Doubles, energy: str) -> Doubles:
     """Energies of levels as they are scaled and added: their fourth roots, or for "sum" themselves (eq. 16).
 
     The largest of many squared errors has a long tail, and one level in which normal images differ much would outweigh
@@ -169,7 +174,7 @@ def evened(energies, energy):
     return energies if energy == "sum" else np.sqrt(np.sqrt(energies))
 
 
-def level_scales(energies, energy):
+def level_scales(energies: Doubles, energy: str) -> Doubles:
     """Mean and deviation of the evened energies (n, levels) of normal images, (levels, 2); 0 and 1 for "sum"."""
     scales = np.tile([0.0, 1.0], (energies.shape[1], 1))
     if energy != "sum":
@@ -179,17 +184,17 @@ def level_scales(energies, energy):
     return scales
 
 
-def combined(energies, scales, weights, energy):
+def combined(energies: Doubles, scales: Doubles, weights: Doubles, energy: str) -> Doubles:
     """Energies of images (n,): over levels, the weighted sum of (evened energy - mean) / deviation."""
     return np.sum(weights * ((evened(energies, energy) - scales[:, 0]) / scales[:, 1]), axis=1)
 
 
-def in_deviations(positions, kernels, energy):
+def in_deviations(positions: Array, kernels: int, energy: str) -> Array:
     """Energies of positions in units of a training error's standard deviation: root mean square, or mean magnitude."""
     return positions / np.float32(kernels) if energy == "sum" else np.sqrt(positions)
 
 
-def enlarged(maps, first, stride, height, width):
+def enlarged(maps: Array, first: float, stride: float, height: int, width: int) -> Array:
     """Maps (n, h, w) of a level at the size of the image, (n, height, width): linear between the nodes' centres.
 
     Parameters
@@ -198,14 +203,14 @@ def enlarged(maps, first, stride, height, width):
         Pixel at the centre of the first node's receptive field, and pixels from one node to the next.
     """
     low, high, share = _between(maps.shape[1], first, stride, height)
-    share = share[:, None].astype(maps.dtype)
-    maps = maps[:, low] * (1 - share) + maps[:, high] * share
+    of_rows = share[:, None].astype(maps.dtype)
+    maps = maps[:, low] * (1 - of_rows) + maps[:, high] * of_rows
     low, high, share = _between(maps.shape[2], first, stride, width)
-    share = share.astype(maps.dtype)
-    return maps[:, :, low] * (1 - share) + maps[:, :, high] * share
+    of_columns = share.astype(maps.dtype)
+    return maps[:, :, low] * (1 - of_columns) + maps[:, :, high] * of_columns
 
 
-def _between(size, first, stride, length):
+def _between(size: int, first: float, stride: float, length: int) -> tuple[Indices, Indices, Doubles]:
     """For every one of ``length`` pixels: the two nodes it lies between, and the share of the second."""
     place = np.clip((np.arange(length) - first) / stride, 0, size - 1)
     low = np.floor(place).astype(np.int64)

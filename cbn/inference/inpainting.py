@@ -2,12 +2,17 @@
 """Missing pixels given the known ones: Gibbs chains with clamped nodes, or weighted particles."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from ..cpd.particles import pooled
-from .chains import Recorder, ancestral_states
+from ..bits.binarization import Binarization
+from ..cpd.base import CPD
+from ..cpd.particles import Particles, pooled
+from ..layers.stack import LayeredNetwork
+from .chains import GibbsChains, Recorder, ancestral_states
 from .mixing import MIN_EFFECTIVE_SAMPLE_SIZE, MixingReport
 
 # Particles from which chains start that fill in missing pixels.
@@ -30,12 +35,22 @@ class Inpainting:
     mixing : MixingReport or ParticleReport
     """
 
-    samples: np.ndarray
-    mean: np.ndarray
+    samples: npt.NDArray[np.uint8]
+    mean: npt.NDArray[np.float64]
     mixing: "MixingReport | ParticleReport"
 
 
-def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_threads):
+def inpaint(
+    network: LayeredNetwork,
+    chains_of: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int64]], GibbsChains],
+    states: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_],
+    n: int,
+    rounds: Iterable[int],
+    n_draws: int,
+    seed: int,
+    num_threads: int,
+) -> Inpainting:
     """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones (tables) or from
     the draws of a particle filter (trees).
 
@@ -54,7 +69,7 @@ def inpaint(network, chains_of, states, mask, n, rounds, n_draws, seed, num_thre
     missing = np.tile(mask.ravel(), network.pixels.layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
     clamped = (~missing).view(np.uint8)
-    if network.chains_through_layers:
+    if network.pixels.chains_through_layers:
         states = np.repeat(states, n, axis=0)
         ancestral_states(network.pixels, n, seed, num_threads, clamped=clamped, states=states)
     else:
@@ -92,23 +107,32 @@ class ParticleReport:
     n_particles: int
 
     @property
-    def mixed(self):
+    def mixed(self) -> bool:
         """bool: whether the posterior mean is as good as that of 400 independent draws."""
         return self.ess >= MIN_EFFECTIVE_SAMPLE_SIZE
 
-    def summary(self):
+    def summary(self) -> str:
         """One line with the effective sample size."""
         return (
             f"particles: effective sample size {math.floor(self.ess)} of {self.n_particles}: "
             f"{'enough' if self.mixed else 'NOT enough'}"
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, float | bool]:
         """The report as a dict that JSON can hold."""
         return {"ess": self.ess, "n_particles": self.n_particles, "mixed": self.mixed}
 
 
-def inpaint_by_particles(network, binarization, states, mask, n, n_particles, seed, num_threads):
+def inpaint_by_particles(
+    network: CPD,
+    binarization: Binarization,
+    states: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_],
+    n: int,
+    n_particles: int,
+    seed: int,
+    num_threads: int,
+) -> Inpainting:
     """Weighted particles over the missing pixels: for CPDs that have no Gibbs sampler. Parameters as in inpaint.
 
     The particles are those of FILTERS independent filters, each of which counts as much as it finds the known pixels
@@ -127,7 +151,7 @@ def inpaint_by_particles(network, binarization, states, mask, n, n_particles, se
     return Inpainting(draws, np.clip(mean, 0, 1), _particle_report(runs, particles, share))
 
 
-def _particle_report(runs, particles, share):
+def _particle_report(runs: Sequence[Particles], particles: Particles, share: npt.NDArray[np.float64]) -> ParticleReport:
     means = np.stack([run.mean() for run in runs])
     disagreement = means.var(axis=0, ddof=1).sum() * np.square(share).sum()
     mean = particles.mean()

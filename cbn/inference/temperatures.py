@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,11 @@ class Temperatures:
         Temperature of step 0 and of step ``n_steps - 1``, geometrically between them, and ``last`` from then on. Both 0
         for strict climbing.
     n_steps : int
+
+    Examples
+    --------
+    >>> Temperatures(4.0, 1.0, 3).inverse(0, 4).tolist()
+    [0.25, 0.5, 1.0, 1.0]
     """
 
     first: float = 1.0
@@ -23,11 +29,11 @@ class Temperatures:
     n_steps: int = 1
 
     @property
-    def stationary(self):
+    def stationary(self) -> bool:
         """bool: whether the chains have a distribution to settle in, so that their mixing can be judged."""
         return self.first == self.last > 0
 
-    def inverse(self, step, n):
+    def inverse(self, step: int, n: int) -> npt.NDArray[np.float64]:
         """(n,) float64: 1 / T of steps step .. step + n - 1, a function of the step alone."""
         if self.first == self.last:
             return np.full(n, 1 / self.last if self.last > 0 else np.inf)

@@ -7,17 +7,26 @@ Never pickle. Every size is checked before anything is allocated; the same conte
 import io
 import json
 import math
+import os
 import struct
 import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from .._version import __version__
 from ..exceptions import CbnError, ModelFileError
 from .files import atomic_write
+
+Content = TypeVar("Content")
+Scalar = TypeVar("Scalar", bound=np.generic)
+# What makes something of an open archive and its header, which may hold anything that JSON can.
+Restore = Callable[[zipfile.ZipFile, dict[str, Any]], Content]
 
 MAX_HEADER_BYTES = 4 * 2**20
 # What json, zipfile, zlib and numpy raise on damaged input.
@@ -26,7 +35,12 @@ DAMAGE = (ValueError, KeyError, TypeError, EOFError, OverflowError, AttributeErr
            UnicodeError)  # fmt: skip
 
 
-def write_archive(path, header, arrays, stored=()):
+def write_archive(
+    path: str | os.PathLike[str],
+    header: Mapping[str, object],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    stored: Collection[str] = (),
+) -> None:
     """Write header and arrays, complete or not at all.
 
     Parameters
@@ -53,13 +67,15 @@ def write_archive(path, header, arrays, stored=()):
         file.write(buffer.getvalue())
 
 
-def _npy(array):
+def _npy(array: npt.NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 
 
-def read_archive(path, kind, missing, format_name, newest, restore):
+def read_archive(
+    path: str | os.PathLike[str], kind: str, missing: str, format_name: str, newest: int, restore: Restore[Content]
+) -> Content:
     """What ``restore(archive, header)`` makes of a file, or ModelFileError in one line.
 
     Parameters
@@ -83,7 +99,9 @@ def read_archive(path, kind, missing, format_name, newest, restore):
         raise ModelFileError(f"{str(path)!r}: cannot be read: {error.strerror or error}") from None
 
 
-def _read_open(path, file, kind, format_name, newest, restore):
+def _read_open(
+    path: str | os.PathLike[str], file: BinaryIO, kind: str, format_name: str, newest: int, restore: Restore[Content]
+) -> Content:
     try:
         archive = zipfile.ZipFile(file)
         info = archive.getinfo("header.json")
@@ -115,11 +133,11 @@ def _read_open(path, file, kind, format_name, newest, restore):
             raise ModelFileError(f"{str(path)!r}: damaged: {reason}") from None
 
 
-def _refuse_constant(name):
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} in the header")
 
 
-def read_member(archive, info, size_limit):
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_limit: int) -> bytes:
     """The bytes of a member, at most size_limit of them whatever the archive claims."""
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{info.filename} is compressed in another way than cbn does")
@@ -132,17 +150,21 @@ def read_member(archive, info, size_limit):
     return content
 
 
-def read_array(archive, name, dtype, shape):
+def read_array(
+    archive: zipfile.ZipFile, name: str, dtype: type[Scalar] | np.dtype[Scalar], shape: tuple[int | None, ...]
+) -> npt.NDArray[Scalar]:
     """An array whose type and shape (None: any length) are known before its bytes are read."""
     name = f"{name}.npy"
     info = archive.getinfo(name)
     head = 10 + 256  # magic, version and header of a plain .npy; write_array pads to a multiple of 64
     item = np.dtype(dtype).itemsize
+    known = tuple(n for n in shape if n is not None)
     if shape[0] is None:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ValueError(f"{name} is compressed, so its size is only a claim")
-        shape = (max(0, (info.file_size - 128) // (item * math.prod(shape[1:]))), *shape[1:])
-    content = read_member(archive, info, math.prod(shape) * item + head)
+        known = (max(0, (info.file_size - 128) // (item * math.prod(known))), *known)
+    size = math.prod(known) * item
+    content = read_member(archive, info, size + head)
     buffer = io.BytesIO(content)
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError(f"{name} is not a version-1 npy file")
@@ -152,9 +174,9 @@ def read_array(archive, name, dtype, shape):
             found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(buffer)
         except Warning:
             raise ValueError(f"{name} has a header that cbn does not write") from None
-    if found_shape != shape or found_dtype != np.dtype(dtype) or (fortran and len(shape) > 1):
-        raise ValueError(f"{name} holds {found_dtype} {found_shape} instead of {np.dtype(dtype)} {shape}")
+    if found_shape != known or found_dtype != np.dtype(dtype) or (fortran and len(known) > 1):
+        raise ValueError(f"{name} holds {found_dtype} {found_shape} instead of {np.dtype(dtype)} {known}")
     data = content[buffer.tell() :]
-    if len(data) != math.prod(shape) * item:
-        raise ValueError(f"{name} holds {len(data)} bytes of data instead of {math.prod(shape) * item}")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    if len(data) != size:
+        raise ValueError(f"{name} holds {len(data)} bytes of data instead of {size}")
+    return np.frombuffer(data, dtype).reshape(known).copy()

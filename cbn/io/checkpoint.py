@@ -3,13 +3,17 @@
 
 import hashlib
 import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..exceptions import ModelFileError
-from .archive import read_archive
+from .archive import Content, Restore, read_archive
 
 
-def fingerprint(data_sha256, setting):
+def fingerprint(data_sha256: str, setting: Mapping[str, object]) -> str:
     """What a checkpoint belongs to: a hash of the images and of every argument that training depends on.
 
     Parameters
@@ -23,7 +27,9 @@ def fingerprint(data_sha256, setting):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_checkpoint(path, format, version, mark, restore):
+def read_checkpoint(
+    path: str | os.PathLike[str], format: str, version: int, mark: Callable[[int], str], restore: Restore[Content]
+) -> tuple[Content, int]:
     """What ``restore(archive, header)`` makes of a checkpoint, and its seed; a ModelFileError if it is of something else.
 
     Parameters
@@ -36,7 +42,7 @@ def read_checkpoint(path, format, version, mark, restore):
     restore : callable
     """
 
-    def restore_own(archive, header):
+    def restore_own(archive: zipfile.ZipFile, header: dict[str, Any]) -> tuple[Content, int] | None:
         seed = header["seed"]
         if type(seed) is not int or not 0 <= seed < 2**64:
             raise ValueError(f"seed {seed!r}")

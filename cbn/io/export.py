@@ -10,21 +10,59 @@ BIF: Cozman 1998, "The Interchange Format for Bayesian Networks". UAI: the forma
 """
 
 import os
-from xml.sax.saxutils import escape
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from .files import atomic_write
 
-FORMATS = {".bif": "bif", ".xmlbif": "xmlbif", ".xml": "xmlbif", ".uai": "uai"}
+Format = Literal["bif", "xmlbif", "uai"]
+FORMATS: dict[str, Format] = {".bif": "bif", ".xmlbif": "xmlbif", ".xml": "xmlbif", ".uai": "uai"}
 # Parents of one node, and table rows of all nodes together, beyond which the export is refused.
 MAX_PARENTS, MAX_ROWS = 16, 2**22
 
 
-def export_network(network, path, *, layer=0, what="pixel", thresholds=(), format=None):
+class Grid(Protocol):
+    """Where the nodes of a layer are; see cbn.cpd.grid.Layer."""
+
+    @property
+    def n_nodes(self) -> int: ...
+    @property
+    def n_positions(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+
+class TableNetwork(Protocol):
+    """The distributions of one layer, if they can be written as tables; see cbn.cpd.base.CPD."""
+
+    exports: ClassVar[bool]
+    nouns: ClassVar[str]
+
+    @property
+    def layer(self) -> Grid: ...
+
+    def table_parents(self, node: int) -> list[int]: ...
+
+    def table_of(self, node: int, parents: list[int]) -> npt.NDArray[np.float64]: ...
+
+
+def export_network(
+    network: TableNetwork,
+    path: str | os.PathLike[str],
+    *,
+    layer: int = 0,
+    what: Literal["pixel", "hidden"] = "pixel",
+    thresholds: Sequence[float] = (),
+    format: Format | None = None,
+) -> None:
     """Write one layer's network, complete or not at all.
 
     Parameters
     ----------
-    network : CountedNetwork or TreeNetwork
+    network : cbn.cpd.base.CPD
     path : str or path-like
     layer : int
         Its number, for the names.
@@ -43,10 +81,8 @@ def export_network(network, path, *, layer=0, what="pixel", thresholds=(), forma
     format = FORMATS.get(ending) if format is None else format
     if format not in ("bif", "xmlbif", "uai"):
         raise ValueError(f"path: {os.fspath(path)!r}; give a name that ends in .bif, .xmlbif or .uai, or the format")
-    if not hasattr(network, "table_parents"):
-        raise ValueError(
-            "export: boosted trees are sums over hundreds of nodes, whose tables do not fit; use cpd='tree'"
-        )
+    if not network.exports:
+        raise ValueError(f"export: {network.nouns} are no tables that fit into a file; use cpd='tree' or 'table'")
     parents = [network.table_parents(node) for node in range(network.layer.n_nodes)]
     rows = sum(1 << len(p) for p in parents)
     largest = max(range(len(parents)), key=lambda node: len(parents[node]))
@@ -65,18 +101,18 @@ def export_network(network, path, *, layer=0, what="pixel", thresholds=(), forma
 class _Names:
     """Names and properties of nodes."""
 
-    def __init__(self, layer, number, what, thresholds):
+    def __init__(self, layer: Grid, number: int, what: Literal["pixel", "hidden"], thresholds: Sequence[float]) -> None:
         self.layer, self.number, self.what, self.thresholds = layer, number, what, thresholds
 
-    def place(self, node):
+    def place(self, node: int) -> tuple[int, int, int]:
         channel, inside = divmod(node, self.layer.n_positions)
         return channel, *divmod(inside, self.layer.width)
 
-    def name(self, node):
+    def name(self, node: int) -> str:
         channel, y, x = self.place(node)
         return f"L{self.number}_k{channel}_y{y}_x{x}"
 
-    def properties(self, node):
+    def properties(self, node: int) -> list[str]:
         channel, y, x = self.place(node)
         own = f"kernel = {channel}"
         if self.what == "pixel":
@@ -84,7 +120,7 @@ class _Names:
         return [f"position = ({x}, {y})", f"layer = {self.number}", own]
 
 
-def _write_bif(network, parents, names):
+def _write_bif(network: TableNetwork, parents: list[list[int]], names: _Names) -> Iterator[str]:
     yield "network cbn {\n}\n"
     for node in range(len(parents)):
         yield f"variable {names.name(node)} {{\n  type discrete [ 2 ] {{ off, on }};\n"
@@ -102,7 +138,9 @@ def _write_bif(network, parents, names):
         yield "}\n"
 
 
-def _write_xmlbif(network, parents, names):
+def _write_xmlbif(network: TableNetwork, parents: list[list[int]], names: _Names) -> Iterator[str]:
+    from xml.sax.saxutils import escape  # with it come urllib and email
+
     yield '<?xml version="1.0" encoding="US-ASCII"?>\n<BIF VERSION="0.3">\n<NETWORK>\n<NAME>cbn</NAME>\n'
     for node in range(len(parents)):
         properties = "".join(f"<PROPERTY>{escape(text)}</PROPERTY>" for text in names.properties(node))
@@ -117,7 +155,7 @@ def _write_xmlbif(network, parents, names):
     yield "</NETWORK>\n</BIF>\n"
 
 
-def _write_uai(network, parents, names):
+def _write_uai(network: TableNetwork, parents: list[list[int]], names: _Names) -> Iterator[str]:
     n = len(parents)
     yield f"BAYES\n{n}\n{' '.join(['2'] * n)}\n{n}\n"
     for node, own in enumerate(parents):

@@ -6,7 +6,9 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ..exceptions import CbnError
 
@@ -28,13 +30,13 @@ if hasattr(errno, "EDQUOT"):  # absent on Windows
     _MENDS[errno.EDQUOT] = "the disk quota is used up; free space or give a path elsewhere"
 
 
-def _failure(verb, name, error):
+def _failure(verb: str, name: str, error: OSError) -> CbnError:
     """Return the one-line CbnError for an OSError; the path is shown quoted so that it cannot break the line."""
-    mend = _MENDS.get(error.errno) or f"{error.strerror or error}; give another path"
+    mend = _MENDS.get(error.errno or 0) or f"{error.strerror or error}; give another path"
     return CbnError(f"cannot {verb} {name!r}: {mend}")
 
 
-def _target(name):
+def _target(name: str) -> tuple[str, os.stat_result | None]:
     """Return the file that `open(path, "wb")` would write, and its status (None if it does not exist yet)."""
     if "\0" in name:
         raise OSError(errno.EINVAL, "the name contains a null character")
@@ -52,7 +54,7 @@ def _target(name):
 
 
 @contextlib.contextmanager
-def atomic_write(path):
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Write a file that appears complete or not at all.
 
     Parameters
@@ -109,7 +111,7 @@ def atomic_write(path):
                 os.unlink(temporary)
 
 
-def make_folder(path):
+def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create an output folder and its parents if they do not exist.
 
     Parameters

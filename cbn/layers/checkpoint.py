@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checkpoints: the state of training after an iteration, from which it goes on to the same bytes."""
 
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+from zipfile import ZipFile
+
 import numpy as np
+import numpy.typing as npt
 
 from ..io.archive import read_array, write_archive
 from ..io.checkpoint import read_checkpoint
 from .files import describe_trained, read_kernels, read_trained, trained_arrays
+from .geometry import HiddenLayer, LayerGeometry
 from .kernels import MAX_WEIGHT_SUM
 from .training import TrainingState
 
 FORMAT, VERSION = "cbn-checkpoint", 1
 
 
-def save_checkpoint(path, state, seed, mark):
+def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, seed: int, mark: str) -> None:
     """Write a TrainingState, the seed and the fingerprint; complete or not at all."""
     layers = state.layers()
     header = {
@@ -24,7 +31,8 @@ def save_checkpoint(path, state, seed, mark):
         "iteration": state.iteration,
         "layers": [describe_trained(layer) for layer in layers],
     }
-    arrays, stored = {}, set()
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    stored = set()
     for number, layer in enumerate(layers, start=1):
         arrays |= trained_arrays(layer, f"layer_{number}")
         stored.add(f"layer_{number}_curve")
@@ -34,7 +42,12 @@ def save_checkpoint(path, state, seed, mark):
     write_archive(path, header, arrays, stored)
 
 
-def load_checkpoint(path, mark, hidden, geometries):
+def load_checkpoint(
+    path: str | os.PathLike[str],
+    mark: Callable[[int], str],
+    hidden: Sequence[HiddenLayer],
+    geometries: Sequence[LayerGeometry],
+) -> tuple[TrainingState, int]:
     """(TrainingState, seed) of a checkpoint for the training that ``mark`` names.
 
     Parameters
@@ -51,7 +64,7 @@ def load_checkpoint(path, mark, hidden, geometries):
         Not a checkpoint, damaged, or of other images or arguments.
     """
 
-    def restore(archive, header):
+    def restore(archive: ZipFile, header: dict[str, Any]) -> TrainingState:
         n_finished, iteration, described = header["finished"], header["iteration"], header["layers"]
         if not isinstance(described, list) or len(described) > len(hidden):
             raise ValueError(f"more layers than the {len(hidden)} to be trained, or no list of them")

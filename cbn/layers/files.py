@@ -8,17 +8,21 @@ share of active nodes.
 """
 
 import math
+from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
+import numpy.typing as npt
 
-from ..cpd.grid import Layer, Relation
+from ..cpd.grid import Grid, Layer, Relation
 from ..io.archive import read_array
+from .geometry import HiddenLayer, LayerGeometry
 from .kernels import Kernels, check_kernels
 from .relations import RelationStep
 from .training import CurvePoint, TrainedLayer
 
 
-def describe_trained(trained):
+def describe_trained(trained: TrainedLayer) -> dict[str, Any]:
     """The description of a TrainedLayer."""
     relations = [(step.relation, step.bic_change) for step in trained.steps]
     return {
@@ -30,7 +34,7 @@ def describe_trained(trained):
     }
 
 
-def trained_arrays(trained, prefix):
+def trained_arrays(trained: TrainedLayer, prefix: str) -> dict[str, npt.NDArray[np.float64]]:
     """The arrays of a TrainedLayer by name."""
     curve = [(p.gain, p.bic, p.relations, *p.activation) for p in trained.curve]
     return {
@@ -40,7 +44,9 @@ def trained_arrays(trained, prefix):
     }
 
 
-def read_trained(archive, description, prefix, hidden, below, own):
+def read_trained(
+    archive: ZipFile, description: dict[str, Any], prefix: str, hidden: HiddenLayer, below: Grid, own: LayerGeometry
+) -> TrainedLayer:
     """The TrainedLayer of a description and arrays, as a HiddenLayer and the geometries below and of its own have it.
 
     Anything else raises one of the exceptions in DAMAGE.
@@ -71,7 +77,7 @@ def read_trained(archive, description, prefix, hidden, below, own):
     return TrainedLayer(kernels, layer, steps, points, best)
 
 
-def read_kernels(archive, prefix, hidden, below):
+def read_kernels(archive: ZipFile, prefix: str, hidden: HiddenLayer, below: Grid) -> Kernels:
     """Kernels of a HiddenLayer from <prefix>_weights and <prefix>_bias."""
     size = hidden.kernel_size
     weights = read_array(archive, f"{prefix}_weights", np.float64, (hidden.kernels, below.channels, size, size))
@@ -79,13 +85,14 @@ def read_kernels(archive, prefix, hidden, below):
     return check_kernels([Kernels(weights, bias, hidden.pool)], prefix)[0]
 
 
-def _step(child, parent, dy, dx, change):
-    if type(change) not in (float, int) or not math.isfinite(change):
+def _step(child: object, parent: object, dy: object, dx: object, change: object) -> RelationStep:
+    if not isinstance(change, float | int) or isinstance(change, bool) or not math.isfinite(change):
         raise ValueError(f"a step of the search that changes the BIC by {change!r}")
-    return RelationStep(Relation(*(_integer(v) for v in (child, parent, dy, dx))), float(change))
+    relation = Relation(_integer(child), _integer(parent), _integer(dy), _integer(dx))
+    return RelationStep(relation, float(change))
 
 
-def _integer(value):
+def _integer(value: object) -> int:
     if type(value) is not int or abs(value) > 2**30:
         raise ValueError(f"{value!r} is not a whole number below 2^30")
     return value

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Shapes of hidden layers: transitions, receptive fields, distances. Pure arithmetic, no images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
+import numpy.typing as npt
 
 from .._engine import MAX_KERNEL_SIZE, MAX_KERNELS, MAX_LAYERS
+from ..cpd.grid import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,24 +29,24 @@ class Transition:
     in_channels: int
     in_height: int
     in_width: int
-    weights: np.ndarray
-    bias: np.ndarray
+    weights: npt.NDArray[np.int32]
+    bias: npt.NDArray[np.int32]
     pool: int
 
     @property
-    def out_channels(self):
+    def out_channels(self) -> int:
         return len(self.weights)
 
     @property
-    def kernel_size(self):
+    def kernel_size(self) -> int:
         return self.weights.shape[2]
 
     @property
-    def height(self):
+    def height(self) -> int:
         return (self.in_height - self.kernel_size + 1) // self.pool
 
     @property
-    def width(self):
+    def width(self) -> int:
         return (self.in_width - self.kernel_size + 1) // self.pool
 
 
@@ -66,16 +68,16 @@ class HiddenLayer:
     kernel_size: int = 3
     pool: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, high in (("kernels", MAX_KERNELS), ("kernel_size", MAX_KERNEL_SIZE), ("pool", 1024)):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or not 1 <= value <= high:
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= high:
                 raise ValueError(f"hidden layer: {name} {value!r}; give a whole number from 1 to {high}")
             object.__setattr__(self, name, int(value))
 
 
 @dataclass(frozen=True)
-class LayerGeometry:
+class LayerGeometry(Grid):
     """Where the nodes of a layer are, and how far apart two must be to see different pixels.
 
     Attributes
@@ -90,26 +92,23 @@ class LayerGeometry:
         Smallest offset, in positions, at which receptive fields do not overlap: ceil(receptive_field / stride).
     """
 
-    channels: int
-    height: int
-    width: int
     receptive_field: int
     stride: int
 
     @property
-    def distance(self):
+    def distance(self) -> int:
         return -(-self.receptive_field // self.stride)
 
-    def relation_offsets(self):
+    def relation_offsets(self) -> tuple[tuple[int, int], ...]:
         """(dy, dx) north-west, north, north-east and west at ``distance``, those that fit into the layer."""
         d = self.distance
         offsets = ((-d, -d), (-d, 0), (-d, d), (0, -d))
         return tuple(offset for offset in offsets if self._fits(*offset))
 
-    def _fits(self, dy, dx):
+    def _fits(self, dy: int, dx: int) -> bool:
         return abs(dy) < self.height and abs(dx) < self.width
 
-    def check_offset(self, dy, dx):
+    def check_offset(self, dy: int, dx: int) -> None:
         """Refuses a relation whose nodes share pixels, or of which the layer has no pair. Raises ValueError."""
         if max(abs(dy), abs(dx)) < self.distance:
             raise ValueError(
@@ -122,7 +121,7 @@ class LayerGeometry:
             )
 
 
-def geometry(height, width, n_thresholds, hidden):
+def geometry(height: int, width: int, n_thresholds: int, hidden: Sequence[HiddenLayer]) -> tuple[LayerGeometry, ...]:
     """The geometry of the pixels and of every hidden layer above them.
 
     Parameters

@@ -2,16 +2,25 @@
 """Kernels of a hidden layer: start, norm, activation, files. Training is in training.py."""
 
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
 from .._engine import WEIGHT_ONE
+from ..bits.planes import BitPlanes
+from ..cpd.grid import Grid
 from ..exceptions import DataError
+from ..io.archive import DAMAGE
 from ..io.files import atomic_write
-from .geometry import MAX_KERNELS, MAX_LAYERS, Transition
+from .geometry import MAX_KERNELS, MAX_LAYERS, HiddenLayer, Transition
+
+Floats = npt.NDArray[np.float64]
 
 # Activations are measured on at most this many words of 64 images, spread over the training set.
 MEASURED_WORDS = 8
@@ -35,11 +44,11 @@ class Kernels:
     pool : int
     """
 
-    weights: np.ndarray
-    bias: np.ndarray
+    weights: Floats
+    bias: Floats
     pool: int
 
-    def transition(self, below):
+    def transition(self, below: Grid) -> Transition:
         """The engine's transition on a layer of geometry ``below``; weights are rounded to multiples of 2^-20."""
         return Transition(
             below.channels, below.height, below.width,
@@ -48,32 +57,32 @@ class Kernels:
             self.pool,
         )  # fmt: skip
 
-    def weight_sums(self):
+    def weight_sums(self) -> Floats:
         """(kernels,) sum of the absolute weights of each."""
         return np.array([math.fsum(np.abs(w).ravel()) for w in self.weights])  # fsum: the same on any machine
 
-    def usable(self):
+    def usable(self) -> bool:
         """True where everything is finite and small enough for the engine."""
         # each alone first: NaN fails it, and sums of what is left cannot overflow
         alone = all((np.abs(values) < MAX_WEIGHT_SUM).all() for values in (self.weights, self.bias))
         return bool(alone and (self.weight_sums() + np.abs(self.bias) < MAX_WEIGHT_SUM).all())
 
-    def normalized(self):
+    def normalized(self) -> "Kernels":
         """The same kernels with weights of unit Euclidean norm; the bias stays."""
         norms = [math.sqrt(math.fsum((w * w).ravel())) for w in self.weights]
         scale = np.array([1 / norm if norm > 0 else 1.0 for norm in norms])
         return Kernels(self.weights * scale[:, None, None, None], self.bias, self.pool)
 
-    def select(self, chosen):
+    def select(self, chosen: Sequence[int]) -> "Kernels":
         """The kernels of given numbers."""
         return Kernels(self.weights[chosen], self.bias[chosen], self.pool)
 
 
-def forward(kernels, below, planes, n_images, num_threads):
-    """Bit-planes of the layer that the kernels make of the layer below."""
-    transition = kernels.transition(below)
-    out = np.empty((transition.out_channels * transition.height * transition.width, planes.shape[1]), np.uint64)
-    _engine.transition_forward(_engine.Transition(transition), planes, n_images, out, num_threads)
+def forward(kernels: Kernels, below: Grid, planes: BitPlanes, num_threads: int) -> BitPlanes:
+    """BitPlanes of the layer that the kernels make of the layer below."""
+    transition = _engine.Transition(kernels.transition(below))
+    out = BitPlanes.empty(transition.n_nodes_out, planes.n_images)
+    _engine.transition_forward(transition, planes.words, planes.n_images, out.words, num_threads)
     return out
 
 
@@ -89,17 +98,17 @@ class Draws:
         Which drawing of that layer, below 2^32.
     """
 
-    def __init__(self, seed, layer, number):
+    def __init__(self, seed: int, layer: int, number: int) -> None:
         self.seed, self.purpose, self.step = seed, RANDOM_KERNELS + layer, number << 32
 
-    def uniform(self, low, high, shape):
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> Floats:
         """Uniform in [low, high), in an array of that shape."""
         u = np.empty((1, math.prod(shape)))
         _engine.uniform(self.seed, self.purpose, self.step, u)
         self.step += u.size
         return low + (high - low) * u.reshape(shape)
 
-    def normal(self, shape):
+    def normal(self, shape: tuple[int, ...]) -> Floats:
         """Mean 0 and variance 1, as sums of twelve uniforms: close to normal, and without a library's logarithm."""
         parts = self.uniform(-0.5, 0.5, (12, *shape))
         total = parts[0]
@@ -114,31 +123,30 @@ class ActivationMeter:
     Parameters
     ----------
     below : cbn.layers.geometry.LayerGeometry
-    planes : ndarray, (nodes below, words) uint64
-    n_images, num_threads : int
+    planes : BitPlanes
+        Of the layer below.
+    num_threads : int
     """
 
-    def __init__(self, below, planes, n_images, num_threads):
-        full = n_images // 64
-        self.below, self.num_threads = below, num_threads
-        if full <= MEASURED_WORDS:
-            self.planes, self.n_images = planes, n_images
-        else:
+    def __init__(self, below: Grid, planes: BitPlanes, num_threads: int) -> None:
+        full = planes.n_images // 64
+        self.below, self.num_threads, self.planes = below, num_threads, planes
+        if full > MEASURED_WORDS:
             words = np.arange(MEASURED_WORDS) * full // MEASURED_WORDS
-            self.planes, self.n_images = np.ascontiguousarray(planes[:, words]), 64 * MEASURED_WORDS
+            self.planes = BitPlanes(np.ascontiguousarray(planes.words[:, words]), 64 * MEASURED_WORDS)
 
-    def bits(self, kernels):
+    def bits(self, kernels: Kernels) -> tuple[npt.NDArray[np.uint64], int]:
         """(kernels, words) uint64: bits of each kernel at all positions in all measured images; and their number."""
-        out = forward(kernels, self.below, self.planes, self.n_images, self.num_threads)
+        out = forward(kernels, self.below, self.planes, self.num_threads)
         n = len(kernels.bias)
-        return out.reshape(n, -1), len(out) // n * self.n_images
+        return out.words.reshape(n, -1), out.n_nodes // n * out.n_images
 
-    def shares(self, kernels):
+    def shares(self, kernels: Kernels) -> Floats:
         """Share of active nodes of every kernel: (kernels,) float64."""
         bits, n = self.bits(kernels)
         return np.bitwise_count(bits).sum(axis=1, dtype=np.int64) / n
 
-    def with_shares(self, kernels, target, n_halvings=12):
+    def with_shares(self, kernels: Kernels, target: Floats, n_halvings: int = 12) -> Kernels:
         """The kernels with each bias moved so that its share of active nodes comes as close as it can to the target.
 
         The share can jump where many windows have the same sum (an empty background): the side whose share is nearer to
@@ -162,7 +170,7 @@ class ActivationMeter:
         return Kernels(kernels.weights, bias, kernels.pool)
 
 
-def random_kernels(hidden, below, draws):
+def random_kernels(hidden: HiddenLayer, below: Grid, draws: Draws) -> Kernels:
     """Normal weights of unit norm, bias 0.
 
     Parameters
@@ -176,7 +184,9 @@ def random_kernels(hidden, below, draws):
     return Kernels(weights, np.zeros(hidden.kernels), hidden.pool).normalized()
 
 
-def initial_kernels(hidden, meter, initialization, activation, draws):
+def initial_kernels(
+    hidden: HiddenLayer, meter: ActivationMeter, initialization: str, activation: tuple[float, float], draws: Draws
+) -> Kernels:
     """Kernels to start from.
 
     Parameters
@@ -201,7 +211,14 @@ def initial_kernels(hidden, meter, initialization, activation, draws):
     return pool.select(_least_correlated(_correlations(bits, n), hidden.kernels, [first]))
 
 
-def replacement(kernels, worst, hidden, meter, activation, draws):
+def replacement(
+    kernels: Kernels,
+    worst: int,
+    hidden: HiddenLayer,
+    meter: ActivationMeter,
+    activation: tuple[float, float],
+    draws: Draws,
+) -> Kernels:
     """The kernels with one replaced by the candidate that is least correlated with the others."""
     pool = _candidates(hidden, meter, activation, draws)
     bits, n = meter.bits(kernels)
@@ -214,13 +231,13 @@ def replacement(kernels, worst, hidden, meter, activation, draws):
     return Kernels(weights, bias, kernels.pool)
 
 
-def _candidates(hidden, meter, activation, draws):
+def _candidates(hidden: HiddenLayer, meter: ActivationMeter, activation: tuple[float, float], draws: Draws) -> Kernels:
     n = min(MAX_KERNELS, CANDIDATES_PER_KERNEL * hidden.kernels)
     pool = random_kernels(type(hidden)(n, hidden.kernel_size, hidden.pool), meter.below, draws)
     return meter.with_shares(pool, draws.uniform(*activation, (n,)))
 
 
-def _correlations(bits, n):
+def _correlations(bits: npt.NDArray[np.uint64], n: int) -> Floats:
     """(kernels, kernels) absolute correlation of rows of n bits; 1 with a row that never changes and says nothing."""
     # counted in whole numbers: what is chosen cannot depend on the order of sums, that is on a library or its threads
     both = np.array([np.bitwise_count(bits & row).sum(axis=1, dtype=np.int64) for row in bits])
@@ -234,7 +251,7 @@ def _correlations(bits, n):
     return correlation
 
 
-def _least_correlated(correlation, n, taken):
+def _least_correlated(correlation: Floats, n: int, taken: Sequence[int]) -> list[int]:
     """Numbers of n kernels: those taken already, then one after the other the least correlated with all before."""
     taken = list(taken)
     while len(taken) < n:
@@ -247,9 +264,9 @@ def _least_correlated(correlation, n, taken):
 # ---- files of kernels alone ----
 
 
-def save_kernels(kernels, path):
+def save_kernels(kernels: Sequence[Kernels], path: str | os.PathLike[str]) -> None:
     """Write the kernels of every hidden layer as .npz: ``weights_1``, ``bias_1``, ``pool_1``, ``weights_2``, ..."""
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for number, layer in enumerate(kernels, start=1):
         arrays |= {
             f"weights_{number}": layer.weights,
@@ -257,10 +274,10 @@ def save_kernels(kernels, path):
             f"pool_{number}": np.array(layer.pool),
         }
     with atomic_write(path) as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_kernels(path):
+def load_kernels(path: str | os.PathLike[str]) -> tuple[Kernels, ...]:
     """Read what :func:`save_kernels` wrote: a tuple of Kernels, the first hidden layer first.
 
     Raises
@@ -268,7 +285,7 @@ def load_kernels(path):
     DataError
         No such file, or not a file of kernels.
     """
-    found = []
+    found: list[Kernels] = []
     try:
         with np.load(path, allow_pickle=False) as file:
             while f"weights_{len(found) + 1}" in file and len(found) < MAX_LAYERS:
@@ -277,16 +294,16 @@ def load_kernels(path):
                 found.append(Kernels(weights, bias, int(pool)))
     except FileNotFoundError:
         raise DataError(f"{str(path)!r}: no such file; save_kernels() of a fitted model writes one") from None
-    except Exception as error:  # a damaged zip raises anything
+    except (*DAMAGE, OSError) as error:
         raise DataError(f"{str(path)!r}: not a file of kernels ({type(error).__name__}: {error})") from None
     if not found:
         raise DataError(f"{str(path)!r}: not a file of kernels: it has no weights_1")
     return check_kernels(found, str(path))
 
 
-def check_kernels(kernels, name):
+def check_kernels(kernels: Sequence[Kernels], name: str) -> tuple[Kernels, ...]:
     """Kernels of all layers as they can be used: a tuple of Kernels, or DataError that says what is wrong."""
-    checked = []
+    checked: list[Kernels] = []
     for number, layer in enumerate(kernels, start=1):
         weights, bias = np.asarray(layer.weights), np.asarray(layer.bias)
         if weights.dtype.kind not in "iuf" or bias.dtype.kind not in "iuf":

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Structure of a layer: greedy search over tied relations by BIC (thesis Algorithm 2)."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import _engine
-from ..cpd.grid import MAX_ROWS, MAX_SEARCH_PARENTS, Layer, Relation
+from .._engine import MAX_SEARCH_PARENTS
+from ..bits.planes import BitPlanes
+from ..cpd.grid import MAX_ROWS, Layer, Relation
+from .geometry import LayerGeometry
 
 # (candidate, position) pairs that the engine is asked about at once: bounds its workspace to 64 MiB.
 MAX_PAIRS = 2**23
@@ -27,7 +31,7 @@ class RelationStep:
     bic_change: float
 
 
-def candidate_relations(geometry, forbidden=()):
+def candidate_relations(geometry: LayerGeometry, forbidden: Collection[Relation] = ()) -> tuple[Relation, ...]:
     """Every relation that a search may add: all pairs of channels at the nearest non-overlapping offsets.
 
     Parameters
@@ -43,7 +47,9 @@ def candidate_relations(geometry, forbidden=()):
     return tuple(relation for relation in every if relation not in forbidden)
 
 
-def check_relations(geometry, number, forced, forbidden):
+def check_relations(
+    geometry: LayerGeometry, number: int, forced: Sequence[Relation], forbidden: Sequence[Relation]
+) -> None:
     """Refuses forced relations that hidden layer ``number`` cannot have, and forbidden ones that no search would try.
 
     Raises
@@ -76,7 +82,7 @@ def check_relations(geometry, number, forced, forbidden):
             )
 
 
-def check_search_size(geometry, max_parents, forced=()):
+def check_search_size(geometry: LayerGeometry, max_parents: int, forced: Sequence[Relation] = ()) -> None:
     """Refuses, before anything is allocated, a search whose tables could become too large. Raises ValueError."""
     parents = [
         max(min(max_parents, geometry.channels * len(geometry.relation_offsets())), _forced_parents(forced, child))
@@ -91,16 +97,24 @@ def check_search_size(geometry, max_parents, forced=()):
         )
 
 
-def _entry(number, r):
+def _entry(number: int, r: Relation) -> tuple[int, int, int, int, int]:
     """A relation as the estimator's arguments have it."""
     return number, r.child, r.parent, r.dy, r.dx
 
 
-def _forced_parents(forced, child):
+def _forced_parents(forced: Sequence[Relation], child: int) -> int:
     return sum(r.child == child for r in forced)
 
 
-def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forbidden=(), num_threads=1):
+def search_relations(
+    geometry: LayerGeometry,
+    planes: BitPlanes,
+    max_parents: int,
+    *,
+    forced: Sequence[Relation] = (),
+    forbidden: Collection[Relation] = (),
+    num_threads: int = 1,
+) -> tuple[Layer, list[RelationStep]]:
     """Greedy search: start from the forced relations, add the one that lowers the BIC most until none does.
 
     The BIC decomposes over child channels, so every channel adds its best relation in each round; this gives the
@@ -109,9 +123,9 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
     Parameters
     ----------
     geometry : cbn.layers.geometry.LayerGeometry
-    planes : ndarray, (nodes, words) uint64
-        Bit-planes of the layer.
-    n_images, max_parents, num_threads : int
+    planes : BitPlanes
+        Of the layer.
+    max_parents, num_threads : int
         ``max_parents`` bounds the search, not the forced relations.
     forced, forbidden : collections of Relation
 
@@ -124,7 +138,7 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
     steps = []
     layer = Layer(*shape)
     for relation in forced:
-        change = _bic_changes(layer, planes, n_images, [relation], num_threads)[0]
+        change = _bic_changes(layer, planes, [relation], num_threads)[0]
         steps.append(RelationStep(relation, change))
         layer = Layer(*shape, (*layer.relations, relation))
     candidates = [r for r in candidate_relations(geometry, forbidden) if r not in layer.relations]
@@ -132,8 +146,8 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
         candidates = [r for r in candidates if len(layer.parents(r.child)) < max_parents]
         if not candidates:
             return layer, steps
-        changes = _bic_changes(layer, planes, n_images, candidates, num_threads)
-        best = {}
+        changes = _bic_changes(layer, planes, candidates, num_threads)
+        best: dict[int, RelationStep] = {}
         for relation, change in zip(candidates, changes):
             if change < 0 and (relation.child not in best or change < best[relation.child].bic_change):
                 best[relation.child] = RelationStep(relation, change)
@@ -144,12 +158,12 @@ def search_relations(geometry, planes, n_images, max_parents, *, forced=(), forb
         layer = Layer(*shape, (*layer.relations, *added))
 
 
-def _bic_changes(layer, planes, n_images, relations, num_threads):
+def _bic_changes(layer: Layer, planes: BitPlanes, relations: Sequence[Relation], num_threads: int) -> list[float]:
     table = np.array([(r.child, r.parent, r.dy, r.dx) for r in relations], np.int32)
     changes = np.empty(len(relations))
     engine_layer = _engine.Layer(layer)
     n = max(1, MAX_PAIRS // layer.n_positions)
     for first in range(0, len(relations), n):
         part = slice(first, first + n)
-        _engine.relation_gains(engine_layer, planes, n_images, table[part], changes[part], num_threads)
+        _engine.relation_gains(engine_layer, planes.words, planes.n_images, table[part], changes[part], num_threads)
     return changes.tolist()

@@ -10,14 +10,21 @@ BN' being the same nodes without relations. All that an iteration needs is in :c
 stop after any iteration and go on from its state to the same bytes.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
-from ..cpd.grid import Layer
+from ..bits.planes import BitPlanes
+from ..cpd.grid import Layer, Relation
+from .geometry import HiddenLayer, LayerGeometry
 from .kernels import MAX_WEIGHT_SUM, ActivationMeter, Draws, Kernels, forward, initial_kernels, replacement
-from .relations import search_relations
+from .relations import RelationStep, search_relations
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 # Steepness of the sigmoid whose derivative stands for the threshold's (thesis eq. 9: 1 / (1 + exp(-8 x))).
 SHARPNESS = 8.0
@@ -33,13 +40,13 @@ class TrainingOptions:
     normalize: bool = True
     keep_activation: bool = True
     initialization: str = "random"
-    activation: tuple = (0.3, 0.6)
+    activation: tuple[float, float] = (0.3, 0.6)
     replace_worst: int = 0
     max_parents: int = 6
     pseudocount: float = 1.0
     seed: int = 0
-    forced: tuple = ()  # one collection of Relation per hidden layer, or none at all
-    forbidden: tuple = ()
+    forced: Sequence[Sequence[Relation]] = ()  # one collection of Relation per hidden layer, or none at all
+    forbidden: Sequence[Sequence[Relation]] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class CurvePoint:
 
     gain: float
     bic: float
-    activation: tuple
+    activation: tuple[float, ...]
     relations: int
 
 
@@ -81,8 +88,8 @@ class TrainedLayer:
 
     kernels: Kernels
     layer: Layer
-    steps: tuple
-    curve: tuple
+    steps: tuple[RelationStep, ...]
+    curve: tuple[CurvePoint, ...]
     best: int
 
 
@@ -106,14 +113,14 @@ class TrainingState:
         The best iteration so far of the layer that comes next, with the curve so far.
     """
 
-    finished: tuple = ()
+    finished: tuple[TrainedLayer, ...] = ()
     iteration: int = 0
     kernels: Kernels | None = None
-    velocity: tuple = ()
-    target: np.ndarray = field(default_factory=lambda: np.empty(0))
+    velocity: tuple[Floats, ...] = ()
+    target: Floats = field(default_factory=lambda: np.empty(0))
     best: TrainedLayer | None = None
 
-    def layers(self):
+    def layers(self) -> tuple[TrainedLayer, ...]:
         """The finished layers, and the best so far of the one under way."""
         return self.finished if self.best is None else (*self.finished, self.best)
 
@@ -126,25 +133,32 @@ class HiddenTraining:
     hidden : sequence of HiddenLayer
     geometries : sequence of LayerGeometry
         Of the pixels and of every hidden layer.
-    planes : ndarray, (pixel nodes, words) uint64
-    n_images : int
+    planes : BitPlanes
+        Of the pixels.
     options : TrainingOptions
     num_threads : int
     start : sequence of Kernels, optional
         Kernels to start from in place of drawn ones, for the first layers.
     """
 
-    def __init__(self, hidden, geometries, planes, n_images, options, num_threads, start=()):
-        self.hidden, self.geometries = hidden, geometries
-        self.planes, self.n_images = planes, n_images
+    def __init__(
+        self,
+        hidden: Sequence[HiddenLayer],
+        geometries: Sequence[LayerGeometry],
+        planes: BitPlanes,
+        options: TrainingOptions,
+        num_threads: int,
+        start: Sequence[Kernels] = (),
+    ) -> None:
+        self.hidden, self.geometries, self.planes = hidden, geometries, planes
         self.options, self.num_threads, self.start = options, num_threads, start
 
-    def run(self, state=None):
+    def run(self, state: TrainingState | None = None) -> Iterator[TrainingState]:
         """Yields the state after every iteration, from the one after ``state`` on."""
         state = TrainingState() if state is None else state
         planes = self.planes
         for number, layer in enumerate(state.finished):
-            planes = forward(layer.kernels, self.geometries[number], planes, self.n_images, self.num_threads)
+            planes = forward(layer.kernels, self.geometries[number], planes, self.num_threads)
         for number in range(len(state.finished), len(self.hidden)):
             task = _LayerTask(self, number, planes)
             if state.kernels is None:
@@ -154,7 +168,8 @@ class HiddenTraining:
                 if state.iteration <= self.options.iterations:
                     yield state
             done = state.best
-            planes = forward(done.kernels, self.geometries[number], planes, self.n_images, self.num_threads)
+            assert done is not None  # the loop ran at least once
+            planes = forward(done.kernels, self.geometries[number], planes, self.num_threads)
             state = TrainingState(finished=(*state.finished, done))
             yield state
 
@@ -162,21 +177,21 @@ class HiddenTraining:
 class _LayerTask:
     """The iterations of one hidden layer."""
 
-    def __init__(self, training, number, planes_below):
-        self.options, self.number, self.n_images = training.options, number, training.n_images
+    def __init__(self, training: HiddenTraining, number: int, planes_below: BitPlanes) -> None:
+        self.options, self.number, self.n_images = training.options, number, planes_below.n_images
         self.hidden = training.hidden[number]
         self.below, self.geometry = training.geometries[number], training.geometries[number + 1]
         self.planes_below, self.num_threads = planes_below, training.num_threads
         self.given = training.start[number] if number < len(training.start) else None
         self.forced = self.options.forced[number] if self.options.forced else ()
         self.forbidden = self.options.forbidden[number] if self.options.forbidden else ()
-        self.meter = ActivationMeter(self.below, planes_below, self.n_images, self.num_threads)
+        self.meter = ActivationMeter(self.below, planes_below, self.num_threads)
 
-    def draws(self, iteration):
+    def draws(self, iteration: int) -> Draws:
         """Random numbers that depend on seed, layer and iteration only, so that a state need not remember any."""
         return Draws(self.options.seed, self.number, iteration)
 
-    def begin(self, state):
+    def begin(self, state: TrainingState) -> TrainingState:
         o = self.options
         kernels = self.given
         if kernels is None:
@@ -184,16 +199,17 @@ class _LayerTask:
         velocity = np.zeros_like(kernels.weights), np.zeros_like(kernels.bias)
         return replace(state, kernels=kernels, velocity=velocity, target=self.meter.shares(kernels))
 
-    def iterate(self, state):
+    def iterate(self, state: TrainingState) -> TrainingState:
         """Structure step, record, kernel step. The last iteration has no kernel step."""
-        planes = forward(state.kernels, self.below, self.planes_below, self.n_images, self.num_threads)
+        assert state.kernels is not None  # begin() made them
+        planes = forward(state.kernels, self.below, self.planes_below, self.num_threads)
         layer, steps = search_relations(
-            self.geometry, planes, self.n_images, self.options.max_parents,
+            self.geometry, planes, self.options.max_parents,
             forced=self.forced, forbidden=self.forbidden, num_threads=self.num_threads,
         )  # fmt: skip
         engine_layer = _engine.Layer(layer)
         counts = np.empty((layer.n_rows, 2), np.int64)
-        _engine.count(engine_layer, planes, self.n_images, counts, self.num_threads)
+        _engine.count(engine_layer, planes.words, self.n_images, counts, self.num_threads)
         point = self.measure(layer, engine_layer, counts)
         curve = (*(state.best.curve if state.best else ()), point)
         if state.best is None or point.gain > state.best.curve[state.best.best].gain:
@@ -205,7 +221,7 @@ class _LayerTask:
             return state
         return self.step(state, planes, layer, engine_layer, counts)
 
-    def measure(self, layer, engine_layer, counts):
+    def measure(self, layer: Layer, engine_layer: _engine.Layer, counts: Counts) -> CurvePoint:
         """The point of the learning curve that counts give."""
         log_likelihood, _, bic = _engine.bic(engine_layer, counts)
         ones = np.add.reduceat(counts[:, 1], layer.table_begins())
@@ -215,13 +231,16 @@ class _LayerTask:
         share = ones.reshape(layer.channels, -1).sum(axis=1) / (layer.n_positions * self.n_images)
         return CurvePoint((log_likelihood - without) / self.n_images, bic, tuple(share.tolist()), len(layer.relations))
 
-    def step(self, state, planes, layer, engine_layer, counts):
+    def step(
+        self, state: TrainingState, planes: BitPlanes, layer: Layer, engine_layer: _engine.Layer, counts: Counts
+    ) -> TrainingState:
         """Moves the kernels; every now and then replaces the worst."""
         o, kernels = self.options, state.kernels
+        assert kernels is not None
         weights, bias = np.empty_like(kernels.weights), np.empty_like(kernels.bias)
         _engine.kernel_gradient(
             _engine.Transition(kernels.transition(self.below)), (engine_layer, counts, o.pseudocount, SHARPNESS),
-            self.planes_below, planes, self.n_images, (weights, bias), self.num_threads,
+            self.planes_below.words, planes.words, self.n_images, (weights, bias), self.num_threads,
         )  # fmt: skip
         scale = o.learning_rate / self.n_images
         velocity = o.momentum * state.velocity[0] + scale * weights, o.momentum * state.velocity[1] + scale * bias
@@ -240,7 +259,7 @@ class _LayerTask:
             kernels = self.meter.with_shares(kernels, target)
         return replace(state, kernels=kernels, velocity=velocity, target=target)
 
-    def checked(self, kernels):
+    def checked(self, kernels: Kernels) -> Kernels:
         """The kernels; refused where the engine could not hold them. Raises ValueError."""
         if not kernels.usable():
             raise ValueError(
@@ -249,12 +268,12 @@ class _LayerTask:
             )
         return kernels
 
-    def replaces_after(self, iteration):
+    def replaces_after(self, iteration: int) -> bool:
         """Replacements are spread evenly over the first half, so that the last ones can still be trained."""
         n, half = self.options.replace_worst, self.options.iterations // 2
         return any(iteration == max(1, half * i // n) for i in range(1, n + 1)) if half else False
 
-    def worst_kernel(self, layer, counts):
+    def worst_kernel(self, layer: Layer, counts: Counts) -> int:
         """The kernel whose nodes gain least from their parents, nats."""
         gains = []
         for channel in range(layer.channels):
@@ -268,6 +287,6 @@ class _LayerTask:
         return int(np.argmin(gains))
 
 
-def _tables(layer, counts):
+def _tables(layer: Layer, counts: Counts) -> list[Counts]:
     """The table of every node, views of (rows, 2)."""
     return np.split(counts, [layer.table_begin(node) for node in range(1, layer.n_nodes)])

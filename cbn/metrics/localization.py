@@ -15,10 +15,14 @@ normal pixels need sorting.
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _validation as validation
+from .._validation import RandomState
 from ..exceptions import DataError
 from .bootstrap import Interval
+
+Maps = npt.NDArray[np.float32 | np.float64]
 
 LIMIT = 0.3  # highest false-positive rate of AUPRO in the literature on MVTec AD
 
@@ -35,7 +39,7 @@ class LocalizationFigures(NamedTuple):
     aupro: Interval
 
 
-def pixel_auroc(masks, maps):
+def pixel_auroc(masks: npt.ArrayLike, maps: npt.ArrayLike) -> float:
     """Area under the ROC curve of all pixels of all images together.
 
     Parameters
@@ -53,11 +57,16 @@ def pixel_auroc(masks, maps):
     ------
     DataError
         Other shapes or types, NaN among the maps, or pixels of one kind only.
+
+    Examples
+    --------
+    >>> pixel_auroc([[[True, False, False]]], [[[0.5, 0.7, 0.1]]])
+    0.5
     """
     return _Pixels(masks, maps).area(1.0)
 
 
-def mean_pixel_auroc(masks, maps):
+def mean_pixel_auroc(masks: npt.ArrayLike, maps: npt.ArrayLike) -> float:
     """Mean over images of the area under the ROC curve of the pixels of one image.
 
     Images whose mask is empty or full have no such area and do not count. It says less than :func:`pixel_auroc`, for a
@@ -65,11 +74,17 @@ def mean_pixel_auroc(masks, maps):
 
     Parameters, errors
         As for :func:`pixel_auroc`; there must be an image with pixels of both kinds.
+
+    Examples
+    --------
+    >>> masks, maps = [[[True, False]], [[True, False]]], [[[2.0, 1.0]], [[20.0, 10.0]]]
+    >>> mean_pixel_auroc(masks, maps), pixel_auroc(masks, maps)  # the second image is ten times as bright
+    (1.0, 0.75)
     """
     return float(np.mean(_Pixels(masks, maps).image_areas()[1]))
 
 
-def aupro(masks, maps, limit=LIMIT):
+def aupro(masks: npt.ArrayLike, maps: npt.ArrayLike, limit: float = LIMIT) -> float:
     """Area under the curve of per-region overlap up to a false-positive rate, divided by that rate.
 
     A perfect map has 1, one that is constant limit / 2. All thresholds count, ties as straight lines. Regions touch
@@ -92,11 +107,25 @@ def aupro(masks, maps, limit=LIMIT):
         As :func:`pixel_auroc`.
     ValueError
         A limit outside its range.
+
+    Examples
+    --------
+    >>> masks = [[[True, False, True, True, False]]]  # two defects
+    >>> aupro(masks, [[[9, 1, 5, 0, 0]]])  # the first is found, and half of the second
+    0.75
     """
     return _Pixels(masks, maps).area(_check_limit(limit), by_region=True)
 
 
-def bootstrap_localization(masks, maps, *, limit=LIMIT, level=0.95, n_resamples=1000, random_state=0):
+def bootstrap_localization(
+    masks: npt.ArrayLike,
+    maps: npt.ArrayLike,
+    *,
+    limit: float = LIMIT,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: RandomState = 0,
+) -> LocalizationFigures:
     """All figures of localization, with percentile-bootstrap confidence intervals over images.
 
     Every resample draws as many images with defects and as many without as there are, with replacement. The figures
@@ -118,6 +147,11 @@ def bootstrap_localization(masks, maps, *, limit=LIMIT, level=0.95, n_resamples=
     ------
     DataError, ValueError
         As :func:`aupro`; arguments outside their range.
+
+    Examples
+    --------
+    >>> bootstrap_localization([[[True, False]]], [[[2.0, 1.0]]], n_resamples=10).aupro
+    Interval(value=1.0, low=1.0, high=1.0)
     """
     limit = _check_limit(limit)
     level = validation.check_real(level, "level", 0, 1, open_ends=True)
@@ -154,13 +188,13 @@ def bootstrap_localization(masks, maps, *, limit=LIMIT, level=0.95, n_resamples=
 class _Pixels:
     """Normal pixels sorted, defective ones in the order of the images."""
 
-    def __init__(self, masks, maps):
+    def __init__(self, masks: npt.ArrayLike, maps: npt.ArrayLike) -> None:
         self.masks, self.maps = _check(masks, maps)
         self.n_images = len(self.masks)
         self.normal = np.sort(self.maps[~self.masks])
         self.defective = self.maps[self.masks]
 
-    def area(self, limit, by_region=False):
+    def area(self, limit: float, by_region: bool = False) -> float:
         """Area below `limit` divided by it; the defective pixels or the regions have equal weight."""
         steps = _steps_below(self.defective, self.normal, limit)
         if not by_region:
@@ -169,7 +203,7 @@ class _Pixels:
         own = np.bincount(regions, weights=steps, minlength=n_regions) / np.bincount(regions, minlength=n_regions)
         return float(np.mean(own))
 
-    def regions(self):
+    def regions(self) -> tuple[npt.NDArray[np.int32 | np.int64], int]:
         """(the region of every defective pixel, 0, 1, ...; their number)."""
         from scipy import ndimage
 
@@ -178,7 +212,7 @@ class _Pixels:
         labels, n_regions = ndimage.label(self.masks, structure=structure)
         return labels[self.masks] - 1, n_regions
 
-    def image_areas(self):
+    def image_areas(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
         """(numbers of the images with pixels of both kinds, AUROC of the pixels of each)."""
         n_defective = self.masks.sum(axis=(1, 2))
         images = np.flatnonzero((n_defective > 0) & (n_defective < self.masks[0].size))
@@ -190,7 +224,7 @@ class _Pixels:
         ]
         return images, np.array(areas)
 
-    def histograms(self):
+    def histograms(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Pixels by bin of their value, highest first: three float64 arrays (images, bins) of whole numbers.
 
         Normal pixels, defective pixels, and shares of regions times 2^32.
@@ -213,7 +247,7 @@ class _Pixels:
         return normal, found, weighted
 
 
-def _steps_below(defective, normal, limit):
+def _steps_below(defective: Maps, normal: Maps, limit: float) -> npt.NDArray[np.float64]:
     """For every defective pixel the part of its step of the curve below `limit`, divided by `limit`: (n,) float64."""
     n = len(normal)
     above = (n - np.searchsorted(normal, defective, "right")) / n
@@ -226,7 +260,7 @@ def _steps_below(defective, normal, limit):
     return whole / limit
 
 
-def _curves(counts):
+def _curves(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Cumulative shares of each row, from 0 to 1."""
     sums = np.cumsum(counts, axis=1)
     whole = sums[:, -1:]  # 0 in a resample without such pixels: its figures are NaN and left out
@@ -234,7 +268,7 @@ def _curves(counts):
     return np.hstack([np.zeros((len(counts), 1)), shares])
 
 
-def _areas(x, y, limit):
+def _areas(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], limit: float) -> npt.NDArray[np.float64]:
     """Areas under broken lines, one a row, up to x = limit, divided by it; x does not decrease, from 0 to 1."""
     # each step ends at the limit, where it is cut in proportion; steps beyond have no width
     left, right = np.minimum(x[:, :-1], limit), np.minimum(x[:, 1:], limit)
@@ -244,14 +278,14 @@ def _areas(x, y, limit):
     return np.sum((right - left) * (y[:, :-1] + ends), axis=1) / (2 * limit)
 
 
-def _check_limit(limit):
+def _check_limit(limit: float) -> float:
     value = validation.check_real(limit, "limit", 0, 1)
     if value == 0:
         raise ValueError("limit: 0; give a false-positive rate above 0, such as 0.3")
     return value
 
 
-def _check(masks, maps):
+def _check(masks: npt.ArrayLike, maps: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Maps]:
     masks, maps = validation.as_array(masks, "masks"), validation.as_array(maps, "maps")
     if masks.dtype != bool:
         raise DataError(f"masks: {masks.dtype}; give booleans, True where an image is defective")

@@ -5,23 +5,82 @@ Wrong panels raise ValueError in one line; a file that cannot be written raises 
 """
 
 import math
-from collections import namedtuple
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..io.files import atomic_write
 
-RelationPanel = namedtuple("RelationPanel", ("relations", "title"))  # made by `relation_panel`
-TilePanel = namedtuple("TilePanel", ("tiles", "labels", "title", "unit", "vmin", "vmax", "xlabel", "ylabel"))
-CurvePanel = namedtuple("CurvePanel", ("curves", "title", "ylabel", "kept", "right", "limits"))
-Section = namedtuple("Section", ("title", "panels"))
+if TYPE_CHECKING:  # matplotlib is loaded with the first figure
+    from matplotlib.axes import Axes
+
+Labels = Sequence[Sequence[str | None]]
+Curve = tuple[str | None, npt.NDArray[np.float64]]
+
+
+class RelationPanel(NamedTuple):
+    """Made by :func:`relation_panel`."""
+
+    relations: tuple[tuple[int, ...], ...]
+    title: str
+
+
+class TilePanel(NamedTuple):
+    """Made by :func:`tile_panel`."""
+
+    tiles: npt.NDArray[np.float64]
+    labels: Labels | None
+    title: str
+    unit: str
+    vmin: float
+    vmax: float
+    xlabel: str
+    ylabel: str
+
+
+class CurvePanel(NamedTuple):
+    """Made by :func:`curve_panel`."""
+
+    curves: list[Curve]
+    title: str
+    ylabel: str
+    kept: int | None
+    right: tuple[str, npt.NDArray[np.float64]] | None
+    limits: tuple[float, float] | None
+
+
+class MapPanel(NamedTuple):
+    """Made of a tuple or dict."""
+
+    title: str
+    array: "np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]"
+    unit: str
+    vmin: float
+    vmax: float
+
+
+ReadPanel = RelationPanel | TilePanel | CurvePanel | MapPanel
+# What users give: a map is a tuple or dict of what a MapPanel holds, in which the ends of the scale may be None.
+GivenMap = tuple[str, npt.ArrayLike, str, float | None, float | None] | dict[str, Any]
+Panel = RelationPanel | TilePanel | CurvePanel | GivenMap
+
+
+class Section(NamedTuple):
+    """Made by :func:`section`."""
+
+    title: str
+    panels: list[Panel]
+
 
 _COLUMNS = 4  # panels beside each other
 _CELL, _GAP = 4, 3  # side of a cell of a tile, and the space between tiles, in units of the drawing
 _LABEL_SPACE = 5  # more space above tiles that have labels
 
 
-def relation_panel(relations, title="relations"):
+def relation_panel(relations: Sequence[Sequence[int]], title: str = "relations") -> RelationPanel:
     """Return a RelationPanel: arrows from the parents of a node to the node, which is drawn at (0, 0), rows downwards.
 
     Parameters
@@ -36,7 +95,17 @@ def relation_panel(relations, title="relations"):
     return RelationPanel(tuple(map(tuple, array.tolist())), str(title))
 
 
-def tile_panel(tiles, title, unit, *, labels=None, vmin=None, vmax=None, xlabel="", ylabel=""):
+def tile_panel(
+    tiles: npt.ArrayLike,
+    title: str,
+    unit: str,
+    *,
+    labels: Labels | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+) -> TilePanel:
     """Return a TilePanel: small matrices in a grid, all on one colour scale.
 
     Parameters
@@ -64,7 +133,15 @@ def tile_panel(tiles, title, unit, *, labels=None, vmin=None, vmax=None, xlabel=
     return TilePanel(tiles, labels, str(title), str(unit), vmin, vmax, str(xlabel), str(ylabel))
 
 
-def curve_panel(curves, title, ylabel, *, kept=None, right=None, limits=None):
+def curve_panel(
+    curves: Iterable[tuple[str | None, npt.ArrayLike]],
+    title: str,
+    ylabel: str,
+    *,
+    kept: int | None = None,
+    right: tuple[str, npt.ArrayLike] | None = None,
+    limits: tuple[float, float] | None = None,
+) -> CurvePanel:
     """Return a CurvePanel: values by iteration.
 
     Parameters
@@ -79,22 +156,22 @@ def curve_panel(curves, title, ylabel, *, kept=None, right=None, limits=None):
     limits : (low, high), optional
         Of the axis at the left.
     """
-    curves = [(label, np.asarray(values, np.float64)) for label, values in curves]
-    right = None if right is None else (str(right[0]), np.asarray(right[1], np.float64))
-    every = [values for _, values in curves] + ([right[1]] if right else [])
-    if not curves or any(v.ndim != 1 or len(v) != len(every[0]) or not len(v) for v in every):
+    left: list[Curve] = [(label, np.asarray(values, np.float64)) for label, values in curves]
+    other = None if right is None else (str(right[0]), np.asarray(right[1], np.float64))
+    every = [values for _, values in left] + ([other[1]] if other else [])
+    if not left or any(v.ndim != 1 or len(v) != len(every[0]) or not len(v) for v in every):
         raise ValueError("curves must be at least one (label, values), all of the same length above 0")
     if kept is not None and not 0 <= kept < len(every[0]):
         raise ValueError(f"kept must be an iteration from 0 to {len(every[0]) - 1}, got {kept}")
-    return CurvePanel(curves, str(title), str(ylabel), kept, right, limits)
+    return CurvePanel(left, str(title), str(ylabel), kept, other, limits)
 
 
-def section(title, panels):
+def section(title: str, panels: Iterable[Panel]) -> Section:
     """Return a Section: panels under a heading, on rows of their own."""
     return Section(str(title), list(panels))
 
 
-def _draw_tiles(axes, panel):
+def _draw_tiles(axes: "Axes", panel: TilePanel) -> None:
     """Draw all tiles as one picture, with a colour bar."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -131,13 +208,13 @@ def _draw_tiles(axes, panel):
     axes.figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=panel.unit, shrink=0.85)
 
 
-def _draw_curves(axes, panel):
+def _draw_curves(axes: "Axes", panel: CurvePanel) -> None:
     """Draw curves by iteration; the kept iteration is a dotted line."""
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 
     single = len(panel.curves[0][1]) == 1
-    style = {"marker": "o", "markersize": 4} if single else {}
+    style: dict[str, Any] = {"marker": "o", "markersize": 4} if single else {}
     for i, (label, values) in enumerate(panel.curves):
         axes.plot(values, color=colormaps["tab10"](i % 10), label=label, **style)
     axes.set(title=panel.title, xlabel="iteration", ylabel=panel.ylabel)
@@ -155,12 +232,12 @@ def _draw_curves(axes, panel):
         other.set_ylabel(panel.right[0], color=colour)
     if panel.kept is not None:
         axes.axvline(panel.kept, color="0.3", linestyle=":", linewidth=1.2, label=f"kept: {panel.kept}")
-    handles, names = axes.get_legend_handles_labels()
+    names = axes.get_legend_handles_labels()[1]
     if 0 < len(names) <= 13:  # more would not fit
         axes.legend(fontsize="x-small", ncols=1 if len(names) <= 3 else 3, loc="best", framealpha=0.85)
 
 
-def _draw_relations(axes, panel):
+def _draw_relations(axes: "Axes", panel: RelationPanel) -> None:
     """Draw one arrow per relation from parent to child, one colour per pair of channels."""
     from matplotlib import colormaps
 
@@ -190,8 +267,8 @@ def _draw_relations(axes, panel):
         axes.legend(title="parent → child", fontsize="x-small", title_fontsize="x-small", markerscale=0.6)
 
 
-def _read_panel(panel, index):
-    """Return (title, array, unit, vmin, vmax) of a tuple or dict panel, checked."""
+def _read_panel(panel: object, index: int) -> MapPanel:
+    """Return the MapPanel of a tuple or dict, checked."""
     name = f"panels[{index}]"
     keys = ("title", "array", "unit", "vmin", "vmax")
     if isinstance(panel, dict):
@@ -208,10 +285,10 @@ def _read_panel(panel, index):
     vmax = float(array.max() if array.count() else 1.0) if vmax is None else float(vmax)
     if not (math.isfinite(vmin) and math.isfinite(vmax) and vmin <= vmax):
         raise ValueError(f"{name} must have finite vmin <= vmax, got {vmin:g} and {vmax:g}")
-    return str(title), array, str(unit), vmin, vmax if vmax > vmin else vmin + 1.0
+    return MapPanel(str(title), array, str(unit), vmin, vmax if vmax > vmin else vmin + 1.0)
 
 
-def model_summary_figure(panels, path):
+def model_summary_figure(panels: Iterable[Panel] | Iterable[Section], path: str | os.PathLike[str]) -> None:
     """Write a figure of what a model looks like, as PNG, whole or not at all.
 
     Parameters
@@ -226,51 +303,58 @@ def model_summary_figure(panels, path):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = list(panels)
-    if not panels:
+    given = list(panels)
+    if not given:
         raise ValueError("panels must hold at least one panel, got none")
-    if all(isinstance(entry, Section) for entry in panels):
-        sections = [section(s.title, [_read(p, i) for i, p in enumerate(s.panels)]) for s in panels]
-        columns = min(_COLUMNS, max(len(s.panels) for s in sections))
+    under_headings = [entry for entry in given if isinstance(entry, Section)]
+    if len(under_headings) == len(given):
+        sections = [(s.title, [_read(p, i) for i, p in enumerate(s.panels)]) for s in under_headings]
+        columns = min(_COLUMNS, max(len(own) for _, own in sections))
     else:
-        sections = [section("", [_read(panel, i) for i, panel in enumerate(panels)])]
-        columns = min(_COLUMNS, math.ceil(math.sqrt(len(panels))))
-    rows = [-(-len(s.panels) // columns) for s in sections]
-    heights = [3.5 * n + (0.35 if s.title else 0.0) for n, s in zip(rows, sections)]
+        sections = [("", [_read(panel, i) for i, panel in enumerate(given)])]
+        columns = min(_COLUMNS, math.ceil(math.sqrt(len(given))))
+    rows = [-(-len(own) // columns) for _, own in sections]
+    heights = [3.5 * n + (0.35 if title else 0.0) for n, (title, _) in zip(rows, sections)]
     figure = Figure(figsize=(4.0 * columns, sum(heights)), layout="constrained")  # inches
     FigureCanvasAgg(figure)
     parts = figure.subfigures(len(sections), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for part, own, n in zip(parts, sections, rows):
-        if own.title:
-            part.suptitle(own.title, x=0.01, ha="left", fontweight="bold", fontsize="large")
-        for i, panel in enumerate(own.panels):
+    for part, (title, own), n in zip(parts, sections, rows):
+        if title:
+            part.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize="large")
+        for i, panel in enumerate(own):
             _draw(part.add_subplot(n, columns, i + 1), panel)
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)
 
 
-def _read(panel, index):
+def _read(panel: object, index: int) -> ReadPanel:
     return panel if isinstance(panel, RelationPanel | TilePanel | CurvePanel) else _read_panel(panel, index)
 
 
-def _draw(axes, panel):
+def _draw(axes: "Axes", panel: ReadPanel) -> None:
     """Draw a panel of any kind."""
-    from matplotlib import colormaps
-
     if isinstance(panel, RelationPanel):
         _draw_relations(axes, panel)
     elif isinstance(panel, TilePanel):
         _draw_tiles(axes, panel)
     elif isinstance(panel, CurvePanel):
         _draw_curves(axes, panel)
-    if isinstance(panel, RelationPanel | TilePanel | CurvePanel):
-        axes.set_title(panel.title, fontsize="medium")
-        return
-    title, array, unit, vmin, vmax = panel
+    else:
+        _draw_map(axes, panel)
+    axes.set_title(panel.title, fontsize="medium")
+
+
+def _draw_map(axes: "Axes", panel: MapPanel) -> None:
+    """Draw values with a colour bar."""
+    from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
+
+    array, unit, vmin, vmax = panel[1:]
     colours = colormaps["RdBu_r" if vmin == -vmax else "viridis"].with_extremes(bad="0.85")
     drawn = axes.imshow(array, cmap=colours, vmin=vmin, vmax=vmax, interpolation="nearest")
-    axes.set_title(title, fontsize="medium")
     for axis, length in ((axes.xaxis, array.shape[1]), (axes.yaxis, array.shape[0])):
         # Fewer ticks along the short side, whose labels would touch.
-        axis.get_major_locator().set_params(integer=True, nbins=max(1, round(6 * length / max(array.shape))))
+        locator = axis.get_major_locator()
+        assert isinstance(locator, MaxNLocator)  # matplotlib's default
+        locator.set_params(integer=True, nbins=max(1, round(6 * length / max(array.shape))))
     axes.figure.colorbar(drawn, ax=axes, label=unit, shrink=0.85)

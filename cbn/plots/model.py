@@ -1,58 +1,78 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a fitted network is, as a dictionary and as the panels of a figure."""
+"""What a fitted network is, as the panels of a figure."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from . import figures
-from .trees import tree_panels
+
+Floats = npt.NDArray[np.float64]
+Panels = list[figures.Panel]
 
 
-def count(n, noun):
-    """ "1 kernel", "5 kernels"."""
+class FittedNetwork(Protocol):
+    """What is drawn of a fitted network; see cbn.fit.fitted.Fitted."""
+
+    @property
+    def network(self) -> Any: ...
+    @property
+    def hidden_layers(self) -> Sequence[Any]: ...
+    @property
+    def binarization(self) -> Any: ...
+    def node_statistics(self, layer: int = 0) -> tuple[Floats, Floats]: ...
+
+
+def count(n: int, noun: str) -> str:
+    """One kernel, five kernels: a number with its noun."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def panels(model, markov=None):
+def panels(fitted: FittedNetwork, markov: Any = None) -> Panels | list[figures.Section]:
     """Panels of the figure of a model: those of the pixels, and a section for every hidden layer.
 
     Parameters
     ----------
-    model : ConvolutionalBayesianNetwork
+    fitted : cbn.fit.fitted.Fitted
     markov : cbn.explain.markov.MarkovReport, optional
         Drawn in one more section, where the model has hidden layers.
     """
-    pixels = pixel_panels(model)
-    if not model.hidden_layers_:
+    pixels = pixel_panels(fitted)
+    if not fitted.hidden_layers:
         return pixels
     sections = [figures.section("pixels", pixels)]
-    for number, trained in enumerate(model.hidden_layers_, start=1):
-        g = model.layer_geometries()[number]
+    for number, trained in enumerate(fitted.hidden_layers, start=1):
+        g = fitted.network.geometries[number]
         title = (
             f"hidden layer {number}: {count(g.channels, 'kernel')}, {g.height} x {g.width} places, "
             f"a node sees {g.receptive_field} x {g.receptive_field} pixels"
         )
-        sections.append(figures.section(title, hidden_panels(trained, model._network.networks[number])))
+        sections.append(figures.section(title, hidden_panels(trained, fitted.network.networks[number])))
     if markov is not None:
         title = f"what nodes tell of each other beyond their parents, {markov.n_images:,} images (0 in a true network)"
-        sections.append(figures.section(title, markov_panels(model, markov)))
+        sections.append(figures.section(title, markov_panels(fitted.hidden_layers, markov)))
     return sections
 
 
-def pixel_panels(model):
+def pixel_panels(fitted: FittedNetwork) -> Panels:
     """Marginal probability and expected surprise per channel, and the relations or the sizes of the trees."""
-    probability, nats = model.node_statistics()
-    drawn = []
-    for c, threshold in enumerate(model.binarizer_.thresholds):
-        name = "" if model.layer_.channels == 1 else f", threshold {threshold:g}"
+    probability, nats = fitted.node_statistics()
+    drawn: Panels = []
+    for c, threshold in enumerate(fitted.binarization.thresholds):
+        name = "" if len(probability) == 1 else f", threshold {threshold:g}"
         drawn.append((f"share of ones{name}", probability[c], "probability", 0.0, 1.0))
         drawn.append((f"unpredictability{name}", nats[c], "mean -log p in training, nats", 0.0, None))
-    if not model._network.pixels.leaves_one_out:
-        return [*drawn, *tree_panels(model.layer_)]
-    relations = [(r.child, r.parent, r.dy, r.dx) for r in model.layer_.relations]
-    return [*drawn, figures.relation_panel(relations, "parents of a pixel")]
+    pixels = fitted.network.pixels
+    drawn += pixels.pictures()
+    if pixels.tied_relations is not None:
+        relations = [(r.child, r.parent, r.dy, r.dx) for r in pixels.tied_relations]
+        drawn.append(figures.relation_panel(relations, "parents of a pixel"))
+    return drawn
 
 
-def hidden_panels(trained, network):
+def hidden_panels(trained: Any, network: Any) -> Panels:
     """Kernels, learning curves and relations of a TrainedLayer; of trees their sizes, and curves if kernels learned."""
     curve = trained.curve
     gain = figures.curve_panel(
@@ -65,12 +85,12 @@ def hidden_panels(trained, network):
         "share of active nodes", kept=trained.best, limits=(0, 1),
     )  # fmt: skip
     kernels = kernel_panel(trained.kernels.weights)
-    if network.leaves_one_out:
+    if network.tied_relations is not None:
         return [kernels, gain, active, relation_gain_panel(trained)]
-    return [kernels, *([gain] if len(curve) > 1 else []), active, *tree_panels(network.layer)]
+    return [kernels, *([gain] if len(curve) > 1 else []), active, *network.pictures()]
 
 
-def kernel_panel(weights):
+def kernel_panel(weights: Floats) -> figures.Panel:
     """Weights (kernels, channels, size, size) on one scale: a row for every kernel, or a grid where channels is 1."""
     kernels, channels = weights.shape[:2]
     if channels > 1:
@@ -86,7 +106,7 @@ def kernel_panel(weights):
     )  # fmt: skip
 
 
-def relation_gain_panel(trained):
+def relation_gain_panel(trained: Any) -> figures.Panel:
     """By how much every relation lowers the BIC: a matrix child x parent for every offset, laid out as offsets are."""
     channels = trained.layer.channels
     offsets = {(step.relation.dy, step.relation.dx) for step in trained.steps}
@@ -105,13 +125,13 @@ def relation_gain_panel(trained):
     )  # fmt: skip
 
 
-def markov_panels(model, report):
+def markov_panels(hidden_layers: Sequence[Any], report: Any) -> Panels:
     """Mean mutual information of the nodes of every hidden layer with their window, and with kernels at their place."""
-    drawn = []
+    drawn: Panels = []
     for group in report.groups:
         (_, child, y, x), (_, other, other_y, other_x) = group.pairs.transpose(1, 2, 0)
         if group.kind == "window":
-            kernels = model.hidden_layers_[group.layer - 1].kernels
+            kernels = hidden_layers[group.layer - 1].kernels
             side = kernels.weights.shape[2] + kernels.pool - 1
             at = child, other, other_y - y * kernels.pool, other_x - x * kernels.pool
             tiles = _means(group.nats, at, (*kernels.weights.shape[:2], side, side))
@@ -124,10 +144,10 @@ def markov_panels(model, report):
                     vmax=max(float(tiles.max()), 1e-3),
                     xlabel="channel of the layer below",
                     ylabel="kernel",
-                )  # fmt: skip
+                )
             )
         elif group.kind == "same_place":
-            channels = model.hidden_layers_[group.layer - 1].layer.channels
+            channels = hidden_layers[group.layer - 1].layer.channels
             matrix = _means(group.nats, (child, other), (channels, channels))
             largest = max(float(np.nanmax(matrix)), 1e-3)
             title = f"layer {group.layer}: kernels at one place (row, column)"
@@ -135,7 +155,7 @@ def markov_panels(model, report):
     return drawn
 
 
-def _means(values, at, shape):
+def _means(values: Floats, at: tuple[npt.NDArray[np.int64], ...], shape: tuple[int, ...]) -> Floats:
     """Means of values by index; NaN where there is none."""
     sums, n = np.zeros(shape), np.zeros(shape)
     np.add.at(sums, at, values)

@@ -9,11 +9,18 @@ value; those that write a file raise CbnError when it cannot be written, and lea
 """
 
 import math
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ..exceptions import DataError
 from ..io.files import atomic_write
+
+if TYPE_CHECKING:  # Pillow is loaded with the first picture
+    from PIL import Image, ImageFont
 
 _GREY = 128  # between tiles: neither of the two values of a binary image
 _BLUE = (66, 120, 220)  # hole of an inpainting: no grey value can be mistaken for it
@@ -25,14 +32,14 @@ _HEIGHT = 3600  # the same for tall pictures, generous because pages scroll
 _LAST_FRAME = 1500  # milliseconds that the final frame of a GIF stays at least, before it starts again
 
 
-def _check_count(value, name, lowest, highest=10_000):
+def _check_count(value: object, name: str, lowest: int, highest: int = 10_000) -> int:
     """Return a whole number from `lowest` to `highest`."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not lowest <= value <= highest:
         raise ValueError(f"{name} must be a whole number from {lowest} to {highest}, got {value!r}")
     return int(value)
 
 
-def _check_images(images, full_scale, name, ndim):
+def _check_images(images: npt.ArrayLike, full_scale: int, name: str, ndim: Literal[2, 3]) -> npt.NDArray[np.uint8]:
     """Return the images as uint8 grey levels 0..255; raise one line that names the argument otherwise."""
     full_scale = _check_count(full_scale, "full_scale", 1, 255)
     shape = "(n, height, width)" if ndim == 3 else "(height, width)"
@@ -46,7 +53,7 @@ def _check_images(images, full_scale, name, ndim):
     return np.rint(images * (255.0 / full_scale)).astype(np.uint8)
 
 
-def _check_reals(values, name, shape):
+def _check_reals(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Return a float64 copy of real values (height, width) of the given shape without NaN; infinity is allowed."""
     values = np.asarray(values)
     if values.shape != shape or values.dtype.kind not in "fiub":
@@ -57,7 +64,7 @@ def _check_reals(values, name, shape):
     return values
 
 
-def _tile(tiles, columns, scale, gap):
+def _tile(tiles: npt.NDArray[np.uint8], columns: int | None, scale: int | None, gap: int) -> "Image.Image":
     """Lay (n, h, w) or (n, h, w, 3) uint8 tiles on grey, row by row, and enlarge all, gaps too; return a PIL.Image."""
     from PIL import Image
 
@@ -75,7 +82,9 @@ def _tile(tiles, columns, scale, gap):
     return Image.fromarray(canvas).resize((width * scale, height * scale), Image.Resampling.NEAREST)
 
 
-def grid(images, full_scale=1, columns=None, scale=None, gap=1):
+def grid(
+    images: npt.ArrayLike, full_scale: int = 1, columns: int | None = None, scale: int | None = None, gap: int = 1
+) -> "Image.Image":
     """Lay images in a grid.
 
     Parameters
@@ -97,13 +106,13 @@ def grid(images, full_scale=1, columns=None, scale=None, gap=1):
     return _tile(_check_images(images, full_scale, "images", 3), columns, scale, gap)
 
 
-def save_png(image, path):
+def save_png(image: "Image.Image", path: str | os.PathLike[str]) -> None:
     """Write a PIL.Image.Image as PNG to a path (str or path-like), whole or not at all."""
     with atomic_write(path) as file:
         image.save(file, format="PNG")
 
 
-def save_gif(frames, path, milliseconds=80):
+def save_gif(frames: Iterable["Image.Image"], path: str | os.PathLike[str], milliseconds: int = 80) -> None:
     """Write PIL images as an endless GIF, whole or not at all.
 
     Parameters
@@ -128,7 +137,7 @@ def save_gif(frames, path, milliseconds=80):
         frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
-def _font(size):
+def _font(size: int) -> "ImageFont.FreeTypeFont":
     """Return matplotlib's own font at a size in pixels: the same on every machine, whatever fonts it has."""
     import matplotlib
     from PIL import ImageFont
@@ -136,14 +145,16 @@ def _font(size):
     return ImageFont.truetype(matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf", size)
 
 
-def _ticks(vmax):
+def _ticks(vmax: float) -> list[float]:
     """Return at most 6 round tick values from 0 to below vmax, none so near that its label would touch vmax's."""
     step = 10.0 ** math.floor(math.log10(vmax / 5))
     step *= next(m for m in (1, 2, 5, 10) if m * step >= vmax / 5 * (1 - 1e-9))
     return [i * step for i in range(6) if i * step <= 0.9 * vmax]
 
 
-def heat_map(image, surprise, vmax, full_scale=1, title=None):
+def heat_map(
+    image: npt.ArrayLike, surprise: npt.ArrayLike, vmax: float, full_scale: int = 1, title: str | None = None
+) -> "Image.Image":
     """Draw an image beside its surprise map and a colour bar.
 
     Parameters
@@ -167,7 +178,13 @@ def heat_map(image, surprise, vmax, full_scale=1, title=None):
     return _beside_bar({"image": grey, "surprise (nats)": _coloured(surprise / vmax)}, vmax, title)
 
 
-def energy_map(image, energy, vmax, title=None, mask=None):
+def energy_map(
+    image: npt.ArrayLike,
+    energy: npt.ArrayLike,
+    vmax: float,
+    title: str | None = None,
+    mask: npt.ArrayLike | None = None,
+) -> "Image.Image":
     """Draw a picture, its energy map over it, the map alone, and a colour bar.
 
     Parameters
@@ -206,21 +223,21 @@ def energy_map(image, energy, vmax, title=None, mask=None):
     return _beside_bar({"picture": rgb, "overlay": over, "energy (std. dev.)": heat}, vmax, title)
 
 
-def _check_scale(vmax, unit):
+def _check_scale(vmax: float, unit: str) -> float:
     vmax = float(vmax)
     if not (math.isfinite(vmax) and vmax > 0):
         raise ValueError(f"vmax must be finite and positive ({unit}), got {vmax}")
     return vmax
 
 
-def _coloured(shares):
+def _coloured(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     """Shares of the colour scale as (..., 3) uint8; those outside [0, 1] have the colours of its ends."""
     import matplotlib
 
     return np.ascontiguousarray(matplotlib.colormaps["inferno"](np.clip(shares, 0.0, 1.0), bytes=True)[..., :3])
 
 
-def _beside_bar(panels, vmax, title):
+def _beside_bar(panels: dict[str, npt.NDArray[np.uint8]], vmax: float, title: str | None) -> "Image.Image":
     """Panels of one size, {caption: (height, width) or (height, width, 3) uint8}, beside the colour bar 0 to vmax."""
     from PIL import Image, ImageDraw
 
@@ -262,7 +279,9 @@ def _beside_bar(panels, vmax, title):
     return picture
 
 
-def inpainting(image, mask, samples, mean, full_scale=1):
+def inpainting(
+    image: npt.ArrayLike, mask: npt.ArrayLike, samples: npt.ArrayLike, mean: npt.ArrayLike, full_scale: int = 1
+) -> "Image.Image":
     """Draw an image with a hole, the posterior mean, then posterior samples, in rows.
 
     Parameters
@@ -296,7 +315,7 @@ def inpainting(image, mask, samples, mean, full_scale=1):
     return _tile(tiles, columns=10, scale=None, gap=1)
 
 
-def repair(image, repaired, full_scale=1):
+def repair(image: npt.ArrayLike, repaired: npt.ArrayLike, full_scale: int = 1) -> "Image.Image":
     """Draw an image, the repaired one and the difference: red where pixels were added, blue where they were removed.
 
     Parameters

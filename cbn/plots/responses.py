@@ -2,11 +2,18 @@
 """What hidden nodes respond to: the mean pixels below them, and pictures of their states beside the image."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ..exceptions import DataError
+from ..explain.networks import Geometry
 from . import pictures
+
+if TYPE_CHECKING:  # Pillow is loaded with the first picture
+    from PIL import Image
 
 _OUTSIDE = 176  # of a map: pixels that are the centre of no node
 _WIDTH = 1200  # pixels; small pictures are enlarged by the largest whole factor that stays within about this,
@@ -14,7 +21,14 @@ _SMALLEST, _LARGEST = 44, 120  # and gives tiles between these sizes
 _TEXT = 13
 
 
-def response_picture(images, names, states, patches, geometries, full_scale=1):
+def response_picture(
+    images: npt.ArrayLike,
+    names: Sequence[str],
+    states: Sequence[npt.NDArray[np.uint8]],
+    patches: Sequence[npt.NDArray[np.float64]],
+    geometries: Sequence[Geometry],
+    full_scale: int = 1,
+) -> "Image.Image":
     """Draw images, one a row, beside the maps of all kernels of all hidden layers.
 
     The head of the picture shows every kernel's mean pixels where it is on, and by how much they differ from those
@@ -71,7 +85,7 @@ def response_picture(images, names, states, patches, geometries, full_scale=1):
     picture = Image.new("RGB", (x, top + head + n * (tile[1] + gap) + _TEXT), pictures._PAPER)
     draw = ImageDraw.Draw(picture)
 
-    def paste(colours, x, y):
+    def paste(colours: npt.NDArray[np.uint8], x: int, y: int) -> None:
         """A picture of (h, w, 3) uint8 in the middle of the tile at (x, y), as large as fits."""
         factor = max(1, min(tile[0] // colours.shape[1], tile[1] // colours.shape[0]))
         large = np.ascontiguousarray(colours).repeat(factor, axis=0).repeat(factor, axis=1)[: tile[1], : tile[0]]
@@ -103,11 +117,13 @@ def response_picture(images, names, states, patches, geometries, full_scale=1):
     return picture
 
 
-def _rgb(grey):
+def _rgb(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-def _node_map(states, geometry, shape, scale):
+def _node_map(
+    states: npt.NDArray[np.uint8], geometry: Geometry, shape: tuple[int, int], scale: int
+) -> npt.NDArray[np.uint8]:
     """States (rows, columns) as grey pixels: every node where the centre of its receptive field is."""
     large = np.full((shape[0] * scale, shape[1] * scale), _OUTSIDE, np.uint8)
     margin = (geometry.receptive_field - geometry.stride) * scale // 2

@@ -12,12 +12,13 @@ import hashlib
 import lzma
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cbn import DataError
-from cbn.datasets import load_images, mnist
+from cbn.datasets import ImageSet, load_images, mnist
 
 THRESHOLD = 77  # the first grey value above 0.3 * 255 = 76.5
 
@@ -28,7 +29,7 @@ TUNING = {"lc": 1, "lp": 2, "pb": 2, "nice_len": 273, "dict_size": 1 << 23}
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, **TUNING}]
 
 
-def pack(train, test):
+def pack(train: ImageSet, test: ImageSet) -> bytes:
     """The payload: images sorted by label, rows padded to 32 bits; then the labels in the original order."""
     labels = np.concatenate([train.labels, test.labels])
     binary = np.concatenate([train.images, test.images]) >= THRESHOLD
@@ -37,7 +38,7 @@ def pack(train, test):
     return np.packbits(padded.reshape(-1)).tobytes() + labels.astype(np.uint8).tobytes()
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     default = Path(mnist.__file__).with_name("data") / "mnist_binary.xz"
     parser = argparse.ArgumentParser(description="Make the embedded MNIST file of cbn from the four classic IDX files.")
     parser.add_argument("folder", help="folder with train-images-idx3-ubyte[.gz] and its three companions")

@@ -15,7 +15,7 @@ RATES = (0.01, 0.05, 0.1)
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 
 
-def main():
+def main() -> None:
     train, test = cbn.datasets.load_mnist()
     print(f"{'score':16}{'calibration':18}" + "".join(f"{f'rate {rate:g}':>10}" for rate in RATES))
     for score in SCORES:

@@ -9,19 +9,26 @@ outline (T-shirt and shirt, pullover and coat), so that their interior has to te
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from cbn.plots import pictures
+
+Point = tuple[float, float]  # (x, y)
+Shape = tuple[list[Point], float]  # polygon and tone
 
 SIDE = 28
 FINE = 4  # pictures are drawn so many times larger and averaged down
 KINDS = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 
 
-def draw_garments(n, random_state):
+def draw_garments(
+    n: int, random_state: int | np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Pictures of every kind.
 
     Parameters
@@ -44,12 +51,18 @@ def draw_garments(n, random_state):
 # ---- shapes: lists of (polygon, tone); coordinates (x, y) within -1..1, y downwards; tones multiply the body's ----
 
 
-def _mirrored(half):
+def _mirrored(half: list[Point]) -> list[Point]:
     """A polygon of its right half, given from top to bottom."""
     return [*half, *[(-x, y) for x, y in reversed(half)]]
 
 
-def _top(random, sleeve, length, width=(0.42, 0.52), flare=(0.95, 1.1)):
+def _top(
+    random: np.random.Generator,
+    sleeve: float,
+    length: tuple[float, float],
+    width: tuple[float, float] = (0.42, 0.52),
+    flare: tuple[float, float] = (0.95, 1.1),
+) -> tuple[list[Point], float, float]:
     """Body with two sleeves; ``sleeve`` is the y where they end."""
     body, cuff = random.uniform(*width), random.uniform(0.16, 0.24)
     reach = random.uniform(0.78, 0.95) if sleeve < 0 else random.uniform(0.72, 0.92)
@@ -62,22 +75,22 @@ def _top(random, sleeve, length, width=(0.42, 0.52), flare=(0.95, 1.1)):
     return outline, neck, bottom
 
 
-def _collar(neck, depth):
+def _collar(neck: float, depth: float) -> list[Point]:
     return [(neck, -0.95), (0, -0.92 + depth), (-neck, -0.95)]
 
 
-def _t_shirt(random):
+def _t_shirt(random: np.random.Generator) -> list[Shape]:
     outline, neck, _ = _top(random, random.uniform(-0.45, -0.25), (0.8, 0.95))
     return [(outline, 1.0), (_collar(neck, random.uniform(0.12, 0.3)), random.choice([0.0, 0.5]))]
 
 
-def _pullover(random):
+def _pullover(random: np.random.Generator) -> list[Shape]:
     outline, neck, bottom = _top(random, random.uniform(0.55, 0.85), (0.7, 0.95))
     hem = [(-0.5, bottom - 0.12), (0.5, bottom - 0.12), (0.5, bottom - 0.06), (-0.5, bottom - 0.06)]
     return [(outline, 1.0), (_collar(neck, 0.08), 0.6), (hem, random.uniform(0.8, 1.1))]
 
 
-def _coat(random):
+def _coat(random: np.random.Generator) -> list[Shape]:
     outline, neck, bottom = _top(random, random.uniform(0.5, 0.8), (0.88, 0.98), (0.4, 0.5), (1.0, 1.25))
     gap = random.uniform(0.02, 0.06)
     opening = [(-gap, -0.9), (gap, -0.9), (gap, bottom), (-gap, bottom)]
@@ -85,7 +98,7 @@ def _coat(random):
     return [(outline, 1.0), (lapels, random.uniform(0.4, 0.75)), (opening, random.uniform(0.2, 0.6))]
 
 
-def _shirt(random):
+def _shirt(random: np.random.Generator) -> list[Shape]:
     long = random.random() < 0.7
     sleeve = random.uniform(0.5, 0.85) if long else random.uniform(-0.4, -0.15)
     outline, neck, bottom = _top(random, sleeve, (0.8, 0.95))
@@ -95,7 +108,7 @@ def _shirt(random):
     return parts
 
 
-def _dress(random):
+def _dress(random: np.random.Generator) -> list[Shape]:
     shoulder, waist, hem = random.uniform(0.2, 0.35), random.uniform(0.16, 0.3), random.uniform(0.3, 0.65)
     outline = _mirrored([
         (shoulder * 0.5, -0.95), (shoulder, -0.9), (shoulder * 0.9, -0.5), (waist, random.uniform(-0.3, -0.05)),
@@ -104,7 +117,7 @@ def _dress(random):
     return [(outline, 1.0), (_collar(shoulder * 0.5, random.uniform(0.1, 0.3)), 0.0)]
 
 
-def _trousers(random):
+def _trousers(random: np.random.Generator) -> list[Shape]:
     hip, cuff, inner = random.uniform(0.26, 0.38), random.uniform(0.16, 0.24), random.uniform(0.03, 0.14)
     outline = _mirrored([
         (hip * 0.85, -0.95), (hip, -0.5), (inner + cuff, 0.95), (inner, 0.95), (0.01, random.uniform(-0.5, -0.25)),
@@ -112,11 +125,11 @@ def _trousers(random):
     return [(outline, 1.0)]
 
 
-def _sole(low, high):
+def _sole(low: float, high: float) -> list[Point]:
     return [(-0.92, low), (0.92, low), (0.9, high), (-0.9, high)]
 
 
-def _sandal(random):
+def _sandal(random: np.random.Generator) -> list[Shape]:
     heel = random.uniform(0.0, 0.5)
     sole = [(-0.92, 0.5 - heel), (-0.3, 0.45 - heel / 2), (0.3, 0.4), (0.92, 0.42), (0.92, 0.56), (0.3, 0.56),
             (-0.3, 0.58 - heel / 2), (-0.72, 0.62), (-0.92, 0.62)]  # fmt: skip
@@ -128,14 +141,14 @@ def _sandal(random):
     return parts
 
 
-def _sneaker(random):
+def _sneaker(random: np.random.Generator) -> list[Shape]:
     ankle, toe = random.uniform(-0.2, -0.02), random.uniform(0.12, 0.28)
     upper = [(-0.92, 0.5), (-0.9, ankle), (-0.45, ankle + 0.05), (0.1, 0.08), (0.8, toe), (0.93, 0.4), (0.92, 0.5)]
     laces = [(-0.35, ankle + 0.1), (0.05, 0.1), (0.1, 0.22), (-0.3, ankle + 0.25)]
     return [(upper, 1.0), (_sole(0.42, 0.58), random.uniform(0.5, 1.6)), (laces, random.uniform(0.5, 1.5))]
 
 
-def _boot(random):
+def _boot(random: np.random.Generator) -> list[Shape]:
     shaft, width = random.uniform(-0.95, -0.6), random.uniform(0.05, 0.25)
     heel = random.uniform(0.0, 0.25)
     upper = [(-0.85, 0.8), (-0.8, shaft), (width - 0.1, shaft), (width, 0.2), (0.75, 0.4), (0.92, 0.7), (0.9, 0.82)]
@@ -143,7 +156,7 @@ def _boot(random):
     return [(upper, 1.0), (under, random.uniform(0.4, 1.2))]
 
 
-def _bag(random):
+def _bag(random: np.random.Generator) -> list[Shape]:
     width, top, bottom = random.uniform(0.7, 0.95), random.uniform(-0.4, 0.0), random.uniform(0.6, 0.9)
     body = _mirrored([(width * random.uniform(0.8, 1.0), top), (width, bottom)])
     grip, height, thick = random.uniform(0.25, 0.6), random.uniform(0.3, 0.55), random.uniform(0.07, 0.14)
@@ -159,7 +172,9 @@ SHAPES = dict(zip(KINDS, (_t_shirt, _trousers, _pullover, _dress, _coat, _sandal
 # ---- from shapes to a picture ----
 
 
-def _picture(shapes, random):
+def _picture(
+    shapes: Callable[[np.random.Generator], list[Shape]], random: np.random.Generator
+) -> npt.NDArray[np.uint8]:
     """One 28 x 28 picture: outline with a pose, brightness, folds, texture, noise of the body."""
     size = FINE * SIDE
     turn, lean = random.normal(0, 0.06), random.normal(0, 0.06)
@@ -183,7 +198,9 @@ def _picture(shapes, random):
     return np.rint(255 * np.clip(picture + noise, 0, 1)).astype(np.uint8)
 
 
-def _folds(x, y, random):
+def _folds(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], random: np.random.Generator
+) -> npt.NDArray[np.float64]:
     """Smooth shading: light from a side, and a few slanted waves."""
     shade = 1 + random.normal(0, 0.12) * x + random.normal(0, 0.12) * y
     for _ in range(3):
@@ -193,7 +210,9 @@ def _folds(x, y, random):
     return shade
 
 
-def _texture(x, y, random):
+def _texture(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], random: np.random.Generator
+) -> npt.NDArray[np.float64] | float:
     """Plain, stripes, checks, a print on the chest, or a pattern of blobs."""
     kind = random.choice(["plain", "rows", "columns", "checks", "print", "blobs"], p=[0.4, 0.15, 0.1, 0.1, 0.15, 0.1])
     depth, waves, phase = random.uniform(0.1, 0.45), random.uniform(3, 7), random.uniform(0, 2 * np.pi)
@@ -210,7 +229,7 @@ def _texture(x, y, random):
     return 1 - depth * marked
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=16, help="pictures of each kind (default: 16)")
     parser.add_argument("--seed", type=int, default=0)

@@ -14,8 +14,10 @@ a test image.
 import argparse
 import sys
 import time
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from garments import draw_garments
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -25,10 +27,13 @@ import cbn
 from cbn.fit.presets import PRESETS
 from cbn.metrics.bootstrap import bootstrap_auroc
 
+# training images, their labels, test images, their labels
+Data = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+
 BLOCK = 1000  # images whose distances to all training images are held at a time
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--set", action="append", dest="sets", metavar="NAME", help="garments, digits or a folder (default: both names)"
@@ -49,12 +54,12 @@ def parse_arguments():
 class NearestNeighbour:
     """Minus the Euclidean distance to the nearest training image."""
 
-    def fit(self, images):
+    def fit(self, images: npt.NDArray[np.uint8]) -> Self:
         self.training = _flat(images)
         self.squares = (self.training**2).sum(axis=1)
         return self
 
-    def score_samples(self, images):
+    def score_samples(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         scores = np.empty(len(images))
         for start in range(0, len(images), BLOCK):
             block = _flat(images[start : start + BLOCK])
@@ -66,22 +71,22 @@ class NearestNeighbour:
 class Forest:
     """An isolation forest of 200 trees on the pixels."""
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.forest = IsolationForest(n_estimators=200, random_state=seed)
 
-    def fit(self, images):
+    def fit(self, images: npt.NDArray[np.uint8]) -> Self:
         self.forest.fit(_flat(images))
         return self
 
-    def score_samples(self, images):
+    def score_samples(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         return self.forest.score_samples(_flat(images))
 
 
-def _flat(images):
+def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return images.reshape(len(images), -1).astype(np.float32)
 
 
-def load(name, arguments):
+def load(name: str, arguments: argparse.Namespace) -> Data:
     """(training images, labels, test images, labels) of a named set or folder."""
     if name == "garments":
         return *draw_garments(arguments.n, arguments.seed), *draw_garments(200, arguments.seed + 1)
@@ -96,13 +101,15 @@ def load(name, arguments):
     return (*parts[0], *parts[1]) if test is not None else _split(*parts[0])
 
 
-def resized(images, side, filter=Image.Resampling.BOX):
+def resized(
+    images: npt.NDArray[np.uint8], side: int, filter: Image.Resampling = Image.Resampling.BOX
+) -> npt.NDArray[np.uint8]:
     if side is None:
         return images
     return np.stack([np.asarray(Image.fromarray(image).resize((side, side), filter)) for image in images])
 
 
-def _split(images, labels):
+def _split(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Data:
     """Every third image of a class is a test image."""
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -110,7 +117,10 @@ def _split(images, labels):
     return images[~held], labels[~held], images[held], labels[held]
 
 
-def compare(data, arguments):
+def compare(
+    data: Data,
+    arguments: argparse.Namespace,
+) -> tuple[list[int], npt.NDArray[np.bool_], dict[str, npt.NDArray[np.float64]], dict[str, list[tuple[float, float]]]]:
     """Classes, which images are normal in the task of each, and by method the scores and seconds of all tasks."""
     images, labels, test, test_labels = data
     classes = [c for c in np.unique(labels) if (test_labels == c).any() and not (test_labels == c).all()]
@@ -134,7 +144,7 @@ def compare(data, arguments):
     return classes, normal, {name: np.stack(own) for name, own in scores.items()}, seconds
 
 
-def report(name, arguments):
+def report(name: str, arguments: argparse.Namespace) -> None:
     data = load(name, arguments)
     classes, normal, scores, seconds = compare(data, arguments)
     shape = " x ".join(map(str, data[0].shape[1:]))
@@ -153,7 +163,7 @@ def report(name, arguments):
             print(f"  {label!s:16}" + "".join(f"{areas[number]:12.2f}" for areas in by_class.values()))
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     try:
         for name in arguments.sets or ("garments", "digits"):

@@ -14,23 +14,25 @@ image.
 
 import argparse
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 
 import cbn
 from cbn.fit.presets import PRESETS
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  after the choice of its back end
+from matplotlib import pyplot  # after the choice of its back end
 
 HALVES = {"top": np.s_[:14, :], "bottom": np.s_[14:, :], "left": np.s_[:, :14], "right": np.s_[:, 14:]}
 BINS = np.array([0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1])
 LOW, HIGH = 0.1, 0.9  # quantiles of the interval
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--digit", default="all", help="digits, such as 2 or 2,4,7, or all (default: all)")
     parser.add_argument("--half", choices=HALVES, default="bottom", help="what is hidden (default: bottom)")
@@ -67,10 +69,16 @@ def parse_arguments():
 class Judged:
     """Predictions of one method, and what was behind them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.predicted, self.truth, self.ranks = [], [], []
 
-    def add(self, probability, truth, samples, random):
+    def add(
+        self,
+        probability: npt.NDArray[np.float64],
+        truth: npt.NDArray[np.uint8],
+        samples: npt.NDArray[np.uint8],
+        random: np.random.Generator,
+    ) -> None:
         """One image: (pixels,) probabilities, (pixels,) truth, (samples, pixels) draws of the hidden pixels."""
         self.predicted.append(probability)
         self.truth.append(truth)
@@ -78,7 +86,7 @@ class Judged:
         below, ties = (drawn < own).sum(axis=0), (drawn == own).sum(axis=0)
         self.ranks.append((below + random.integers(ties + 1)) / len(samples))
 
-    def reliability(self):
+    def reliability(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Pixels, mean probability and share that is on, of every bin of BINS that is not empty."""
         predicted, truth = np.concatenate(self.predicted), np.concatenate(self.truth)
         place = np.clip(np.searchsorted(BINS, predicted, side="right") - 1, 0, len(BINS) - 2)
@@ -87,14 +95,14 @@ class Judged:
         mean, share = (np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0) for total in sums)
         return n, mean, share
 
-    def calibration_error(self):
+    def calibration_error(self) -> float:
         n, mean, share = self.reliability()
         return np.nansum(n * np.abs(mean - share)) / n.sum()
 
-    def brier(self):
+    def brier(self) -> float:
         return np.square(np.concatenate(self.predicted) - np.concatenate(self.truth)).mean()
 
-    def coverage(self):
+    def coverage(self) -> npt.NDArray[np.float64]:
         """Share of images whose statistics lie in the interval, one for each statistic."""
         ranks = np.stack(self.ranks)
         return ((ranks >= LOW) & (ranks <= HIGH)).mean(axis=0)
@@ -103,13 +111,13 @@ class Judged:
 STATISTICS = ("pixels on", "changes along rows")
 
 
-def statistics(pixels):
+def statistics(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """(n, statistics) of (n, hidden pixels) of 0 and 1, the hidden pixels in raster order."""
     pixels = pixels.astype(np.int64)
     return np.stack([pixels.sum(axis=1), np.abs(np.diff(pixels, axis=1)).sum(axis=1)], axis=1)
 
 
-def judge(arguments):
+def judge(arguments: argparse.Namespace) -> tuple[dict[str, Judged], float]:
     """A Judged of the preset and of the baseline, and the share of images whose chains had mixed."""
     train, test = cbn.datasets.load_mnist()
     mask = np.zeros(test.images.shape[1:], bool)
@@ -133,7 +141,7 @@ def judge(arguments):
     return judged, np.mean(mixed)
 
 
-def draw(judged, path):
+def draw(judged: dict[str, Judged], path: Path) -> None:
     """Reliability of every method, a point for each bin: the larger, the more pixels."""
     figure, axes = pyplot.subplots(figsize=(5, 5), layout="constrained")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
@@ -146,13 +154,13 @@ def draw(judged, path):
     pyplot.close(figure)
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     judged, mixed = judge(arguments)
-    own, baseline = judged.values()
+    own = next(iter(judged.values()))
     print(f"{'probability':>14}" + "".join(f"{name + ': pixels':>20}{'mean':>8}{'on':>8}" for name in judged))
     tables = [method.reliability() for method in judged.values()]
-    for b, (low, high) in enumerate(zip(BINS, BINS[1:])):
+    for b, (low, high) in enumerate(pairwise(BINS)):
         cells = "".join(f"{n[b]:20,}{mean[b]:8.3f}{share[b]:8.3f}" for n, mean, share in tables)
         print(f"{f'{low:g} to {high:g}':>14}" + cells)
     n_images = len(own.ranks)

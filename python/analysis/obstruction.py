@@ -13,6 +13,7 @@ import argparse
 import warnings
 
 import numpy as np
+import numpy.typing as npt
 
 import cbn
 from cbn.fit.presets import PRESETS
@@ -29,7 +30,7 @@ SHOWN = 10  # test images in the picture
 GREY = 128  # a missing pixel in the picture
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--digit", type=int, choices=range(10), default=2, help="digit (default: 2)")
     parser.add_argument(
@@ -52,7 +53,12 @@ def parse_arguments():
     return arguments
 
 
-def inpainted_means(model, images, mask, arguments):
+def inpainted_means(
+    model: "cbn.ConvolutionalBayesianNetwork",
+    images: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_],
+    arguments: argparse.Namespace,
+) -> tuple[npt.NDArray[np.float64], float]:
     """(n, height, width) posterior means, and the share of images whose chains had mixed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cbn.MixingWarning)  # reported in the table
@@ -63,7 +69,7 @@ def inpainted_means(model, images, mask, arguments):
     return np.stack([r.mean for r in results]), np.mean([r.mixing.mixed for r in results])
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     train, test = cbn.datasets.load_mnist()
     own = train.select(arguments.digit).images
@@ -72,10 +78,9 @@ def main():
     mask[HOLES[arguments.hole]] = True
     means, mixed = {"baseline": np.broadcast_to(own.mean(axis=0), images.shape)}, {}
     for preset in arguments.preset:
-        model = cbn.ConvolutionalBayesianNetwork(preset, iterations=arguments.iterations, random_state=arguments.seed)
-        model.fit(own)
-        n_hidden = len(model.hidden_layers_)
-        model.set_params(layer_weights=(1.0,) + n_hidden * (arguments.hidden_weight,))
+        features = PRESETS[preset].features.replaced(iterations=arguments.iterations)
+        features.set_params(layer_weights=(1.0, *len(features.layers) * (arguments.hidden_weight,)))
+        model = cbn.ConvolutionalBayesianNetwork(preset, features=features, random_state=arguments.seed).fit(own)
         means[preset], mixed[preset] = inpainted_means(model, images, mask, arguments)
     print(
         f"digit {arguments.digit}, {arguments.hole}: {mask.sum()} missing pixels in each of {len(images)} test images"

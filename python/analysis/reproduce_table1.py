@@ -13,7 +13,7 @@ SCORES = ("log_probability", "surprise", "standardized", "normalized")
 THESIS = (94.9, 99.9, 82.1, 84.2, 85.0, 89.2, 95.1, 94.8, 76.6, 92.5)
 
 
-def main():
+def main() -> None:
     train, test = cbn.datasets.load_mnist()
     auroc = np.empty((len(SCORES), 10))
     for digit in range(10):

@@ -10,33 +10,38 @@ same seeds stand beside the trained ones, with the likelihood gain of both (thes
 import argparse
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 import cbn
+from cbn.datasets import ImageSet
+from cbn.fit.presets import PRESETS
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 THESIS = (98.9, 99.3, 91.3, 89.2, 90.9, 86.7, 98.0, 94.3, 87.7, 93.8)
 
 
-def measure(train, test, digit, seed, iterations):
+def measure(train: ImageSet, test: ImageSet, digit: int, seed: int, iterations: int) -> tuple[list[float], list[float]]:
     """AUROC in percent by score, and the gain of every hidden layer in nats per training image."""
-    arguments = {} if iterations is None else {"iterations": iterations}
-    model = cbn.ConvolutionalBayesianNetwork(preset="hidden", random_state=seed, **arguments)
+    features = PRESETS["hidden"].features
+    if iterations is not None:
+        features = features.replaced(iterations=iterations)
+    model = cbn.ConvolutionalBayesianNetwork("hidden", features=features, random_state=seed)
     model.fit(train.select(digit).images)
     own = test.labels == digit
     auroc = [100 * roc_auc_score(own, model.score_samples(test.images, score=score)) for score in SCORES]
     return auroc, [layer.curve[layer.best].gain for layer in model.hidden_layers_]
 
 
-def print_rows(name, values):
+def print_rows(name: str, values: npt.NDArray[np.float64]) -> None:
     """Mean and spread of values (seeds, digits); the last column is the mean over digits, and its spread."""
     values = np.column_stack([values, values.mean(axis=1)])
     print(f"{name:18}" + "".join(f"{value:7.2f}" for value in values.mean(axis=0)))
     print(f"{'  spread':18}" + "".join(f"{value:7.2f}" for value in values.std(axis=0)))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
     parser.add_argument("--iterations", type=int, help="training steps of every hidden layer (default: the preset's)")

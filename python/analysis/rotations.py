@@ -13,13 +13,14 @@ the task to train; here it only judges).
 import argparse
 
 import numpy as np
+import numpy.typing as npt
 
 import cbn
 from cbn.cpd.base import SCORES
 from cbn.fit.presets import PRESETS
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--digit", default="2,4,7", help="digits, such as 2 or 2,4,7, or all (default: 2,4,7)")
     parser.add_argument("--together", action="store_true", help="one model of all these digits, not one for each")
@@ -40,22 +41,21 @@ def parse_arguments():
     return arguments
 
 
-def share_upright(model, images, score):
+def share_upright(model: "cbn.ConvolutionalBayesianNetwork", images: npt.NDArray[np.uint8], score: str) -> float:
     """Share of images whose upright rotation has a higher score than the three others."""
     scores = [model.score_samples(np.rot90(images, turns, axes=(1, 2)), score) for turns in range(4)]
     return (scores[0] > np.max(scores[1:], axis=0)).mean()
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     train, test = cbn.datasets.load_mnist()
     groups = [arguments.digits] if arguments.together else [[digit] for digit in arguments.digits]
     right = {preset: {} for preset in arguments.preset}
     for preset in arguments.preset:
         for digits in groups:
-            model = cbn.ConvolutionalBayesianNetwork(
-                preset, iterations=arguments.iterations, random_state=arguments.seed
-            )
+            features = PRESETS[preset].features.replaced(iterations=arguments.iterations)
+            model = cbn.ConvolutionalBayesianNetwork(preset, features=features, random_state=arguments.seed)
             model.fit(train.images[np.isin(train.labels, digits)])
             for digit in digits:
                 own = test.select(digit).images[: arguments.n]

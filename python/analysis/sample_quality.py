@@ -11,19 +11,20 @@ nearest training image of that digit, divided by that of a test image; 1 is as f
 import argparse
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.svm import SVC
 
 import cbn
 
 
-def nearest_distance(images, training):
+def nearest_distance(images: npt.NDArray[np.uint8], training: npt.NDArray[np.uint8]) -> float:
     """Mean number of pixels in which an image differs from the nearest training image."""
     packed = [np.packbits(x.reshape(len(x), -1) > 0, axis=1) for x in (images, training)]
     nearest = [np.bitwise_count(packed[1] ^ row).sum(axis=1, dtype=np.int64).min() for row in packed[0]]
     return float(np.mean(nearest))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="tree")
     parser.add_argument("--n", type=int, default=1000, help="samples of each digit (default: 1000)")

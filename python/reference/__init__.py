@@ -3,7 +3,7 @@
 
 One file per C file of ``src_c``; ``relaxed`` is the oracle of the gradient. Every function fills the arrays that its
 caller gives it, as the engine does, and takes ``num_threads`` only to have the same signature. Layers are
-``cbn.cpd.grid.Layer``, trees ``cbn.cpd.treelayer.TreeLayer``.
+``cbn.cpd.grid.Layer``, trees ``cbn.cpd.tree.TreeLayer``.
 """
 
 from .ancestral import sample_ancestral
@@ -30,12 +30,59 @@ from .tree_score import tree_score_images, tree_score_nodes
 from .tree_tables import tree_bic, tree_counts_check, tree_probability, tree_values
 
 __all__ = [
-    "LOG_PROBABILITY", "LayerStack", "NORMALIZED", "RANDOM_RESAMPLE", "STD_FLOOR", "SURPRISE", "VARIANCE", "bic", "boosted_grow",
-    "boosted_inpaint", "boosted_log_odds", "boosted_sample", "boosted_score_images", "boosted_score_nodes",
-    "central_difference", "convolve", "convolve_weight_gradient", "count", "counts_add", "counts_check", "kernel_gradient", "max_pool", "max_pool_gradient", "objective_near", "pack_planes",
-    "philox", "plane_words", "planes_select", "probability_table", "relation_gains", "relaxed_objective", "sample_ancestral",
-    "sample_gibbs", "sample_gibbs_layers", "score_images", "score_nodes", "sidewards_gradient", "sidewards_predict", "state_gradient", "transition_forward",
-    "tree_bic", "tree_count", "tree_counts_check", "tree_grow", "tree_inpaint", "tree_probability",
-    "tree_sample_ancestral", "tree_sample_gibbs", "tree_score_images", "tree_score_nodes", "tree_values",
-    "trees_check", "uniform", "unpack_planes", "value_table",
-]  # fmt: skip
+    "LOG_PROBABILITY",
+    "NORMALIZED",
+    "RANDOM_RESAMPLE",
+    "STD_FLOOR",
+    "SURPRISE",
+    "VARIANCE",
+    "LayerStack",
+    "bic",
+    "boosted_grow",
+    "boosted_inpaint",
+    "boosted_log_odds",
+    "boosted_sample",
+    "boosted_score_images",
+    "boosted_score_nodes",
+    "central_difference",
+    "convolve",
+    "convolve_weight_gradient",
+    "count",
+    "counts_add",
+    "counts_check",
+    "kernel_gradient",
+    "max_pool",
+    "max_pool_gradient",
+    "objective_near",
+    "pack_planes",
+    "philox",
+    "plane_words",
+    "planes_select",
+    "probability_table",
+    "relation_gains",
+    "relaxed_objective",
+    "sample_ancestral",
+    "sample_gibbs",
+    "sample_gibbs_layers",
+    "score_images",
+    "score_nodes",
+    "sidewards_gradient",
+    "sidewards_predict",
+    "state_gradient",
+    "transition_forward",
+    "tree_bic",
+    "tree_count",
+    "tree_counts_check",
+    "tree_grow",
+    "tree_inpaint",
+    "tree_probability",
+    "tree_sample_ancestral",
+    "tree_sample_gibbs",
+    "tree_score_images",
+    "tree_score_nodes",
+    "tree_values",
+    "trees_check",
+    "uniform",
+    "unpack_planes",
+    "value_table",
+]

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ancestral sampling: one raster pass, parents before children."""
 
+from .arguments import Layer, Reals, States
 from .layer import row_index, table_of
 from .random import ANCESTRAL, uniforms_of_step
 
 
-def sample_ancestral(layer, probability, seed, clamped, states, num_threads=1):
+def sample_ancestral(
+    layer: Layer, probability: Reals, seed: int, clamped: States | None, states: States, num_threads: int = 1
+) -> None:
     """Draws every node that is not clamped; states (n_chains, n_nodes) uint8, in and out; clamped (n_nodes,) or None."""
     step = 0
     for inside in range(layer.n_positions):

@@ -2,11 +2,14 @@
 """Boosted trees: Newton boosting on stochastically rounded gradients, log-odds and scores, node by node.
 
 Log-odds are integers in units of 1 / LOG_ODDS_ONE, gradients in units of 1 / GRADIENT_ONE, so the trees are the engine's
-to the last bit. Layers are ``cbn.cpd.boostedlayer.BoostedLayer``.
+to the last bit. Layers are ``cbn.cpd.boosted.BoostedLayer``.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from .arguments import Bits, Boosted, BoostedLayer, Counts, Nodes, Planes, Reals, States
 from .bitplane import unpack_planes
 from .random import CANDIDATE, MASK, ROUNDING, philox
 from .tables import LOG_PROBABILITY, SURPRISE, VARIANCE
@@ -17,7 +20,7 @@ GRADIENT_LEVELS, HESSIAN_LEVELS = 7, 7  # of rounded gradients in [-1, 1] and He
 BARREN_ROUNDS = 5
 
 
-def exp_negative(x):
+def exp_negative(x: Reals) -> Reals:
     """The engine's exponential of x <= 0, operation by operation: its last bits decide how gradients are rounded."""
     x = np.maximum(x, -700.0)
     n = np.rint(x * 1.4426950408889634)
@@ -28,18 +31,18 @@ def exp_negative(x):
     return np.ldexp(t, n.astype(int))
 
 
-def round_odds(odds):
+def round_odds(odds: float) -> int:
     """To whole log-odds units, halves away from zero."""
     return int(np.clip(np.sign(odds) * np.floor(abs(odds) + 0.5), -MAX_LEAF_VALUE, MAX_LEAF_VALUE))
 
 
-def random_words(seed, purpose, node, round, n_blocks):
+def random_words(seed: int, purpose: int, node: int, round: int, n_blocks: int) -> Counts:
     """(n_blocks, 4) 32-bit words."""
     key = seed & MASK, seed >> 32
     return np.array([philox((b, round, node, purpose), key) for b in range(n_blocks)], np.int64).reshape(n_blocks, 4)
 
 
-def gradients(odds, target, seed, node, round):
+def gradients(odds: Counts, target: Bits, seed: int, node: int, round: int) -> tuple[Counts, Counts, Counts, Counts]:
     """Exact gradients and Hessians (integers), and the rounded ones, of every image."""
     x = odds / LOG_ODDS_ONE
     e = exp_negative(-np.abs(x))
@@ -55,7 +58,7 @@ def gradients(odds, target, seed, node, round):
     return sign * size, hessian, level, curved
 
 
-def draw_candidates(usable, n, seed, node, round):
+def draw_candidates(usable: Sequence[int], n: int, seed: int, node: int, round: int) -> list[int]:
     """The first n places of a Fisher-Yates shuffle."""
     drawn = list(usable)
     words = random_words(seed, CANDIDATE, node, round, -(-n // 4)).reshape(-1)
@@ -68,10 +71,10 @@ def draw_candidates(usable, n, seed, node, round):
 class Leaf:
     """An open leaf: its images, its vertex, and its best split among the candidates."""
 
-    def __init__(self, images, vertex):
+    def __init__(self, images: Bits, vertex: int) -> None:
         self.images, self.vertex, self.gain, self.best = images, vertex, 0.0, -1
 
-    def find_best(self, states, drawn, level, curved, boosting):
+    def find_best(self, states: Bits, drawn: Sequence[int], level: Counts, curved: Counts, boosting: Boosted) -> None:
         quanta = 4.0 * HESSIAN_LEVELS
         l2, least = boosting.l2 * quanta, boosting.min_hessian * quanta
         price = boosting.min_gain * (2.0 * GRADIENT_LEVELS * GRADIENT_LEVELS / quanta)
@@ -92,7 +95,9 @@ class Leaf:
                 best, self.best, self.gain = score, candidate, score - own
 
 
-def grow_tree(states, members, drawn, level, curved, boosting):
+def grow_tree(
+    states: Bits, members: Bits, drawn: Sequence[int], level: Counts, curved: Counts, boosting: Boosted
+) -> tuple[dict[int, int], dict[int, int], dict[int, Bits]]:
     """Splits by vertex, children by vertex, and leaves, in the order of growth."""
     leaves, split, child = [Leaf(members, 0)], {}, {}
     leaves[0].find_best(states, drawn, level, curved, boosting)
@@ -110,7 +115,9 @@ def grow_tree(states, members, drawn, level, curved, boosting):
     return split, child, {leaf.vertex: leaf.images for leaf in leaves}
 
 
-def grow_node(states, members, usable, node, boosting, seed):
+def grow_node(
+    states: Bits, members: Bits, usable: Sequence[int], node: int, boosting: Boosted, seed: int
+) -> tuple[int, list[list[tuple[int, int]]]]:
     """Base, and a list of trees, each a list of (split, value) in breadth-first order."""
     target, pseudocount = states[:, node], boosting.pseudocount
     n1, n = (target & members).sum(), members.sum()
@@ -140,16 +147,25 @@ def grow_node(states, members, usable, node, boosting, seed):
     return base, trees
 
 
-def boosted_grow(grid, planes, n_images, candidates, boosting, seed, grown, num_threads=1):
+def boosted_grow(
+    grid: tuple[int, int, int],
+    planes: Planes,
+    n_images: int,
+    candidates: tuple[Counts, Nodes, Nodes | None],
+    boosting: Boosted,
+    seed: int,
+    grown: tuple[int, Nodes, Nodes, Nodes, Nodes, Nodes],
+    num_threads: int = 1,
+) -> None:
     """The trees of nodes first_node, ..., as ``cbn_boosted_grow`` says.
 
     candidates (begin, node, required); grown (first_node, base, n_trees, n_vertices, split, value), filled.
     """
     candidate_begin, candidate, required = candidates
     first_node, base, n_trees, n_vertices, split, value = grown
-    states = np.empty((n_images, len(planes)), np.uint8)
-    unpack_planes(planes, states)
-    states = states.astype(bool)
+    unpacked = np.empty((n_images, len(planes)), np.uint8)
+    unpack_planes(planes, unpacked)
+    states = unpacked.astype(bool)
     rarer = np.minimum(states.sum(axis=0), (~states).sum(axis=0))
     for i in range(len(base)):
         node = first_node + i
@@ -164,13 +180,13 @@ def boosted_grow(grid, planes, n_images, candidates, boosting, seed, grown, num_
             split[i, t, : len(tree)], value[i, t, : len(tree)] = np.array(tree).T
 
 
-def node_log_odds(boosted, node, states):
+def node_log_odds(boosted: BoostedLayer, node: int, states: States) -> Counts:
     """(n,) integer log-odds of a node; every image walks down every tree."""
     odds = np.full(len(states), boosted.base[node], np.int64)
     for tree in range(boosted.begin[node], boosted.begin[node + 1]):
         vertices = slice(boosted.tree_begin[tree], boosted.tree_begin[tree + 1])
         split, value = boosted.split[vertices], boosted.value[vertices]
-        inner = np.cumsum(split >= 0) - (split >= 0)  # inner vertices before each
+        inner: Counts = np.cumsum(split >= 0) - (split >= 0)  # inner vertices before each
         for i, state in enumerate(states):
             t = 0
             while split[t] >= 0:
@@ -179,33 +195,35 @@ def node_log_odds(boosted, node, states):
     return odds
 
 
-def possible(boosted, node, states):
+def possible(boosted: BoostedLayer, node: int, states: States) -> Bits:
     """(n,) bool: whether the node can be 1."""
     needs = boosted.required[node]
     return np.ones(len(states), bool) if needs < 0 else states[:, needs] > 0
 
 
-def node_probability(boosted, node, states):
+def node_probability(boosted: BoostedLayer, node: int, states: States) -> Reals:
     """(n,) probability of 1 given the earlier nodes."""
     x = node_log_odds(boosted, node, states) / LOG_ODDS_ONE
     e = exp_negative(-np.abs(x))
     return np.where(possible(boosted, node, states), np.where(x < 0, e, 1.0) / (1 + e), 0.0)
 
 
-def states_of(boosted, planes, n_images):
+def states_of(boosted: BoostedLayer, planes: Planes, n_images: int) -> States:
     states = np.empty((n_images, boosted.n_nodes), np.uint8)
     unpack_planes(planes, states)
     return states
 
 
-def boosted_log_odds(boosted, planes, n_images, odds, num_threads=1):
+def boosted_log_odds(boosted: BoostedLayer, planes: Planes, n_images: int, odds: Nodes, num_threads: int = 1) -> None:
     """odds (n_images, nodes)."""
     states = states_of(boosted, planes, n_images)
     for node in range(boosted.n_nodes):
         odds[:, node] = node_log_odds(boosted, node, states)
 
 
-def boosted_score_nodes(boosted, planes, n_images, kind, contributions, num_threads=1):
+def boosted_score_nodes(
+    boosted: BoostedLayer, planes: Planes, n_images: int, kind: int, contributions: Reals, num_threads: int = 1
+) -> None:
     """contributions[i, v]: log-probability, surprise or variance."""
     if kind not in (LOG_PROBABILITY, SURPRISE, VARIANCE):
         raise ValueError(f"kind: {kind}")
@@ -221,7 +239,9 @@ def boosted_score_nodes(boosted, planes, n_images, kind, contributions, num_thre
         contributions[:, node] = np.where(possible(boosted, node, states), values, never)
 
 
-def boosted_score_images(boosted, planes, n_images, kind, scores, num_threads=1):
+def boosted_score_images(
+    boosted: BoostedLayer, planes: Planes, n_images: int, kind: int, scores: Reals, num_threads: int = 1
+) -> None:
     """scores[i]: sum over nodes."""
     contributions = np.empty((n_images, boosted.n_nodes))
     boosted_score_nodes(boosted, planes, n_images, kind, contributions)

@@ -3,11 +3,12 @@
 
 import numpy as np
 
+from .arguments import Counts, Layer, Planes
 from .bitplane import unpack_planes
 from .layer import possible_rows, row_index, table_of
 
 
-def count(layer, planes, n_images, counts, num_threads=1):
+def count(layer: Layer, planes: Planes, n_images: int, counts: Counts, num_threads: int = 1) -> None:
     """counts[row, state] of every node: images with the parents in that row and the node in that state."""
     states = np.empty((n_images, layer.n_nodes), np.uint8)
     unpack_planes(planes, states)
@@ -17,7 +18,7 @@ def count(layer, planes, n_images, counts, num_threads=1):
         counts[table] = np.bincount(index, minlength=2 * (table.stop - table.start)).reshape(-1, 2)
 
 
-def counts_add(counts, total):
+def counts_add(counts: Counts, total: Counts) -> None:
     """total += counts."""
     if (counts < 0).any() or (total < 0).any():
         raise ValueError("negative counts")
@@ -26,7 +27,7 @@ def counts_add(counts, total):
     total += counts
 
 
-def counts_check(layer, counts, n_images):
+def counts_check(layer: Layer, counts: Counts, n_images: int) -> None:
     """Raises ValueError unless the counts could come from n_images images."""
     for node in range(layer.n_nodes):
         table = counts[table_of(layer, node)]

@@ -3,11 +3,21 @@
 
 import numpy as np
 
+from .arguments import Counts, Layer, Reals, States
 from .layer import children_of, row_index, table_of
 from .random import FLIP, SITE, block, uniforms_of_step
 
 
-def sample_gibbs(layer, probability, seed, first_step, n_steps, sites, states, num_threads=1):
+def sample_gibbs(
+    layer: Layer,
+    probability: Reals,
+    seed: int,
+    first_step: int,
+    n_steps: int,
+    sites: Counts,
+    states: States,
+    num_threads: int = 1,
+) -> None:
     """Heat-bath steps first_step .. first_step + n_steps - 1 in every chain; states (n_chains, n_nodes), in and out."""
     for step in range(first_step, first_step + n_steps):
         word = block(seed, SITE, 0, step >> 2)[step & 3]

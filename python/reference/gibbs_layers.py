@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Gibbs sampling through all layers: thesis Algorithm 1 over the product of the layers, every energy from scratch."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from .arguments import Bits, Counts, Layer, Reals, States, Transition
 from .bitplane import pack_planes, plane_words, unpack_planes
 from .layer import row_index, table_of
 from .random import FLIP, SITE, block, uniforms_of_step
@@ -12,11 +15,11 @@ from .transition import transition_forward
 class LayerStack:
     """Layers one above the other, the pixels first, and the transitions between them."""
 
-    def __init__(self, layers, transitions):
+    def __init__(self, layers: Sequence[Layer], transitions: Sequence[Transition]) -> None:
         self.layers, self.transitions = list(layers), list(transitions)
 
 
-def hidden_states(stack, states):
+def hidden_states(stack: LayerStack, states: States) -> list[States]:
     """The states of every layer: list of (n_chains, nodes) uint8, the pixels first."""
     n = len(states)
     found = [states]
@@ -31,7 +34,7 @@ def hidden_states(stack, states):
     return found
 
 
-def log_product(stack, values, states):
+def log_product(stack: LayerStack, values: Counts, states: States) -> Counts:
     """(n_chains,) int64: log of the product of all layers, in units; values (rows, 2) of all layers in a row."""
     total = np.zeros(len(states), np.int64)
     first = 0
@@ -43,7 +46,7 @@ def log_product(stack, values, states):
     return total
 
 
-def required_states(layer, node, states):
+def required_states(layer: Layer, node: int, states: States) -> tuple[Bits, Bits]:
     """Two (n_chains,) masks: where a required relation demands that the node be 0, and be 1 (unless it must be 0)."""
     channel, inside = divmod(node, layer.n_positions)
     must_be_0, must_be_1 = np.zeros(len(states), bool), np.zeros(len(states), bool)
@@ -55,7 +58,17 @@ def required_states(layer, node, states):
     return must_be_0, must_be_1 & ~must_be_0
 
 
-def sample_gibbs_layers(stack, values, unit, inverse_temperature, seed, first_step, sites, states, num_threads=1):
+def sample_gibbs_layers(
+    stack: LayerStack,
+    values: Counts,
+    unit: float,
+    inverse_temperature: Reals,
+    seed: int,
+    first_step: int,
+    sites: Counts,
+    states: States,
+    num_threads: int = 1,
+) -> None:
     """One step for each inverse temperature, in every chain; states (n_chains, pixel nodes), in and out."""
     for n, beta in enumerate(inverse_temperature):
         step = first_step + n

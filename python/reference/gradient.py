@@ -13,6 +13,7 @@ and the threshold's derivative is replaced by that of 1 / (1 + exp(-sharpness s)
 
 import numpy as np
 
+from .arguments import Counts, Layer, Planes, Reals, Transition
 from .bitplane import unpack_planes
 from .layer import children_of, row_index, table_of
 from .tables import probability_table
@@ -21,7 +22,15 @@ from .transition import activations, pooling_windows
 WEIGHT_ONE = 2**20
 
 
-def state_gradient(layer, planes, n_images, counts, pseudocount, gradient, num_threads=1):
+def state_gradient(
+    layer: Layer,
+    planes: Planes,
+    n_images: int,
+    counts: Counts,
+    pseudocount: float,
+    gradient: Reals,
+    num_threads: int = 1,
+) -> None:
     """gradient[i, v] = dL/dz of node v in image i, nats."""
     states = np.empty((n_images, layer.n_nodes), np.uint8)
     unpack_planes(planes, states)
@@ -38,7 +47,15 @@ def state_gradient(layer, planes, n_images, counts, pseudocount, gradient, num_t
             gradient[:, node] += table[row | 1 << bit, x] - table[row & ~(1 << bit), x]
 
 
-def kernel_gradient(transition, objective, planes_in, planes_out, n_images, gradient, num_threads=1):
+def kernel_gradient(
+    transition: Transition,
+    objective: tuple[Layer, Counts, float, float],
+    planes_in: Planes,
+    planes_out: Planes,
+    n_images: int,
+    gradient: tuple[Reals, Reals],
+    num_threads: int = 1,
+) -> None:
     """dL by weight and bias, in nats per unit of weight.
 
     objective (layer, counts, pseudocount, sharpness); gradient (weights, bias), filled: shaped as the transition's.
@@ -51,11 +68,11 @@ def kernel_gradient(transition, objective, planes_in, planes_out, n_images, grad
     e = np.exp(-np.abs(sharpness * s))
     factor = by_state.reshape(s.shape) * sharpness * e / (1 + e) ** 2
     won = pooled.argmax(axis=-1)  # the first of equal sums
-    bits = np.empty((n_images, len(planes_in)), np.uint8)
-    unpack_planes(planes_in, bits)
-    bits = bits.reshape(n_images, transition.in_channels, transition.in_height, transition.in_width)
+    states = np.empty((n_images, len(planes_in)), np.uint8)
+    unpack_planes(planes_in, states)
+    bits = states.reshape(n_images, transition.in_channels, transition.in_height, transition.in_width)
     size, pool = transition.kernel_size, transition.pool
-    image, kernel, y, x = np.indices(s.shape)
+    image, _, y, x = np.indices(s.shape)
     top, left = y * pool + won // pool, x * pool + won % pool
     weights[:] = 0
     for dy in range(size):

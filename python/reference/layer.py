@@ -3,8 +3,10 @@
 
 import numpy as np
 
+from .arguments import Bits, Counts, Layer, States
 
-def parents_of(layer, node):
+
+def parents_of(layer: Layer, node: int) -> list[tuple[int, int]]:
     """Parent nodes of a node: list of (row bit, node index), absent ones (outside the layer) left out."""
     channel, inside = divmod(node, layer.n_positions)
     row, column = divmod(inside, layer.width)
@@ -16,7 +18,7 @@ def parents_of(layer, node):
     return found
 
 
-def children_of(layer, node):
+def children_of(layer: Layer, node: int) -> list[tuple[int, int]]:
     """Children of a node: list of (child node, row bit that the node is), in relation order."""
     channel, inside = divmod(node, layer.n_positions)
     row, column = divmod(inside, layer.width)
@@ -29,13 +31,13 @@ def children_of(layer, node):
     return found
 
 
-def table_of(layer, node):
+def table_of(layer: Layer, node: int) -> slice:
     """Slice of the node's table rows."""
     begin = layer.table_begin(node)
     return slice(begin, begin + (1 << len(layer.parents(node // layer.n_positions))))
 
 
-def possible_rows(layer, node):
+def possible_rows(layer: Layer, node: int) -> tuple[Bits, Bits]:
     """Two boolean masks over the node's rows: rows that can occur, rows in which state 1 can occur."""
     rows = np.arange(1 << len(layer.parents(node // layer.n_positions)))
     present = sum(1 << bit for bit, _ in parents_of(layer, node))
@@ -44,7 +46,7 @@ def possible_rows(layer, node):
     return rows & ~present == 0, rows & required == required
 
 
-def row_index(layer, node, states):
+def row_index(layer: Layer, node: int, states: States) -> Counts:
     """Row of the node's table in each image; states (n_images, n_nodes) of 0 and 1."""
     row = np.zeros(len(states), np.int64)
     for bit, parent in parents_of(layer, node):

@@ -2,9 +2,12 @@
 """The engine's logarithm, bit for bit: where gains are compared, a rounding more or less would choose another split."""
 
 import numpy as np
+import numpy.typing as npt
+
+from .arguments import Reals
 
 
-def log(x):
+def log(x: npt.ArrayLike) -> Reals:
     """Natural logarithm of positive normal numbers; the steps are those of cbn_log in src_c/internal.h."""
     m, e = np.frexp(np.asarray(x, float))
     m, e = 2 * m, e - 1

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Raster passes of boosted trees and of trees, and the particle filter over them (Gordon, Salmond, Smith 1993)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from .arguments import BoostedLayer, Layer, Reals, States, TreeLayer
 from .boosted import node_probability
 from .random import ANCESTRAL, RESAMPLE, uniform_at, uniforms_of_step
 
 
-def raster_nodes(layer):
+def raster_nodes(layer: Layer | TreeLayer | BoostedLayer) -> list[int]:
     """Nodes in raster order: rows, columns, channels innermost."""
     return [c * layer.n_positions + inside for inside in range(layer.n_positions) for c in range(layer.channels)]
 
 
-def boosted_sample(boosted, seed, clamped, states, num_threads=1):
+def boosted_sample(
+    boosted: BoostedLayer, seed: int, clamped: States | None, states: States, num_threads: int = 1
+) -> None:
     """Draws every node that is not clamped; states (n_chains, nodes) uint8, in and out."""
     for step, node in enumerate(raster_nodes(boosted)):
         if clamped is None or not clamped[node]:
@@ -20,7 +25,14 @@ def boosted_sample(boosted, seed, clamped, states, num_threads=1):
             states[:, node] = u < node_probability(boosted, node, states)
 
 
-def particle_filter(layer, p1, seed, known, states, weight):
+def particle_filter(
+    layer: TreeLayer | BoostedLayer,
+    p1: Callable[[int, States], Reals],
+    seed: int,
+    known: States,
+    states: States,
+    weight: Reals,
+) -> float:
     """p1(node, states): probability of 1 given the earlier nodes. Fills states and weight; the log marginal."""
     n, log_weight, log_marginal, missing = len(states), np.zeros(len(states)), 0.0, []
     states[:] = states[0]
@@ -48,15 +60,19 @@ def particle_filter(layer, p1, seed, known, states, weight):
     return log_marginal + largest + np.log(w.mean())
 
 
-def boosted_inpaint(boosted, seed, known, states, weight, num_threads=1):
+def boosted_inpaint(
+    boosted: BoostedLayer, seed: int, known: States, states: States, weight: Reals, num_threads: int = 1
+) -> float:
     """The particle filter over boosted trees."""
     return particle_filter(boosted, lambda node, s: node_probability(boosted, node, s), seed, known, states, weight)
 
 
-def tree_inpaint(trees, probability, seed, known, states, weight, num_threads=1):
+def tree_inpaint(
+    trees: TreeLayer, probability: Reals, seed: int, known: States, states: States, weight: Reals, num_threads: int = 1
+) -> float:
     """The particle filter over trees."""
 
-    def p1(node, states):
+    def p1(node: int, states: States) -> Reals:
         first, found = trees.begin[node], np.empty(len(states))
         for i, state in enumerate(states):
             t = 0

@@ -3,8 +3,10 @@
 
 import numpy as np
 
+from .arguments import Floats, States
 
-def windows(x, size, stride, height, width):
+
+def windows(x: Floats, size: int, stride: int, height: int, width: int) -> Floats:
     """(size * size, n, height, width, C): the window's places, row by row."""
     return np.stack(
         [
@@ -15,7 +17,7 @@ def windows(x, size, stride, height, width):
     )
 
 
-def max_pool(x, size, stride, out, which, num_threads=1):
+def max_pool(x: Floats, size: int, stride: int, out: Floats, which: States, num_threads: int = 1) -> None:
     """Largest value of every window, and the first place of the window that has it.
 
     Parameters
@@ -32,7 +34,7 @@ def max_pool(x, size, stride, out, which, num_threads=1):
     out[...] = stacked.max(axis=0)
 
 
-def max_pool_gradient(d_out, which, size, stride, d_x, num_threads=1):
+def max_pool_gradient(d_out: Floats, which: States, size: int, stride: int, d_x: Floats, num_threads: int = 1) -> None:
     """Gradient with respect to the input (n, H, W, C), which is overwritten; windows that overlap add up."""
     d_x[...] = 0
     height, width = d_out.shape[1:3]

@@ -5,27 +5,39 @@ All positions share the hidden layers; the last layer is shared too or every pos
 channel more than there are kernels: 1 inside the layer, 0 in the padding, so that it says which neighbours exist.
 """
 
-import numpy as np
+from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
+
+from .arguments import Floats, Nodes
 from .convolution import convolve, convolve_weight_gradient
 
 
-def hidden_parts(hidden, units):
+def hidden_parts(hidden: Floats, units: Nodes) -> list[Floats]:
     """The flat block of hidden layers as views (U_i + 1, U_{i+1}); the last row of each is the bias."""
     parts, begin = [], 0
-    for below, above in zip(units[:-1], units[1:]):
+    for below, above in pairwise(units):
         size = (below + 1) * above
         parts.append(hidden[begin : begin + size].reshape(below + 1, above))
         begin += size
     return parts
 
 
-def with_one(u):
+def with_one(u: Floats) -> Floats:
     """Appends the constant input of the bias."""
     return np.concatenate([u, np.ones_like(u[..., :1])], axis=-1)
 
 
-def activations(x, taps, first, extra, first_extra, hidden, units):
+def activations(
+    x: Floats,
+    taps: npt.NDArray[np.int32],
+    first: Floats,
+    extra: Floats,
+    first_extra: Floats,
+    hidden: Floats,
+    units: Nodes,
+) -> list[Floats]:
     """Activations of all hidden layers: a list of (n, H, W, U_i)."""
     height, width = extra.shape[:2]
     sums = np.empty((len(x), height, width, first.shape[2]), x.dtype)
@@ -36,14 +48,22 @@ def activations(x, taps, first, extra, first_extra, hidden, units):
     return layers
 
 
-def with_one_extra(extra, dtype):
+def with_one_extra(extra: Floats, dtype: npt.DTypeLike) -> Floats:
     height, width, n_extra = extra.shape
     out = np.ones((height, width, n_extra + 1), dtype)
     out[..., :n_extra] = extra
     return out
 
 
-def sidewards_predict(x, taps, extra, units, weights, out, num_threads=1):
+def sidewards_predict(
+    x: Floats,
+    taps: npt.NDArray[np.int32],
+    extra: Floats,
+    units: Nodes,
+    weights: tuple[Floats, Floats, Floats, Floats],
+    out: Floats,
+    num_threads: int = 1,
+) -> None:
     """Predicted activations; weights are (first, first_extra, hidden, last).
 
     Parameters
@@ -72,7 +92,16 @@ def sidewards_predict(x, taps, extra, units, weights, out, num_threads=1):
     out[...] = np.einsum("nyxj,yxkj->nyxk", top, np.broadcast_to(own, (*extra.shape[:2], *own.shape[2:])))
 
 
-def sidewards_gradient(x, taps, extra, units, weights, target, gradients, num_threads=1):
+def sidewards_gradient(
+    x: Floats,
+    taps: npt.NDArray[np.int32],
+    extra: Floats,
+    units: Nodes,
+    weights: tuple[Floats, Floats, Floats, Floats],
+    target: Floats,
+    gradients: tuple[Floats, Floats, Floats, Floats, Floats, Floats | None],
+    num_threads: int = 1,
+) -> None:
     """Errors, and the gradients of the sum of their squares (eq. 12) with the target held constant (eq. 13).
 
     gradients are (d_first, d_first_extra, d_hidden, d_last, error, d_sums).

@@ -3,25 +3,36 @@
 
 import numpy as np
 
+from .arguments import Counts, Layer, Reals
 from .layer import possible_rows, table_of
 
 LOG_PROBABILITY, SURPRISE, VARIANCE, NORMALIZED = range(4)
 STD_FLOOR = 0.01
 
 
-def probability_table(layer, counts, pseudocount, probability, num_threads=1):
+def probability_table(
+    layer: Layer, counts: Counts, pseudocount: float, probability: Reals, num_threads: int = 1
+) -> None:
     """probability[row, state] = (count + pseudocount) / (row sum + 2 pseudocount)."""
     for node in range(layer.n_nodes):
         probability[table_of(layer, node)] = _probabilities(layer, node, counts[table_of(layer, node)], pseudocount)
 
 
-def _probabilities(layer, node, table, pseudocount):
+def _probabilities(layer: Layer, node: int, table: Counts, pseudocount: float) -> Reals:
     p = (table + pseudocount) / (table.sum(axis=1, keepdims=True) + 2 * pseudocount)
     p[~possible_rows(layer, node)[1]] = (1.0, 0.0)  # a required parent is 0
     return p
 
 
-def value_table(layer, counts, pseudocount, kind, leave_one_out, values, num_threads=1):
+def value_table(
+    layer: Layer,
+    counts: Counts,
+    pseudocount: float,
+    kind: int,
+    leave_one_out: bool,
+    values: Reals,
+    num_threads: int = 1,
+) -> None:
     """values[row, state] of a score kind; with leave_one_out from the counts without one image in (row, state)."""
     for node in range(layer.n_nodes):
         table = counts[table_of(layer, node)]
@@ -34,12 +45,12 @@ def value_table(layer, counts, pseudocount, kind, leave_one_out, values, num_thr
         values[table_of(layer, node)] = own
 
 
-def _node_values(layer, node, table, pseudocount, kind):
+def _node_values(layer: Layer, node: int, table: Counts, pseudocount: float, kind: int) -> Reals:
     """Values of one node's whole table, straight from the definitions."""
     return table_values(_probabilities(layer, node, table, pseudocount), table, kind)
 
 
-def table_values(p, table, kind):
+def table_values(p: Reals, table: Counts, kind: int) -> Reals:
     """Values of rows with probabilities p (rows, 2) and counts table (rows, 2)."""
     with np.errstate(divide="ignore"):
         log_p = np.log(p)

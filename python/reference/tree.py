@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tree CPDs: soundness, growth, counts. Trees are ``cbn.cpd.treelayer.TreeLayer``."""
+"""Tree CPDs: soundness, growth, counts. Trees are ``cbn.cpd.tree.TreeLayer``."""
+
+from typing import Any
 
 import numpy as np
 
+from .arguments import Bits, Counts, Nodes, Planes, Reals, States, TreeLayer
 from .bitplane import unpack_planes
 from .log import log
 
 MAX_LEAVES = 4096
 
 
-def tree_of(trees, node):
+def tree_of(trees: TreeLayer, node: int) -> tuple[slice, Nodes, Nodes]:
     """Slice of a node's vertices, and their splits and children."""
     own = slice(trees.begin[node], trees.begin[node + 1])
     return own, trees.split[own], trees.child[own]
 
 
-def raster_order(trees, node):
+def raster_order(trees: TreeLayer, node: int) -> int:
     """Place of a node in the order rows, columns, channels, in which parents come before children."""
     channel, position = divmod(int(node), trees.height * trees.width)
     return position * trees.channels + channel
 
 
-def trees_check(trees):
+def trees_check(trees: TreeLayer) -> None:
     """Raises ValueError unless every tree is numbered breadth first and splits on earlier nodes only."""
     n_nodes = trees.channels * trees.height * trees.width
     sizes = np.diff(trees.begin)
@@ -30,7 +33,7 @@ def trees_check(trees):
     for node in range(n_nodes):
         _, split, child = tree_of(trees, node)
         inner = split >= 0
-        before = np.cumsum(inner) - inner  # inner vertices before each
+        before: Counts = np.cumsum(inner) - inner  # inner vertices before each
         is_child = np.arange(len(split)) <= 2 * before  # of an inner vertex before it, or the root
         if not is_child.all() or len(split) != 2 * inner.sum() + 1 or (split < -1).any():
             raise ValueError(f"split: the vertices of node {node} are no tree")
@@ -44,7 +47,15 @@ def trees_check(trees):
             raise ValueError(f"required: node {required} is not the root's split of node {node}, a leaf at its 0")
 
 
-def tree_grow(grid, planes, n_images, candidates, growth, grown, num_threads=1):
+def tree_grow(
+    grid: tuple[int, int, int],
+    planes: Planes,
+    n_images: int,
+    candidates: tuple[Counts, Nodes, Nodes | None],
+    growth: tuple[float, int, int],
+    grown: tuple[Nodes, Nodes, Nodes, Counts],
+    num_threads: int = 1,
+) -> None:
     """Grows the tree of every node; the vertices of node v are written to the beginning of row v of the outputs.
 
     Parameters
@@ -75,18 +86,27 @@ def tree_grow(grid, planes, n_images, candidates, growth, grown, num_threads=1):
         assert n <= 2 * max_leaves - 1
 
 
-def _grow_node(states, node, candidate, required, n_ln_n, price, max_leaves, min_leaf):
+def _grow_node(
+    states: States,
+    node: int,
+    candidate: Nodes,
+    required: int,
+    n_ln_n: Reals,
+    price: float,
+    max_leaves: int,
+    min_leaf: int,
+) -> list[list[Any]]:
     """Best-first growth: list of [split, first child, members], numbered breadth first."""
-    tree = [[-1, 0, np.ones(len(states), bool)]]  # in the order of growth
-    gains = {}  # of open leaves: (gain of the best split, the node that makes it)
+    tree: list[list[Any]] = [[-1, 0, np.ones(len(states), bool)]]  # in the order of growth
+    gains: dict[int, tuple[float, int]] = {}  # of open leaves: (gain of the best split, the node that makes it)
 
-    def divide(t, decides):
+    def divide(t: int, decides: int) -> None:
         members, on = tree[t][2], states[:, decides] == 1
         tree[t][:2] = decides, len(tree)
         tree.extend([[-1, 0, members & ~on], [-1, 0, members & on]])
         gains.pop(t, None)
 
-    def open_leaf(t):
+    def open_leaf(t: int) -> None:
         gains[t] = _best_split(states, node, candidate, tree[t][2], n_ln_n, min_leaf)
 
     if required >= 0:
@@ -105,10 +125,12 @@ def _grow_node(states, node, candidate, required, n_ln_n, price, max_leaves, min
     return _breadth_first(tree)
 
 
-def _best_split(states, node, candidate, members, n_ln_n, min_leaf):
+def _best_split(
+    states: States, node: int, candidate: Nodes, members: Bits, n_ln_n: Reals, min_leaf: int
+) -> tuple[float, int]:
     """(gain of log-likelihood at maximum likelihood, node): the first candidate of the largest gain, or (0, -1)."""
 
-    def likelihood(n0, n1):
+    def likelihood(n0: Counts, n1: Counts) -> Reals:
         return n_ln_n[n0] + n_ln_n[n1] - n_ln_n[n0 + n1]
 
     there, own = states[members][:, candidate].astype(np.int64), states[members, node].astype(np.int64)
@@ -121,7 +143,7 @@ def _best_split(states, node, candidate, members, n_ln_n, min_leaf):
     return gain.max(), candidate[gain.argmax()]
 
 
-def _breadth_first(tree):
+def _breadth_first(tree: list[list[Any]]) -> list[list[Any]]:
     order, result = [0], []
     for t in order:  # it grows on the way
         decides, first, members = tree[t]
@@ -131,7 +153,7 @@ def _breadth_first(tree):
     return result
 
 
-def leaf_of(trees, node, states):
+def leaf_of(trees: TreeLayer, node: int, states: States) -> Counts:
     """The leaf that every image reaches, counted from the root; states (n_images, n_nodes)."""
     _, split, child = tree_of(trees, node)
     at = np.zeros(len(states), np.int64)
@@ -141,7 +163,7 @@ def leaf_of(trees, node, states):
     return at
 
 
-def tree_count(trees, planes, n_images, counts, num_threads=1):
+def tree_count(trees: TreeLayer, planes: Planes, n_images: int, counts: Counts, num_threads: int = 1) -> None:
     """counts[vertex, state]: images that reach the vertex with the node in that state."""
     states = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, states)

@@ -3,11 +3,14 @@
 
 import numpy as np
 
+from .arguments import Counts, Reals, States, TreeLayer
 from .random import ANCESTRAL, FLIP, SITE, block, uniforms_of_step
 from .tree import leaf_of, tree_of
 
 
-def tree_sample_ancestral(trees, probability, seed, clamped, states, num_threads=1):
+def tree_sample_ancestral(
+    trees: TreeLayer, probability: Reals, seed: int, clamped: States | None, states: States, num_threads: int = 1
+) -> None:
     """Draws every node that is not clamped; states (n_chains, n_nodes) uint8, in and out; clamped (n_nodes,), None."""
     n_positions = trees.height * trees.width
     for step in range(states.shape[1]):
@@ -18,7 +21,16 @@ def tree_sample_ancestral(trees, probability, seed, clamped, states, num_threads
             states[:, node] = u < probability[tree_of(trees, node)[0]][leaf_of(trees, node, states), 1]
 
 
-def tree_sample_gibbs(trees, probability, seed, first_step, n_steps, sites, states, num_threads=1):
+def tree_sample_gibbs(
+    trees: TreeLayer,
+    probability: Reals,
+    seed: int,
+    first_step: int,
+    n_steps: int,
+    sites: Counts,
+    states: States,
+    num_threads: int = 1,
+) -> None:
     """Heat-bath steps first_step .. first_step + n_steps - 1 in every chain; states (n_chains, n_nodes), in and out."""
     splits = [set(tree_of(trees, node)[1].tolist()) for node in range(states.shape[1])]
     for step in range(first_step, first_step + n_steps):

@@ -3,11 +3,14 @@
 
 import numpy as np
 
+from .arguments import Planes, Reals, TreeLayer
 from .bitplane import unpack_planes
 from .tree import leaf_of, tree_of
 
 
-def tree_score_nodes(trees, planes, n_images, values, contributions, num_threads=1):
+def tree_score_nodes(
+    trees: TreeLayer, planes: Planes, n_images: int, values: Reals, contributions: Reals, num_threads: int = 1
+) -> None:
     """contributions[i, v] = values[leaf of node v in image i, state of v]."""
     states = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, states)
@@ -16,7 +19,9 @@ def tree_score_nodes(trees, planes, n_images, values, contributions, num_threads
         contributions[:, node] = values[own][leaf_of(trees, node, states), states[:, node]]
 
 
-def tree_score_images(trees, planes, n_images, values, scores, num_threads=1):
+def tree_score_images(
+    trees: TreeLayer, planes: Planes, n_images: int, values: Reals, scores: Reals, num_threads: int = 1
+) -> None:
     """scores[i] = sum over nodes, added in node order as the engine does."""
     contributions = np.empty((n_images, len(planes)))
     tree_score_nodes(trees, planes, n_images, values, contributions)

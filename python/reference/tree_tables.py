@@ -3,13 +3,14 @@
 
 import numpy as np
 
+from .arguments import Counts, Nodes, Reals, TreeLayer
 from .tables import table_values
 from .tree import tree_of
 
 SMALLEST_P = 1e-12
 
 
-def tree_counts_check(trees, counts, n_images):
+def tree_counts_check(trees: TreeLayer, counts: Counts, n_images: int) -> None:
     """Raises ValueError unless the counts could come from n_images images."""
     for node in range(len(trees.begin) - 1):
         own, split, child = tree_of(trees, node)
@@ -21,7 +22,7 @@ def tree_counts_check(trees, counts, n_images):
             raise ValueError("the counts cannot come from images of these trees")
 
 
-def tree_bic(trees, counts):
+def tree_bic(trees: TreeLayer, counts: Counts) -> tuple[float, int, float]:
     """(log-likelihood at maximum likelihood in nats, number of free parameters, BIC)."""
     n_images = int(counts[0].sum())
     tree_counts_check(trees, counts, n_images)
@@ -35,14 +36,16 @@ def tree_bic(trees, counts):
     return log_likelihood, n_parameters, n_parameters * np.log(n_images) - 2 * log_likelihood
 
 
-def tree_probability(trees, counts, pseudocount, shrinkage, probability, num_threads=1):
+def tree_probability(
+    trees: TreeLayer, counts: Counts, pseudocount: float, shrinkage: float, probability: Reals, num_threads: int = 1
+) -> None:
     """probability[vertex, state], shrunk towards the root."""
     for node in range(len(trees.begin) - 1):
         own = tree_of(trees, node)[0]
         probability[own] = _probabilities(trees, node, counts[own], pseudocount, shrinkage)
 
 
-def _probabilities(trees, node, table, pseudocount, shrinkage):
+def _probabilities(trees: TreeLayer, node: int, table: Counts, pseudocount: float, shrinkage: float) -> Reals:
     _, split, child = tree_of(trees, node)
     p = np.empty((len(split), 2))
     parent = {child[t] + side: t for t in np.flatnonzero(split >= 0) for side in (0, 1)}
@@ -60,7 +63,17 @@ def _probabilities(trees, node, table, pseudocount, shrinkage):
     return p
 
 
-def tree_values(trees, counts, probability, pseudocount, shrinkage, kind, leave_one_out, values, num_threads=1):
+def tree_values(
+    trees: TreeLayer,
+    counts: Counts,
+    probability: Reals,
+    pseudocount: float,
+    shrinkage: float,
+    kind: int,
+    leave_one_out: bool,
+    values: Reals,
+    num_threads: int = 1,
+) -> None:
     """values[vertex, state] of a score kind, of use at leaves."""
     for node in range(len(trees.begin) - 1):
         own, split, _ = tree_of(trees, node)
@@ -70,20 +83,20 @@ def tree_values(trees, counts, probability, pseudocount, shrinkage, kind, leave_
         result[:] = np.nan
         result[leaves] = table_values(p[leaves], table[leaves], kind)
         if leave_one_out:
-            for row, leaf in enumerate(leaves):
+            for row, leaf in enumerate(leaves.tolist()):
                 for state in (0, 1):
                     if table[leaf, state] > 0:
                         without = table.copy()
-                        without[_way_to(split, trees.child[own], leaf), state] -= 1
+                        without[np.array(_way_to(split, trees.child[own], leaf)), state] -= 1
                         changed = _probabilities(trees, node, without, pseudocount, shrinkage)[leaf]
                         q = p[leaves].copy()  # CBN_NORMALIZED compares with the other leaves as they are
                         q[row] = changed
                         result[leaf, state] = table_values(q, without[leaves], kind)[row, state]
 
 
-def _way_to(split, child, leaf):
+def _way_to(split: Nodes, child: Nodes, leaf: int) -> list[int]:
     """The vertices from the root to a leaf."""
     way = [leaf]
     while way[-1] != 0:
-        way.append(next(t for t in np.flatnonzero(split >= 0) if way[-1] - child[t] in (0, 1)))
+        way.append(next(t for t in np.flatnonzero(split >= 0).tolist() if way[-1] - child[t] in (0, 1)))
     return way

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn.bits.augmentation import shifted_images
+from helpers.networks import Network
 
 
 @settings(max_examples=50, deadline=None)

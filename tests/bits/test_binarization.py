@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-import cbn
 from cbn.bits.binarization import Binarization, check_thresholds, chosen_thresholds
+from helpers.networks import Network
 
 
 def grey(low, high, n=40):
@@ -39,7 +39,7 @@ def test_thresholds_cut_the_ink_into_four_equal_parts(low, high):
     images = grey(low, high)
     thresholds = check_thresholds(chosen_thresholds("auto", images, 255), 255)
     assert len(thresholds) == 4
-    states = Binarization(thresholds, 255).states(images, 1).reshape(len(images), 4, -1)
+    states = Binarization(thresholds, 255).planes(images, 1).states(1).reshape(len(images), 4, -1)
     shares = states.mean(axis=(0, 2))
     assert shares[0] == 0.5  # all of the ink and nothing of the background
     np.testing.assert_allclose(shares / shares[0], [1, 0.75, 0.5, 0.25], atol=1.5 / (high - low + 1))
@@ -59,6 +59,6 @@ def test_floats_have_the_thresholds_of_integers(dtype):
 
 def test_a_fit_uses_the_chosen_thresholds():
     images = grey(50, 200, n=120)
-    model = cbn.ConvolutionalBayesianNetwork("pixel", threshold="auto").fit(images)
+    model = Network("pixel", threshold="auto").fit(images)
     assert model.binarizer_.thresholds == chosen_thresholds("auto", images, 255)
     assert model.layer_.channels == 4

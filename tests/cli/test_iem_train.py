@@ -246,10 +246,11 @@ def test_interrupted_training_goes_on_to_the_same_bytes(tree, tmp_path, monkeypa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["part.cbn", "whole.cbn"]
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_bytes(tree, tmp_path):
     command = ["--data", str(tree / "carpet"), "--levels", "1", "--epochs", "40", "--false-alarm-rate", "0.2"]
     cli.done(TRAIN, *command, "--out", tmp_path / "whole.cbn")
-    out, checkpoint = tmp_path / "part.cbn", tmp_path / "part.cbn.layers.checkpoint"
+    out, checkpoint = tmp_path / "part.cbn", tmp_path / "part.cbn.checkpoint"
     process = subprocess.Popen([cli.installed(TRAIN), *command, "--out", out, "--quiet"], env=cli.environment())
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -269,6 +270,14 @@ def test_resume_without_a_checkpoint_begins(tree, tmp_path):
 # ---- wrong usage ----
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A folder of four pictures with room for all levels."""
+    folder = tmp_path_factory.mktemp("good")
+    cli.write_pictures(folder, np.zeros((4, 64, 64), np.uint8))
+    return folder
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -281,20 +290,21 @@ def test_resume_without_a_checkpoint_begins(tree, tmp_path):
         (["--synthetic", "object", "--size", "16"], ["size", "32"]),
         (["--synthetic", "object", "--quick", "--epochs", "3"], ["--quick", "--epochs"]),
         (["--synthetic", "object", "--epochs", "x"], ["--epochs", "whole numbers"]),
-        (["--synthetic", "object", "--epochs", "1,2"], ["epochs", "(1, 2)", "5 levels"]),
+        (["--good", "GOOD", "--epochs", "1,2"], ["epochs", "(1, 2)", "5 levels"]),
         (["--synthetic", "object", "--epochs", "0"], ["epochs", "0"]),
-        (["--synthetic", "object", "--levels", "9"], ["--levels", "4"]),
-        (["--synthetic", "object", "--size", "32", "--levels", "4"], ["level 4", "2 x 2 positions"]),
+        (["--good", "GOOD", "--levels", "9"], ["--levels", "4"]),
+        (["--good", "GOOD", "--size", "32", "--levels", "4"], ["level 4", "2 x 2 positions"]),
         (["--synthetic", "object", "--weights", "x.npz"], ["--weights", "--backbone"]),
         (["--synthetic", "object", "--backbone", "alexnet"], ["--backbone alexnet", "--weights"]),
         (["--synthetic", "object", "--false-alarm-rate", "1"], ["--false-alarm-rate"]),
-        (["--synthetic", "object", "--learning-rate", "-1"], ["learning_rate", "-1"]),
-        (["--synthetic", "object", "--held-out", "0.9"], ["held_out", "0.9"]),
-        (["--synthetic", "object", "--level-weights", "1,2"], ["level_weights", "5 levels"]),
+        (["--synthetic", "object", "--learning-rate", "-1"], ["--learning-rate", "-1"]),
+        (["--good", "GOOD", "--held-out", "0.9"], ["held_out", "0.9"]),
+        (["--good", "GOOD", "--level-weights", "1,2"], ["level_weights", "5 levels"]),
     ],
-)  # fmt: skip
-def test_wrong_usage(arguments, words, tmp_path, monkeypatch):
+)
+def test_wrong_usage(arguments, words, good, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    arguments = [good if word == "GOOD" else word for word in arguments]
     cli.assert_one_line_error(cli.call(TRAIN, *arguments, "--quiet"), 2, *words)
     assert os.listdir() == []
 

@@ -77,7 +77,13 @@ def shell(command, cwd, **environ):
     for program in cli.PROGRAMS:
         command = command.replace(f"{{{program}}}", f"'{cli.installed(program)}'")
     return subprocess.run(
-        ["bash", "-c", command], cwd=cwd, env=cli.environment(**environ), capture_output=True, text=True, timeout=60
+        ["bash", "-c", command],
+        cwd=cwd,
+        env=cli.environment(**environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -230,13 +236,14 @@ def large(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["open", "0", "0.005", "0.02", "0.05", "rename"])
 def test_killed_while_writing(large, when):
     """The earlier model is whole, or the new one is; never a half of either."""
     earlier = (large / "model.cbn").read_bytes()
     finished = subprocess.run(
         [sys.executable, "-P", "-c", KILLED, when, "--data", "new.npy", *RATE, "--quiet"], cwd=large,
-        env=cli.environment(), capture_output=True, timeout=60,
+        env=cli.environment(), capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert finished.returncode == -signal.SIGKILL, finished.stderr
     model = cbn.load(large / "model.cbn")
@@ -247,6 +254,7 @@ def test_killed_while_writing(large, when):
     assert [path.name for path in large.glob("*.cbn")] == ["model.cbn"]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(large):
     """Kills by the clock, from the start of the program to its end."""
     earlier = (large / "model.cbn").read_bytes()
@@ -282,6 +290,7 @@ def test_disk_that_fills_up_while_writing(large):
     assert {path.name for path in large.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_two_at_once(large):
     """Two programs write one name: the file is that of one of them."""
     command = "{cbn-train} --data new.npy --false-alarm-rate 0.1 --quiet"
@@ -304,6 +313,7 @@ for program, *arguments in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_on_every_instruction_set(tmp_path):
     """The portable code path gives the bytes of the fast one."""
     np.save(tmp_path / "images.npy", cli.grey_images(300, 17, 13))
@@ -324,7 +334,7 @@ def test_same_bytes_on_every_instruction_set(tmp_path):
         folder.mkdir()
         finished = subprocess.run(
             [sys.executable, "-P", "-c", SEVERAL, json.dumps(runs)], cwd=folder, capture_output=True, text=True,
-            env=cli.environment(**({"CBN_FORCE_GENERIC": generic} if generic else {})), timeout=60,
+            env=cli.environment(**({"CBN_FORCE_GENERIC": generic} if generic else {})), timeout=60, check=False,
         )  # fmt: skip
         assert (finished.returncode, finished.stderr) == (0, "")
         written[generic] = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -334,6 +344,7 @@ def test_same_bytes_on_every_instruction_set(tmp_path):
     assert written[""] == written["1"]
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process_with_other_hashes(folder, tmp_path):
     """Nothing depends on the order of sets, the time or the process."""
     written = []

@@ -72,7 +72,7 @@ def signalled(*moments, arguments=None, cwd=None):
     words = map(str, arguments_of() if arguments is None else arguments)
     finished = subprocess.run(
         [sys.executable, "-P", "-c", SIGNALLED, json.dumps(moments), *words], cwd=cwd, env=cli.environment(),
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return cli.Result("cbn-train", finished.returncode, finished.stdout, finished.stderr)
 
@@ -86,11 +86,12 @@ def names(folder):
 MOMENTS = [1, N_ITERATIONS, PER_LAYER + 1, PER_LAYER + N_ITERATIONS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "threads"), list(zip(MOMENTS, (1, 2, 1, 2))))
 def test_killed_training_resumes_to_the_same_bytes(whole, here, count, threads):
-    killed = signalled(["model.cbn.layers.checkpoint", count, signal.SIGKILL], arguments=arguments_of("--threads", 1))
+    killed = signalled(["model.cbn.checkpoint", count, signal.SIGKILL], arguments=arguments_of("--threads", 1))
     assert killed.code == -signal.SIGKILL
-    assert names(here) == ["images.npy", "model.cbn.layers.checkpoint"]
+    assert names(here) == ["images.npy", "model.cbn.checkpoint"]
     cli.done("cbn-train", *arguments_of("--resume", "--threads", threads))
     assert (here / "model.cbn").read_bytes() == (whole / "whole.cbn").read_bytes()
     assert names(here) == ["images.npy", "model.cbn"]
@@ -98,9 +99,9 @@ def test_killed_training_resumes_to_the_same_bytes(whole, here, count, threads):
 
 @pytest.mark.parametrize("count", MOMENTS)
 def test_interrupted_training_keeps_the_best_and_resumes_to_the_same_bytes(whole, here, count):
-    stopped = signalled(["model.cbn.layers.checkpoint", count, signal.SIGINT])
+    stopped = signalled(["model.cbn.checkpoint", count, signal.SIGINT])
     cli.assert_one_line_error(stopped, 130, "interrupted", "hidden layer", "model.cbn", "--resume")
-    assert names(here) == ["images.npy", "model.cbn", "model.cbn.layers.checkpoint"]
+    assert names(here) == ["images.npy", "model.cbn", "model.cbn.checkpoint"]
     model = cbn.load("model.cbn")
     assert len(model.hidden_layers_) == (1 if count < PER_LAYER else 2)
     # the iteration whose checkpoint could not be written is in this model all the same
@@ -114,11 +115,12 @@ def test_interrupted_training_keeps_the_best_and_resumes_to_the_same_bytes(whole
     assert names(here) == ["images.npy", "model.cbn"]
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(whole, here):
     """A script that resumes in a loop ends with the model of an undisturbed training."""
     codes = []
     for _ in range(2 * PER_LAYER):
-        stopped = signalled(["model.cbn.layers.checkpoint", 2, signal.SIGKILL], arguments=arguments_of("--resume"))
+        stopped = signalled(["model.cbn.checkpoint", 2, signal.SIGKILL], arguments=arguments_of("--resume"))
         codes.append(stopped.code)
         if stopped.code == 0:
             break
@@ -130,26 +132,27 @@ def test_second_interruption_leaves_no_half_file(here):
     """While the best model so far is being written."""
     earlier = b"earlier model"
     (here / "model.cbn").write_bytes(earlier)
-    stopped = signalled(["model.cbn.layers.checkpoint", PER_LAYER + 1, signal.SIGINT], ["model.cbn", 0, signal.SIGINT])
+    stopped = signalled(["model.cbn.checkpoint", PER_LAYER + 1, signal.SIGINT], ["model.cbn", 0, signal.SIGINT])
     cli.assert_one_line_error(stopped, 130, "interrupted")
-    assert sorted(path.name for path in here.iterdir()) == ["images.npy", "model.cbn", "model.cbn.layers.checkpoint"]
+    assert sorted(path.name for path in here.iterdir()) == ["images.npy", "model.cbn", "model.cbn.checkpoint"]
     assert (here / "model.cbn").read_bytes() == earlier
     assert len(cli.done("cbn-train", *arguments_of("--resume", "--json")).json()["gain"]) == 2
 
 
+@pytest.mark.slow
 def test_kill_before_the_model_is_written_loses_nothing(whole, here):
     """The checkpoint goes only when the model is there."""
     killed = signalled(["model.cbn", 0, signal.SIGKILL])
     assert killed.code == -signal.SIGKILL
-    assert names(here) == ["images.npy", "model.cbn.layers.checkpoint"]
-    resumed = signalled(["model.cbn.layers.checkpoint", 0, signal.SIGKILL], arguments=arguments_of("--resume"))
+    assert names(here) == ["images.npy", "model.cbn.checkpoint"]
+    resumed = signalled(["model.cbn.checkpoint", 0, signal.SIGKILL], arguments=arguments_of("--resume"))
     assert resumed.code == 0  # no iteration was done again
     assert (here / "model.cbn").read_bytes() == (whole / "whole.cbn").read_bytes()
 
 
 def test_interruption_in_the_first_iteration(here):
     """There is a best model already, but no checkpoint yet to promise anything of."""
-    stopped = signalled(["model.cbn.layers.checkpoint", 0, signal.SIGINT])
+    stopped = signalled(["model.cbn.checkpoint", 0, signal.SIGINT])
     cli.assert_one_line_error(stopped, 130, "interrupted", "model.cbn is the best model so far")
     assert "--resume" not in stopped.err
     assert names(here) == ["images.npy", "model.cbn"]
@@ -163,22 +166,22 @@ def checkpoint(whole, tmp_path_factory):
     """The bytes of a checkpoint in the second layer."""
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "images.npy").write_bytes((whole / "images.npy").read_bytes())
-    assert signalled(["model.cbn.layers.checkpoint", PER_LAYER + 2, signal.SIGKILL], cwd=folder).code == -signal.SIGKILL
-    return (folder / "model.cbn.layers.checkpoint").read_bytes()
+    assert signalled(["model.cbn.checkpoint", PER_LAYER + 2, signal.SIGKILL], cwd=folder).code == -signal.SIGKILL
+    return (folder / "model.cbn.checkpoint").read_bytes()
 
 
 @pytest.fixture
 def stopped(here, checkpoint):
     """Where a training was killed in its second layer."""
-    (here / "model.cbn.layers.checkpoint").write_bytes(checkpoint)
+    (here / "model.cbn.checkpoint").write_bytes(checkpoint)
     return here
 
 
 def test_checkpoint_is_not_overwritten_without_resume(stopped):
-    content = (stopped / "model.cbn.layers.checkpoint").read_bytes()
+    content = (stopped / "model.cbn.checkpoint").read_bytes()
     result = cli.call("cbn-train", *arguments_of())
-    cli.assert_one_line_error(result, 1, "model.cbn.layers.checkpoint", "--resume", "delete")
-    assert (stopped / "model.cbn.layers.checkpoint").read_bytes() == content
+    cli.assert_one_line_error(result, 1, "model.cbn.checkpoint", "--resume", "delete")
+    assert (stopped / "model.cbn.checkpoint").read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -190,17 +193,17 @@ def test_checkpoint_is_not_overwritten_without_resume(stopped):
 )  # fmt: skip
 def test_resume_with_other_arguments_or_images(stopped, other):
     np.save("other.npy", np.load("images.npy")[:199])
-    content = (stopped / "model.cbn.layers.checkpoint").read_bytes()
+    content = (stopped / "model.cbn.checkpoint").read_bytes()
     result = cli.call("cbn-train", *arguments_of("--resume", *other))
     what = "random_state 7, not 8" if other[0] == "--seed" else "other images, arguments or version"
-    cli.assert_one_line_error(result, 1, "model.cbn.layers.checkpoint", what, "delete it")
-    assert (stopped / "model.cbn.layers.checkpoint").read_bytes() == content
+    cli.assert_one_line_error(result, 1, "model.cbn.checkpoint", what, "delete it")
+    assert (stopped / "model.cbn.checkpoint").read_bytes() == content
     assert not (stopped / "model.cbn").exists()
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "text", "model", "folder"])
 def test_damaged_checkpoint(whole, stopped, damage):
-    path = stopped / "model.cbn.layers.checkpoint"
+    path = stopped / "model.cbn.checkpoint"
     content = path.read_bytes()
     path.unlink()
     if damage == "folder":
@@ -209,7 +212,7 @@ def test_damaged_checkpoint(whole, stopped, damage):
         model = (whole / "whole.cbn").read_bytes()
         path.write_bytes({"empty": b"", "half": content[:1500], "text": b"text", "model": model}[damage])
     result = cli.call("cbn-train", *arguments_of("--resume"))
-    cli.assert_one_line_error(result, 1, "model.cbn.layers.checkpoint")
+    cli.assert_one_line_error(result, 1, "model.cbn.checkpoint")
 
 
 def test_resume_without_a_checkpoint_trains_and_says_so(whole, here):
@@ -260,10 +263,10 @@ def labelled(here):
 
 def test_whole_job_resumes(labelled):
     arguments = ("--data", "pair.npz", "--digit", "all", *HIDDEN, "--out", "b.cbn")
-    stopped = signalled(["b-y.cbn.layers.checkpoint", 2, signal.SIGINT], arguments=arguments)
+    stopped = signalled(["b-y.cbn.checkpoint", 2, signal.SIGINT], arguments=arguments)
     cli.assert_one_line_error(stopped, 130, "interrupted", "b-y.cbn", "--resume")
     refused = cli.call("cbn-train", *arguments)
-    cli.assert_one_line_error(refused, 1, "b-y.cbn.layers.checkpoint", "--resume")
+    cli.assert_one_line_error(refused, 1, "b-y.cbn.checkpoint", "--resume")
     written = (labelled / "b-x.cbn").stat().st_mtime_ns
     cli.done("cbn-train", *arguments, "--resume")
     assert (labelled / "b-x.cbn").stat().st_mtime_ns == written

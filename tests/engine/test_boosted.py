@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbn import _engine
-from cbn.cpd import boostedlayer as boosted
-from cbn.cpd.boostedlayer import BoostedLayer, Boosting
+from cbn.bits.planes import BitPlanes
+from cbn.cpd import boosted
+from cbn.cpd.boosted import Boosted, BoostedLayer
+from cbn.cpd.grid import Grid
 from helpers.boosted import (
     SMALL,
     THREADS,
@@ -64,7 +66,7 @@ def test_growth_and_scores_equal_the_twin(shape, n, seed, boosting):
 
 def test_deep_trees_and_many_words_equal_on_all_paths():
     states = structured(1500, (1, 5, 6), 11)
-    boosting = Boosting(rounds=12, max_leaves=40, n_candidates=20, min_gain=0.01, min_hessian=0.25)
+    boosting = Boosted(rounds=12, max_leaves=40, n_candidates=20, min_gain=0.01, min_hessian=0.25)
     expected = grow(PATHS[0], (1, 5, 6), states, boosting)
     assert np.diff(expected.tree_begin).max() > 2 * 16
     for path in PATHS[1:]:
@@ -275,10 +277,10 @@ def test_settings_outside_their_range_are_refused(change):
 
 
 def test_candidates_that_are_not_earlier_are_refused():
-    planes = TWIN.planes(structured(20, (1, 1, 3), 1), [0])
+    planes = BitPlanes(TWIN.planes(structured(20, (1, 1, 3), 1), [0]), 20)
     for candidate in ([0, 1], [0, 2], [0, 3]):
         with pytest.raises(ValueError, match="tree"):
             boosted.grow(
-                (1, 1, 3), planes, 20, np.array([0, 0, 2, 2]), np.array(candidate, np.int32), None, SMALL, seed=0,
+                Grid(1, 1, 3), planes, (np.array([0, 0, 2, 2]), np.array(candidate, np.int32)), None, SMALL, seed=0,
                 num_threads=1,
             )  # fmt: skip

@@ -6,10 +6,12 @@ import pytest
 from scipy.stats import chisquare
 
 from cbn import _engine
+from cbn.bits.planes import BitPlanes
 from cbn.cpd import particles
-from cbn.cpd import treelayer as trees
-from cbn.cpd.boostedlayer import BoostedLayer
+from cbn.cpd import tree as trees
+from cbn.cpd.boosted import BoostedLayer
 from cbn.cpd.candidates import candidates
+from cbn.cpd.grid import Grid
 from helpers.boosted import SMALL, THREADS, all_images, call, grow, scores, small_layer, structured
 from helpers.engines import ALL, PATHS, TWIN
 from reference import LOG_PROBABILITY
@@ -132,10 +134,9 @@ def test_impossible_images_are_refused(engine):
 @each_engine
 def test_trees_inpaint_too(engine):
     states = structured(150, (1, 3, 3), 6)
-    begin, candidate = candidates(1, 3, 3, 1, 3)
+    grid, planes = Grid(1, 3, 3), BitPlanes(TWIN.planes(states, [0]), 150)
     layer, counts = trees.grow(
-        (1, 3, 3), TWIN.planes(states, [0]), 150, begin, candidate, None, penalty=0.2, max_leaves=6, min_leaf=3,
-        num_threads=1,
+        grid, planes, candidates(grid, 1, 3), None, penalty=0.2, max_leaves=6, min_leaf=3, num_threads=1,
     )  # fmt: skip
     wrapped = _engine.Trees(layer)
     probability, values = np.empty(counts.shape), np.empty(counts.shape)

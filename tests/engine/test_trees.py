@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cbn.cpd.candidates import candidates
-from cbn.cpd.treelayer import TreeLayer
+from cbn.cpd.grid import Grid
+from cbn.cpd.tree import TreeLayer
 from helpers.engines import ALL
 from reference import LOG_PROBABILITY, NORMALIZED, SURPRISE, VARIANCE
 
@@ -22,7 +23,7 @@ def all_images(n_nodes):
 def grown(engine, shape, states, reach=3, required=None, **options):
     """Trees, counts and planes; candidates are all earlier nodes within reach."""
     planes = engine.planes(states, [0])
-    begin, candidate = candidates(*shape, 1, reach)
+    begin, candidate = candidates(Grid(*shape), 1, reach)
     return *engine.grow(shape, planes, len(states), begin, candidate, required, **options), planes
 
 
@@ -70,7 +71,7 @@ def test_the_chosen_split_gains_most(engine):
     """Brute force over the whole data at every inner vertex; unsplit leaves have no split that pays."""
     states, penalty = noisy(150, 12, 3), 0.4
     trees, _, _ = grown(engine, (2, 2, 3), states, reach=2, penalty=penalty, max_leaves=64)
-    begin, candidate = candidates(2, 2, 3, 1, 2)
+    begin, candidate = candidates(Grid(2, 2, 3), 1, 2)
     assert trees.n_leaves > 25
 
     def log_likelihood(x):

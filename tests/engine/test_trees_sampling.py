@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chisquare
 
 from cbn.cpd.candidates import candidates
-from cbn.cpd.grid import Layer, Relation
+from cbn.cpd.grid import Grid, Layer, Relation
 from helpers.engines import ALL, PATHS
 from reference import LOG_PROBABILITY
 
@@ -26,7 +26,7 @@ def network(engine, codes=False):
     else:
         shape, required = (1, 2, 3), None
         states = (np.repeat(rng.random((90, 1)) < 0.5, 6, axis=1) ^ (rng.random((90, 6)) < 0.25)).astype(np.uint8)
-    begin, candidate = candidates(*shape, 1, 2)
+    begin, candidate = candidates(Grid(*shape), 1, 2)
     trees, counts = engine.grow(
         shape, engine.planes(states, [0]), len(states), begin, candidate, required, penalty=0, max_leaves=12
     )
@@ -145,7 +145,7 @@ def test_same_as_tables_where_trees_are_tables(engine):
     states = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]] * 9, np.uint8)
     planes = engine.planes(states, [0])
     # only the left neighbour may decide, at no price
-    trees, counts = engine.grow(
+    trees, _ = engine.grow(
         (1, 1, 3), planes, 45, np.array([0, 0, 1, 2]), np.array([0, 1], np.int32), penalty=0, max_leaves=2
     )
     assert trees.n_leaves == 5

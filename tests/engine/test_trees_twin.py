@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbn.cpd.treelayer import MAX_LEAVES, TreeLayer
+from cbn.cpd.tree import MAX_LEAVES, TreeLayer
 from helpers.engines import PATHS, TWIN
 
 THREADS = (1, 2, 3, 7)

@@ -7,13 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
 from cbn import DataError, load
 from cbn.bits.binarization import chosen_thresholds
-from cbn.cpd.boostedlayer import Boosting
 from cbn.datasets import load_mnist
-from cbn.fit import growth as fitting
+from cbn.fit import recipe
+from helpers.networks import Boosting, Classifier, Network
 
 # scikit-learn's own test of labels casts NaN to integers before it refuses it
 SILENCED = pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
@@ -304,8 +302,8 @@ def test_the_density_of_the_mixture_sums_to_1(kind):
 @pytest.mark.parametrize("kind", TREES)
 def test_a_classifier_grows_each_network_once(kind, monkeypatch):
     grown = []
-    network_of = fitting.network_of
-    monkeypatch.setattr(fitting, "network_of", lambda *a: grown.append(a[5]) or network_of(*a))
+    grow = recipe.Growing.grow
+    monkeypatch.setattr(recipe.Growing, "grow", lambda own, p: grown.append(p.n_images) or grow(own, p))
     X, y = three_kinds(90)
     model = Classifier(**TREES[kind]).fit(X, y)
     assert grown == np.bincount(y).tolist()

@@ -15,15 +15,15 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 import cbn
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from cbn.cpd.boostedlayer import Boosting
+from cbn._params import specs
 from cbn.layers.geometry import HiddenLayer
 from cbn.layers.kernels import Kernels
 from helpers.images import blots
+from helpers.networks import Boosting, Classifier, Network
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
 SMALL = {"hidden": ((3, 3, 1), (2, 3, 1)), "iterations": 2, "random_state": 0, "learning_rate": 0.1, "n_jobs": 1}
+SMALL_FEATURES = cbn.Features(layers=((3, 3, 1), (2, 3, 1)), iterations=2, learning_rate=0.1)
 
 
 def bytes_of(model, folder):
@@ -37,8 +37,9 @@ def bytes_of(model, folder):
 SCRIPT = """
 import sys, hashlib, numpy as np, cbn
 X = (np.random.default_rng(0).random((150, 14, 14)).cumsum(axis=1) % 2 < 1).astype(np.uint8)
-model = cbn.ConvolutionalBayesianNetwork("hidden", hidden=((3, 3, 1), (2, 3, 2)), iterations=3, replace_worst=1,
-    initialization="promising", random_state=3, learning_rate=0.1, n_jobs=int(sys.argv[1])).fit(X)
+features = cbn.Features(layers=((3, 3, 1), (2, 3, 2)), iterations=3, replace_worst=1, initialization="promising",
+                        learning_rate=0.1)
+model = cbn.ConvolutionalBayesianNetwork("hidden", features=features, random_state=3, n_jobs=int(sys.argv[1])).fit(X)
 model.save(sys.argv[2])
 """
 
@@ -118,6 +119,7 @@ TREE_OPTIONS = {
     "boosting": ("boosted", Boosting(rounds=3)),
 }  # fmt: skip
 NO_EFFECT = {"n_jobs", "image_shape"}  # threads never change a result; the shape is only for flat images
+FIELDS = {"hidden": "layers"}  # flat names of fields that have another
 
 
 def outcome(model, X):
@@ -129,7 +131,9 @@ def outcome(model, X):
 
 
 def test_every_argument_is_tried():
-    assert OPTIONS.keys() | TREE_OPTIONS.keys() | NO_EFFECT == Network().get_params().keys()
+    tried = {FIELDS.get(name, name) for name in OPTIONS.keys() | TREE_OPTIONS.keys() | NO_EFFECT}
+    fields = {spec.name for kind in (cbn.Table, cbn.Tree, cbn.Features) for spec in specs(kind)}
+    assert tried == (Network().get_params(deep=False).keys() - {"features"}) | fields | {"boosting"}
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -179,26 +183,31 @@ BAD = {
 
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in BAD.items() for value in values])
 def test_bad_arguments_are_refused_in_one_line(name, value):
+    features = SMALL_FEATURES
+    own, shift = (features, value) if name == "shift" else (features.replaced(**{FIELDS.get(name, name): value}), 0)
     with pytest.raises(ValueError) as caught:
-        Network("hidden", **(SMALL | {name: value})).fit(blots(120))
+        cbn.ConvolutionalBayesianNetwork("hidden", features=own, shift=shift, random_state=0, n_jobs=1).fit(blots(120))
     text = str(caught.value)
-    assert name in text and text.isprintable() and len(text) < 400
+    assert FIELDS.get(name, name) in text and text.isprintable() and len(text) < 400
 
 
 def test_unusual_but_good_arguments(tmp_path):
     X = blots(120)
     expected = outcome(Network("hidden", **SMALL).fit(X), X)
     for arguments in (
-        {"hidden": [HiddenLayer(3, 3, 1), [2, 3, 1]]}, {"hidden": np.array([[3, 3, 1], [2, 3, 1]])},
+        {"layers": [HiddenLayer(3, 3, 1), [2, 3, 1]]}, {"layers": np.array([[3, 3, 1], [2, 3, 1]])},
         {"iterations": np.int8(2)},
         {"activation": [np.float64(0.3), 0.6]}, {"layer_weights": np.ones(3)},
         {"normalize_kernels": np.True_}, {"forced_relations": []}, {"kernels": []}, {"max_parents": np.int64(6)},
     ):  # fmt: skip
-        model = Network("hidden", **(SMALL | arguments)).fit(X)
+        features = SMALL_FEATURES.replaced(**arguments)
+        model = cbn.ConvolutionalBayesianNetwork("hidden", features=features, random_state=0, n_jobs=1).fit(X)
         assert outcome(model, X) == expected
         model.save(tmp_path / "a.cbn")
         loaded = cbn.load(tmp_path / "a.cbn")
-        assert loaded.hidden == ((3, 3, 1), (2, 3, 1)) and outcome(loaded, X) == expected
+        assert loaded.fitted_.settings.features.layers == (HiddenLayer(3, 3, 1), HiddenLayer(2, 3, 1))
+        np.testing.assert_array_equal(loaded.features.layers, [(3, 3, 1), (2, 3, 1)])
+        assert outcome(loaded, X) == expected
 
 
 def test_a_classifier_has_no_hidden_layers():
@@ -208,7 +217,7 @@ def test_a_classifier_has_no_hidden_layers():
     ):
         Classifier("hidden").fit(X, y)
     with pytest.raises(ValueError, match="^preset: 'hidden' has"):
-        Classifier().fit(X, y).set_params(preset="hidden").partial_fit(X, y)
+        Classifier().fit(X, y).set_params(preset="hidden").fit(X, y)
     with pytest.raises(ValueError, match="^preset: 'nothing'"):
         Classifier("nothing").fit(X, y)
 
@@ -230,14 +239,16 @@ def test_same_bytes_when_fitted_again(tmp_path):
 
 
 def test_parameters_are_only_stored():
-    hidden, kernels = [[3, 3, 1]], [Kernels(np.ones((3, 1, 3, 3)), np.zeros(3), 1)]
-    model = Network("hidden", hidden=hidden, kernels=kernels, iterations=0)
-    assert model.hidden is hidden and model.kernels is kernels
+    layers, kernels = [[3, 3, 1]], [Kernels(np.ones((3, 1, 3, 3)), np.zeros(3), 1)]
+    features = cbn.Features(layers=layers, kernels=kernels, iterations=0)
+    model = cbn.ConvolutionalBayesianNetwork("hidden", features=features)
+    assert model.features is features and features.layers is layers and features.kernels is kernels
     model.fit(blots(120))
-    assert model.hidden is hidden and model.kernels is kernels and model.get_params()["hidden"] is hidden
+    assert model.features is features and features.layers is layers and features.kernels is kernels
+    assert model.get_params()["features__layers"] is layers
     copied = clone(model)
-    assert copied.hidden == hidden and not hasattr(copied, "hidden_layers_")
-    assert model.set_params(momentum=0.5).momentum == 0.5
+    assert copied.features.layers == layers and not hasattr(copied, "hidden_layers_")
+    assert model.set_params(features__momentum=0.5).features is features and features.momentum == 0.5
 
 
 def test_copies_are_the_same_model(tmp_path):
@@ -265,24 +276,23 @@ def test_partial_fit_keeps_kernels_and_adds_counts(tmp_path):
     X, new = blots(260), blots(120, seed=9)
     model = Network("hidden", **SMALL).fit(X[:130])
     layers = model.hidden_layers_
-    before = [network.counts.copy() for network in model._network.networks]
-    alone = Network("hidden", **SMALL, kernels=[t.kernels for t in layers]).set_params(iterations=0)
+    before = [network.counts.copy() for network in model.fitted_.network.networks]
+    alone = Network("hidden", **SMALL | {"iterations": 0}, kernels=[t.kernels for t in layers])
     assert model.partial_fit(X[130:]) is model
     assert all(a is b for a, b in zip(model.hidden_layers_, layers, strict=True))
     assert model.n_images_ == 260
-    for number, (network, earlier) in enumerate(zip(model._network.networks, before)):
+    for number, (network, earlier) in enumerate(zip(model.fitted_.network.networks, before)):
         # what the second half alone would have counted, with the same relations
-        half = cbn.cpd.table.CountedNetwork.from_planes(
-            network.layer, model._network.planes(model.binarizer_.planes(X[130:], 1), 130, 1)[number], 130, 1.0, 1
-        )
+        planes = model.fitted_.network.planes(model.binarizer_.planes(X[130:], 1), 1)[number]
+        half = cbn.cpd.table.TableCPD.counted(network.layer, planes, 1.0, 1)
         np.testing.assert_array_equal(network.counts, earlier + half.counts)
     model.save(tmp_path / "a.cbn")
     loaded = cbn.load(tmp_path / "a.cbn")
     np.testing.assert_array_equal(loaded.score_samples(new), model.score_samples(new))
     assert alone.fit(X).layer_scores(new).shape == (120, 3)
     np.testing.assert_array_equal(alone.layer_scores(new)[:, 0], model.layer_scores(new)[:, 0])
-    with pytest.raises(ValueError, match="^hidden: 1 layers, but the model was fitted with 2; set it back"):
-        model.set_params(hidden=((3, 3, 1),)).partial_fit(X)
+    model.set_params(features__layers=((3, 3, 1),)).partial_fit(X)  # for the next fit alone
+    assert len(model.hidden_layers_) == 2 and model.n_images_ == 520
 
 
 def test_starting_kernels_are_not_needed_after_the_fit(tmp_path):
@@ -293,7 +303,7 @@ def test_starting_kernels_are_not_needed_after_the_fit(tmp_path):
     model.save(tmp_path / "a.cbn")
     (tmp_path / "kernels.npz").unlink()
     loaded = cbn.load(tmp_path / "a.cbn")
-    assert loaded.kernels is None
+    assert loaded.features.kernels is None
     np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
     assert model.partial_fit(X).n_images_ == loaded.partial_fit(X).n_images_ == 300
     with pytest.raises(cbn.DataError, match="^kernels: .*no such file"):
@@ -319,6 +329,9 @@ def test_in_a_search():
     def auroc(model, images, labels):
         return roc_auc_score(labels == 0, model.score_samples(images))
 
-    grid = {"iterations": [0, 2], "layer_weights": [None, (0, 1, 1)], "hidden": [((3, 3, 1), (2, 3, 1))]}
+    grid = {
+        "features__iterations": [0, 2], "features__layer_weights": [None, (0, 1, 1)],
+        "features__layers": [((3, 3, 1), (2, 3, 1))],
+    }  # fmt: skip
     search = GridSearchCV(Network("hidden", random_state=0, n_jobs=1), grid, scoring=auroc, cv=splits).fit(X, y)
     assert search.best_score_ > 0.7

@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from cbn import IntrospectiveEnergyModel
-from cbn.iem import Architecture, Level
+from cbn.iem import Architecture, Level, Training
 from helpers.contract import WORDING, rows_as_images
 
 
@@ -15,8 +15,14 @@ class RowModel(IntrospectiveEnergyModel):
     def fit(self, X, y=None, **named):
         return super().fit(rows_as_images(X), y, **named)
 
-    def level_energies(self, X):
-        return super().level_energies(rows_as_images(X))
+    def score_samples(self, X):
+        return super().score_samples(rows_as_images(X))
+
+    def decision_function(self, X):
+        return super().decision_function(rows_as_images(X))
+
+    def predict(self, X):
+        return super().predict(rows_as_images(X))
 
 
 # What is left when every row of numbers is made a picture of one row of grey values.
@@ -29,7 +35,9 @@ ON_PICTURES = {
     "check_fit2d_1feature": "a picture of one pixel has no neighbours",
     "check_dtype_object": "arrays of Python objects are refused, not searched for numbers",
 }
-ROW = RowModel(Architecture((Level((), 1, (4,)),)), epochs=1, random_state=0, n_jobs=1, false_alarm_rate=0.3)
+ROW = RowModel(
+    Architecture((Level((), 1, (4,)),)), training=Training(epochs=1), random_state=0, n_jobs=1, false_alarm_rate=0.3
+)
 
 
 @parametrize_with_checks([ROW], expected_failed_checks=lambda model: ON_PICTURES)

@@ -8,15 +8,16 @@ import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import chi2
 from sklearn.base import clone
 
-from cbn import ConvolutionalBayesianNetwork as Network
+import cbn
 from cbn import DataError, MixingWarning
-from cbn.cpd.boostedlayer import Boosting
+from helpers.networks import Boosting, Network
 
 SMALL = {"n_jobs": 1, "random_state": 0, "false_alarm_rate": 0.5}
 QUICK = {"tree": {"reach": 3}, "boosted": {"boosting": Boosting(rounds=8, rate=0.5), "reach": 3}}
@@ -134,7 +135,7 @@ def test_partial_fit_adds_counts_and_keeps_trees():
     A, B = images_of(100, 4, 4), images_of(70, 4, 4, 1)
     model = Network("tree", **SMALL).fit(A)
     before, layer = model.counts_.copy(), model.layer_
-    alone = model._network.recounted(model.binarizer_.planes(B, 1), len(B), 1).pixels.counts
+    alone = model.fitted_.network.recounted(model.binarizer_.planes(B, 1), 1).pixels.counts
     model.partial_fit(B)
     np.testing.assert_array_equal(model.counts_, before + alone)
     assert model.layer_ is layer and model.n_images_ == 170 and model.calibration_ == "separate images"
@@ -153,6 +154,7 @@ def test_copies_score_alike(preset):
 
 PROGRAM = """
 import hashlib, sys, numpy as np
+sys.path += sys.argv[2:]
 from test_trees import Network, QUICK, SMALL, images_of
 for preset in ("tree", "boosted"):
     model = Network(preset, **SMALL | QUICK[preset] | {"n_jobs": int(sys.argv[1])}).fit(images_of(200, 7, 6))
@@ -165,12 +167,15 @@ for preset in ("tree", "boosted"):
 """
 
 
+FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+
 def test_same_bytes_for_threads_and_instruction_sets():
     outputs = set()
     for threads, extra in (("1", {}), ("2", {}), ("2", {"CBN_FORCE_GENERIC": "1"})):
         outputs.add(subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PROGRAM, threads], env=os.environ | extra, check=True,
-            capture_output=True, text=True, cwd=os.path.dirname(__file__), timeout=120,
+            [sys.executable, "-P", "-W", "ignore", "-c", PROGRAM, threads, *FOLDERS], env=os.environ | extra, check=True,
+            capture_output=True, text=True, timeout=120,
         ).stdout)  # fmt: skip
     assert len(outputs) == 1 and outputs.pop().count("\n") == 14
 
@@ -213,9 +218,18 @@ BAD = [
     ("tree", "reach", 0), ("tree", "reach", 1.5), ("tree", "penalty", -1), ("tree", "penalty", "a"),
     ("tree", "max_leaves", 1), ("tree", "min_leaf", 0), ("tree", "shrinkage", 0), ("tree", "folds", 1),
     ("tree", "offsets", ((-1, 0),)), ("tree", "boosting", Boosting()), ("pixel", "reach", 3), ("pixel", "folds", 3),
-    ("boosted", "penalty", 1.0), ("boosted", "boosting", 3), ("boosted", "boosting", Boosting(rate=0)),
-    ("boosted", "hidden", ((2, 2, 1),)), ("tree", "cpd", "forest"), ("tree", "threshold", "otsu"),
+    ("boosted", "penalty", 1.0), ("tree", "cpd", "forest"), ("tree", "threshold", "otsu"),
 ]  # fmt: skip
+BAD_OBJECTS = [
+    ("cpd", 3),
+    ("rate", cbn.Boosted(rate=0)),
+    ("cpd", cbn.Boosted),
+    ("cpd", cbn.Features()),
+    ("cpd", {"rate": 0.5}),
+    ("features", cbn.Features(layers=((2, 2, 1),))),
+    ("features", ((2, 2, 1),)),
+    ("features", cbn.Boosted()),
+]
 
 
 @pytest.mark.parametrize("preset, name, value", BAD)
@@ -225,14 +239,21 @@ def test_bad_arguments_are_refused_in_one_line(preset, name, value):
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("name, value", BAD_OBJECTS, ids=repr)
+def test_bad_objects_are_refused_in_one_line(name, value):
+    argument = "features" if name == "features" else "cpd"
+    with pytest.raises(ValueError, match=f"^{name}: ") as caught:
+        cbn.ConvolutionalBayesianNetwork("boosted", **{argument: value}).fit(images_of(20, 3, 3))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
 def test_trees_too_large_for_memory_are_refused():
-    many = Boosting(rounds=1000, max_leaves=256)
-    for name, preset, arguments in (
-        ("reach", "tree", {"reach": 200}), ("max_leaves", "tree", {"max_leaves": 32_768, "reach": 1}),
-        ("reach", "boosted", {"reach": 200}), ("boosting", "boosted", {"boosting": many, "reach": 1}),
+    for name, cpd in (
+        ("reach", cbn.Tree(reach=200)), ("max_leaves", cbn.Tree(max_leaves=32_768, reach=1)),
+        ("reach", cbn.Boosted(reach=200)), ("rounds, max_leaves", cbn.Boosted(rounds=1000, max_leaves=256, reach=1)),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"^{name}: ") as caught:
-            Network(preset, **arguments).fit(np.zeros((2, 300, 300), bool))
+            cbn.ConvolutionalBayesianNetwork(cpd=cpd).fit(np.zeros((2, 300, 300), bool))
         assert str(caught.value).isprintable()
 
 

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-import cbn
 from cbn.explain import markov
 from cbn.layers.kernels import Kernels
+from helpers.networks import Network
 
 LN2 = np.log(2)
 
@@ -118,7 +118,7 @@ def strokes(n, height, width, seed=0):
 @pytest.fixture(scope="module")
 def hidden():
     images = strokes(700, 14, 13)
-    model = cbn.ConvolutionalBayesianNetwork(
+    model = Network(
         "hidden", hidden=((3, 3, 1), (2, 2, 2)), iterations=3, random_state=0, n_jobs=1, max_parents=3,
         forced_relations=((2, 0, 1, -3, 0), (2, 1, 1, 0, -3)),
     )  # fmt: skip
@@ -127,7 +127,7 @@ def hidden():
 
 def test_pixels_whose_parent_hides_an_exclusive_or():
     images = np.array([(y, z, y ^ z) for y in (0, 1) for z in (0, 1)] * 100, np.uint8).reshape(400, 1, 3)
-    model = cbn.ConvolutionalBayesianNetwork(offsets=((0, -1),)).fit(images)
+    model = Network(offsets=((0, -1),)).fit(images)
     (group,) = model.markov_report(images).groups
     assert (group.layer, group.kind) == (0, "two_apart")
     assert group.pairs.tolist() == [[[0, 0, 0, 2], [0, 0, 0, 0]]]
@@ -135,13 +135,13 @@ def test_pixels_whose_parent_hides_an_exclusive_or():
     assert group.dependent.tolist() == [True] and group.shuffled_dependent.tolist() == [False]
     assert abs(group.shuffled_nats[0]) < 0.02
     # with the hidden pixel as a parent there is nothing left
-    model = cbn.ConvolutionalBayesianNetwork(offsets=((0, -1), (0, -2))).fit(images)
+    model = Network(offsets=((0, -1), (0, -2))).fit(images)
     assert model.markov_report(images).groups == ()
 
 
 def test_independent_pixels_are_not_called_dependent():
     images = np.random.default_rng(2).integers(0, 2, (3000, 8, 8)).astype(np.uint8)
-    (group,) = cbn.ConvolutionalBayesianNetwork().fit(images).markov_report(images).groups
+    (group,) = Network().fit(images).markov_report(images).groups
     assert len(group.nats) > 300
     assert not group.dependent.any()
     assert abs(group.nats.mean()) < 2e-4
@@ -204,7 +204,7 @@ def test_number_of_pairs(hidden):
 def test_repeated_nats_are_the_conditional_entropy_of_the_layer(hidden):
     model, images = hidden
     for total in model.markov_report(images).totals:
-        network = model._network.networks[total.layer]
+        network = model.fitted_.network.networks[total.layer]
         log_likelihood = network.bic()[0]
         varying = (network.counts > 0).all(axis=1).sum()
         assert total.repeated == pytest.approx((-log_likelihood + varying / 2) / 700, rel=1e-10)
@@ -214,7 +214,7 @@ def test_repeated_nats_are_the_conditional_entropy_of_the_layer(hidden):
 def test_a_kernel_twice_repeats_all_of_itself():
     images = strokes(500, 8, 8)
     weights = np.random.default_rng(4).standard_normal((1, 1, 3, 3)).repeat(2, axis=0)
-    model = cbn.ConvolutionalBayesianNetwork(
+    model = Network(
         "hidden", hidden=((2, 3, 1),), kernels=[Kernels(weights, np.full(2, -0.1), 1)], iterations=0, max_parents=0
     ).fit(images)
     report = model.markov_report(images)
@@ -233,7 +233,7 @@ def test_a_kernel_twice_repeats_all_of_itself():
 
 def test_one_kernel_has_nobody_beside_it():
     images = strokes(200, 8, 8)
-    model = cbn.ConvolutionalBayesianNetwork("hidden", hidden=((1, 3, 1),), iterations=0, random_state=0).fit(images)
+    model = Network("hidden", hidden=((1, 3, 1),), iterations=0, random_state=0).fit(images)
     report = model.markov_report(images)
     assert "same_place" not in [g.kind for g in report.groups]
     assert report.totals[0].same_place == 0

@@ -6,11 +6,10 @@ import itertools
 import numpy as np
 import pytest
 
-import cbn
-from cbn.cpd.boostedlayer import Boosting
 from cbn.exceptions import DataError
 from cbn.explain import repair
 from cbn.plots import pictures
+from helpers.networks import Boosting, Network
 
 SCORES = "log_probability", "surprise", "standardized", "normalized"
 ARGUMENTS = {
@@ -35,7 +34,7 @@ def images_of(n):
 @pytest.mark.parametrize("preset, score", [*itertools.product(("pixel", "tree"), SCORES), ("hidden", "surprise"),
                                            ("boosted", "surprise"), ("best", "standardized")])  # fmt: skip
 def test_every_preset_and_score(preset, score, threshold):
-    model = cbn.ConvolutionalBayesianNetwork(
+    model = Network(
         preset, threshold=threshold, score=score, false_alarm_rate=0.1, n_jobs=1, random_state=0, **ARGUMENTS[preset]
     ).fit(images_of(200))
     found = model.repair(CHECKER)
@@ -53,7 +52,7 @@ def test_every_preset_and_score(preset, score, threshold):
 
 
 def test_more_changes_than_allowed_fail_and_say_so():
-    model = cbn.ConvolutionalBayesianNetwork("tree", false_alarm_rate=0.1).fit(images_of(200))
+    model = Network("tree", false_alarm_rate=0.1).fit(images_of(200))
     found = model.repair(CHECKER, max_changes=2)
     assert not found.succeeded and len(found.changes) == found.max_changes == 2
     assert found.score < found.repaired_score < found.threshold

@@ -9,6 +9,7 @@ import cbn
 from cbn.layers.geometry import LayerGeometry
 from cbn.layers.kernels import Kernels
 from cbn.plots import responses
+from helpers.networks import Network
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +19,9 @@ def images():
 
 @pytest.fixture(scope="module")
 def model(images):
-    return cbn.ConvolutionalBayesianNetwork(
-        "hidden", hidden=((3, 3, 2), (2, 2, 1)), iterations=1, random_state=0, false_alarm_rate=0.5
-    ).fit(images)
+    return Network("hidden", hidden=((3, 3, 2), (2, 2, 1)), iterations=1, random_state=0, false_alarm_rate=0.5).fit(
+        images
+    )
 
 
 def naive_states(below, kernels):
@@ -52,7 +53,7 @@ def test_hidden_states_against_the_definition(model, images):
 
 
 def test_hidden_states_of_flat_images_and_any_threads(model, images):
-    flat = cbn.ConvolutionalBayesianNetwork(
+    flat = Network(
         "hidden", hidden=((3, 3, 2), (2, 2, 1)), iterations=1, random_state=0, false_alarm_rate=0.5,
         image_shape=(11, 12), n_jobs=3,
     ).fit(images.reshape(60, -1))  # fmt: skip
@@ -61,7 +62,7 @@ def test_hidden_states_of_flat_images_and_any_threads(model, images):
 
 
 def test_pixels_alone_have_no_hidden_states(images):
-    model = cbn.ConvolutionalBayesianNetwork(false_alarm_rate=0.5).fit(images)
+    model = Network(false_alarm_rate=0.5).fit(images)
     assert model.hidden_states(images) == [] and model.mean_patches(images) == []
     assert [(g.height, g.receptive_field) for g in model.layer_geometries()] == [(11, 1)]
 
@@ -71,7 +72,7 @@ def test_an_estimator_that_is_not_fitted(images):
 
     for method in ("hidden_states", "mean_patches", "markov_report"):
         with pytest.raises(NotFittedError):
-            getattr(cbn.ConvolutionalBayesianNetwork(), method)(images)
+            getattr(Network(), method)(images)
 
 
 def test_images_of_another_size_are_refused(model, images):
@@ -99,7 +100,7 @@ def test_mean_patches_show_what_a_kernel_looks_for(images):
     weights = np.zeros((2, 1, 3, 3))
     weights[:, 0, 0, 0] = 1
     kernels = [Kernels(weights, np.array([-0.5, -5.0]), 1)]
-    model = cbn.ConvolutionalBayesianNetwork(
+    model = Network(
         "hidden", hidden=((2, 3, 1),), kernels=kernels, iterations=0, keep_activation=False, false_alarm_rate=0.5
     ).fit(images)
     (patches,) = model.mean_patches(images)
@@ -110,7 +111,7 @@ def test_mean_patches_show_what_a_kernel_looks_for(images):
 
 def test_mean_patches_are_shares_of_full_scale():
     grey = np.random.default_rng(1).integers(0, 256, (40, 8, 8)).astype(np.uint8)
-    model = cbn.ConvolutionalBayesianNetwork(
+    model = Network(
         "hidden", hidden=((2, 3, 1),), threshold=(0.2, 0.6), iterations=0, random_state=0, false_alarm_rate=0.5
     ).fit(grey)
     (patches,) = model.mean_patches(grey)

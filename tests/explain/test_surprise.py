@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cbn
+from helpers.networks import Network
 
 WEST = ((0, -1),)
 
@@ -19,7 +20,7 @@ def entropy(p):
 def pair():
     """Two pixels; of ten images six are 11, two 10, one 01 and one 00."""
     images = np.array([[[1, 1]]] * 6 + [[[1, 0]]] * 2 + [[[0, 1]], [[0, 0]]], np.uint8)
-    return cbn.ConvolutionalBayesianNetwork(offsets=WEST, score="surprise", false_alarm_rate=0.5).fit(images)
+    return Network(offsets=WEST, score="surprise", false_alarm_rate=0.5).fit(images)
 
 
 def test_counts_probabilities_and_surprise_by_hand(pair):
@@ -44,7 +45,7 @@ def test_sentences(pair):
 def test_an_image_that_training_never_saw():
     images = np.zeros((5958, 3, 3), np.uint8)
     images[:3, 1, 1] = 1
-    model = cbn.ConvolutionalBayesianNetwork(offsets=((-1, -1),)).fit(images)
+    model = Network(offsets=((-1, -1),)).fit(images)
     image = images[0].copy()
     image[2, 2] = 1
     centre, corner = model.explain(image, 2)
@@ -67,7 +68,7 @@ def test_number_of_nodes(pair):
 def test_thermometer():
     """Three grey levels at two pixels: parents are the west pixel of the threshold, and the lower threshold."""
     images = np.array([[[200, 200]]] * 4 + [[[100, 100]]] * 3 + [[[0, 100]]] * 2 + [[[0, 0]]], np.uint8)
-    model = cbn.ConvolutionalBayesianNetwork(offsets=WEST, threshold=(0.2, 0.6), false_alarm_rate=0.5).fit(images)
+    model = Network(offsets=WEST, threshold=(0.2, 0.6), false_alarm_rate=0.5).fit(images)
     found = {(node.channel, node.column): node for node in model.explain([[100, 200]], 4)}
     assert {node.threshold for node in found.values()} == {0.2, 0.6}
     high = found[1, 1]  # above 0.6 although the west pixel is not: 0 of the 5 images that are above 0.2 here
@@ -90,7 +91,7 @@ def hidden():
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((301, 14, 13))
     images = (sum(noise[:, i : i + 12, j : j + 11] for i in range(3) for j in range(3)) > 1).astype(np.uint8)
-    model = cbn.ConvolutionalBayesianNetwork(
+    model = Network(
         "hidden", hidden=((3, 3, 1), (2, 2, 1)), iterations=2, random_state=0, max_parents=3, layer_weights=(1, 0.5, 2),
         forced_relations=((1, 0, 1, -3, 0), (1, 0, 2, 0, -3), (2, 1, 1, 0, -4)),
     )  # fmt: skip
@@ -98,7 +99,7 @@ def hidden():
 
 
 def all_nodes(model, image):
-    return model.explain(image, sum(network.layer.n_nodes for network in model._network.networks))
+    return model.explain(image, sum(network.layer.n_nodes for network in model.fitted_.network.networks))
 
 
 def test_every_node_is_explained_by_what_training_saw(hidden):
@@ -139,7 +140,7 @@ def test_contributions_sum_to_the_surprise_of_the_image(hidden):
     contributions = [node.contribution for node in nodes]
     assert sum(contributions) == pytest.approx(-model.score_samples(image[None], score="surprise")[0], abs=1e-9)
     assert contributions == sorted(contributions, reverse=True)
-    for layer, factor in enumerate(model._network.scales["surprise"]):
+    for layer, factor in enumerate(model.fitted_.network.scales["surprise"]):
         own = [node for node in nodes if node.layer == layer]
         assert sum(node.surprise for node in own) == pytest.approx(
             -model.layer_scores(image[None], score="surprise")[0, layer], abs=1e-9
@@ -180,9 +181,7 @@ def test_sentence_of_a_hidden_node(hidden):
 
 def test_a_layer_without_weight_explains_nothing(hidden):
     _, train, image = hidden
-    model = cbn.ConvolutionalBayesianNetwork(
-        "hidden", hidden=((3, 3, 1),), iterations=0, random_state=0, layer_weights=(0, 1)
-    ).fit(train)
+    model = Network("hidden", hidden=((3, 3, 1),), iterations=0, random_state=0, layer_weights=(0, 1)).fit(train)
     assert {node.layer for node in model.explain(image, 10)} == {1}
 
 

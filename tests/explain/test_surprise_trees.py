@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cbn
-from cbn.cpd.boostedlayer import Boosting
+from helpers.networks import Boosting, Network
 
 GREY = (0.3, 0.7)
 
@@ -28,9 +28,7 @@ STRANGE = np.repeat(np.where(np.arange(6) % 2, 140, 20).astype(np.uint8)[:, None
 
 def fitted(preset, threshold=0.3, **arguments):
     own = {"boosting": Boosting(rounds=15, max_leaves=4), "reach": 4} if preset == "boosted" else {}
-    model = cbn.ConvolutionalBayesianNetwork(
-        preset, threshold=threshold, false_alarm_rate=0.1, n_jobs=1, random_state=0, **own, **arguments
-    )
+    model = Network(preset, threshold=threshold, false_alarm_rate=0.1, n_jobs=1, random_state=0, **own, **arguments)
     return model.fit(TRAIN)
 
 
@@ -91,7 +89,7 @@ def test_the_way_holds_for_as_many_training_images_as_it_says(threshold, hidden)
 def test_influences_are_changes_of_the_log_odds_by_one_flip(threshold):
     model = fitted("boosted", threshold)
     shape = len(model.binarizer_.thresholds), 6, 7
-    network, states = model._network.pixels, states_of(model, STRANGE[None])[0][0]
+    network, states = model.fitted_.network.pixels, states_of(model, STRANGE[None])[0][0]
 
     def log_odds(states, node):
         """From the sum over trees, written out."""

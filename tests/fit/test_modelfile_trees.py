@@ -2,7 +2,6 @@
 """Model files of trees and boosted trees: nothing is lost, and version 3 loads for ever."""
 
 import copy
-import importlib.util
 import json
 import pickle
 import warnings
@@ -13,11 +12,9 @@ import pytest
 from sklearn.base import clone
 
 import cbn
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn import ConvolutionalBayesianNetworkClassifier as Classifier
-from cbn.cpd.boostedlayer import Boosting
-from cbn.fit.modelfile import NOT_KEPT
-from helpers.modelfiles import members_of, save, use, version_of
+from cbn.fit.writing import NOT_KEPT
+from helpers.modelfiles import assert_same_arguments, members_of, save, use, version_of
+from helpers.networks import Boosting, Classifier, Network
 from helpers.trees import QUICK, SMALL, X, fitted
 
 FORMAT_V3 = Path(__file__).parents[1] / "data" / "format_v3"
@@ -45,7 +42,7 @@ def test_a_network_comes_back_as_it_was(preset, arguments, tmp_path):
     model = fitted(preset, **arguments)
     path = save(model, tmp_path / "a.cbn")
     loaded = cbn.load(path)
-    assert version_of(path) == 3 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
+    assert version_of(path) == 5 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
     for score in SCORES:
         np.testing.assert_array_equal(loaded.layer_scores(X, score), model.layer_scores(X, score))
         np.testing.assert_array_equal(loaded.score_samples(X, score), model.score_samples(X, score))
@@ -54,14 +51,12 @@ def test_a_network_comes_back_as_it_was(preset, arguments, tmp_path):
     np.testing.assert_array_equal(loaded.sample(5, random_state=3), model.sample(5, random_state=3))
     assert vars(loaded).keys() == vars(model).keys() and loaded.calibration_ == model.calibration_
     assert loaded.bic() == model.bic() and loaded.heat_map_scale() == model.heat_map_scale()
-    for own, other in zip(loaded._network.networks, model._network.networks, strict=True):
+    for own, other in zip(loaded.fitted_.network.networks, model.fitted_.network.networks, strict=True):
         for array, wanted in zip(own.layer.arrays(), other.layer.arrays(), strict=True):
             np.testing.assert_array_equal(array, wanted)
             assert array.dtype == wanted.dtype
-    for name, value in model.get_params().items():
-        if name not in NOT_KEPT:
-            np.testing.assert_array_equal(getattr(loaded, name), value)
-    if hasattr(model._network.pixels, "recounted"):
+    assert_same_arguments(loaded, model)
+    if model.fitted_.network.pixels.adds_counts:
         more, other = copy.deepcopy(loaded).partial_fit(X), copy.deepcopy(model).partial_fit(X)
         np.testing.assert_array_equal(more.layer_scores(X), other.layer_scores(X))
         assert cbn.load(save(more, tmp_path / "c.cbn")).calibration_ == other.calibration_
@@ -92,7 +87,7 @@ def test_a_classifier_comes_back_as_it_was(preset, threshold, tmp_path):
     arguments = {name: value for name, value in QUICK[preset].items() if name != "folds"}
     model = Classifier(preset, threshold=threshold, **SMALL | arguments).fit(X, labels)
     loaded = cbn.load(save(model, tmp_path / "a.cbn"))
-    assert version_of(tmp_path / "a.cbn") == 3
+    assert version_of(tmp_path / "a.cbn") == 5
     np.testing.assert_array_equal(loaded.joint_log_probability(X), model.joint_log_probability(X))
     assert save(loaded, tmp_path / "b.cbn").read_bytes() == (tmp_path / "a.cbn").read_bytes()
     if preset == "tree":
@@ -112,7 +107,7 @@ def test_an_interrupted_fit(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, progress=interrupt)
     loaded = cbn.load(save(model, tmp_path / "a.cbn"))
-    assert 1 + len(loaded.hidden_layers_) == len(loaded._network)
+    assert 1 + len(loaded.hidden_layers_) == len(loaded.fitted_.network)
     np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
     np.testing.assert_array_equal(loaded.surprise_map(X[:5]), model.surprise_map(X[:5]))
 
@@ -126,46 +121,15 @@ def test_a_single_image(tmp_path):
         np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
 
 
-def test_the_oldest_version_that_holds_a_model_is_written(tmp_path):
-    """A program that knows only version 1 or 2 says that a file is newer, not that it is damaged."""
-    layers = {"hidden": ((2, 3, 1),)}
-    numbers = {"iterations": 1, "activation": (0.3, 0.6)}
-    for version, preset, arguments in [
-        (1, "pixel", {}), (1, "pixel", {"threshold": (0.2, 0.6)}), (2, "pixel", numbers),
-        (2, "hidden", layers | numbers), (3, "hidden", layers | {"iterations": 1}),
-        (3, "hidden", layers | {"activation": (0.3, 0.6), "replace_worst": 1}),
-        (3, "hidden", layers | numbers | {"threshold": "auto"}), (3, "pixel", {"cpd": "table"}),
-    ]:  # fmt: skip
-        path = save(fitted(preset, **arguments), tmp_path / "a.cbn")
-        assert version_of(path) == version, (preset, arguments)
+def test_objects_in_a_file(tmp_path):
+    """Every field of the objects, with the name of the kind; what none of them has is beside the arrays."""
     header = json.loads(members_of(save(fitted("boosted"), tmp_path / "a.cbn"))["header.json"])
-    assert header["arguments"].keys() == Network().get_params().keys() - set(NOT_KEPT)
-    assert header["arguments"]["boosting"]["rounds"] == 4 and "pseudocount" not in header["networks"][0]
-
-
-def test_files_of_version_3_load_for_ever(tmp_path):
-    specification = importlib.util.spec_from_file_location("format_v3_make", FORMAT_V3 / "make.py")
-    make = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(make)
-    expected = json.loads((FORMAT_V3 / "expected.json").read_text())
-    assert sorted(expected) == sorted(path.name for path in FORMAT_V3.glob("*.cbn")) and len(expected) == 5
-
-    def compare(found, wanted, where):
-        if isinstance(wanted, dict):
-            assert found.keys() >= wanted.keys(), where
-            for name in wanted:
-                compare(found[name], wanted[name], f"{where}/{name}")
-        elif isinstance(wanted, list):
-            assert len(found) == len(wanted), where
-            for i, pair in enumerate(zip(found, wanted, strict=True)):
-                compare(*pair, f"{where}/{i}")
-        elif isinstance(wanted, float):
-            assert found == pytest.approx(wanted, rel=2e-12, abs=1e-11), where
-        else:
-            assert found == wanted, where
-
-    for name, wanted in expected.items():
-        assert version_of(FORMAT_V3 / name) == 3
-        model = cbn.load(FORMAT_V3 / name)
-        compare(make.behaviour(model), wanted, name)
-        use(model, tmp_path / "again.cbn")
+    assert header["arguments"].keys() == Network().get_params(deep=False).keys() - set(NOT_KEPT)
+    for part in ("arguments", "settings"):
+        cpd = header[part]["cpd"]
+        assert cpd.pop("kind") == "boosted" and cpd["rounds"] == 4 and cpd.keys() == cbn.Boosted().get_params().keys()
+    assert "pseudocount" not in header["networks"][0]
+    header = json.loads(members_of(save(fitted("tree"), tmp_path / "a.cbn"))["header.json"])
+    assert header["settings"]["cpd"] == {"kind": "tree", "reach": 3, "penalty": 0.4, "max_leaves": 200, "min_leaf": 1,
+                                         "shrinkage": 35.0, "pseudocount": 1.0}  # fmt: skip
+    assert header["settings"]["folds"] == 2 and header["networks"][0]["shrinkage"] == 35.0

@@ -4,14 +4,14 @@
 import numpy as np
 import pytest
 
-import cbn
 from cbn.exceptions import ModelFileError
 from helpers import programs as cli
+from helpers.networks import Network
 
 
 def network(random_state=0, **arguments):
     given = {"hidden": ((3, 3, 1), (3, 2, 2)), "iterations": 3, "false_alarm_rate": 0.1, **arguments}
-    return cbn.ConvolutionalBayesianNetwork(random_state=random_state, **given)
+    return Network(random_state=random_state, **given)
 
 
 @pytest.fixture(scope="module")
@@ -93,5 +93,5 @@ def test_without_resume_a_checkpoint_is_written_anew(X, tmp_path):
 
 
 def test_no_hidden_layers_write_no_checkpoint(X, tmp_path):
-    cbn.ConvolutionalBayesianNetwork().fit(X, checkpoint=tmp_path / "checkpoint")
+    Network().fit(X, checkpoint=tmp_path / "checkpoint")
     assert list(tmp_path.iterdir()) == []

@@ -13,9 +13,9 @@ from fuzz.test_fuzz_modelfile import FUZZ, VALUES, at, bomb, damaged, places, so
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import ModelFileError
 from helpers.modelfiles import members_of, write
+from helpers.networks import Network
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (110, 7, 6), dtype=np.uint8)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz.test_fuzz_modelfile import FUZZ, VALUES, at, bomb, damaged, places, soon
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cbn
-from cbn import IntrospectiveEnergyModel, ModelFileError
+from cbn import ModelFileError
 from cbn.iem import Architecture
-from helpers.inspection import SMALL, textures
+from helpers.fuzzing import FUZZ, VALUES, at, bomb, damaged, places, soon
+from helpers.inspection import SMALL, energy_model, textures
 from helpers.modelfiles import members_of
 from helpers.modelfiles import write_stored as write
 
@@ -24,7 +24,7 @@ ARCHITECTURE = Architecture(SMALL.levels[:2])
 
 
 def new_model():
-    return IntrospectiveEnergyModel(ARCHITECTURE, epochs=1, random_state=0, n_jobs=1, false_alarm_rate=0.2)
+    return energy_model(architecture=ARCHITECTURE, epochs=1, random_state=0, n_jobs=1, false_alarm_rate=0.2)
 
 
 class Stop(Exception):
@@ -72,6 +72,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
+@pytest.mark.slow
 @FUZZ
 @pytest.mark.filterwarnings("ignore::cbn.CalibrationWarning")
 @given(data=st.data())

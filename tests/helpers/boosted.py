@@ -7,13 +7,15 @@ from unittest import mock
 import numpy as np
 
 from cbn import _engine
-from cbn.cpd import boostedlayer as boosted
-from cbn.cpd.boostedlayer import Boosting
+from cbn.bits.planes import BitPlanes
+from cbn.cpd import boosted
+from cbn.cpd.boosted import Boosted
 from cbn.cpd.candidates import candidates
+from cbn.cpd.grid import Grid
 from helpers.engines import PATHS, TWIN
 from reference import LOG_PROBABILITY
 
-SMALL = Boosting(
+SMALL = Boosted(
     rounds=4, max_leaves=4, n_candidates=5, rate=0.5, l2=1.0, min_gain=0.1, min_hessian=0.5, pseudocount=1.0
 )
 THREADS = (1, 2, 3)
@@ -21,13 +23,13 @@ THREADS = (1, 2, 3)
 
 def grow(engine, shape, states, boosting, *, reach=3, required=None, seed=7, threads=1, progress=None):
     """The boosted layer that an engine (or the twin) grows on states (n, nodes)."""
-    begin, candidate = candidates(*shape, 1, reach)
+    begin, candidate = candidates(Grid(*shape), 1, reach)
     if required is not None and shape[0] > 1:  # channels of one position may decide too, as thermometer codes do
         begin, candidate = with_lower_channels(shape, begin, candidate)
     with engine._path() as module, mock.patch.object(boosted, "_engine", module):
         return boosted.grow(
-            shape, TWIN.planes(states, [0]), len(states), begin, candidate, required, boosting, seed=seed,
-            num_threads=threads, progress=progress,
+            Grid(*shape), BitPlanes(TWIN.planes(states, [0]), len(states)), (begin, candidate), required, boosting,
+            seed=seed, num_threads=threads, progress=progress,
         )  # fmt: skip
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from cbn import ConvolutionalBayesianNetwork as Network
+from helpers.networks import Network
 
 LEVELS = np.array([0, 128, 255], np.uint8)  # one of each grey level between the thresholds below
 THRESHOLDS = {2: 0.3, 3: (0.3, 0.6)}  # by number of levels
 
 
-def fitted(height, width, n_levels, seed=0, n=60):
+def fitted(height, width, n_levels, seed=0, n=60, random_state=None):
     """A network of neighbours that depend on each other, fitted on few enough images that nothing is impossible."""
     rng = np.random.default_rng(seed)
     level = rng.integers(0, n_levels, (n, height, width))
@@ -22,7 +22,9 @@ def fitted(height, width, n_levels, seed=0, n=60):
         source = level[:, y - 1, x] if y else level[:, y, max(x - 1, 0)]
         level[:, y, x] = np.where(keep[:, y, x], source, level[:, y, x])
     values = LEVELS if n_levels == 3 else LEVELS[[0, 2]]
-    return Network(threshold=THRESHOLDS[n_levels], full_scale=255, false_alarm_rate=0.1, n_jobs=1).fit(values[level])
+    return Network(
+        threshold=THRESHOLDS[n_levels], full_scale=255, false_alarm_rate=0.1, n_jobs=1, random_state=random_state
+    ).fit(values[level])
 
 
 def enumerated(model, n_levels):

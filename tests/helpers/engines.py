@@ -12,7 +12,7 @@ import numpy as np
 
 import reference
 from cbn import _engine
-from cbn.cpd.treelayer import TreeLayer
+from cbn.cpd.tree import TreeLayer
 
 
 class Engine:

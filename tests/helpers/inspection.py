@@ -3,7 +3,8 @@
 
 import numpy as np
 
-from cbn.iem import Architecture, Conv, Level, Pool, Relu
+from cbn import IntrospectiveEnergyModel
+from cbn.iem import Architecture, Conv, Level, Pool, Relu, Training
 
 # Two levels above the image, quick to train.
 SMALL = Architecture(
@@ -13,6 +14,12 @@ SMALL = Architecture(
         Level((Conv(5, 3), Pool(2, 2), Relu()), 1, (8,)),
     )
 )
+
+
+def energy_model(**arguments):
+    """An estimator; fields of its training may be named among its arguments."""
+    training = {name: arguments.pop(name) for name in Training().get_params() if name in arguments}
+    return IntrospectiveEnergyModel(**arguments, training=Training(**training))
 
 
 def textures(n, side=16, seed=0, channels=None):

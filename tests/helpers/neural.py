@@ -6,6 +6,7 @@ engine knows float32 only.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -90,7 +91,7 @@ class Problem:
         x[:, distance:-distance, distance:-distance, channels] = 1
         taps = ring(distance)
         positions = height * width if own else 1
-        n_hidden = sum((below + 1) * above for below, above in zip(units[:-1], units[1:]))
+        n_hidden = sum((below + 1) * above for below, above in pairwise(units))
         return cls(
             x,
             taps,

@@ -3,9 +3,8 @@
 
 import numpy as np
 
-from cbn import ConvolutionalBayesianNetwork as Network
-from cbn.cpd.boostedlayer import Boosting
 from helpers.images import blots
+from helpers.networks import Boosting, Network
 
 BITS = blots(150)
 X = (BITS * np.random.default_rng(0).integers(50, 256, BITS.shape)).astype(np.uint8)

@@ -14,7 +14,7 @@ from cbn.iem.energy import (
     level_scales,
     mean_3x3,
     position_energies,
-)  # fmt: skip
+)
 
 
 def errors_of(n, shape=(4, 5, 2), seed=0):

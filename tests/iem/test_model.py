@@ -4,6 +4,7 @@
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from sklearn.metrics import roc_auc_score
 import cbn
 from cbn import CalibrationWarning, DataError, IntrospectiveEnergyModel
 from cbn.iem import TABLE_4, Architecture
+from cbn.iem.parameters import Arguments
 from cbn.iem.settings import held_out_count, resolve
-from helpers.inspection import SMALL, textures, with_defects
+from helpers.inspection import SMALL, energy_model, textures, with_defects
 
 TRAIN, NORMAL = textures(60), textures(30, seed=1)
 DEFECT = with_defects(NORMAL)
@@ -23,7 +25,7 @@ DEFECT = with_defects(NORMAL)
 
 def model_of(**arguments):
     usual = {"architecture": SMALL, "held_out": 0, "epochs": 3, "learning_rate": 0.01, "random_state": 0, "n_jobs": 1}
-    return IntrospectiveEnergyModel(**usual | arguments)
+    return energy_model(**usual | arguments)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,8 @@ def test_level_energies_and_weights(fitted):
     assert energies.shape == (30, 3)
     scaled = (energies**0.25 - fitted.level_scales_[:, 0]) / fitted.level_scales_[:, 1]
     np.testing.assert_allclose(fitted.score_samples(DEFECT), -scaled.sum(axis=1))
-    other = copy.copy(fitted).set_params(level_weights=(0, 2, 0))
+    settings = replace(fitted.fitted_.settings, level_weights=(0.0, 2.0, 0.0))
+    other = replace(fitted.fitted_, settings=settings)
     np.testing.assert_allclose(other.score_samples(DEFECT), -2 * scaled[:, 1])
     np.testing.assert_array_equal(other.energy_map(DEFECT), fitted.energy_map(DEFECT, 1))
 
@@ -69,7 +72,7 @@ def test_energies_as_the_thesis_sums_them():
     model = model_of(energy="sum", floor=0, false_alarm_rate=0.1, level_weights=(1, 2, 0.5)).fit(TRAIN)
     total = 0
     values = NORMAL.astype(np.float32)[..., None] / 255
-    for weight, scale, (_, errors) in zip((1, 2, 0.5), model.node_scales_, model._network.passes(values)):
+    for weight, scale, (_, errors) in zip((1, 2, 0.5), model.node_scales_, model.fitted_.network.passes(values)):
         deviation = np.maximum(scale.deviation, 1e-3)
         total = total + weight * (np.abs(errors - scale.mean) / deviation).sum(axis=(1, 2, 3), dtype=np.float64)
     np.testing.assert_allclose(model.score_samples(NORMAL), -total, rtol=1e-5)
@@ -84,11 +87,12 @@ def test_pictures_that_are_odd_all_over_are_outliers():
 
 
 def test_seeds_and_threads():
-    first = model_of(random_state=4, false_alarm_rate=0.1).fit(TRAIN).score_samples(NORMAL)
-    for arguments in ({"n_jobs": 2}, {"n_jobs": 5}):
-        other = model_of(random_state=4, false_alarm_rate=0.1, **arguments).fit(TRAIN)
+    usual = {"random_state": 4, "false_alarm_rate": 0.1, "epochs": 1}
+    first = model_of(**usual).fit(TRAIN[:20]).score_samples(NORMAL)
+    for n_jobs in (2, 5):
+        other = model_of(**usual, n_jobs=n_jobs).fit(TRAIN[:20])
         np.testing.assert_array_equal(other.score_samples(NORMAL), first)
-    assert (model_of(random_state=5, false_alarm_rate=0.1).fit(TRAIN).score_samples(NORMAL) != first).all()
+    assert (model_of(**usual | {"random_state": 5}).fit(TRAIN[:20]).score_samples(NORMAL) != first).all()
 
 
 def test_scores_do_not_depend_on_company(fitted):
@@ -211,13 +215,13 @@ def test_bad_arguments_are_refused(name, value):
 
 def test_parameters_are_stored_cloned_and_set():
     model = model_of(epochs=[1, 2, 3], level_weights=np.array([1.0, 1, 1]), false_alarm_rate=0.1)
-    assert model.get_params()["epochs"] == [1, 2, 3] and is_outlier_detector(model)
+    assert model.get_params()["training__epochs"] == [1, 2, 3] and is_outlier_detector(model)
     model.fit(TRAIN[:20], progress=lambda state: None)
-    assert [len(level.curve) for level in model.levels_] == [1, 2, 3] and model.epochs == [1, 2, 3]
+    assert [len(level.curve) for level in model.levels_] == [1, 2, 3] and model.training.epochs == [1, 2, 3]
     copied = clone(model)
     assert not any(name.endswith("_") for name in vars(copied)) and copied.get_params()["architecture"] == SMALL
     assert model.set_params(sharing="a").sharing == "a"
-    assert set(IntrospectiveEnergyModel().get_params()) == set(model.get_params())
+    assert set(IntrospectiveEnergyModel().get_params()) == set(model.get_params(deep=False))
     assert cbn.IntrospectiveEnergyModel is IntrospectiveEnergyModel
 
 
@@ -225,7 +229,7 @@ def test_parameters_are_stored_cloned_and_set():
     "n, arguments, epochs", [(60, {}, 100), (60, {"batch_size": 60}, 800), (60, {"held_out": 0.5}, 200), (5, {}, 800)]
 )
 def test_small_sets_are_trained_for_more_epochs(n, arguments, epochs, monkeypatch):
-    monkeypatch.setattr("cbn.iem.training.training._LevelTask.epoch", lambda task: task.model.curve.append(0.0))
+    monkeypatch.setattr("cbn.iem.training.levelwise._LevelTask.epoch", lambda task: task.model.curve.append(0.0))
     model = model_of(architecture=Architecture(SMALL.levels[:1]), epochs=None, false_alarm_rate=0.3, **arguments)
     assert len(model.fit(TRAIN[:n]).levels_[0].curve) == epochs
 
@@ -233,7 +237,7 @@ def test_small_sets_are_trained_for_more_epochs(n, arguments, epochs, monkeypatc
 @pytest.mark.parametrize("side, epochs", [(300, 13), (1000, 13), (250, 18), (150, 25), (32, 25)])
 def test_steps_by_the_size_of_pictures(side, epochs):
     """320 pictures, 64 of them held out: 32 steps an epoch; 400 steps, in proportion more below 300 x 300, up to 800."""
-    settings = resolve(IntrospectiveEnergyModel(false_alarm_rate=0.05), None).for_pictures(320, (side, side, 1))
+    settings = resolve(Arguments(false_alarm_rate=0.05), None, 320, (side, side, 1))
     assert settings.epochs == (epochs,) * 5 and settings.n_held_out == 64
 
 
@@ -300,7 +304,7 @@ def test_interruption_before_the_first_epoch_leaves_the_model_unfitted(monkeypat
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cbn.iem.training.training._LevelTask.epoch", stop)
+    monkeypatch.setattr("cbn.iem.training.levelwise._LevelTask.epoch", stop)
     model = model_of()
     with pytest.raises(KeyboardInterrupt):
         model.fit(TRAIN)
@@ -309,11 +313,11 @@ def test_interruption_before_the_first_epoch_leaves_the_model_unfitted(monkeypat
 
 
 def test_interruption_within_an_epoch(monkeypatch):
-    from cbn.iem.training.training import training
+    from cbn.iem.training import levelwise
 
     expected, calls = [], []
     model_of(false_alarm_rate=0.1).fit(TRAIN, progress=lambda state: expected.append(state.levels[-1]))
-    step = training.hold_norms
+    step = levelwise.hold_norms
 
     def stop(*arguments):
         calls.append(1)
@@ -321,7 +325,7 @@ def test_interruption_within_an_epoch(monkeypatch):
             raise KeyboardInterrupt
         return step(*arguments)
 
-    monkeypatch.setattr(training, "hold_norms", stop)
+    monkeypatch.setattr(levelwise, "hold_norms", stop)
     model = model_of(false_alarm_rate=0.1)
     with pytest.raises(KeyboardInterrupt):
         model.fit(TRAIN)

@@ -67,7 +67,8 @@ def test_pooling(size, stride):
 def test_sidewards_models(own):
     """Neighbours are gathered position by position here, as the thesis describes them."""
     rng = np.random.default_rng(2)
-    shape = dict(n=3, height=6, width=5, channels=4, distance=2, units=(9, 7, 6), kernels=4, n_extra=2)
+    shape = {"n": 3, "height": 6, "width": 5, "channels": 4, "distance": 2, "units": (9, 7, 6), "kernels": 4}
+    shape["n_extra"] = 2
     problem = Problem.random(rng, own=own, **shape)
     t = {name: leaf(getattr(problem, name)) for name in ("x", *Problem.parameters)}
     neighbours = torch.cat([t["x"][:, dy : dy + 6, dx : dx + 5] for dy, dx in problem.taps], dim=3)

@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 import cbn
-from cbn import DataError, IntrospectiveEnergyModel
+from cbn import DataError
 from cbn.iem.pretrained.backbone import Backbone, Preparation
-from helpers.inspection import SMALL, textures, with_defects
+from helpers.inspection import SMALL, energy_model, textures, with_defects
 
 TRAIN, NORMAL = textures(40), textures(20, seed=1)
 ODD = with_defects(NORMAL)
@@ -31,7 +31,7 @@ def backbone():
 
 def model_of(backbone, **arguments):
     usual = {"held_out": 0, "epochs": 4, "learning_rate": 0.01, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.1}
-    return IntrospectiveEnergyModel(**usual | {"backbone": backbone} | arguments)
+    return energy_model(**usual | {"backbone": backbone} | arguments)
 
 
 def test_finds_defects_with_kernels_as_they_were(backbone):

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import MixingWarning
-from cbn.estimators.drawing import sweep_rounds
+from cbn.fit.drawing import sweep_rounds
 from helpers.distributions import LEVELS, THRESHOLDS, assert_distributed, enumerated, fitted, levels_of, numbers
+from helpers.networks import Network
 
 IGNORE_MIXING = pytest.mark.filterwarnings("ignore::cbn.MixingWarning")
 

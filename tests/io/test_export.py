@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-import cbn
-from cbn.cpd.boostedlayer import Boosting
+from helpers.networks import Boosting, Network
 
 
 def images_of(n, shape, levels=2):
@@ -26,9 +25,7 @@ def model(request):
     threshold = (0.3, 0.7) if "grey" in request.param else 0.3
     preset = request.param.split()[-1]
     own = {"max_leaves": 6} if preset == "tree" else {}
-    return cbn.ConvolutionalBayesianNetwork(
-        preset, threshold=threshold, false_alarm_rate=0.05, score="log_probability", **own
-    ).fit(X)
+    return Network(preset, threshold=threshold, false_alarm_rate=0.05, score="log_probability", **own).fit(X)
 
 
 # ---- readers of the three formats: node -> (parents, table (2^parents, 2)), the first parent the highest bit ----
@@ -37,7 +34,7 @@ def model(request):
 def read_bif(text):
     names = re.findall(r"variable (\w+) \{", text)
     network = {}
-    for head, body in re.findall(r"probability \( (.*?) \) \{\n(.*?)\}\n", text, re.S):
+    for head, body in re.findall(r"probability \( (.*?) \) \{\n(.*?)\}\n", text, re.DOTALL):
         node, _, given = head.partition(" | ")
         rows = re.findall(r"(?:table|\)) (\S+), (\S+);", body)
         network[names.index(node)] = [names.index(p) for p in given.split(", ") if p], np.array(rows, float)
@@ -75,7 +72,7 @@ def test_exported_networks_give_the_same_probabilities(model, tmp_path, ending, 
     network = read(path.read_text())
     assert len(network) == model.layer_.n_nodes
     X = model.sample(30, random_state=4)
-    states = model.binarizer_.states(X, 1)
+    states = model.binarizer_.planes(X, 1).states(1)
     total = np.zeros(len(X))
     for node, (parents, table) in network.items():
         row = np.zeros(len(X), int)
@@ -93,18 +90,16 @@ def test_positions_are_properties(model, tmp_path):
 
 def test_export_refusals(tmp_path):
     X = images_of(60, (5, 5))
-    boosted = cbn.ConvolutionalBayesianNetwork(
-        "boosted", boosting=Boosting(rounds=3), false_alarm_rate=0.2, random_state=0
-    ).fit(X)
+    boosted = Network("boosted", boosting=Boosting(rounds=3), false_alarm_rate=0.2, random_state=0).fit(X)
     with pytest.raises(ValueError, match="export: boosted trees"):
         boosted.export(tmp_path / "n.bif")
-    pixel = cbn.ConvolutionalBayesianNetwork(false_alarm_rate=0.2).fit(X)
+    pixel = Network(false_alarm_rate=0.2).fit(X)
     for arguments, message in ((("n.txt",), "path: .*n.txt"), (("n.bif", 3), "layer: 3")):
         with pytest.raises(ValueError, match=message):
             pixel.export(tmp_path / arguments[0], layer=arguments[1] if len(arguments) > 1 else 0)
     rng = np.random.default_rng(0)
     noisy = rng.integers(0, 2, (3000, 6, 6)).astype(np.uint8)
-    wide = cbn.ConvolutionalBayesianNetwork("tree", penalty=0.0, max_leaves=400, min_leaf=1, folds=2).fit(noisy)
+    wide = Network("tree", penalty=0.0, max_leaves=400, min_leaf=1, folds=2).fit(noisy)
     with pytest.raises(ValueError, match="parents are possible"):
         wide.export(tmp_path / "n.bif")
     assert list(tmp_path.iterdir()) == []

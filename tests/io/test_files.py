@@ -192,7 +192,7 @@ def test_failed_rename_leaves_nothing(tmp_path, monkeypatch):
 
 def test_error_about_another_file_passes_unchanged(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
-        open(tmp_path / "input that is missing", "rb")
+        (tmp_path / "input that is missing").read_bytes()
     assert os.listdir(tmp_path) == []
 
 

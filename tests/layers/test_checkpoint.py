@@ -13,9 +13,9 @@ import pytest
 
 import cbn
 from cbn import CbnError, DataError, ModelFileError
-from cbn import ConvolutionalBayesianNetwork as Network
 from helpers.images import blots
 from helpers.modelfiles import members_of, npy, write
+from helpers.networks import Network
 
 X = blots(130)
 ARGUMENTS = {
@@ -206,7 +206,7 @@ def test_of_other_images_kernels_seed_or_version(files, tmp_path, monkeypatch):
     refused(network(random_state=12), X, path, "of random_state 11, not 12", "delete it")
     kernels = [layer.kernels for layer in network().fit(X).hidden_layers_]
     refused(network(kernels=kernels), X, path, "of other images, arguments or version")
-    monkeypatch.setattr("cbn.fit.growth.__version__", "9.9")
+    monkeypatch.setattr("cbn.fit.features.__version__", "9.9")
     refused(network(), X, path, "of other images, arguments or version")
     monkeypatch.undo()
     refused(Network(), X, path, "of other images, arguments or version")  # no hidden layers at all

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cbn.bits.planes import BitPlanes
 from cbn.cpd.grid import Layer, Relation
 from cbn.layers.geometry import HiddenLayer, LayerGeometry, geometry
 from cbn.layers.kernels import Kernels, forward
@@ -32,14 +33,15 @@ def lit(height, width, channels=1):
 def influences(height, width, hidden):
     """For every layer (nodes, pixels) bool: with weights 1 and bias -1/2 a node is on where any of its pixels is."""
     planes, n = lit(height, width)
+    planes = BitPlanes(planes, n)
     found, below = [], LayerGeometry(1, height, width, 1, 1)
     for layer in hidden:
         shape = layer.kernels, below.channels, layer.kernel_size, layer.kernel_size
         kernels = Kernels(np.ones(shape), np.full(layer.kernels, -0.5), layer.pool)
-        planes = forward(kernels, below, planes, n, 1)
+        planes = forward(kernels, below, planes, 1)
         rows, columns = ((size - layer.kernel_size + 1) // layer.pool for size in (below.height, below.width))
         below = LayerGeometry(layer.kernels, rows, columns, 1, 1)  # only its size is used by forward()
-        found.append(TWIN.states(planes, n).T.reshape(layer.kernels, rows, columns, height, width).astype(bool))
+        found.append(TWIN.states(planes.words, n).T.reshape(layer.kernels, rows, columns, height, width).astype(bool))
     return found
 
 

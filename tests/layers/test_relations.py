@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import _engine
-from cbn.cpd.grid import MAX_SEARCH_PARENTS, Layer, Relation
+from cbn._engine import MAX_SEARCH_PARENTS
+from cbn.bits.planes import BitPlanes
+from cbn.cpd.grid import Layer, Relation
 from cbn.layers import relations as structure
 from cbn.layers.geometry import LayerGeometry
 from cbn.layers.relations import candidate_relations, check_search_size, search_relations
 from helpers.engines import ALL, TWIN
+from helpers.networks import Network
 
 
 def geometry_of(channels, height, width, distance=2):
@@ -27,7 +29,7 @@ def bits_of(rng, n, geometry, share=0.4):
 
 def search(bits, geometry, max_parents=6, **named):
     planes = TWIN.planes(bits.reshape(len(bits), -1), [0])
-    return search_relations(geometry, planes, len(bits), max_parents, **named)
+    return search_relations(geometry, BitPlanes(planes, len(bits)), max_parents, **named)
 
 
 # ---- Algorithm 2, plainly ----

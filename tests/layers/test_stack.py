@@ -6,10 +6,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import reference
-from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import DataError
+from cbn.bits.planes import BitPlanes
 from helpers.engines import TWIN
 from helpers.images import blots
+from helpers.networks import Network
 from reference.tables import LOG_PROBABILITY, NORMALIZED, SURPRISE, VARIANCE
 
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
@@ -35,12 +36,17 @@ def all_bits(model, images):
     """Bit-planes of every layer by the twin, from thresholds and kernels."""
     bits = np.concatenate([(images > t * 255).reshape(len(images), -1) for t in model.binarizer_.thresholds], axis=1)
     planes = [TWIN.planes(bits.astype(np.uint8), [0])]
-    for trained, below in zip(model.hidden_layers_, model._network.geometries):  # one more than there are transitions
+    geometries = model.fitted_.network.geometries
+    for trained, below in zip(model.hidden_layers_, geometries):  # one more than there are transitions
         own = trained.layer
         out = np.empty((own.n_nodes, planes[0].shape[1]), np.uint64)
         reference.transition_forward(trained.kernels.transition(below), planes[-1], len(images), out)
         planes.append(out)
     return planes
+
+
+def bit_planes(model, images):
+    return [BitPlanes(words, len(images)) for words in all_bits(model, images)]
 
 
 def layers_of(model):
@@ -69,7 +75,7 @@ def test_scores_of_layers_and_their_sum(model, score):
     found = model.layer_scores(NEW, score)
     assert found.shape == (9, 3) and found.dtype == np.float64
     np.testing.assert_allclose(found, layer_scores_by_twin(model, NEW, score), rtol=1e-9)
-    scales = model._network.scales[score]
+    scales = model.fitted_.network.scales[score]
     np.testing.assert_allclose(model.score_samples(NEW, score), found @ scales, rtol=1e-12)
     pixels = Network(threshold=model.binarizer_.thresholds, n_jobs=1, false_alarm_rate=0.5).fit(TRAIN)
     np.testing.assert_array_equal(found[:, 0], pixels.score_samples(NEW, score))
@@ -86,16 +92,16 @@ def without(model, i):
 def test_leave_one_out_scores_scales_and_calibration(model):
     some = range(0, len(TRAIN), 5)
     recounted = [without(model, i) for i in some]
-    network, planes = model._network, all_bits(model, TRAIN)
+    network, planes = model.fitted_.network, bit_planes(model, TRAIN)
     for score in SCORES:
-        expected = network.layer_scores(planes, len(TRAIN), score, 1, leave_one_out=True)
+        expected = network.layer_scores(planes, score, 1, leave_one_out=True)
         np.testing.assert_allclose(expected[some], [scores[score] for scores in recounted], rtol=1e-9)
         deviation = expected.std(axis=0)
         np.testing.assert_allclose(network.scales[score], deviation[0] / deviation, rtol=1e-9)
         weighted = Network("hidden", threshold=model.threshold, layer_weights=(0.5, 0, 3), score=score, **ARGUMENTS)
         weighted.fit(TRAIN)
         scales = np.array([0.5, 0, 3]) * deviation[0] / deviation
-        np.testing.assert_allclose(weighted._network.scales[score], scales, rtol=1e-9)
+        np.testing.assert_allclose(weighted.fitted_.network.scales[score], scales, rtol=1e-9)
         np.testing.assert_allclose(weighted.calibration_scores_, np.sort(expected @ scales), rtol=1e-9)
         np.testing.assert_allclose(weighted.score_samples(NEW), model.layer_scores(NEW, score) @ scales, rtol=1e-9)
         spread = expected * scales
@@ -105,18 +111,18 @@ def test_leave_one_out_scores_scales_and_calibration(model):
 def test_recounting_by_the_library_gives_the_same(model):
     """Recounted without an image, kernels and relations fixed, the network scores it as leave-one-out does."""
     kept = model.binarizer_.planes(TRAIN[1:], 1)
-    network = model._network.recounted(kept, len(TRAIN) - 1, 1)
-    one = network.planes(model.binarizer_.planes(TRAIN[:1], 1), 1, 1)
-    expected = model._network.layer_scores(all_bits(model, TRAIN), len(TRAIN), "surprise", 1, leave_one_out=True)
-    np.testing.assert_allclose(network.layer_scores(one, 1, "surprise", 1)[0], expected[0], rtol=1e-9)
-    assert network.scales == model._network.scales
+    network = model.fitted_.network.recounted(kept, 1)
+    one = network.planes(model.binarizer_.planes(TRAIN[:1], 1), 1)
+    expected = model.fitted_.network.layer_scores(bit_planes(model, TRAIN), "surprise", 1, leave_one_out=True)
+    np.testing.assert_allclose(network.layer_scores(one, "surprise", 1)[0], expected[0], rtol=1e-9)
+    assert network.scales == model.fitted_.network.scales
 
 
 @pytest.mark.parametrize("weights", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)])
 def test_a_weight_of_0_removes_a_layer(weights):
     model = Network("hidden", layer_weights=weights, **ARGUMENTS).fit(TRAIN)
     for score in SCORES:
-        scales = np.array(model._network.scales[score])
+        scales = np.array(model.fitted_.network.scales[score])
         np.testing.assert_array_equal(scales > 0, np.array(weights) > 0)
         np.testing.assert_allclose(model.score_samples(NEW, score), model.layer_scores(NEW, score) @ scales, rtol=1e-12)
     if weights == (1, 0, 0):
@@ -134,7 +140,7 @@ def test_surprise_maps_sum_to_the_surprise_and_lie_in_receptive_fields(model):
     assert maps.shape == (9, *SHAPE)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), -model.score_samples(NEW, "surprise"), rtol=0, atol=1e-9)
     expected = np.zeros_like(maps)
-    scales, geometries = model._network.scales["surprise"], model._network.geometries
+    scales, geometries = model.fitted_.network.scales["surprise"], model.fitted_.network.geometries
     for nodes, layer, scale, geometry in zip(
         nodes_by_twin(model, NEW, SURPRISE), layers_of(model), scales, geometries, strict=True
     ):
@@ -150,7 +156,7 @@ def test_surprise_maps_sum_to_the_surprise_and_lie_in_receptive_fields(model):
 def test_maps_of_hidden_layers_alone():
     """A pixel outside every receptive field has no surprise; the fields of 12 x 12 positions leave out an edge."""
     model = Network("hidden", layer_weights=(0, 1, 1), **ARGUMENTS).fit(TRAIN)
-    last = model._network.geometries[1]
+    last = model.fitted_.network.geometries[1]
     seen = (last.height - 1) * last.stride + last.receptive_field, (last.width - 1) * last.stride + last.receptive_field
     assert seen == (14, 12)
     maps = model.surprise_map(NEW)

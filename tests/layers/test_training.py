@@ -2,18 +2,20 @@
 """Training of hidden layers: objective, steps, start and replacement of kernels against their definitions."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import reference
-from cbn import ConvolutionalBayesianNetwork as Network
+from cbn.bits.planes import BitPlanes
 from cbn.layers.geometry import HiddenLayer, geometry
 from cbn.layers.kernels import ActivationMeter, Draws, Kernels, initial_kernels, random_kernels
 from cbn.layers.relations import search_relations
 from cbn.layers.training import HiddenTraining, TrainingOptions
 from helpers.engines import TWIN
 from helpers.images import blots
+from helpers.networks import Network
 from reference.random import uniform_at
 from reference.transition import activations, pooling_windows
 
@@ -30,7 +32,7 @@ class Problem:
         self.planes = TWIN.planes(self.images.reshape(n, -1), [0])
 
     def states(self, options, start=(), threads=1):
-        training = HiddenTraining(self.hidden, self.geometries, self.planes, self.n, options, threads, start)
+        training = HiddenTraining(self.hidden, self.geometries, BitPlanes(self.planes, self.n), options, threads, start)
         return list(training.run())
 
     def measured(self, options, start=()):
@@ -49,7 +51,7 @@ class Problem:
 
     def search(self, bits, max_parents=6):
         planes = TWIN.planes(bits.reshape(self.n, -1), [0])
-        return search_relations(self.geometries[1], planes, self.n, max_parents)[0], planes
+        return search_relations(self.geometries[1], BitPlanes(planes, self.n), max_parents)[0], planes
 
 
 def log_likelihood(bits, relations):
@@ -216,7 +218,7 @@ def test_the_worst_is_replaced_as_often_as_asked(iterations, times, expected):
     options = replace(PLAIN, iterations=iterations, learning_rate=0.0, replace_worst=times)  # all else stays
     every, _ = problem.measured(options)
     assert len(every) == iterations + 1
-    for iteration, (before, after) in enumerate(zip(every, every[1:]), start=1):
+    for iteration, (before, after) in enumerate(pairwise(every), start=1):
         changed = np.flatnonzero((before.weights != after.weights).any(axis=(1, 2, 3)))
         assert len(changed) == (iteration in expected)
         if len(changed):
@@ -232,7 +234,7 @@ def test_a_new_kernel_starts_without_momentum_and_keeps_its_own_share():
     options = TrainingOptions(iterations=4, learning_rate=0.02, replace_worst=1, seed=2)
     *states, last = problem.states(options)
     kernels = [state.kernels for state in states]
-    moved = [np.abs(b.weights - a.weights).max(axis=(1, 2, 3)) for a, b in zip(kernels, kernels[1:])]
+    moved = [np.abs(b.weights - a.weights).max(axis=(1, 2, 3)) for a, b in pairwise(kernels)]
     new = int(np.argmax(moved[0]))  # iteration 2 of 4
     assert moved[0][new] > 0.2 and (states[1].velocity[0][new] == 0).all() and states[1].velocity[1][new] == 0
     assert (states[1].velocity[0] != 0).any(axis=(1, 2, 3)).sum() == 3
@@ -258,7 +260,7 @@ def test_draws_are_the_generator_of_the_engine():
 
 
 def meter_of(problem):
-    return ActivationMeter(problem.geometries[0], problem.planes, problem.n, 1)
+    return ActivationMeter(problem.geometries[0], BitPlanes(problem.planes, problem.n), 1)
 
 
 @pytest.mark.parametrize("n", [5, 64, 100, 512])
@@ -281,7 +283,9 @@ def test_shares_are_measured_and_set(n):
 def test_the_sample_on_which_shares_are_measured():
     problem = Problem(n=1300, hidden=((3, 3, 2),))
     meter = meter_of(problem)
-    assert meter.n_images == 512 and meter.planes.shape[1] == 8  # full words only: the last one has 20 images
+    assert (
+        meter.planes.n_images == 512 and meter.planes.words.shape[1] == 8
+    )  # full words only: the last one has 20 images
     kernels = random_kernels(problem.hidden[0], problem.geometries[0], Draws(0, 0, 0))
     np.testing.assert_allclose(meter.shares(kernels), problem.bits(kernels).mean(axis=(0, 2, 3)), atol=0.03)
 

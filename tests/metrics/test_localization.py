@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pixel AUROC and AUPRO: against brute force over every threshold, examples by hand, and laws they obey."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -43,7 +45,7 @@ def naive_aupro(masks, maps, limit):
         rate = found[~masks].mean()
         points.append((rate, np.mean([np.mean([found[i][place] for place in region]) for i, region in regions])))
     area = 0.0
-    for (x0, y0), (x1, y1) in zip(points, points[1:]):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x1 > limit:
             y1 = y0 + (y1 - y0) * (limit - x0) / (x1 - x0)
             x1 = limit

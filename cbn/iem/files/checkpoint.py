@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checkpoints of training: the state after an epoch, from which it goes on to the same bytes."""
 
+from collections.abc import Callable
+from typing import Any
+from zipfile import ZipFile
+
+import numpy.typing as npt
+
 from ..._validation import check_integer
 from ...io.archive import write_archive
 from ...io.checkpoint import read_checkpoint
+from ..nn.arrays import Shape
+from ..settings import Settings
 from ..training.kernels import kernel_norms
-from ..training.training import TrainingState, optimizer_of
+from ..training.levelwise import TrainingState, optimizer_of
 from .levelfile import level_arrays, read_finite, read_level
 
 FORMAT, VERSION = "cbn-energy-checkpoint", 1
 
 
-def save_checkpoint(path, state, seed, mark):
+def save_checkpoint(path: Any, state: TrainingState, seed: int, mark: str) -> None:
     """Write a TrainingState, the seed and the fingerprint; complete or not at all."""
     header = {
         "format": FORMAT,
@@ -21,7 +29,7 @@ def save_checkpoint(path, state, seed, mark):
         "epochs": [len(level.curve) for level in state.levels],
         "steps": state.n_steps,
     }
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for number, level in enumerate(state.levels):
         arrays |= level_arrays(level, f"level{number}")
     arrays |= {f"moment_{name}": values for name, values in state.moments.items()}
@@ -30,7 +38,9 @@ def save_checkpoint(path, state, seed, mark):
     write_archive(path, header, arrays, stored=set(arrays))  # weights hardly compress
 
 
-def load_checkpoint(path, mark, settings, shapes, frozen=False):
+def load_checkpoint(
+    path: Any, mark: Callable[[int], str], settings: Settings, shapes: list[Shape], frozen: bool = False
+) -> tuple[TrainingState, int]:
     """(TrainingState, seed) of a checkpoint for the training that ``mark`` names.
 
     Parameters
@@ -50,7 +60,7 @@ def load_checkpoint(path, mark, settings, shapes, frozen=False):
     """
     architecture = settings.architecture
 
-    def restore(archive, header):
+    def restore(archive: ZipFile, header: dict[str, Any]) -> TrainingState:
         done = header["epochs"]
         if not isinstance(done, list) or not 1 <= len(done) <= len(shapes):
             raise ValueError("epochs of no level, or of too many")

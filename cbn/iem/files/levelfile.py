@@ -5,27 +5,33 @@
 ``<prefix>_<name>`` for those of the sidewards models; and ``<prefix>_curve`` float64, a value for every epoch.
 """
 
+from typing import Any
+from zipfile import ZipFile
+
 import numpy as np
+import numpy.typing as npt
 
 from ...io.archive import read_array
+from ..nn.architecture import Level
+from ..nn.arrays import Shape, Weights
 from ..nn.network import LevelModel
 from ..nn.sidewards import SidewardsModels
 
 
-def level_arrays(model, prefix):
+def level_arrays(model: LevelModel, prefix: str) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a LevelModel by name."""
-    arrays = {f"{prefix}_mean": model.mean, f"{prefix}_deviation": model.deviation}
+    arrays: dict[str, npt.NDArray[Any]] = {f"{prefix}_mean": model.mean, f"{prefix}_deviation": model.deviation}
     arrays |= kernel_arrays(model.kernels, prefix)
     arrays |= {f"{prefix}_{name}": values for name, values in model.models.parameters.items()}
     return arrays | {f"{prefix}_curve": np.array(model.curve, np.float64)}
 
 
-def kernel_arrays(kernels, prefix):
+def kernel_arrays(kernels: list[Weights], prefix: str) -> dict[str, npt.NDArray[Any]]:
     """The arrays of the parameters of a level's steps by name."""
     return {f"{prefix}_step{i}_{name}": values for i, own in enumerate(kernels) for name, values in own.items()}
 
 
-def read_kernels(archive, prefix, level, channels_below):
+def read_kernels(archive: ZipFile, prefix: str, level: Level, channels_below: int) -> list[Weights]:
     """Parameters of a level's steps, a dict for each."""
     kernels, channels = [], channels_below
     for i, step in enumerate(level.steps):
@@ -35,7 +41,9 @@ def read_kernels(archive, prefix, level, channels_below):
     return kernels
 
 
-def read_level(archive, prefix, level, shape, channels_below, sharing, n_epochs):
+def read_level(
+    archive: ZipFile, prefix: str, level: Level, shape: Shape, channels_below: int, sharing: str, n_epochs: int
+) -> LevelModel:
     """The LevelModel of a file. Anything that cannot be one raises one of the exceptions in DAMAGE.
 
     Parameters
@@ -59,7 +67,7 @@ def read_level(archive, prefix, level, shape, channels_below, sharing, n_epochs)
     return LevelModel(level, shape, kernels, mean, deviation, models, curve.tolist())
 
 
-def read_finite(archive, name, shape, dtype=np.float32):
+def read_finite(archive: ZipFile, name: str, shape: tuple[int, ...], dtype: type[Any] = np.float32) -> npt.NDArray[Any]:
     """An array of finite numbers of known shape."""
     values = read_array(archive, name, dtype, tuple(shape))
     if not np.isfinite(values).all():

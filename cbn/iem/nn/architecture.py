@@ -7,20 +7,24 @@ level below to it. A *tap* is an offset (dy, dx) >= 0 in an input that is padded
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ..._engine import MAX_HIDDEN
 from ..._validation import check_choice, check_integer
-from .steps import MAX_CHANNELS, STEPS, Conv, Pool, Relu
+from ..names import SHARINGS
+from .arrays import Shape
+from .steps import MAX_CHANNELS, STEPS, Conv, Pool, Relu, Step, short_repr
 
 MAX_LEVELS = 32
 MAX_DISTANCE = 64
 MAX_UNITS = 4096
-SHARINGS = ("a", "b", "c", "d", "e", "f")  # Figure 15
 FLOAT = 4  # bytes of a float32
 
 
-def ring(distance):
+def ring(distance: int) -> npt.NDArray[np.int32]:
     """Taps of the neighbours at max(|dy|, |dx|) = distance, for an input padded by ``distance`` on every side.
 
     Returns
@@ -33,7 +37,7 @@ def ring(distance):
     return np.array(taps, np.int32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Level:
     """A level and the networks that predict each of its nodes from the nodes around.
 
@@ -47,25 +51,29 @@ class Level:
         Units of the hidden layers of the sidewards models.
     """
 
-    steps: tuple
+    steps: tuple[Step, ...]
     distance: int
-    hidden: tuple
+    hidden: tuple[int, ...]
 
-    def __post_init__(self):
-        if not isinstance(self.steps, tuple | list):
-            raise ValueError(f"steps: {self.steps!r}; give a tuple of steps")
-        if not isinstance(self.hidden, tuple | list):
-            raise ValueError(f"hidden: {self.hidden!r}; give a tuple of whole numbers such as (32, 16)")
-        object.__setattr__(self, "steps", tuple(self.steps))
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", _as_tuple(self.steps, "steps", "steps"))
+        object.__setattr__(self, "hidden", _as_tuple(self.hidden, "hidden", "whole numbers such as (32, 16)"))
         for step in self.steps:
             if type(step) not in STEPS.values():
                 raise ValueError(f"steps: {step!r}; use Conv, Pool, Relu, LocalResponseNorm and Fire")
         check_integer(self.distance, "distance", 1, MAX_DISTANCE)
-        if not self.hidden:
-            raise ValueError("hidden: (); give the units of at least one hidden layer")
+        if not 1 <= len(self.hidden) <= MAX_HIDDEN:
+            raise ValueError(f"hidden: {self.hidden!r:.80}; give the units of 1 to {MAX_HIDDEN} hidden layers")
         for units in self.hidden:
             check_integer(units, "hidden", 1, MAX_UNITS)
+
+
+def _as_tuple(value: object, name: str, what: str) -> tuple[Any, ...]:
+    if isinstance(value, tuple | list):
+        return tuple(value)
+    raise ValueError(f"{name}: {value!r}; give a tuple of {what}")
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,13 @@ class LevelSize:
     stride: int  # pixels between neighbouring positions
     distance: int
     inputs: int  # of a sidewards model
-    hidden: tuple
+    hidden: tuple[int, ...]
     kernel_parameters: int
     sidewards_parameters: int
     step_values: int  # values of all steps of the level for one image, the level itself included
 
     @property
-    def n_nodes(self):
+    def n_nodes(self) -> int:
         return self.height * self.width * self.channels
 
 
@@ -99,17 +107,19 @@ class Memory:
     parameters: int  # of the level with gradient and the two moments of Adam, and those of the levels below
 
     @property
-    def total(self):
+    def total(self) -> int:
         return self.activations + self.batch + self.parameters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Architecture:
     """The levels of a model, level 0 (the image itself) first."""
 
-    levels: tuple
+    levels: tuple[Level, ...]
 
-    def __post_init__(self):
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))
         if not 1 <= len(self.levels) <= MAX_LEVELS or not all(isinstance(level, Level) for level in self.levels):
             raise ValueError(f"levels: give 1 to {MAX_LEVELS} Level objects, level 0 (the image) first")
@@ -117,7 +127,7 @@ class Architecture:
             if bool(level.steps) != bool(index):
                 raise ValueError(f"level {index}: " + ("give at least one step" if index else "the image has no steps"))
 
-    def shapes(self, height, width, channels):
+    def shapes(self, height: int, width: int, channels: int) -> list[Shape]:
         """(height, width, channels) of every level, for images of a size.
 
         Raises
@@ -127,7 +137,7 @@ class Architecture:
         """
         return [(size.height, size.width, size.channels) for size in self.sizes(height, width, channels)]
 
-    def receptive_fields(self):
+    def receptive_fields(self) -> list[tuple[int, int]]:
         """(size, stride) in pixels of every level: the side of what a node sees, and the step to the next node."""
         size, stride, result = 1, 1, []
         for level in self.levels:
@@ -137,7 +147,7 @@ class Architecture:
             result.append((size, stride))
         return result
 
-    def centres(self):
+    def centres(self) -> list[tuple[float, int]]:
         """(first, stride) in pixels for every level: the centre of the first node's receptive field, and the step."""
         first, stride, result = 0.0, 1, []
         for level in self.levels:
@@ -148,7 +158,7 @@ class Architecture:
             result.append((first, stride))
         return result
 
-    def channels(self, channels):
+    def channels(self, channels: int) -> list[int]:
         """Channels of every level, for images of so many."""
         result = []
         for level in self.levels:
@@ -157,7 +167,7 @@ class Architecture:
             result.append(channels)
         return result
 
-    def inputs(self, level, channels):
+    def inputs(self, level: int, channels: int) -> int:
         """Inputs of a sidewards model: every neighbour's activations and existence flag (Table 4).
 
         Parameters
@@ -168,7 +178,7 @@ class Architecture:
         """
         return 8 * self.levels[level].distance * (self.channels(channels)[level] + 1)
 
-    def sizes(self, height, width, channels, sharing="b"):
+    def sizes(self, height: int, width: int, channels: int, sharing: str = "b") -> list[LevelSize]:
         """A :class:`LevelSize` for every level. Raises as :meth:`shapes`."""
         check_integer(height, "height", 1, 2**20)
         check_integer(width, "width", 1, 2**20)
@@ -191,11 +201,17 @@ class Architecture:
                 )
             inputs = 8 * level.distance * (shape[2] + 1)
             sidewards = sidewards_parameters(sharing, shape, inputs, level.hidden)
-            parts = field[0], field[1], level.distance, inputs, level.hidden, kernel_parameters, sidewards, step_values
-            result.append(LevelSize(index, *shape, *parts))
+            height, width, kernels = shape
+            result.append(
+                LevelSize(
+                    level=index, height=height, width=width, channels=kernels, receptive_field=field[0],
+                    stride=field[1], distance=level.distance, inputs=inputs, hidden=level.hidden,
+                    kernel_parameters=kernel_parameters, sidewards_parameters=sidewards, step_values=step_values,
+                )
+            )  # fmt: skip
         return result
 
-    def memory(self, n, height, width, channels, batch, sharing="b"):
+    def memory(self, n: int, height: int, width: int, channels: int, batch: int, sharing: str = "b") -> Memory:
         """The :class:`Memory` of training on n images in batches. Raises as :meth:`shapes`."""
         sizes = self.sizes(height, width, channels, sharing)
         needs, finished = [], 0
@@ -209,11 +225,11 @@ class Architecture:
             finished += own
         return max(needs, key=lambda need: need.total)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """A JSON-able description, read back by :meth:`from_dict`."""
         names = {kind: name for name, kind in STEPS.items()}
 
-        def describe(step):
+        def describe(step: Step) -> list[Any]:
             return [names[type(step)], *(getattr(step, field.name) for field in fields(step))]
 
         return {
@@ -224,7 +240,7 @@ class Architecture:
         }
 
     @classmethod
-    def from_dict(cls, description):
+    def from_dict(cls, description: dict[str, Any]) -> "Architecture":
         """The architecture of a description. Raises ValueError, KeyError or TypeError on anything else."""
         levels = []
         for entry in description["levels"]:
@@ -233,7 +249,7 @@ class Architecture:
         return cls(tuple(levels))
 
 
-def sidewards_parameters(sharing, shape, inputs, hidden):
+def sidewards_parameters(sharing: str, shape: Shape, inputs: int, hidden: tuple[int, ...]) -> int:
     """How many parameters the sidewards models of a level have together (Figure 15).
 
     Parameters
@@ -253,7 +269,7 @@ def sidewards_parameters(sharing, shape, inputs, hidden):
     return copies[0] * inner + copies[1] * last
 
 
-def table_4_level(kernels, size, distance, hidden):
+def table_4_level(kernels: int, size: int, distance: int, hidden: tuple[int, ...]) -> Level:
     """A level as in Table 4: convolution of the same size, max pooling 2 x 2, ReLU."""
     return Level((Conv(kernels, size), Pool(2, 2), Relu()), distance, hidden)
 

@@ -5,20 +5,33 @@ Everything is float32, C-contiguous and channels last. What the engine does not 
 operations (no pow, no exp, no matrix product of a library), so that results are the same bytes on every machine.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from ... import _engine
-from .steps import Conv, Fire, LocalResponseNorm, Pool, Relu, window
+from .architecture import Level
+from .arrays import Array, Weights
+from .steps import Conv, Fire, LocalResponseNorm, Pool, Relu, Step, window
 
 
-def padded(x, before, after):
+def padded(x: Array, before: int, after: int) -> Array:
     """x with zeros around height and width; x itself when there is nothing to add."""
     if before == after == 0:
         return np.ascontiguousarray(x)
     return np.pad(x, ((0, 0), (before, after), (before, after), (0, 0)))
 
 
-def input_gradient(d_out, taps, weights, shape, stride=1, before=0, num_threads=1):
+def input_gradient(
+    d_out: Array,
+    taps: npt.NDArray[np.int32],
+    weights: Array,
+    shape: tuple[int, ...],
+    stride: int = 1,
+    before: int = 0,
+    num_threads: int = 1,
+) -> Array:
     """Gradient with respect to the input of ``convolve``, itself a convolution: taps flipped, weights transposed.
 
     Parameters
@@ -50,7 +63,7 @@ def input_gradient(d_out, taps, weights, shape, stride=1, before=0, num_threads=
     return d_x
 
 
-def forward(step, parameters, x, num_threads=1):
+def forward(step: Step, parameters: Weights, x: Array, num_threads: int = 1) -> tuple[Array, Any]:
     """Output of a step.
 
     Parameters
@@ -70,7 +83,9 @@ def forward(step, parameters, x, num_threads=1):
     return _PASSES[type(step)][0](step, parameters, x, num_threads)
 
 
-def backward(step, parameters, cache, d_y, num_threads=1, to_input=True):
+def backward(
+    step: Step, parameters: Weights, cache: Any, d_y: Array, num_threads: int = 1, to_input: bool = True
+) -> tuple[Array | None, Weights]:
     """Gradients of a step.
 
     Parameters
@@ -90,7 +105,7 @@ def backward(step, parameters, cache, d_y, num_threads=1, to_input=True):
     return _PASSES[type(step)][1](step, parameters, cache, d_y, num_threads, to_input)
 
 
-def forward_level(level, parameters, x, num_threads=1):
+def forward_level(level: Level, parameters: list[Weights], x: Array, num_threads: int = 1) -> tuple[Array, list[Any]]:
     """Activations of a level from those of the level below, and the caches of its steps.
 
     Parameters
@@ -105,10 +120,12 @@ def forward_level(level, parameters, x, num_threads=1):
     return x, caches
 
 
-def backward_level(level, parameters, caches, d_y, num_threads=1, to_input=False):
+def backward_level(
+    level: Level, parameters: list[Weights], caches: list[Any], d_y: Any, num_threads: int = 1, to_input: bool = False
+) -> tuple[Array | None, list[Weights]]:
     """Gradients of a level: (d_x or None, list of dict). Only ``to_input`` makes it compute what d_x alone needs."""
     first = 0 if to_input else next((i for i, inner in enumerate(parameters) if inner), len(parameters))
-    gradients = [{} for _ in parameters]
+    gradients: list[Weights] = [{} for _ in parameters]
     for index in range(len(parameters) - 1, first - 1, -1):
         wanted = to_input or index > first
         step, inner, cache = level.steps[index], parameters[index], caches[index]
@@ -116,7 +133,7 @@ def backward_level(level, parameters, caches, d_y, num_threads=1, to_input=False
     return (d_y if to_input else None), gradients
 
 
-def _conv_forward(conv, parameters, x, num_threads):
+def _conv_forward(conv: Conv, parameters: Weights, x: Array, num_threads: int) -> tuple[Array, Any]:
     weights, bias = parameters["weights"], parameters["bias"]
     out = np.empty((len(x), *conv.shape(*x.shape[1:])), x.dtype)
     inner = padded(x, *conv.pads)
@@ -132,7 +149,9 @@ def _conv_forward(conv, parameters, x, num_threads):
     return out, (inner, x.shape)
 
 
-def _conv_backward(conv, parameters, cache, d_y, num_threads, to_input):
+def _conv_backward(
+    conv: Conv, parameters: Weights, cache: Any, d_y: Array, num_threads: int, to_input: bool
+) -> tuple[Array | None, Weights]:
     inner, shape = cache
     weights, taps = parameters["weights"], window(conv.size)
     gradient = {name: np.empty_like(value) for name, value in parameters.items()}
@@ -143,43 +162,47 @@ def _conv_backward(conv, parameters, cache, d_y, num_threads, to_input):
         d_own, d_bias = np.empty_like(own), np.empty(own.shape[2], d_y.dtype)
         _engine.convolve_weight_gradient(given, taps, d_part, conv.stride, d_own, d_bias, num_threads)
         gradient["weights"][..., outof], gradient["bias"][outof] = d_own, d_bias
-        if to_input:
+        if d_x is not None:
             size, before = shape[1:3], conv.pads[0]
             d_x[..., into] = input_gradient(d_part, taps, own, size, conv.stride, before, num_threads)
     return d_x, gradient
 
 
-def _groups(conv, channels):
+def _groups(conv: Conv, channels: int) -> list[tuple[slice, slice]]:
     """Slices of the input and the output channels of every group."""
     into, outof = channels // conv.groups, conv.kernels // conv.groups
     return [(slice(g * into, (g + 1) * into), slice(g * outof, (g + 1) * outof)) for g in range(conv.groups)]
 
 
-def _pool_forward(pool, parameters, x, num_threads):
+def _pool_forward(pool: Pool, parameters: Weights, x: Array, num_threads: int) -> tuple[Array, Any]:
     out = np.empty((len(x), *pool.shape(*x.shape[1:])), x.dtype)
     which = np.empty(out.shape, np.uint8)
     _engine.max_pool(np.ascontiguousarray(x), pool.size, pool.stride, out, which, num_threads)
     return out, (which, x.shape)
 
 
-def _pool_backward(pool, parameters, cache, d_y, num_threads, to_input):
+def _pool_backward(
+    pool: Pool, parameters: Weights, cache: Any, d_y: Array, num_threads: int, to_input: bool
+) -> tuple[Array | None, Weights]:
     which, shape = cache
     d_x = np.empty(shape, d_y.dtype) if to_input else None
-    if to_input:
+    if d_x is not None:
         _engine.max_pool_gradient(np.ascontiguousarray(d_y), which, pool.size, pool.stride, d_x, num_threads)
     return d_x, {}
 
 
-def _relu_forward(relu, parameters, x, num_threads):
+def _relu_forward(relu: Relu, parameters: Weights, x: Array, num_threads: int) -> tuple[Array, Any]:
     y = np.maximum(x, 0)
     return y, (y,)
 
 
-def _relu_backward(relu, parameters, cache, d_y, num_threads, to_input):
+def _relu_backward(
+    relu: Relu, parameters: Weights, cache: Any, d_y: Array, num_threads: int, to_input: bool
+) -> tuple[Array | None, Weights]:
     return (np.where(cache[0] > 0, d_y, 0) if to_input else None), {}
 
 
-def _neighbouring_channels(values, size):
+def _neighbouring_channels(values: Array, size: int) -> Array:
     """For every channel the sum over the ``size`` channels around it, in a fixed order."""
     total, half, channels = np.zeros_like(values), size // 2, values.shape[3]
     for offset in range(-min(half, channels - 1), min(half, channels - 1) + 1):
@@ -188,20 +211,22 @@ def _neighbouring_channels(values, size):
     return total
 
 
-def _power(values, exponent):
+def _power(values: Array, exponent: float) -> Array:
     """values ** exponent out of square roots, which IEEE 754 rounds in one way only."""
     root = np.sqrt(values)
     return {0.5: root, 0.75: root * np.sqrt(root), 1: values}[exponent]
 
 
-def _norm_forward(norm, parameters, x, num_threads):
+def _norm_forward(norm: LocalResponseNorm, parameters: Weights, x: Array, num_threads: int) -> tuple[Array, Any]:
     scale = norm.bias + norm.alpha / norm.size * _neighbouring_channels(x * x, norm.size)
     power = _power(scale, norm.beta)
     y = x / power
     return y, (x, y, scale, power)
 
 
-def _norm_backward(norm, parameters, cache, d_y, num_threads, to_input):
+def _norm_backward(
+    norm: LocalResponseNorm, parameters: Weights, cache: Any, d_y: Array, num_threads: int, to_input: bool
+) -> tuple[Array | None, Weights]:
     if not to_input:
         return None, {}
     x, y, scale, power = cache
@@ -209,12 +234,12 @@ def _norm_backward(norm, parameters, cache, d_y, num_threads, to_input):
     return d_y / power - 2 * norm.beta * norm.alpha / norm.size * x * shared, {}
 
 
-def _inner(parameters, name):
+def _inner(parameters: Weights, name: str) -> Weights:
     """The parameters of one convolution of a Fire module."""
     return {key: parameters[f"{name}_{key}"] for key in ("weights", "bias")}
 
 
-def _fire_forward(fire, parameters, x, num_threads):
+def _fire_forward(fire: Fire, parameters: Weights, x: Array, num_threads: int) -> tuple[Array, Any]:
     outputs, caches = [], []
     for name, conv in fire.convolutions.items():
         y, cache = _conv_forward(conv, _inner(parameters, name), x, num_threads)
@@ -227,8 +252,11 @@ def _fire_forward(fire, parameters, x, num_threads):
     return np.concatenate(outputs, axis=3), tuple(caches)
 
 
-def _fire_backward(fire, parameters, cache, d_y, num_threads, to_input):
-    d_inner, gradient = None, {}
+def _fire_backward(
+    fire: Fire, parameters: Weights, cache: Any, d_y: Array, num_threads: int, to_input: bool
+) -> tuple[Array | None, Weights]:
+    d_inner: Any = None  # gradient with respect to what the next convolution gave
+    gradient: Weights = {}
     parts = {"expand1": d_y[..., : fire.expand], "expand3": d_y[..., fire.expand :]}
     for (name, conv), (inner, y) in reversed(list(zip(fire.convolutions.items(), cache))):
         last = name == "squeeze"
@@ -240,7 +268,7 @@ def _fire_backward(fire, parameters, cache, d_y, num_threads, to_input):
     return d_inner, gradient
 
 
-_PASSES = {
+_PASSES: dict[type[Step], tuple[Any, Any]] = {
     Conv: (_conv_forward, _conv_backward),
     Pool: (_pool_forward, _pool_backward),
     Relu: (_relu_forward, _relu_backward),

@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from .arrays import Array, Weights
+
 # Values that are worked on at a time, so that the dozen passes of a step stay in the processor's cache.
 CHUNK = 16384
 
@@ -37,19 +39,27 @@ class Optimizer:
         What is remembered between steps beside their number; changed in place.
     """
 
-    moments = ()
+    moments: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate, parameters, terms, positions, factors=None):
+    def __init__(
+        self,
+        learning_rate: float,
+        parameters: Weights,
+        terms: dict[str, float],
+        positions: dict[str, int],
+        factors: dict[str, float] | None = None,
+    ) -> None:
         self.learning_rate, self.parameters, self.terms, self.positions = learning_rate, parameters, terms, positions
         self.factors = factors or {}
-        self.n_steps, self.state = 0, {}
+        self.n_steps = 0
+        self.state: Weights = {}
         for name, values in parameters.items():
             for moment in self.moments:
                 self.state[f"{name}_{moment}"] = np.zeros_like(values)
                 if name in positions:
                     self.state[f"{name}_common_{moment}"] = np.zeros_like(values.take([0], positions[name]))
 
-    def step(self, gradients, n_images):
+    def step(self, gradients: Weights, n_images: int) -> None:
         """Move the parameters against the gradients of a sum of squared errors over n_images images."""
         self.n_steps += 1
         for name, values in self.parameters.items():
@@ -69,14 +79,14 @@ class Optimizer:
                     if common is not None:
                         values[index] -= common[block]
 
-    def _rows(self, name, values):
+    def _rows(self, name: str, values: Array) -> Array:
         """An array as (blocks, positions, values of a position); all of it one block where no position has its own."""
         if name not in self.positions:
             return values.reshape(1, -1, 1)
         axis = self.positions[name]
         return values.reshape(math.prod(values.shape[:axis]), values.shape[axis], -1)
 
-    def change(self, gradient, rate, terms, *moments):
+    def change(self, gradient: Array, rate: float, terms: float, *moments: Array) -> Array:
         """What to subtract at a learning rate, given the gradient of a sum of so many terms; changes moments."""
         raise NotImplementedError
 
@@ -88,7 +98,7 @@ class SGD(Optimizer):
     0.001 the first levels of a 300 x 300 image diverge within an epoch. Means converge, but slowly: use Adam.
     """
 
-    def change(self, gradient, rate, terms):
+    def change(self, gradient: Array, rate: float, terms: float, *moments: Array) -> Array:
         return gradient * (rate / terms)
 
 
@@ -98,7 +108,7 @@ class Adam(Optimizer):
     moments = ("mean", "square")
     decay_mean, decay_square, epsilon = 0.9, 0.999, 1e-8
 
-    def step(self, gradients, n_images):
+    def step(self, gradients: Weights, n_images: int) -> None:
         # a product of t factors has the same bits everywhere; a power goes through the machine's library
         done = self.n_steps + 1
         mean_bias, square_bias = (1 - math.prod([decay] * done) for decay in (self.decay_mean, self.decay_square))
@@ -106,7 +116,8 @@ class Adam(Optimizer):
         self._epsilon = self.epsilon * math.sqrt(square_bias)
         super().step(gradients, n_images)
 
-    def change(self, gradient, rate, terms, mean, square):
+    def change(self, gradient: Array, rate: float, terms: float, *moments: Array) -> Array:
+        mean, square = moments
         out = gradient - mean
         out *= 1 - self.decay_mean
         mean += out
@@ -121,4 +132,4 @@ class Adam(Optimizer):
         return out
 
 
-OPTIMIZERS = {"adam": Adam, "sgd": SGD}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}

@@ -1,52 +1,72 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The steps between levels: convolution, pooling, ReLU, normalization, Fire modules. Shapes only; see layers.py."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..._engine import MAX_POOL
+from ..._engine import MAX_POOL, MAX_TAPS
 from ..._validation import check_integer, check_real
+from .arrays import Shape
 
 MAX_CHANNELS = 4096
-MAX_SIZE = 255  # side of a kernel, and any stride
+MAX_SIZE = 255  # any stride
+MAX_KERNEL = math.isqrt(MAX_TAPS)  # side of a kernel
 
 
-def window(size):
+def window(size: int) -> npt.NDArray[np.int32]:
     """Taps of a square kernel in row-major order: (size * size, 2) int32."""
     return np.array([(dy, dx) for dy in range(size) for dx in range(size)], np.int32)
 
 
+def short_repr(value: Any) -> str:
+    """The repr of a dataclass without names of fields, and without defaults at its end; it makes the same object."""
+    given = list(fields(value))
+    while given and given[-1].default is not MISSING and getattr(value, given[-1].name) == given[-1].default:
+        given.pop()
+    return f"{type(value).__name__}({', '.join(repr(getattr(value, own.name)) for own in given)})"
+
+
+@dataclass(frozen=True, repr=False)
 class Step:
-    """One operation between levels.
+    """One operation between levels."""
 
-    ``extents`` are the (size, stride) of its windows, for receptive fields; ``pads`` the zeros before and after.
-    """
+    __repr__ = short_repr
 
-    extents = ()
-    pads = (0, 0)
+    @property
+    def extents(self) -> tuple[tuple[int, int], ...]:
+        """(size, stride) of its windows, for receptive fields."""
+        return ()
 
-    def shape(self, height, width, channels):
+    @property
+    def pads(self) -> tuple[int, int]:
+        """Zeros (before, after) along height and along width."""
+        return (0, 0)
+
+    def shape(self, height: int, width: int, channels: int) -> Shape:
         """(height, width, channels) of the output. Raises ValueError when the input leaves no output."""
         return height, width, channels
 
-    def channels(self, channels):
+    def channels(self, channels: int) -> int:
         """Channels of the output for an input of so many."""
         return channels
 
-    def parameter_shapes(self, channels):
+    def parameter_shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """Name to shape of the step's parameters, for an input of so many channels."""
         return {}
 
 
-def _windows(what, height, width, padding, size, stride):
+def _windows(what: str, height: int, width: int, padding: int, size: int, stride: int) -> tuple[int, int]:
     """Output height and width of windows over a padded input, floor."""
     if min(height, width) + padding < size:
         raise ValueError(f"{what} of size {size} does not fit into {height} x {width} positions; give larger images")
-    return [(side + padding - size) // stride + 1 for side in (height, width)]
+    return (height + padding - size) // stride + 1, (width + padding - size) // stride + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conv(Step):
     """Convolution (cross-correlation) with bias.
 
@@ -69,9 +89,9 @@ class Conv(Step):
     padding: str | int = "same"
     groups: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_integer(self.kernels, "kernels", 1, MAX_CHANNELS)
-        check_integer(self.size, "size", 1, MAX_SIZE)
+        check_integer(self.size, "size", 1, MAX_KERNEL)
         check_integer(self.stride, "stride", 1, MAX_SIZE)
         if self.padding != "same":
             check_integer(self.padding, "padding", 0, self.size - 1)  # more would see nothing but zeros
@@ -80,52 +100,53 @@ class Conv(Step):
             raise ValueError(f"groups: {self.groups} does not divide {self.kernels} kernels; give a divisor of it")
 
     @property
-    def extents(self):
+    def extents(self) -> tuple[tuple[int, int], ...]:
         return ((self.size, self.stride),)
 
     @property
-    def pads(self):
-        """Zeros (before, after) along height and along width."""
-        return (self.size // 2, (self.size - 1) // 2) if self.padding == "same" else (self.padding, self.padding)
+    def pads(self) -> tuple[int, int]:
+        if isinstance(self.padding, str):
+            return self.size // 2, (self.size - 1) // 2
+        return self.padding, self.padding
 
-    def shape(self, height, width, channels):
+    def shape(self, height: int, width: int, channels: int) -> Shape:
         if channels % self.groups:
             raise ValueError(f"groups: {self.groups} does not divide {channels} input channels; give a divisor of it")
         out = _windows("a convolution", height, width, sum(self.pads), self.size, self.stride)
         return (*out, self.kernels)
 
-    def channels(self, channels):
+    def channels(self, channels: int) -> int:
         return self.kernels
 
-    def parameter_shapes(self, channels):
+    def parameter_shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         return {"weights": (self.size**2, channels // self.groups, self.kernels), "bias": (self.kernels,)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pool(Step):
     """Max pooling without padding; rows and columns that do not fill a window are left out."""
 
     size: int
     stride: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_integer(self.size, "size", 1, MAX_POOL)
         check_integer(self.stride, "stride", 1, MAX_SIZE)
 
     @property
-    def extents(self):
+    def extents(self) -> tuple[tuple[int, int], ...]:
         return ((self.size, self.stride),)
 
-    def shape(self, height, width, channels):
+    def shape(self, height: int, width: int, channels: int) -> Shape:
         return (*_windows("a pooling window", height, width, 0, self.size, self.stride), channels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Relu(Step):
     """max(x, 0)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LocalResponseNorm(Step):
     """Normalization across channels (Krizhevsky et al. 2012, section 3.3, with Caffe's alpha / size).
 
@@ -137,7 +158,7 @@ class LocalResponseNorm(Step):
     beta: float = 0.75
     bias: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_integer(self.size, "size", 1, MAX_SIZE)
         if self.size % 2 == 0:
             raise ValueError(f"size: {self.size}; the channels around a channel are an odd number: give 3, 5, 7, ...")
@@ -147,7 +168,7 @@ class LocalResponseNorm(Step):
         check_real(self.bias, "bias", 0, 1e6, open_ends=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fire(Step):
     """SqueezeNet's module: 1x1 convolution, ReLU, then 1x1 and 3x3 convolutions, ReLU, side by side.
 
@@ -162,30 +183,35 @@ class Fire(Step):
     squeeze: int
     expand: int
 
-    extents = ((3, 1),)
-    pads = (1, 1)
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_integer(self.squeeze, "squeeze", 1, MAX_CHANNELS)
         check_integer(self.expand, "expand", 1, MAX_CHANNELS // 2)
 
     @property
-    def convolutions(self):
+    def extents(self) -> tuple[tuple[int, int], ...]:
+        return ((3, 1),)
+
+    @property
+    def pads(self) -> tuple[int, int]:
+        return (1, 1)
+
+    @property
+    def convolutions(self) -> dict[str, Conv]:
         """Name to :class:`Conv` of the three convolutions, in the order of their computation."""
         return {"squeeze": Conv(self.squeeze, 1), "expand1": Conv(self.expand, 1), "expand3": Conv(self.expand, 3)}
 
-    def shape(self, height, width, channels):
+    def shape(self, height: int, width: int, channels: int) -> Shape:
         return height, width, 2 * self.expand
 
-    def channels(self, channels):
+    def channels(self, channels: int) -> int:
         return 2 * self.expand
 
-    def parameter_shapes(self, channels):
-        shapes = {}
+    def parameter_shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {}
         for name, conv in self.convolutions.items():
             inner = conv.parameter_shapes(channels if name == "squeeze" else self.squeeze)
             shapes.update({f"{name}_{key}": shape for key, shape in inner.items()})
         return shapes
 
 
-STEPS = {"conv": Conv, "pool": Pool, "relu": Relu, "lrn": LocalResponseNorm, "fire": Fire}
+STEPS: dict[str, type[Step]] = {"conv": Conv, "pool": Pool, "relu": Relu, "lrn": LocalResponseNorm, "fire": Fire}

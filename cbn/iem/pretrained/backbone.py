@@ -5,15 +5,21 @@ A geometry says how a known network is cut into levels, what its arrays are call
 prepared. :func:`make_backbone` puts the two together with arrays, :func:`load_backbone` with a file.
 """
 
+import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..._validation import check_choice, check_integer
 from ...exceptions import DataError
 from ..nn import layers
 from ..nn.architecture import Architecture, Level
-from ..nn.steps import Conv, Fire, LocalResponseNorm, Pool, Relu
+from ..nn.arrays import Array, Weights
+from ..nn.steps import Conv, Fire, LocalResponseNorm, Pool, Relu, Step
 from .weights import load_weights
 
 
@@ -31,10 +37,10 @@ class Preparation:
 
     order: str
     scale: float
-    mean: tuple
-    deviation: tuple = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
 
-    def __call__(self, images):
+    def __call__(self, images: npt.NDArray[Any]) -> Array:
         """Input of the network.
 
         Parameters
@@ -76,7 +82,7 @@ class Naming:
 
     weight: str
     bias: str
-    convolutions: tuple
+    convolutions: tuple[tuple[str, ...], ...]
     preparation: Preparation
 
 
@@ -85,17 +91,18 @@ class Geometry:
     """A known network: its levels, and the ways in which files name its arrays."""
 
     architecture: Architecture
-    namings: tuple
+    namings: tuple[Naming, ...]
 
 
-def _fires(pattern, parts, numbers):
+def _fires(pattern: str, parts: tuple[str, ...], numbers: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(pattern.format(number, part) for number in numbers for part in parts)
 
 
-def _alexnet(levels, namings):
+def _alexnet(levels: tuple[tuple[Step, ...], ...], namings: tuple[Naming, ...]) -> Geometry:
     """The sidewards models of Table 6 over four levels of steps."""
     sideways = [(1, (32, 16)), (1, (32, 16)), (1, (54, 64, 32)), (3, (64, 64, 16)), (1, (64, 64, 32))]
-    return Geometry(Architecture(tuple(Level(s, *size) for s, size in zip(((), *levels), sideways))), namings)
+    steps = ((), *levels)
+    return Geometry(Architecture(tuple(Level(s, *size) for s, size in zip(steps, sideways, strict=True))), namings)
 
 
 # ReLU stands behind pooling: the same values from a quarter of the work.
@@ -167,7 +174,7 @@ SQUEEZENET_1_1 = Geometry(
 GEOMETRIES = {"alexnet": ALEXNET, "caffe_alexnet": CAFFE_ALEXNET, "squeezenet1_1": SQUEEZENET_1_1}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Backbone:
     """A geometry with its parameters, cut after the levels that are used.
 
@@ -181,19 +188,29 @@ class Backbone:
     """
 
     architecture: Architecture
-    parameters: list
+    parameters: list[list[Weights]]
     preparation: Preparation
 
-    def activations(self, images, num_threads=1):
+    def __repr__(self) -> str:
+        return f"<Backbone: {len(self.architecture.levels) - 1} levels above the image, {self.preparation.order}>"
+
+    def digest(self) -> str:
+        """A hash of all parameters."""
+        digest = hashlib.sha256()
+        for values in (v for level in self.parameters for step in level for v in step.values()):
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
+    def activations(self, images: npt.NDArray[Any], num_threads: int = 1) -> list[Array]:
         """Activations of levels 1, 2, ... for images (n, height, width, 1 or 3) in [0, 1]: list of (n, H, W, C)."""
         x, result = self.preparation(images), []
-        for level, parameters in list(zip(self.architecture.levels, self.parameters))[1:]:
+        for level, parameters in list(zip(self.architecture.levels, self.parameters, strict=True))[1:]:
             x, _ = layers.forward_level(level, parameters, x, num_threads)
             result.append(x)
         return result
 
 
-def load_backbone(geometry, path, levels=None):
+def load_backbone(geometry: str, path: Any, levels: int | None = None) -> Backbone:
     """A pretrained network from a file of weights; see :func:`make_backbone`. Errors name the file."""
     weights = load_weights(path)
     try:
@@ -202,7 +219,7 @@ def load_backbone(geometry, path, levels=None):
         raise DataError(f"{str(path)!r}: {error}") from None
 
 
-def make_backbone(geometry, weights, levels=None):
+def make_backbone(geometry: str, weights: Mapping[str, npt.NDArray[Any]], levels: int | None = None) -> Backbone:
     """A pretrained network from arrays.
 
     Parameters
@@ -240,15 +257,20 @@ def make_backbone(geometry, weights, levels=None):
     return Backbone(Architecture(known.architecture.levels[: len(parameters)]), parameters, preparation)
 
 
-def _read_levels(known, naming, weights, geometry, n_levels):
+def _read_levels(
+    known: Geometry, naming: Naming, weights: Mapping[str, npt.NDArray[Any]], geometry: str, n_levels: int
+) -> tuple[list[list[Weights]], str | None, Preparation]:
     """(parameters of level 0 and all levels found in a row, the first missing name, preparation)."""
-    parameters, channels = [[]], 3
-    for level, names in list(zip(known.architecture.levels[1:], naming.convolutions))[:n_levels]:
-        names = [name + ending for name in names for ending in (naming.weight, naming.bias)]
-        arrays = {name: _find(weights, name) for name in names}
-        missing = [name for name, array in arrays.items() if array is None]
-        if missing:
-            return parameters, missing[0], naming.preparation
+    parameters: list[list[Weights]] = [[]]
+    channels = 3
+    for level, stems in list(zip(known.architecture.levels[1:], naming.convolutions, strict=True))[:n_levels]:
+        names = [stem + ending for stem in stems for ending in (naming.weight, naming.bias)]
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for name in names:
+            array = _find(weights, name)
+            if array is None:
+                return parameters, name, naming.preparation
+            arrays[name] = array
         waiting, inner = iter(arrays.items()), []
         for step in level.steps:
             shapes = step.parameter_shapes(channels).items()  # in the order of the names
@@ -258,7 +280,7 @@ def _read_levels(known, naming, weights, geometry, n_levels):
     return parameters, None, naming.preparation
 
 
-def _find(weights, name):
+def _find(weights: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any] | None:
     """The array of a name, or of the only name that ends in it behind a dot (a checkpoint's "state_dict.")."""
     if name in weights:
         return weights[name]
@@ -266,12 +288,12 @@ def _find(weights, name):
     return weights[longer[0]] if len(longer) == 1 else None
 
 
-def _as_parameter(name, array, shape, geometry):
+def _as_parameter(name: str, array: npt.NDArray[Any], shape: tuple[int, ...], geometry: str) -> Array:
     """An array of a file as the step takes it: taps in row-major order, input channels, kernels."""
     array = np.asarray(array)
     if len(shape) == 3:
-        side = int(round(shape[0] ** 0.5))
-        wanted = (shape[2], shape[1], side, side)
+        side = math.isqrt(shape[0])
+        wanted: tuple[int, ...] = (shape[2], shape[1], side, side)
     else:
         wanted = shape
     if array.shape != wanted:

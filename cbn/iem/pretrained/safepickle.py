@@ -5,8 +5,11 @@
 stream claims. This machine knows the few operations that files of tensors consist of; any other ends the reading.
 """
 
+import io
 import pickletools
 from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 MAX_OPERATIONS = 1_000_000  # some forty for a tensor: more than any network has; bounds time and memory
 MAX_ARGUMENTS = 16  # of one call; the functions of tensors take fewer
@@ -21,13 +24,13 @@ class Name:
 
     __slots__ = ("text",)
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.text = text
 
 
 _MARK = object()
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_MAKERS = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_MAKERS: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _VALUES = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
     "BINSTRING", "SHORT_BINSTRING",
@@ -35,7 +38,12 @@ _VALUES = {
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-def load(file, names, functions, persistent_load):
+def load(
+    file: io.BytesIO,
+    names: Collection[str],
+    functions: Mapping[str, Callable[..., Any]],
+    persistent_load: Callable[[Any], Any],
+) -> Any:
     """Read one pickle from a file held in memory, up to its end.
 
     Parameters
@@ -69,23 +77,29 @@ def load(file, names, functions, persistent_load):
     raise Refused("damaged: a pickle without an end")
 
 
-def shown(text):
+def shown(text: str) -> str:
     """A name from a file as one short printable line."""
     return ascii(text[:80])[1:-1]
 
 
 class _Machine:
-    def __init__(self, names, functions, persistent_load):
+    def __init__(
+        self,
+        names: Collection[str],
+        functions: Mapping[str, Callable[..., Any]],
+        persistent_load: Callable[[Any], Any],
+    ) -> None:
         self.names, self.functions, self.persistent_load = names, functions, persistent_load
-        self.stack, self.memo = [], {}
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
 
-    def pop(self):
+    def pop(self) -> Any:
         value = self.stack.pop()
         if value is _MARK:
             raise Refused("damaged: a mark where a value belongs")
         return value
 
-    def pop_to_mark(self):
+    def pop_to_mark(self) -> list[Any]:
         for index in range(len(self.stack) - 1, -1, -1):
             if self.stack[index] is _MARK:
                 values = self.stack[index + 1 :]
@@ -93,7 +107,7 @@ class _Machine:
                 return values
         raise Refused("damaged: a mark is missing")
 
-    def run(self, name, argument):
+    def run(self, name: str, argument: Any) -> None:
         push = self.stack.append
         if name in _VALUES:
             push(argument)
@@ -131,13 +145,13 @@ class _Machine:
         elif name not in ("PROTO", "FRAME"):
             raise Refused(f"its pickle wants {name}, which files of tensors do not; nothing was executed")
 
-    def top(self, kind=object):
+    def top(self, kind: type = object) -> Any:
         value = self.stack[-1]
         if value is _MARK or not isinstance(value, kind):
             raise Refused(f"its pickle changes something that is no {kind.__name__}; nothing was executed")
         return value
 
-    def set_items(self, values):
+    def set_items(self, values: list[Any]) -> None:
         if len(values) % 2:
             raise Refused("damaged: a key without a value")
         into = self.top(dict)
@@ -146,7 +160,7 @@ class _Machine:
                 raise Refused("a dictionary whose keys are neither text nor whole numbers; save a state_dict()")
             into[key] = value
 
-    def name(self, argument):
+    def name(self, argument: str | None) -> None:
         if argument is None:  # STACK_GLOBAL
             name, module = self.pop(), self.pop()
             if not (isinstance(name, str) and isinstance(module, str)):
@@ -160,7 +174,7 @@ class _Machine:
             )
         self.stack.append(Name(text))
 
-    def call(self):
+    def call(self) -> None:
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Name) or function.text not in self.functions or not isinstance(arguments, tuple):
             raise Refused("its pickle calls something that is no function of tensors; nothing was executed")

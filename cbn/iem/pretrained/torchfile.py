@@ -16,8 +16,11 @@ import struct
 import zipfile
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from ...exceptions import DataError
 from .safepickle import Name, Refused, load, shown
@@ -39,7 +42,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, Not
            UnicodeError, OverflowError)  # fmt: skip
 
 
-def read_tensors(path):
+def read_tensors(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """All tensors of a PyTorch file.
 
     Parameters
@@ -80,7 +83,7 @@ def read_tensors(path):
     return tensors
 
 
-def from_bfloat16(content, order="<"):
+def from_bfloat16(content: bytes, order: str = "<") -> npt.NDArray[np.float32]:
     """float32 numbers of the bytes of bfloat16 ones, which are their upper halves and unknown to NumPy."""
     return (np.frombuffer(content, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
 
@@ -88,14 +91,16 @@ def from_bfloat16(content, order="<"):
 class _Storage:
     """Numbers in a row that tensors are views of; their bytes come after the pickle."""
 
-    def __init__(self, kind, size):
-        self.kind, self.size, self.values = kind, size, None
+    def __init__(self, kind: str, size: int) -> None:
+        self.kind, self.size, self.filled = kind, size, False
+        self.values: npt.NDArray[Any] = np.empty(0)
 
     @property
-    def n_bytes(self):
+    def n_bytes(self) -> int:
         return self.size * int(self.kind[-1])
 
-    def fill(self, content, order):
+    def fill(self, content: bytes, order: str) -> None:
+        self.filled = True
         if self.kind == "bf2":
             self.values = from_bfloat16(content, order)
         elif self.kind == "b1":
@@ -109,7 +114,7 @@ class _Storage:
 class _Tensor:
     """A view of a storage, checked against its size when the pickle asks for it."""
 
-    def __init__(self, storage, offset, shape, strides, *_):
+    def __init__(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> None:
         whole = [offset, *shape, *strides] if isinstance(shape, tuple) and isinstance(strides, tuple) else [None]
         if not isinstance(storage, _Storage) or not all(type(value) is int and value >= 0 for value in whole):
             raise Refused("damaged: a tensor that is no view of a storage")
@@ -126,7 +131,7 @@ class _Tensor:
             raise Refused(f"damaged: a tensor reaches beyond its storage of {storage.size} values")
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
-    def array(self):
+    def array(self) -> npt.NDArray[Any]:
         values = self.storage.values
         if not math.prod(self.shape):
             return np.empty(self.shape, values.dtype)
@@ -135,19 +140,19 @@ class _Tensor:
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, strides, writeable=False)
 
 
-def _ordered(*arguments):
+def _ordered(*arguments: Any) -> OrderedDict[Any, Any]:
     if arguments:
         raise Refused("damaged: an ordered dictionary made from something")
     return OrderedDict()
 
 
-def _parameter(data, *_):
+def _parameter(data: Any, *_: Any) -> _Tensor:
     if not isinstance(data, _Tensor):
         raise Refused("damaged: a parameter that is no tensor")
     return data
 
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor_v2": _Tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "collections.OrderedDict": _ordered,
@@ -155,10 +160,10 @@ _FUNCTIONS = {
 _NAMES = {*_FUNCTIONS, *STORAGES}
 
 
-class _Storages(dict):
+class _Storages(dict[str, _Storage]):
     """Key to storage, filled by the persistent ids of a pickle."""
 
-    def __call__(self, identity):
+    def __call__(self, identity: Any) -> _Storage:
         if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
             raise Refused("damaged: a persistent id that is no storage")
         _, kind, key, _, size, *view = identity
@@ -174,7 +179,7 @@ class _Storages(dict):
         return storage
 
 
-def _read_zip(file):
+def _read_zip(file: BinaryIO) -> dict[str, npt.NDArray[Any]]:
     with zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
@@ -183,7 +188,7 @@ def _read_zip(file):
         prefix = pickles[0].removesuffix("data.pkl")
         room = os.fstat(file.fileno()).st_size  # members that overlap could claim more than there is
 
-        def read(name, size=None):
+        def read(name: str, size: int | None = None) -> bytes:
             nonlocal room
             info = members[name]
             if info.compress_type != zipfile.ZIP_STORED or info.file_size > room:
@@ -207,7 +212,7 @@ def _read_zip(file):
     return _flat(tree)
 
 
-def _check_magic(head):
+def _check_magic(head: bytes) -> None:
     try:
         magic = load(io.BytesIO(head), (), {}, _Storages())
     except Refused:
@@ -216,10 +221,10 @@ def _check_magic(head):
         raise Refused("not a PyTorch file: neither a zip nor a stream with PyTorch's magic number")
 
 
-def _read_stream(content):
+def _read_stream(content: bytes) -> dict[str, npt.NDArray[Any]]:
     file, storages = io.BytesIO(content), _Storages()
 
-    def plain():
+    def plain() -> Any:
         return load(file, (), {}, storages)
 
     _, version, system = plain(), plain(), plain()
@@ -234,7 +239,7 @@ def _read_stream(content):
         raise Refused("damaged: not all storages are there")
     order = "<" if little else ">"
     for key in keys:
-        if key not in storages or storages[key].values is not None:
+        if key not in storages or storages[key].filled:
             raise Refused(f"damaged: storage {shown(key)} is there twice or for nothing")
         storage, begin = storages[key], file.tell() + 8
         if len(content) - begin < storage.n_bytes:
@@ -246,9 +251,11 @@ def _read_stream(content):
     return _flat(tree)
 
 
-def _flat(tree):
+def _flat(tree: Any) -> dict[str, npt.NDArray[Any]]:
     """Tensors by name; other values are left out."""
-    tensors, waiting, count = {}, [("", tree, 0)], 0
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    waiting: list[tuple[str, Any, int]] = [("", tree, 0)]
+    count = 0
     while waiting:
         name, value, depth = waiting.pop()
         count += 1

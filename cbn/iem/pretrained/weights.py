@@ -4,9 +4,12 @@
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...exceptions import CbnError, DataError
 from ...io.archive import DAMAGE
@@ -19,7 +22,7 @@ SAFETENSORS_TYPES = {
 }  # fmt: skip
 
 
-def load_weights(path):
+def load_weights(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """Arrays of a file of weights by name.
 
     Parameters
@@ -42,7 +45,12 @@ def load_weights(path):
     """
     path = os.fspath(path)
     suffix = Path(path).suffix.lower()
-    readers = {".npz": _read_npz, ".safetensors": _read_safetensors, ".pth": read_tensors, ".pt": read_tensors}
+    readers: dict[str, Callable[[str], dict[str, npt.NDArray[Any]]]] = {
+        ".npz": _read_npz,
+        ".safetensors": _read_safetensors,
+        ".pth": read_tensors,
+        ".pt": read_tensors,
+    }
     if suffix not in readers:
         raise DataError(f"{path!r}: weights come from {', '.join(readers)} files; give one of those")
     if not os.path.exists(path):
@@ -55,7 +63,7 @@ def load_weights(path):
     return weights
 
 
-def _read_npz(path):
+def _read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
     weights = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -82,7 +90,7 @@ def _read_npz(path):
     return weights
 
 
-def _read_npy(member, n_bytes):
+def _read_npy(member: IO[bytes], n_bytes: int) -> npt.NDArray[Any]:
     """One array; its header is checked against the member's size before anything is allocated."""
     version = np.lib.format.read_magic(member)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -101,7 +109,7 @@ def _read_npy(member, n_bytes):
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_safetensors(path):
+def _read_safetensors(path: str) -> dict[str, npt.NDArray[Any]]:
     try:
         from safetensors import SafetensorError, deserialize
     except ImportError:
@@ -119,7 +127,7 @@ def _read_safetensors(path):
         raise DataError(f"{path!r}: damaged: {' '.join(str(error).split())[:200]}") from None
 
 
-def _from_safetensors(name, shape, dtype, data):
+def _from_safetensors(name: str, shape: Any, dtype: str, data: Any) -> npt.NDArray[Any]:
     """An array of one entry: little-endian, row-major."""
     if dtype == "BF16":
         values = from_bfloat16(data)

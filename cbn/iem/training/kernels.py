@@ -9,8 +9,10 @@ dies gets its median back.
 
 import numpy as np
 
+from ..nn.architecture import Level
+from ..nn.arrays import Array, Weights
 from ..nn.layers import forward
-from ..nn.steps import Conv, Fire, Relu
+from ..nn.steps import Conv, Fire, Relu, Step
 
 # Responses of a kernel from which its median and deviation are measured.
 SAMPLED_RESPONSES = 2**16
@@ -18,7 +20,7 @@ SAMPLED_RESPONSES = 2**16
 LEAST_RESPONSE = 1e-4
 
 
-def convolutions(step):
+def convolutions(step: Step) -> dict[str, Conv]:
     """Prefix of the parameters' names, and :class:`Conv`, of every convolution of a step."""
     if isinstance(step, Conv):
         return {"": step}
@@ -27,7 +29,7 @@ def convolutions(step):
     return {}
 
 
-def draw_kernels(level, x, rng, num_threads=1):
+def draw_kernels(level: Level, x: Array, rng: np.random.Generator, num_threads: int = 1) -> list[Weights]:
     """Kernels of a level, scaled and centred on a sample of its inputs.
 
     Parameters
@@ -44,7 +46,7 @@ def draw_kernels(level, x, rng, num_threads=1):
     """
     parameters = []
     for step in level.steps:
-        drawn = {}
+        drawn: Weights = {}
         for name, shape in step.parameter_shapes(x.shape[3]).items():
             drawn[name] = np.zeros(shape, x.dtype)
             if name.endswith("weights"):  # uniform numbers are exact on every machine
@@ -54,13 +56,13 @@ def draw_kernels(level, x, rng, num_threads=1):
     return parameters
 
 
-def revive_kernels(level, parameters, x, num_threads=1):
+def revive_kernels(level: Level, parameters: list[Weights], x: Array, num_threads: int = 1) -> None:
     """Centres, in place, the kernels of a level whose responses to a sample are nowhere above 0."""
     for step, own in zip(level.steps, parameters):
         x = centre(step, own, x, scale=False, num_threads=num_threads)
 
 
-def centre(step, parameters, x, scale, num_threads=1):
+def centre(step: Step, parameters: Weights, x: Array, scale: bool, num_threads: int = 1) -> Array:
     """Sets biases, and scales, in place; returns the output of the step.
 
     Parameters
@@ -83,7 +85,7 @@ def centre(step, parameters, x, scale, num_threads=1):
     return np.concatenate(outputs, axis=3)
 
 
-def _centre_convolution(conv, parameters, prefix, x, scale, num_threads):
+def _centre_convolution(conv: Conv, parameters: Weights, prefix: str, x: Array, scale: bool, num_threads: int) -> Array:
     weights, bias = parameters[f"{prefix}weights"], parameters[f"{prefix}bias"]
     own = {"weights": weights, "bias": bias}
     response, _ = forward(conv, own, x, num_threads)
@@ -103,14 +105,14 @@ def _centre_convolution(conv, parameters, prefix, x, scale, num_threads):
     return forward(conv, own, x, num_threads)[0]
 
 
-def kernel_norms(parameters):
+def kernel_norms(parameters: list[Weights]) -> list[Weights]:
     """Norm of every kernel: for every step a dict of the name of its weights to (kernels,) float32."""
     return [
         {name: _norms(values) for name, values in own.items() if name.endswith("weights")} for own in parameters
     ]  # fmt: skip
 
 
-def hold_norms(parameters, norms):
+def hold_norms(parameters: list[Weights], norms: list[Weights]) -> None:
     """Scales the kernels back to given norms, in place."""
     for own, held in zip(parameters, norms):
         for name, norm in held.items():
@@ -118,5 +120,5 @@ def hold_norms(parameters, norms):
             own[name] *= np.where(found > 0, norm / np.where(found > 0, found, 1), 1)
 
 
-def _norms(weights):
+def _norms(weights: Array) -> Array:
     return np.sqrt(np.sum(weights * weights, axis=(0, 1)))

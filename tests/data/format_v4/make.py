@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Makes the model files of format version 4 and expected.json in this folder.
 
-Pictures come from whole-number arithmetic, so that nothing depends on a random generator of NumPy.
+Written by later versions of cbn they are of a later format: run it in a folder of its own. Pictures come from whole-number arithmetic, so that nothing depends on a random generator of NumPy.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cbn import IntrospectiveEnergyModel
-from cbn.iem import Architecture, Conv, Level, Pool, Relu
+from cbn.iem import Architecture, Conv, Level, Pool, Relu, Training
 from cbn.iem.pretrained.backbone import Backbone, Preparation
 
 FOLDER = Path(__file__).parent
@@ -27,14 +27,14 @@ def pictures(n, first=0):
 def models():
     """The fitted models by file name."""
     learned = IntrospectiveEnergyModel(
-        ARCHITECTURE, epochs=(2, 1), floor=0.5, level_weights=(1, 2), brightness="median", false_alarm_rate=0.2, n_jobs=1,
+        ARCHITECTURE, training=Training(epochs=(2, 1)), floor=0.5, level_weights=(1, 2), brightness="median", false_alarm_rate=0.2, n_jobs=1,
         random_state=3,
     ).fit(pictures(30))  # fmt: skip
     weights = (np.arange(81, dtype=np.float32).reshape(9, 3, 3) % 7 - 3) / 4
     frozen = Backbone(ARCHITECTURE, [[], [{"weights": weights, "bias": np.zeros(3, np.float32)}, {}, {}]],
                       Preparation("bgr", 2.0, (0.9, 1.0, 1.1)))  # fmt: skip
     backbone = IntrospectiveEnergyModel(
-        sharing="a", energy="sum", floor=0, held_out=0, backbone=frozen, epochs=1, false_alarm_rate=0.2, n_jobs=1,
+        sharing="a", energy="sum", floor=0, held_out=0, backbone=frozen, training=Training(epochs=1), false_alarm_rate=0.2, n_jobs=1,
         random_state=4,
     ).fit(pictures(20)).calibrate(pictures(20, 50))  # fmt: skip
     return {"learned.cbn": learned, "backbone.cbn": backbone}

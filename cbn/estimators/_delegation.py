@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Estimators as thin faces: their methods and learned attributes are those of the fitted object that ``fit`` leaves.
+
+A fitted object never reads a constructor argument, so that ``set_params`` after ``fit`` changes the next fit only. The
+one exception is ``n_jobs``: it is read at every call, because no result depends on it.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sklearn.utils.validation import check_is_fitted
+
+Own = TypeVar("Own")
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+
+def fitted_of(estimator: Any) -> Any:
+    """The fitted object of an estimator, with the estimator's threads. Raises scikit-learn's NotFittedError."""
+    check_is_fitted(estimator, "fitted_")
+    fitted = estimator.fitted_
+    return fitted if fitted.n_jobs == estimator.n_jobs else replace(fitted, n_jobs=estimator.n_jobs)
+
+
+def delegated(method: Callable[Concatenate[Own, Arguments], Result]) -> Callable[Concatenate[Any, Arguments], Result]:
+    """A method of the fitted object as a method of its estimator, with the same signature and docstring."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return method(fitted_of(self), *args, **kwargs)
+
+    return call
+
+
+def learned(read: Callable[[Any], Result], doc: str) -> Any:
+    """A learned attribute: a property of the fitted object; AttributeError before ``fit``."""
+
+    def get(self: Any) -> Result:
+        try:
+            fitted = self.__dict__["fitted_"]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} is not fitted yet: call fit first") from None
+        return read(fitted)
+
+    return property(get, doc=doc)

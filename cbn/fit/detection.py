@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fitted network says of images: scores, p-values, verdicts."""
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _validation as validation
+from ..cpd.base import SCORES
+from ..metrics.calibration import Calibration
+from .state import FittedState, Floats
+
+
+class Detection(FittedState):
+    """Scores and decisions of a fitted network."""
+
+    def score_samples(self, X: Any, score: str | None = None) -> Floats:
+        """Score of every image; higher is more normal.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+        score : str, optional
+            One of the scores below; the constructor's (or the preset's) by default.
+
+            - "log_probability": log p(image) in nats (thesis eq. 1), under the rule ``binarization_``.
+            - "surprise": minus the sum of (-log p - entropy of the pixel given its parents), nats. Images of few
+              strokes are likely under every model; this takes that advantage away.
+            - "standardized": minus the surprise divided by the standard deviation that the model expects of it.
+            - "normalized": minus the sum of \\|-log p - mean\\| / standard deviation, both of that pixel's -log p over
+              the training images, the deviation at least 0.01 nats (thesis eq. 14, 15).
+
+            With hidden layers the score is the sum over layers of weight x score, each brought to the spread that the
+            pixel layer's has over the training images, so that no layer drowns the others. "log_probability" is then
+            an energy in nats of the pixel layer, no normalized probability; :meth:`layer_scores` has its parts.
+
+        Returns
+        -------
+        scores : ndarray, (n,) float64
+        """
+        return self.combined(self.planes(self.validated(X)), self.score_name(score))
+
+    def layer_scores(self, X: Any, score: str | None = None) -> Floats:
+        """The score of every layer before they are combined: (n, layers) float64, the pixel layer first.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+        score : str, optional
+            As in :meth:`score_samples`. Column 0 of "log_probability" is the normalized log p(image) in nats.
+        """
+        planes = self.planes(self.validated(X))
+        return self.network.layer_scores(planes, self.score_name(score), self.threads)
+
+    def score_name(self, score: str | None) -> str:
+        """A given score, checked, or that of the settings."""
+        return self.settings.score if score is None else validation.check_choice(score, "score", SCORES)
+
+    def decision_function(self, X: Any) -> Floats:
+        """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
+        return self.score_samples(X) - self.calibration.offset
+
+    def predict(self, X: Any) -> npt.NDArray[np.int64]:
+        """+1 for normal images, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
+        return np.where(self.score_samples(X) < self.calibration.offset, -1, 1)
+
+    def p_values(self, X: Any) -> Floats:
+        """Conformal p-values (n,) float64: small for outliers.
+
+        With a separate calibration set (:meth:`calibrate`), a normal image exchangeable with that set has
+        P(p <= a) <= a for every a, whatever the data: the false-alarm rate is guaranteed. With the leave-one-out
+        scores of the training images (the default) no image is set aside, but the guarantee is only approximate: it
+        is close where one image changes the counts little. So it is with those of cross-validation, for trees: their
+        networks have seen fewer images, which makes alarms rarer.
+        """
+        return self.p_values_of(self.score_samples(X))
+
+    def p_values_of(self, scores: Floats) -> Floats:
+        """Conformal p-values of given scores."""
+        return self.calibration.p_values(scores)
+
+    def threshold_at(self, false_alarm_rate: float) -> float:
+        """The score below which images are outliers at a rate; -inf, with a warning, if too few calibration images."""
+        return self.calibration.threshold_at(false_alarm_rate, stacklevel=4)
+
+    def calibrated(self, X: Any) -> Self:
+        """The same network with its threshold from normal images that had no part in training.
+
+        P-values are then exactly valid.
+        """
+        rate = self.settings.false_alarm_rate
+        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
+        calibration.threshold_at(rate, stacklevel=4)  # warns of too few images
+        return replace(self, calibration=calibration)

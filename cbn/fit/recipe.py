@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fit as a recipe: prepare -> features -> grow -> calibrate.
+
+What one step makes is what the next one takes; nothing else travels.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _engine
+from .. import _validation as validation
+from ..bits.augmentation import shifted_images
+from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds
+from ..bits.planes import BitPlanes
+from ..cpd.base import CPD, SCORES, Task
+from ..exceptions import DataError
+from ..layers.features import starting_kernels
+from ..layers.geometry import LayerGeometry, geometry
+from ..layers.kernels import Kernels
+from ..layers.relations import check_relations, check_search_size
+from ..layers.stack import LayeredNetwork, planes_of_layers, scales_of
+from ..layers.training import TrainedLayer
+from ..metrics.calibration import Calibration
+from .features import train_features
+from .fitted import Fitted
+from .settings import Arguments, Settings, resolve, snapshot
+
+Floats = npt.NDArray[np.float64]
+Progress = Callable[..., None]
+
+# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below; with hidden
+# layers or trees it is measured on the maps of so many images.
+HEAT_MAP_SHARE, SCALE_IMAGES = 0.999, 1000
+
+
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C while hidden layers were trained: ``fitted`` has the best ones so far."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        super().__init__()
+        self.fitted = fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Training images as bits, and the shape of everything that is made of them.
+
+    Attributes
+    ----------
+    binarization : Binarization
+    geometries : tuple of LayerGeometry
+        Of the pixels and of every hidden layer.
+    images : BitPlanes
+        Pixels of the images themselves.
+    counted : BitPlanes
+        Pixels of all images that are counted: with shifted copies, the images themselves first.
+    kernels : tuple of Kernels
+        That hidden layers start from.
+    """
+
+    binarization: Binarization
+    geometries: tuple[LayerGeometry, ...]
+    images: BitPlanes
+    counted: BitPlanes
+    kernels: tuple[Kernels, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all counted bits, by which provenance knows the images."""
+        return self.counted.sha256()
+
+    def without(self, left_out: npt.NDArray[np.bool_], num_threads: int) -> BitPlanes:
+        """What is counted without some of the images (n,) and their copies."""
+        copies = self.counted.n_images // self.images.n_images
+        return self.counted.select(np.tile(~left_out, copies), num_threads)
+
+
+def fit(
+    arguments: Arguments,
+    X: Any,
+    y: Any = None,
+    *,
+    progress: Progress | None = None,
+    checkpoint: Any = None,
+    resume: bool = False,
+    held_out: bool = True,
+) -> Fitted:
+    """Learn from normal images, and calibrate the threshold on them; see ConvolutionalBayesianNetwork.fit.
+
+    ``held_out`` False leaves the threshold to the scores of the training images themselves, where no image can be left
+    out of the counts. That grows no network but the one, for those who want the density alone.
+    """
+    arguments = snapshot(arguments)
+    settings = resolve(arguments)
+    threads = validation.check_threads(arguments.n_jobs)
+    images = validation.as_images(X, image_shape=settings.image_shape)
+    check_labels(y, images)
+    prepared = prepare(settings, images, threads)
+    trained, interrupted = train_features(
+        settings, prepared.kernels, prepared.geometries, prepared.counted, threads,
+        progress=progress, checkpoint=checkpoint, resume=resume,
+    )  # fmt: skip
+    growing = Growing(settings, prepared, trained, threads, progress, held_out)
+    fitted = calibrated(arguments, growing, growing.grow(prepared.counted))
+    if interrupted:
+        raise FitInterrupted(fitted)
+    fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=4)  # warns of too few images
+    return fitted
+
+
+def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
+    """Labels are not used, but there must be one for each image. Raises DataError."""
+    if hasattr(y, "__len__") and len(y) != len(images):
+        raise DataError(f"y: {len(y)} labels for {len(images)} images")
+
+
+def prepare(settings: Settings, images: npt.NDArray[Any], num_threads: int) -> Prepared:
+    """Images (n, height, width), validated, as bits; everything refused that cannot be trained."""
+    full_scale = validation.full_scale_of(images) if settings.full_scale is None else settings.full_scale
+    if settings.full_scale == 1:
+        validation.check_full_scale(images, full_scale)
+    thresholds = check_thresholds(chosen_thresholds(settings.threshold, images, full_scale), full_scale)
+    binarization = Binarization(thresholds, full_scale)
+    geometries = planned_geometries(settings, images.shape[1:], binarization.channels)
+    kernels = starting_kernels(settings.features.kernels, settings.features.layers, geometries)
+    counted = binarization.planes(shifted_images(images, settings.shift), num_threads)
+    own = counted
+    if settings.shift:
+        own = counted.select(np.arange(counted.n_images) < len(images), num_threads)
+    return Prepared(binarization, geometries, own, counted, kernels)
+
+
+def planned_geometries(settings: Settings, shape: Sequence[int], n_thresholds: int) -> tuple[LayerGeometry, ...]:
+    """The geometry of all layers, everything refused that has no room or takes too much memory. Raises ValueError."""
+    height, width = shape
+    features = settings.features
+    geometries = geometry(height, width, n_thresholds, features.layers)
+    forced, forbidden = features.relations("forced_relations"), features.relations("forbidden_relations")
+    for number, layer in enumerate(geometries[1:]):
+        check_relations(layer, number + 1, forced[number], forbidden[number])
+        check_search_size(layer, features.max_parents, forced[number])
+    for number, layer in enumerate(geometries):
+        settings.kind.check_size(settings.cpd, layer, number == 0)
+    return geometries
+
+
+class Growing:
+    """Grows the network of images under the same kernels: once for all images, and once without every fold."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        prepared: Prepared,
+        trained: tuple[TrainedLayer, ...],
+        num_threads: int,
+        progress: Progress | None,
+        held_out: bool,
+    ) -> None:
+        self.settings, self.prepared, self.trained = settings, prepared, trained
+        self.num_threads, self.progress = num_threads, progress
+        self.geometries = prepared.geometries[: 1 + len(trained)]  # fewer where training was interrupted
+        self.transitions = [t.kernels.transition(below) for t, below in zip(trained, self.geometries)]
+        self._engine_transitions = [_engine.Transition(t) for t in self.transitions]
+        self.seed = settings.seed() if settings.kind.draws_at_random else 0
+        folds = min(settings.folds, prepared.images.n_images)
+        self.folds = folds if held_out and not settings.kind.leaves_one_out and folds > 1 else 0
+        self._n_grown = 0
+
+    def grow(self, pixels: BitPlanes) -> LayeredNetwork:
+        """The network of the images of pixel bit-planes, its scales still 1."""
+        networks: list[CPD] = []
+        planes = planes_of_layers(self._engine_transitions, pixels, self.num_threads)
+        for number, (own, bits) in enumerate(zip(self.geometries, planes)):
+            relations = self.trained[number - 1].layer.relations if number else ()
+            task = Task(
+                own.grid(), own.distance, bits, number == 0, relations, self.seed, self.num_threads, self._report()
+            )
+            networks.append(self.settings.kind.learn(self.settings.cpd, task))
+        self._n_grown += 1
+        return LayeredNetwork(networks, self.transitions, self.geometries)
+
+    def _report(self) -> Callable[[int, int], None] | None:
+        progress, earlier, n_networks = self.progress, self._n_grown, 1 + self.folds
+        if progress is None:
+            return None
+        return lambda n_done, n_nodes: progress(earlier * n_nodes + n_done, n_networks * n_nodes)
+
+    def normal_scores(self, network: LayeredNetwork, planes: Sequence[BitPlanes]) -> tuple[str, dict[str, Floats]]:
+        """Where scores of the training images come from, and score name -> (n_images, layers)."""
+        names = score_names(self.settings, network)
+        if network.pixels.leaves_one_out:
+            return "leave-one-out", scores_of(network, planes, names, self.num_threads, leave_one_out=True)
+        if self.folds:
+            return "cross-validation", self._cross_validated(names)
+        return "training images", scores_of(network, planes, names, self.num_threads)
+
+    def _cross_validated(self, names: Sequence[str]) -> dict[str, Floats]:
+        """Scores of every image by a network grown without its fold: image i belongs to fold i modulo their number."""
+        images = self.prepared.images
+        found = {name: np.zeros((images.n_images, len(self.geometries))) for name in names}
+        fold_of = np.arange(images.n_images) % self.folds
+        for fold in range(self.folds):
+            own = fold_of == fold
+            network = self.grow(self.prepared.without(own, self.num_threads))
+            planes = network.planes(images.select(own, self.num_threads), self.num_threads)
+            for name, scores in scores_of(network, planes, names, self.num_threads).items():
+                found[name][own] = scores
+        return found
+
+
+def score_names(settings: Settings, network: LayeredNetwork) -> list[str]:
+    """The scores that are needed of normal images: one layer has nothing to be brought to one scale."""
+    return list(dict.fromkeys((settings.score, *(SCORES if len(network) > 1 else ()))))
+
+
+def scores_of(
+    network: LayeredNetwork,
+    planes: Sequence[BitPlanes],
+    names: Sequence[str],
+    num_threads: int,
+    *,
+    leave_one_out: bool = False,
+) -> dict[str, Floats]:
+    """Score name -> (n_images, layers)."""
+    return {name: network.layer_scores(planes, name, num_threads, leave_one_out=leave_one_out) for name in names}
+
+
+def calibrated(arguments: Arguments, growing: Growing, network: LayeredNetwork) -> Fitted:
+    """The fitted network: scales of its layers, threshold and heat-map scale from the training images."""
+    prepared = growing.prepared
+    planes = network.planes(prepared.images, growing.num_threads)
+    source, scores = growing.normal_scores(network, planes)
+    learned = Learned(network, growing.trained, prepared.binarization, prepared.counted.n_images, prepared.digest)
+    return assembled(arguments, growing.settings, learned, planes, source, scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A network and what it was learned from."""
+
+    network: LayeredNetwork
+    trained: tuple[TrainedLayer, ...]
+    binarization: Binarization
+    n_images: int
+    digest: str
+
+
+def assembled(
+    arguments: Arguments,
+    settings: Settings,
+    learned: Learned,
+    planes: Sequence[BitPlanes],
+    source: str,
+    scores: dict[str, Floats],
+) -> Fitted:
+    """The Fitted of what was learned; ``planes`` and ``scores`` are of images that are among the counted ones."""
+    weights = settings.features.weights(len(learned.network))
+    network = learned.network.with_scales(scales_of(weights, scores))
+    heat_map_scale = None
+    if len(network) > 1 or not network.pixels.leaves_one_out:
+        heat_map_scale = map_quantile(network, planes, HEAT_MAP_SHARE, validation.check_threads(arguments.n_jobs))
+    combined = network.combine(scores[settings.score], settings.score)
+    return Fitted(
+        arguments=arguments,
+        settings=settings,
+        network=network,
+        hidden_layers=learned.trained,
+        binarization=learned.binarization,
+        n_images=learned.n_images,
+        measured_heat_map_scale=heat_map_scale,
+        calibration=Calibration.of(combined, source, settings.false_alarm_rate),
+        rule=learned.binarization.describe(),
+        provenance={"data_sha256": learned.digest},
+        n_jobs=arguments.n_jobs,
+    )
+
+
+def map_quantile(network: LayeredNetwork, planes: Sequence[BitPlanes], share: float, num_threads: int) -> float:
+    """The surprise that a share of the pixels of up to SCALE_IMAGES of the images stays below, nats."""
+    words = max(1, min(planes[0].words.shape[1], SCALE_IMAGES // 64))
+    maps = network.surprise_maps([own.part(0, words) for own in planes], num_threads)
+    return float(np.quantile(maps, share))
+
+
+def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
+    """Images added to what was learned; kernels, relations and trees stay. See ConvolutionalBayesianNetwork.partial_fit.
+
+    Raises
+    ------
+    ValueError
+        The kind of CPDs is no function of counts.
+    """
+    settings, pixels = fitted.settings, fitted.network.pixels
+    if not pixels.adds_counts:
+        raise ValueError(
+            f"partial_fit: {pixels.nouns} are no counts, to which images could be added; fit all images at once"
+        )
+    images = fitted.validated(X)
+    check_labels(y, images)
+    threads = fitted.threads
+    counted = fitted.binarization.planes(shifted_images(images, settings.shift), threads)
+    own = counted
+    if settings.shift:
+        own = counted.select(np.arange(counted.n_images) < len(images), threads)
+    network, names = fitted.network, score_names(settings, fitted.network)
+    planes = network.planes(own, threads)
+    source, scores = "separate images", {}
+    if not pixels.leaves_one_out:  # by their scores before they are counted
+        scores = scores_of(network, planes, names, threads)
+    more = network.recounted(counted, threads)
+    for new, earlier in zip(more.networks, network.networks):
+        new.add(earlier.counts)
+    if pixels.leaves_one_out:
+        source, scores = "leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True)
+    digest = hashlib.sha256(counted.words.data)
+    digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
+    learned = Learned(
+        more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
+    )
+    result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, source, scores)
+    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=4)  # warns of too few images
+    return result

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From the arguments of a fit to its settings: typed, checked, resolved once, and never read again after that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from .. import _validation as validation
+from .._params import Parameters
+from ..bits.binarization import check_thresholds
+from ..cpd.base import CPD, SCORES
+from ..cpd.kinds import kind_named, kind_of
+from ..layers.features import Features
+from .presets import PRESETS, Preset
+
+Kept = TypeVar("Kept", bound=Any)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What a user may say of a network before it is fitted; None leaves it to the preset.
+
+    The fields are the constructor arguments of :class:`cbn.ConvolutionalBayesianNetwork`, which explains them.
+    """
+
+    preset: str = "pixel"
+    cpd: Parameters | str | None = None
+    features: Features | None = None
+    threshold: float | Sequence[float] | str | None = None
+    score: str | None = None
+    folds: int | None = None
+    shift: int = 0
+    false_alarm_rate: float = 0.01
+    image_shape: tuple[int, int] | None = None
+    full_scale: int | None = None
+    n_jobs: int | None = None
+    random_state: "int | np.random.Generator | None" = None
+
+    def resolve(self) -> "Settings":
+        """These arguments checked, those at None taken from the preset; see :func:`resolve`."""
+        return resolve(self)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of one fit, all of them known.
+
+    Attributes
+    ----------
+    preset : str
+    cpd : Parameters
+        Of the kind of conditional distributions; see :attr:`kind`.
+    features : Features
+    threshold : tuple of float, or "auto"
+        "auto" until the images are seen.
+    score : str
+    folds : int
+        Networks that are grown without a part of the images, where an image cannot be left out of the counts.
+    shift : int
+    false_alarm_rate : float
+    image_shape : (height, width) or None
+    full_scale : 1, 255 or None
+    random_state : int, NumPy generator or None
+        A generator is advanced by every use, so it is kept as it is.
+    """
+
+    preset: str
+    cpd: Parameters
+    features: Features
+    threshold: tuple[float, ...] | Literal["auto"]
+    score: str
+    folds: int
+    shift: int
+    false_alarm_rate: float
+    image_shape: tuple[int, int] | None
+    full_scale: int | None
+    random_state: "int | np.random.Generator | None"
+
+    @property
+    def kind(self) -> type[CPD]:
+        """The kind of conditional distributions."""
+        return kind_of(self.cpd)
+
+    def seed(self, random_state: "int | np.random.Generator | None" = None) -> int:
+        """A seed from what a call gives, or else from these settings."""
+        return validation.check_seed(self.random_state if random_state is None else random_state)
+
+
+def snapshot(arguments: Kept) -> Kept:
+    """The same arguments with parameter objects of their own, which nobody else can change."""
+    given = {own.name: getattr(arguments, own.name) for own in fields(arguments)}
+    return replace(arguments, **{name: v.replaced() for name, v in given.items() if isinstance(v, Parameters)})
+
+
+def resolve(arguments: Arguments) -> Settings:
+    """The settings of a fit: arguments checked, those at None taken from the preset.
+
+    The file that ``features.kernels`` may name is read by the fit alone.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and what it may be.
+    """
+    a = arguments
+    preset = PRESETS[validation.check_choice(a.preset, "preset", PRESETS)]
+    cpd = _cpd(a.cpd, preset)
+    if a.features is not None and not isinstance(a.features, Features):
+        raise ValueError(f"features: {a.features!r:.80}; give cbn.Features(layers=...), or None")
+    features = (preset.features if a.features is None else a.features).checked()
+    kind = kind_of(cpd)
+    if features.layers and not kind.has_features:
+        raise ValueError(
+            f"features: {kind.nouns} are for pixels alone; use cpd='tree', or features=cbn.Features(layers=())"
+        )
+    if a.folds is not None and kind.leaves_one_out:
+        raise ValueError(
+            f"folds: {a.folds!r} is for trees; {kind.nouns} leave every image out of the counts: leave it out"
+        )
+    if isinstance(a.full_scale, bool | np.ndarray) or a.full_scale not in (None, 1, 255):
+        raise ValueError(f"full_scale: {a.full_scale!r}; give 1, 255 or None")
+    threshold = preset.threshold if a.threshold is None else a.threshold
+    thresholds: tuple[float, ...] | Literal["auto"] = "auto"
+    if isinstance(threshold, str):
+        validation.check_choice(threshold, "threshold", ("auto",))
+    else:
+        thresholds = check_thresholds(threshold, a.full_scale or 255)
+    validation.check_threads(a.n_jobs)
+    return Settings(
+        preset=a.preset,
+        cpd=cpd,
+        features=features,
+        threshold=thresholds,
+        score=validation.check_choice(preset.score if a.score is None else a.score, "score", SCORES),
+        folds=validation.check_integer(preset.folds if a.folds is None else a.folds, "folds", 2, 1000),
+        shift=validation.check_integer(a.shift, "shift", 0, 8),
+        false_alarm_rate=validation.check_real(a.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True),
+        image_shape=None if a.image_shape is None else validation.check_shape(a.image_shape),
+        full_scale=None if a.full_scale is None else int(a.full_scale),
+        random_state=a.random_state,
+    )
+
+
+def chosen_cpd(cpd: Any, preset: Preset) -> Parameters:
+    """The parameter object that an argument ``cpd`` stands for, unchecked: None, the name of a kind, or an object."""
+    if cpd is None:
+        return preset.cpd
+    if isinstance(cpd, str):
+        kind = kind_named(cpd)
+        # by its name alone a preset's own kind keeps the preset's values
+        return preset.cpd if isinstance(preset.cpd, kind.parameter_class) else kind.parameter_class()
+    kind_of(cpd)
+    return cpd
+
+
+def _cpd(cpd: Any, preset: Preset) -> Parameters:
+    return chosen_cpd(cpd, preset).checked()
+
+
+def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> dict[str, Any]:
+    """Parameters to set, where the objects that ``cpd__penalty`` and the like reach into are there.
+
+    An object that is None, or a word, becomes a copy of what it stands for under the preset.
+    """
+    wanted = {name.split("__")[0] for name in params if "__" in name}
+    found = dict(params)
+    for name in objects:
+        own = params.get(name, getattr(model, name))
+        if name in wanted and (own is None or isinstance(own, str)):
+            preset = PRESETS[validation.check_choice(params.get("preset", model.preset), "preset", PRESETS)]
+            meant = chosen_cpd(own, preset) if name == "cpd" else preset.features
+            setattr(model, name, meant.replaced())
+            found.pop(name, None)
+    return found

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A fitted introspective energy model: scores, maps and decisions for pictures, from what the fit left and nothing else."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _validation as validation
+from ..metrics.calibration import Calibration
+from .energy import NodeScale, combined, enlarged, image_energies, in_deviations
+from .files import writing
+from .nn.arrays import Array, Indices, Shape
+from .nn.network import LevelModel, Network, batches
+from .parameters import Arguments
+from .pretrained.backbone import Backbone
+from .settings import Settings
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedEnergyModel:
+    """What :func:`cbn.iem.fitting.fit` learned from normal pictures.
+
+    Attributes
+    ----------
+    settings : Settings
+    picture_shape : (height, width, channels)
+    backbone : Backbone or None
+    network : Network
+        Kernels and sidewards models of every level.
+    node_scales : tuple of NodeScale
+        Mean and deviation of every node's error over normal pictures.
+    level_scales : ndarray, (levels, 2)
+        Mean and deviation over normal pictures of the fourth root of every level's energy; 0 and 1 for "sum".
+    calibration : Calibration
+        Scores of normal pictures, and the threshold that follows from them.
+    dead_kernels : ndarray, (levels,) float64
+        Share of the kernels of each level whose activations are constant over the pictures that errors are measured on.
+    n_images : int
+        Pictures of the fit.
+    provenance : dict
+        Free-form record kept in the model file.
+    arguments : Arguments
+        What the model was fitted with, for the file and for another fit; no method reads them.
+    n_jobs : int, optional
+        Threads; None is all cores. Results do not depend on it.
+    """
+
+    settings: Settings
+    picture_shape: Shape
+    backbone: Backbone | None
+    network: Network
+    node_scales: tuple[NodeScale, ...]
+    level_scales: npt.NDArray[np.float64]
+    calibration: Calibration
+    dead_kernels: npt.NDArray[np.float64]
+    n_images: int
+    provenance: dict[str, Any]
+    arguments: Arguments
+    n_jobs: int | None = None
+
+    def __repr__(self) -> str:
+        height, width, channels = self.picture_shape
+        return (
+            f"<FittedEnergyModel: {len(self.levels)} levels, {self.n_images} {'grey' if channels == 1 else 'RGB'} "
+            f"pictures of {height} x {width}, threshold from {len(self.calibration.scores)} {self.calibration.source}>"
+        )
+
+    @property
+    def levels(self) -> tuple[LevelModel, ...]:
+        """Kernels, sidewards models and learning curve of every level, the image itself first."""
+        return tuple(self.network.levels)
+
+    @property
+    def n_features(self) -> int:
+        """Values of a picture."""
+        return math.prod(self.picture_shape)
+
+    # ---- scores and maps ----
+
+    def _positions(self, X: npt.ArrayLike) -> Iterator[tuple[Indices, Iterator[Array]]]:
+        """Yields, batch by batch, indices of pictures and an iterator over the levels' energies of positions."""
+        settings, threads = self.settings, validation.check_threads(self.n_jobs)
+        pictures = validation.as_pictures(X, picture_shape=self.picture_shape)
+        for batch in batches(np.arange(len(pictures)), self.picture_shape):
+            passes = self.network.passes(settings.prepare(pictures[batch]), threads)
+            levels = zip(self.node_scales, passes, strict=True)
+            yield batch, (scale.position_energies(errors, settings.energy) for scale, (_, errors) in levels)
+
+    def level_energies(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Energy of every level before they are combined: (n, levels) float64, the image's first.
+
+        "pooled": the largest mean squared normalized error of 3 x 3 positions; "sum": eq. 15.
+        """
+        rows = []
+        for _, levels in self._positions(X):
+            columns = [image_energies(positions, self.settings.energy) for positions in levels]
+            rows.append(np.stack(columns, axis=1))
+        return np.concatenate(rows)
+
+    def score_samples(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Minus the energy of every picture (n,) float64; higher is more normal.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or (n, height, width, channels)
+            Pictures of the size that was trained on.
+        """
+        weights = self.settings.weights(len(self.levels))
+        return -combined(self.level_energies(X), self.level_scales, weights, self.settings.energy)
+
+    def energy_map(self, X: npt.ArrayLike, level: int | None = None) -> Array:
+        """Where pictures are unlike normal ones, at their own size.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or (n, height, width, channels)
+        level : int, optional
+            The map of one level, 0 for the image itself; by default the mean over all levels by ``level_weights``.
+
+        Returns
+        -------
+        ndarray, (n, height, width) float32
+            Units are standard deviations of the error over normal pictures, the same for every picture: "pooled" the
+            root mean square, about 1 where all is as usual; "relative" the same over the picture's own typical one;
+            "sum" the mean magnitude, about 0.8.
+        """
+        settings, (height, width, _) = self.settings, self.picture_shape
+        n_levels = len(self.levels)
+        weights = settings.weights(n_levels)
+        if level is not None:
+            weights = np.eye(n_levels)[validation.check_integer(level, "level", 0, n_levels - 1)]
+        weights /= weights.sum()
+        centres, maps = settings.architecture.centres(), []
+        for batch, levels in self._positions(X):
+            total = np.zeros((len(batch), height, width), np.float32)
+            for number, positions in enumerate(levels):
+                if weights[number] > 0:
+                    own = in_deviations(positions, self.levels[number].shape[2], settings.energy)
+                    total += np.float32(weights[number]) * enlarged(own, *centres[number], height, width)
+            maps.append(total)
+        return np.concatenate(maps)
+
+    # ---- decisions ----
+
+    def decision_function(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
+        return self.score_samples(X) - self.calibration.offset
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """+1 for normal pictures, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
+        return np.where(self.score_samples(X) < self.calibration.offset, -1, 1)
+
+    def p_values(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Conformal p-values (n,) float64: small for outliers.
+
+        With pictures that were held out, or a separate calibration set (:meth:`calibrate`), a normal picture that is
+        exchangeable with them has P(p <= a) <= a for every a. Held-out pictures come close to that, as errors are
+        normalized by what they are on these same pictures, each by the statistics of the others. With the training
+        pictures themselves (``held_out=0``, or fewer than four) false alarms are more frequent than asked for.
+        """
+        return self.p_values_of(self.score_samples(X))
+
+    def p_values_of(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Conformal p-values of given scores."""
+        return self.calibration.p_values(scores)
+
+    def threshold_at(self, false_alarm_rate: float) -> float:
+        """The score below which pictures are outliers at a rate; -inf, with a warning, if there are too few normal ones."""
+        return self.calibration.threshold_at(false_alarm_rate, stacklevel=3)
+
+    def calibrate(self, X: npt.ArrayLike) -> "FittedEnergyModel":
+        """The same model with the threshold from normal pictures that had no part in its fit: p-values are then valid.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or (n, height, width, channels)
+        """
+        rate = self.calibration.false_alarm_rate
+        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
+        calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
+        return replace(self, calibration=calibration, provenance=dict(self.provenance))
+
+    # ---- files ----
+
+    def save(self, path: Any) -> None:
+        """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all.
+
+        Raises
+        ------
+        CbnError
+            The file cannot be written; an earlier file of that name is then unchanged.
+        """
+        writing.save(self, path)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The arguments of an introspective energy model: the parameter object of its training, and all of them as given."""
+
+import numbers
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _validation as validation
+from .._params import Checked, Choice, Parameters, Real, Whole, parameter, parameters
+from .names import OPTIMIZER_NAMES
+
+if TYPE_CHECKING:
+    from .nn.architecture import Architecture
+    from .pretrained.backbone import Backbone
+
+MAX_EPOCHS = 10**6
+# Steps of every level that the default number of epochs makes, at least: sidewards models of small sets of pictures
+# need as many as those of large ones. More for small pictures, whose steps have fewer positions and cost less: in
+# proportion below the positions of the thesis's pictures, up to twice as many.
+DEFAULT_STEPS, MOST_STEPS, DEFAULT_POSITIONS = 400, 800, 300 * 300
+
+
+def numbers_from(kind: Callable[[str], Any], words: str) -> Callable[[str], Any]:
+    """What reads the text of an option: one number, or a tuple of several between commas."""
+
+    def parse(text: str) -> Any:
+        try:
+            values = tuple(kind(word) for word in text.split(","))
+        except ValueError:
+            raise ValueError(f"{text!r} is not a list of {words} such as 4 or 4,2,2") from None
+        return values if len(values) > 1 else values[0]
+
+    return parse
+
+
+def _check_epochs(value: Any, name: str) -> int | tuple[int, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, numbers.Real):
+        return validation.check_integer(value, name, 1, MAX_EPOCHS)
+    if isinstance(value, str) or not hasattr(value, "__len__") or not len(value):
+        raise ValueError(f"{name}: {value!r:.80}; give one number, or one for each level")
+    return tuple(validation.check_integer(own, name, 1, MAX_EPOCHS) for own in value)
+
+
+_EPOCHS = Checked(
+    _check_epochs, "int, sequence of int, or None", parse=numbers_from(int, "whole numbers"), metavar="N[,N...]"
+)
+
+
+@parameters
+class Training(Parameters):
+    """How the levels of an introspective energy model are trained, one after the other.
+
+    Raises nothing when it is made; ``fit`` checks it.
+    """
+
+    optimizer: str = parameter(
+        default="adam",
+        rule=Choice(OPTIMIZER_NAMES),
+        help="Adam, or plain gradient descent along mean squared errors, which is slow.",
+    )
+    learning_rate: float = parameter(default=0.001, rule=Real(1e-12, 1e3), help="How far a step goes.")
+    batch_size: int = parameter(default=8, rule=Whole(1, 2**20), help="Pictures of a training step.")
+    epochs: int | Sequence[int] | None = parameter(
+        default=None,
+        rule=_EPOCHS,
+        help="Passes over the training pictures, for all levels or one number for each; by default as many as make "
+        f"{DEFAULT_STEPS} steps, or up to {MOST_STEPS} for pictures smaller than 300 x 300.",
+    )
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What an introspective energy model is fitted with; see cbn.IntrospectiveEnergyModel for the meaning of each.
+
+    As given: :func:`cbn.iem.settings.resolve` checks them. ``n_jobs`` is none of them, as no result depends on it.
+    """
+
+    architecture: "Architecture | None" = None
+    backbone: "Backbone | str | None" = None
+    backbone_weights: Any = None
+    sharing: str = "b"
+    training: Training | None = None
+    energy: str = "relative"
+    level_weights: float | Sequence[float] | None = None
+    floor: float = 0.25
+    held_out: float | None = None
+    brightness: str | None = None
+    false_alarm_rate: float = 0.01
+    random_state: Any = None
+
+    def kept(self) -> "Arguments":
+        """A copy that nobody else can change: plain numbers and tuples; generators, which move on, as None."""
+        return Arguments(**{own.name: _kept(getattr(self, own.name)) for own in fields(self)})
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, np.random.Generator | np.random.RandomState):
+        return None
+    if isinstance(value, Training):
+        return Training(**{name: _kept(own) for name, own in value.get_params().items()})
+    if isinstance(value, np.ndarray | list | tuple):
+        return tuple(_kept(own) for own in value)
+    return value.item() if isinstance(value, np.generic) else value
