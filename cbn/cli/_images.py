@@ -19,8 +19,8 @@ def add_data(parser, what):
     group.add_argument(
         "--data", "--images",
         metavar="PATH",
-        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), .npy "
-        "or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
+        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), "
+        ".npy or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
     )  # fmt: skip
     group.add_argument("--labels", metavar="PATH", help="labels for a single IDX or .npy file of images")
     return group
@@ -76,7 +76,7 @@ def load_halves(arguments):
 
 
 def choose_images(arguments, label=None):
-    """The ImageSet that --data, --split and --digit (or another label) name; and the index of each image in its half."""
+    """The ImageSet that --data, --split and --digit (or a label) name; and the index of each image in its half."""
     halves = load_halves(arguments)
     split = arguments.split or halves.splits[-1]
     if split not in halves.splits:

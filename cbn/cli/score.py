@@ -16,8 +16,8 @@ def build_parser():
     parser = common.make_parser(
         "cbn-score",
         "Print score, conformal p-value and verdict (normal or outlier) of every image, separated by tabs. Of a\n"
-        "classifier: predicted class, its probability, log p of the image (nats, under the mixture of all classes) and\n"
-        "the probability of every class; where there are labels, the accuracy and how often which class was taken for\n"
+        "classifier: predicted class, its probability, log p of the image (nats, under the mixture of all classes)\n"
+        "and the probability of every class; where there are labels, the accuracy and how often which class was taken for\n"
         "which.",
         [
             "cbn-score                                           # the embedded MNIST test images",
