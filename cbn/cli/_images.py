@@ -4,7 +4,7 @@
 from typing import TYPE_CHECKING
 
 from ..exceptions import DataError
-from ._running import UsageError, naming, warn
+from ._running import UsageError, naming, renaming, warn
 
 if TYPE_CHECKING:
     from ..datasets.imageset import ImageSet
@@ -75,14 +75,14 @@ def load_halves(arguments):
         return Halves(*load_images(arguments.data, arguments.labels))
 
 
-def choose_images(arguments, label=None):
-    """The ImageSet that --data, --split and --digit (or a label) name; and the index of each image in its half."""
+def choose_images(arguments):
+    """The ImageSet that --data, --split and --digit name; and the index of each image in its half."""
     halves = load_halves(arguments)
     split = arguments.split or halves.splits[-1]
     if split not in halves.splits:
         raise DataError(f"--split test: {arguments.data} has no test images; use --split train")
-    label = label_of(arguments) if label is None else label
-    return halves.part(split, label), halves.indices(split, label)
+    with renaming(label="--digit"):
+        return halves.part(split, label_of(arguments)), halves.indices(split, label_of(arguments))
 
 
 def images_for(arguments, fitted, images, option="--data"):
