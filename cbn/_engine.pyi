@@ -2,6 +2,7 @@
 """Types of the engine's boundary; every array is C-contiguous. The meaning is in src_c/cbn.h."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,8 @@ from .cpd import boosted as boostedcpd
 from .cpd import grid, tree
 from .layers import geometry
 
-_Candidates = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]
-_SidewardsWeights = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+_Candidates: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]
+_SidewardsWeights: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 LOG_PROBABILITY: int
 SURPRISE: int

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # What --digit says where no image is left out.
 ALL = "all"
+RESPONSES = 8  # images of cbn-show --responses, where none are asked for
 
 
 def add_data(parser, what):

@@ -9,7 +9,6 @@ from . import _common as common
 from . import _images as images_of
 from ._fields import as_option
 from ._show_markov import markov_images, print_markov
-from .show import RESPONSES
 
 # Relations of a layer that are named without --relations.
 FEW_RELATIONS = 3
@@ -73,7 +72,7 @@ def draw_responses(arguments, fitted):
     chosen, index = images_of.choose_images(arguments)
     every = images_of.images_for(arguments, fitted, chosen)
     names = list(chosen.names or (str(i) for i in index))
-    shown = slice(0, arguments.n or RESPONSES)
+    shown = slice(0, arguments.n or images_of.RESPONSES)
     if arguments.index is not None:
         if arguments.index >= len(every):
             raise DataError(f"--index {arguments.index}: there are {len(every)} images; give 0 to {len(every) - 1}")

@@ -5,7 +5,6 @@ from . import _common as common
 from . import _images as images_of
 from . import _models as models
 
-RESPONSES = 8  # images of --responses
 # Options that ask for what networks alone have, and those that choose images for some of them.
 OF_NETWORKS = ("relations", "responses", "markov", "save_kernels", "export")
 OF_IMAGES = ("data", "labels", "split", "n", "index")
@@ -56,7 +55,7 @@ def build_parser():
     images_of.add_choice(group, "; of a classifier the class to show")
     group.add_argument(
         "--n", type=common.integer(1, 2**40), metavar="N",
-        help=f"only the first N images (default: {RESPONSES} for --responses, all for --markov)",
+        help=f"only the first N images (default: {images_of.RESPONSES} for --responses, all for --markov)",
     )  # fmt: skip
     group.add_argument("--index", type=common.integer(0, 2**40), metavar="I", help="only this image, for --responses")
     return parser

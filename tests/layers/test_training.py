@@ -283,7 +283,9 @@ def test_shares_are_measured_and_set(n):
 def test_the_sample_on_which_shares_are_measured():
     problem = Problem(n=1300, hidden=((3, 3, 2),))
     meter = meter_of(problem)
-    assert meter.planes.n_images == 512 and meter.planes.words.shape[1] == 8  # full words only: the last one has 20 images
+    assert (
+        meter.planes.n_images == 512 and meter.planes.words.shape[1] == 8
+    )  # full words only: the last one has 20 images
     kernels = random_kernels(problem.hidden[0], problem.geometries[0], Draws(0, 0, 0))
     np.testing.assert_allclose(meter.shares(kernels), problem.bits(kernels).mean(axis=(0, 2, 3)), atol=0.03)
 

@@ -55,8 +55,8 @@ class _Call:
         return WHOLE, rows, columns, WHOLE if self.kernel is None else slice(self.kernel, self.kernel + 1)
 
 
-# Taps, weights of the first layer, further inputs and their weights, the other hidden layers, units, last layer.
-_Models = tuple[npt.NDArray[np.int32], Array, Array, Array, Array, npt.NDArray[np.int32], Array]
+# Taps, further inputs, units, and the weights: first layer, those of further inputs, other hidden layers, last layer.
+_Models = tuple[npt.NDArray[np.int32], Array, npt.NDArray[np.int32], tuple[Array, Array, Array, Array]]
 
 
 class SidewardsModels:
