@@ -46,7 +46,9 @@ MODELS = {
     "tree, added": lambda: fitted("tree", slice(50)).partial_fit(images()[0][50:]),
     "boosted": lambda: fitted("boosted", cpd=SMALL_BOOSTED),
     "best": lambda: fitted("best"),
-    "best, grey": lambda: fitted("best", slice(50), grey=True, features=cbn.Features(layers=((8, 2, 2),), iterations=0)),
+    "best, grey": lambda: fitted(
+        "best", slice(50), grey=True, features=cbn.Features(layers=((8, 2, 2),), iterations=0)
+    ),
 }
 
 
@@ -71,7 +73,9 @@ def results(model):
         "structure": hash_of(*(array for own in networks for array in own.layer.arrays())),
         "kernels": hash_of(*(k for t in model.hidden_layers_ for k in (t.kernels.weights, t.kernels.bias))),
         **{score: hash_of(model.layer_scores(test, score), model.score_samples(test, score)) for score in SCORES},
-        "calibration": hash_of(model.calibration_scores_, [model.offset_, model.heat_map_scale()], model.p_values(test)),
+        "calibration": hash_of(
+            model.calibration_scores_, [model.offset_, model.heat_map_scale()], model.p_values(test)
+        ),
         "map": hash_of(model.surprise_map(test[:5])),
         "sample": hash_of(model.sample(5, random_state=3)),
         "chains": "" if boosted else hash_of(model.sample(2, "gibbs", n_steps=1000, random_state=4)),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from .._params import Parameters
@@ -108,7 +107,5 @@ def as_json(arguments: Any) -> dict[str, Any]:
             value = {name: plain(v) for name, v in given.items() if name not in NOT_KEPT}
         elif isinstance(value, Parameters):
             value = {"kind": kind_of(value).name} | plain(value.checked())
-        elif isinstance(value, np.random.Generator | np.random.RandomState):
-            value = None
         found[own.name] = plain(value) if not isinstance(value, dict) else value
     return found

@@ -187,7 +187,7 @@ def test_arguments_that_a_file_does_not_hold(saved, tmp_path):
     nested = version_of(saved) == 5
     for part in ("arguments", "settings") if nested else ("arguments",):
 
-        def changed_to(name, value):
+        def changed_to(name, value, part=part):
             def change(header):
                 own = header[part]
                 if nested and name in own["features"].keys() | {"kernels"}:
