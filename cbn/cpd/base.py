@@ -152,6 +152,11 @@ class CPD(ABC):
     def learn(cls, parameters: Any, task: Task) -> Self:
         """The CPDs of a layer, from checked parameters and training images."""
 
+    def freeze(self) -> None:
+        """Makes the arrays that were learned unwritable: what a fitted model says follows from them."""
+        for array in self.arrays().values():
+            array.flags.writeable = False
+
     @abstractmethod
     def check_counts(self, n_images: int) -> None:
         """Raises ValueError unless the counts could come from n_images images."""

@@ -4,7 +4,6 @@
 from typing import Any
 
 from .. import _validation as validation
-from .._params import Parameters
 from .base import CPD, Source
 from .boosted import BoostedCPD
 from .table import TableCPD
@@ -46,11 +45,6 @@ def kind_of(parameters: object, argument: str = "cpd") -> type[CPD]:
     raise ValueError(f"{argument}: {parameters!r:.80}; give one of {known}, or {', '.join(map(repr, _KINDS))}")
 
 
-def parameters_named(name: object) -> Parameters:
-    """The default parameters of the kind of a name."""
-    return kind_named(name).parameter_class()
-
-
 def read_cpd(source: Source, n_images: int) -> CPD:
     """One layer's CPDs from a file; anything that cannot be raises one of cbn.io.archive.DAMAGE."""
     grid, described = source.grid, source.description["layer"]
@@ -58,6 +52,7 @@ def read_cpd(source: Source, n_images: int) -> CPD:
         raise ValueError(f"a layer of other sizes than {grid} nodes")
     network = cpd_of(source.description).read(source)
     network.check_counts(n_images)
+    network.freeze()
     return network
 
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from .._params import Parameters
 from ..fit.fitted import Fitted
 from ..fit.recipe import FitInterrupted, added, fit
-from ..fit.settings import Arguments, materialized, resolve, snapshot
+from ..fit.settings import Arguments, materialized, snapshot
 from ..layers.features import Features
 from ._delegation import delegated, fitted_of, learned
 
@@ -151,10 +151,6 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     def arguments(self) -> Arguments:
         """The constructor arguments as programs and files know them."""
         return Arguments(**self.get_params(deep=False))
-
-    def check_arguments(self) -> None:
-        """Raises ValueError for a constructor argument outside its range, as :meth:`fit` would."""
-        resolve(self.arguments())
 
     def fit(self, X: Any, y: Any = None, *, progress: Any = None, checkpoint: Any = None, resume: bool = False) -> Self:
         """Learn from normal images, and calibrate the threshold on them.

@@ -30,13 +30,13 @@ from ..metrics.calibration import Calibration
 from .features import train_features
 from .fitted import Fitted
 from .settings import Arguments, Settings, resolve, snapshot
+from .state import HEAT_MAP_SHARE
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
 
-# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below; with hidden
-# layers or trees it is measured on the maps of so many images.
-HEAT_MAP_SHARE, SCALE_IMAGES = 0.999, 1000
+# Images on whose maps the heat-map scale is measured where counts do not tell it.
+SCALE_IMAGES = 1000
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -129,11 +129,18 @@ def prepare(settings: Settings, images: npt.NDArray[Any], num_threads: int) -> P
     binarization = Binarization(thresholds, full_scale)
     geometries = planned_geometries(settings, images.shape[1:], binarization.channels)
     kernels = starting_kernels(settings.features.kernels, settings.features.layers, geometries)
-    counted = binarization.planes(shifted_images(images, settings.shift), num_threads)
-    own = counted
-    if settings.shift:
-        own = counted.select(np.arange(counted.n_images) < len(images), num_threads)
+    own, counted = packed(binarization, images, settings.shift, num_threads)
     return Prepared(binarization, geometries, own, counted, kernels)
+
+
+def packed(
+    binarization: Binarization, images: npt.NDArray[Any], shift: int, num_threads: int
+) -> tuple[BitPlanes, BitPlanes]:
+    """Pixels of the images, and of all that are counted: with shifted copies, the images first."""
+    counted = binarization.planes(shifted_images(images, shift), num_threads)
+    if not shift:
+        return counted, counted
+    return counted.select(np.arange(counted.n_images) < len(images), num_threads), counted
 
 
 def planned_geometries(settings: Settings, shape: Sequence[int], n_thresholds: int) -> tuple[LayerGeometry, ...]:
@@ -265,6 +272,8 @@ def assembled(
     heat_map_scale = None
     if len(network) > 1 or not network.pixels.counts_surprises:
         heat_map_scale = map_quantile(network, planes, HEAT_MAP_SHARE, validation.check_threads(arguments.n_jobs))
+    for layer in network.networks:
+        layer.freeze()
     combined = network.combine(scores[settings.score], settings.score)
     return Fitted(
         arguments=arguments,
@@ -304,10 +313,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     images = fitted.validated(X)
     check_labels(y, images)
     threads = fitted.threads
-    counted = fitted.binarization.planes(shifted_images(images, settings.shift), threads)
-    own = counted
-    if settings.shift:
-        own = counted.select(np.arange(counted.n_images) < len(images), threads)
+    own, counted = packed(fitted.binarization, images, settings.shift, threads)
     network, names = fitted.network, score_names(settings, fitted.network)
     planes = network.planes(own, threads)
     source, scores = "separate images", {}

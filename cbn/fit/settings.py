@@ -89,9 +89,16 @@ class Settings:
 
 
 def snapshot(arguments: Kept) -> Kept:
-    """The same arguments with parameter objects of their own, which nobody else can change."""
-    given = {own.name: getattr(arguments, own.name) for own in fields(arguments)}
-    return replace(arguments, **{name: v.replaced() for name, v in given.items() if isinstance(v, Parameters)})
+    """The same arguments with objects, lists and arrays of their own, which nobody else can change."""
+    return replace(arguments, **{own.name: _own(getattr(arguments, own.name)) for own in fields(arguments)})
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, Parameters):
+        return type(value)(**{name: _own(field) for name, field in value.get_params().items()})
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_own(entry) for entry in value)
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def resolve(arguments: Arguments) -> Settings:
@@ -106,10 +113,10 @@ def resolve(arguments: Arguments) -> Settings:
     """
     a = arguments
     preset = PRESETS[validation.check_choice(a.preset, "preset", PRESETS)]
-    cpd = _cpd(a.cpd, preset)
+    cpd = chosen_cpd(a.cpd, preset).checked().sealed()
     if a.features is not None and not isinstance(a.features, Features):
         raise ValueError(f"features: {a.features!r:.80}; give cbn.Features(layers=...), or None")
-    features = (preset.features if a.features is None else a.features).checked()
+    features = (preset.features if a.features is None else a.features).checked().sealed()
     kind = kind_of(cpd)
     if features.layers and not kind.has_features:
         raise ValueError(
@@ -124,7 +131,10 @@ def resolve(arguments: Arguments) -> Settings:
     threshold = preset.threshold if a.threshold is None else a.threshold
     thresholds: tuple[float, ...] | Literal["auto"] = "auto"
     if isinstance(threshold, str):
-        validation.check_choice(threshold, "threshold", ("auto",))
+        if threshold != "auto":
+            raise ValueError(
+                f"threshold: {threshold!r}; give 'auto', a number in [0, 1), or a sequence of such numbers"
+            )
     else:
         thresholds = check_thresholds(threshold, a.full_scale or 255)
     validation.check_threads(a.n_jobs)
@@ -153,10 +163,6 @@ def chosen_cpd(cpd: Any, preset: Preset) -> Parameters:
         return preset.cpd if isinstance(preset.cpd, kind.parameter_class) else kind.parameter_class()
     kind_of(cpd)
     return cpd
-
-
-def _cpd(cpd: Any, preset: Preset) -> Parameters:
-    return chosen_cpd(cpd, preset).checked()
 
 
 def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from ..metrics.calibration import Calibration
 from .settings import Arguments, Settings
 
 Floats = npt.NDArray[np.float64]
+# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below.
+HEAT_MAP_SHARE = 0.999
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -604,7 +604,7 @@ def test_kinds_by_name():
         refused(lambda w=wrong: kinds.kind_named(w), "cpd", "table")
     for wrong in (None, 3, cbn.Features(), cbn.Table):
         refused(lambda w=wrong: kinds.kind_of(w), "cpd", "cbn.Tree()")
-    assert kinds.parameters_named("tree") == cbn.Tree()
+    assert kinds.kind_named("tree").parameter_class() == cbn.Tree()
 
 
 def test_a_name_or_a_parameter_class_is_of_one_kind():
