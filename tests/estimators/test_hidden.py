@@ -44,6 +44,7 @@ model.save(sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_for_every_thread_count_and_instruction_set(tmp_path):
     found = set()
     for threads, extra in [(1, {}), (2, {}), (2, {"CBN_FORCE_GENERIC": "1"})]:
