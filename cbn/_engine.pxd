@@ -112,6 +112,7 @@ cdef extern from "cbn.h" nogil:
     int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes)
     int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles, const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace, int64_t workspace_bytes, int num_threads)
+    int cbn_table_inpaint(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_particles, const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace, int64_t workspace_bytes, int num_threads)
     int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
     int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
     void cbn_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)

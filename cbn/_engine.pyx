@@ -644,6 +644,20 @@ def tree_inpaint(Trees trees, const double[:, ::1] probability, uint64_t seed, c
     return log_marginal
 
 
+def table_inpaint(Layer layer, const double[:, ::1] probability, uint64_t seed, const uint8_t[::1] known,
+                  uint8_t[:, ::1] states, double[::1] weight, int num_threads=1):
+    cdef int status
+    cdef double log_marginal
+    expect("rows of probability", probability.shape[0], layer.n_rows)
+    expect("states of probability", probability.shape[1], 2)
+    cdef uint8_t[::1] workspace = inpaint_workspace(layer.n_nodes, known, states, weight, num_threads)
+    with nogil:
+        status = cbn_table_inpaint(&layer.c, &probability[0, 0], seed, states.shape[0], &known[0], &states[0, 0],
+                                   &weight[0], &log_marginal, &workspace[0], workspace.shape[0], allowed(num_threads))
+    check(status)
+    return log_marginal
+
+
 def score_images(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
                  double[::1] scores, int num_threads=1):
     cdef int status

@@ -20,25 +20,41 @@ static void boosted_conditional(const void *network, int64_t node, const uint64_
     }
 }
 
+static int asks_unknown(const int32_t *split, int64_t begin, int64_t end, const uint8_t *known) {
+    for (int64_t t = begin; t < end; t++)
+        if (split[t] >= 0 && !known[split[t]]) return 1;
+    return 0;
+}
+
+static int boosted_asks_unknown(const void *network, int64_t node, const uint8_t *known) {
+    const cbn_boosted *boosted = ((const boosted_network *)network)->boosted;
+    const int64_t begin = boosted->tree_begin[boosted->begin[node]], end = boosted->tree_begin[boosted->begin[node + 1]];
+    const int64_t required = boosted->required ? boosted->required[node] : -1;
+    return (required >= 0 && !known[required]) || asks_unknown(boosted->split, begin, end, known);
+}
+
 typedef struct {
     const cbn_trees *trees;
     const double *probability;
+    const cbn_kernels *kernels;
 } tree_network;
 
 static void tree_conditional(const void *network, int64_t node, const uint64_t *column, int64_t stride,
                              double p[2][64]) {
     const tree_network *own = network;
-    const int64_t first = own->trees->begin[node];
-    const int32_t *split = own->trees->split + first, *child = own->trees->child + first;
-    for (int i = 0; i < 64; i++) {
-        int64_t t = 0;
-        while (split[t] >= 0) t = child[t] + (int64_t)(column[split[t] * stride] >> i & 1);
-        for (int x = 0; x < 2; x++) p[x][i] = own->probability[2 * (first + t) + x];
-    }
+    const cbn_tree tree = cbn_tree_of(own->trees, node, own->probability);
+    own->kernels->tree_probabilities(&tree, column, stride, p);
 }
 
-static cbn_raster_network raster_network(const cbn_trees *grid, cbn_conditional *conditional, const void *network) {
-    const cbn_raster_network raster = {grid->channels, (int64_t)grid->height * grid->width, conditional, network};
+static int tree_asks_unknown(const void *network, int64_t node, const uint8_t *known) {
+    const cbn_trees *trees = ((const tree_network *)network)->trees;
+    return asks_unknown(trees->split, trees->begin[node], trees->begin[node + 1], known);
+}
+
+static cbn_raster_network raster_network(const cbn_trees *grid, cbn_conditional *conditional,
+                                         cbn_asks_unknown *unknown, const void *network) {
+    const cbn_raster_network raster = {grid->channels, (int64_t)grid->height * grid->width, conditional, unknown,
+                                       network};
     return raster;
 }
 
@@ -60,7 +76,7 @@ int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chai
     if (workspace_bytes < needed) return CBN_E_WORKSPACE;
     const cbn_trees grid = cbn_boosted_grid(boosted);
     const boosted_network own = {boosted, cbn_kernels_select()};
-    const cbn_raster_network network = raster_network(&grid, boosted_conditional, &own);
+    const cbn_raster_network network = raster_network(&grid, boosted_conditional, boosted_asks_unknown, &own);
     const int64_t n_groups = cbn_particle_groups(n_chains), n_nodes = cbn_tree_nodes(&grid);
     uint64_t *state = (uint64_t *)workspace;
     CBN_PARALLEL_FOR(num_threads, n_groups, static)
@@ -72,24 +88,15 @@ int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chai
     return CBN_OK;
 }
 
-static int check_filter(int64_t n_nodes, int64_t n_particles, const uint8_t *known, const uint8_t *states,
-                        const double *weight, const double *log_marginal, const void *workspace,
-                        int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_inpaint_workspace_size(n_nodes, n_particles, num_threads, &needed));
-    if (!known || !states || !weight || !log_marginal || !workspace) return CBN_E_NULL;
-    return workspace_bytes < needed ? CBN_E_WORKSPACE : CBN_OK;
-}
-
 int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known,
                         uint8_t *states, double *weight, double *log_marginal, void *workspace,
                         int64_t workspace_bytes, int num_threads) {
     CBN_TRY(cbn_boosted_check(boosted));
-    CBN_TRY(check_filter(cbn_boosted_nodes(boosted), n_particles, known, states, weight, log_marginal, workspace,
-                         workspace_bytes, num_threads));
+    CBN_TRY(cbn_filter_check(cbn_boosted_nodes(boosted), n_particles, known, states, weight, log_marginal,
+                             workspace, workspace_bytes, num_threads));
     const cbn_trees grid = cbn_boosted_grid(boosted);
     const boosted_network own = {boosted, cbn_kernels_select()};
-    const cbn_raster_network network = raster_network(&grid, boosted_conditional, &own);
+    const cbn_raster_network network = raster_network(&grid, boosted_conditional, boosted_asks_unknown, &own);
     return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace,
                                num_threads);
 }
@@ -98,11 +105,11 @@ int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t
                      const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
                      int64_t workspace_bytes, int num_threads) {
     CBN_TRY(cbn_trees_check(trees));
-    CBN_TRY(check_filter(cbn_tree_nodes(trees), n_particles, known, states, weight, log_marginal, workspace,
-                         workspace_bytes, num_threads));
+    CBN_TRY(cbn_filter_check(cbn_tree_nodes(trees), n_particles, known, states, weight, log_marginal, workspace,
+                             workspace_bytes, num_threads));
     if (!probability) return CBN_E_NULL;
-    const tree_network own = {trees, probability};
-    const cbn_raster_network network = raster_network(trees, tree_conditional, &own);
+    const tree_network own = {trees, probability, cbn_kernels_select()};
+    const cbn_raster_network network = raster_network(trees, tree_conditional, tree_asks_unknown, &own);
     return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace,
                                num_threads);
 }

@@ -393,7 +393,8 @@ int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chai
  * states (n_particles, nodes), in and out: nodes with known[v] != 0 keep the state of the first particle, which is what
  * all particles get. weight (n_particles): sums to 1. log_marginal: log of an unbiased estimate of the product over the
  * known nodes of p(state | known nodes before), the probability of the known nodes. CBN_E_IMPOSSIBLE when every
- * particle has weight 0: a required node is known to be 0 and its dependent to be 1. n_particles < 2^32.
+ * particle has weight 0: a required node is known to be 0 and its dependent to be 1. n_particles < 2^32. Known nodes
+ * whose CPD asks for no missing node cost nothing; where all are such, the particles are independent draws of weight 1 / n.
  */
 int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes);
 int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known,
@@ -403,6 +404,11 @@ int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_par
 int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles,
                      const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
                      int64_t workspace_bytes, int num_threads);
+
+/* The same for tables: probability (rows, 2) as cbn_probability_table makes it. */
+int cbn_table_inpaint(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_particles,
+                      const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
+                      int64_t workspace_bytes, int num_threads);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
  * The raster pass, and sequential Monte Carlo over it: the bootstrap filter of Gordon, Salmond, Smith (1993), with
  * resampling only when the effective sample size asks for it (Doucet, Johansen 2009, section 3.5).
  *
- * Known nodes before the first missing one are the same in all particles: one group of them is enough. Threads own
+ * Known nodes whose CPD asks for no missing node have one probability in all particles, and are left out. Threads own
  * groups of particles at every node; sums over particles are made by one thread, in order.
  */
 #include <math.h>
@@ -44,18 +44,14 @@ typedef struct {
     double largest, sum, effective;
 } weight_sums;
 
-static weight_sums weights_of(const double *log_weight, int64_t n, double *weight) {
+static weight_sums weights_of(const cbn_kernels *kernels, const double *log_weight, int64_t n, double *weight) {
     weight_sums s = {log_weight[0], 0.0, 0.0};
-    double squares = 0.0;
-    for (int64_t i = 1; i < n; i++)
-        if (log_weight[i] > s.largest) s.largest = log_weight[i];
+    double sums[2];
+    for (int64_t i = 1; i < n; i++) s.largest = log_weight[i] > s.largest ? log_weight[i] : s.largest;
     if (s.largest == -INFINITY) return s;
-    for (int64_t i = 0; i < n; i++) {
-        weight[i] = log_weight[i] == -INFINITY ? 0.0 : cbn_exp_negative(log_weight[i] - s.largest);
-        s.sum += weight[i];
-        squares += weight[i] * weight[i];
-    }
-    s.effective = s.sum * s.sum / squares;
+    kernels->weights_of_logs(log_weight, n, s.largest, weight, sums);
+    s.sum = sums[0];
+    s.effective = s.sum * s.sum / sums[1];
     return s;
 }
 
@@ -70,34 +66,50 @@ static void draw_ancestors(const double *weight, int64_t n, double sum, double u
     }
 }
 
-static void permute(uint64_t *words, int64_t n, int64_t n_groups, const uint32_t *ancestor, uint64_t *scratch) {
-    memset(scratch, 0, sizeof *scratch * (size_t)n_groups);
-    for (int64_t i = 0; i < n; i++)
-        scratch[i / 64] |= (words[ancestor[i] / 64] >> ancestor[i] % 64 & 1) << i % 64;
-    memcpy(words, scratch, sizeof *words * (size_t)n_groups);
-}
-
 /* ---- the filter ---- */
 
+/* What a node is to the filter. */
+enum { MISSING, EVIDENCE, CONSTANT };
+
+/* The parts of a workspace. */
+typedef struct {
+    uint64_t *state;       /* (nodes, groups) */
+    uint64_t *by_particle; /* (threads, groups, 64) */
+    double *log_weight;    /* (groups, 64) */
+    uint32_t *ancestor;    /* (groups, 64) */
+    int64_t *missing;      /* (nodes): the missing nodes in raster order */
+    uint8_t *role;         /* (nodes) by place in raster order */
+} filter_parts;
+
 int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes) {
-    int64_t rows;
+    int64_t words;
     if (!bytes) return CBN_E_NULL;
-    if (n_nodes < 1 || n_particles < 1 || n_particles > UINT32_MAX) return CBN_E_SIZE;
+    if (n_nodes < 1 || n_nodes > INT64_MAX / 64 || n_particles < 1 || n_particles > UINT32_MAX) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    /* words of all nodes and of a row for each thread; log weight and ancestor of each particle */
-    CBN_TRY(cbn_multiply(n_nodes + num_threads + 64 + 32, cbn_particle_groups(n_particles), &rows));
-    return cbn_multiply(rows, 8, bytes);
+    CBN_TRY(cbn_multiply(n_nodes + 64 * (int64_t)num_threads + 64 + 32, cbn_particle_groups(n_particles), &words));
+    if (words > INT64_MAX / 8 - 2 * n_nodes) return CBN_E_SIZE;
+    *bytes = 8 * (words + 2 * n_nodes);
+    return CBN_OK;
 }
 
-/* Log-probabilities of a known node's state are added to the weights of a group. */
-static void weigh_group(const cbn_raster_network *network, int64_t node, int64_t group, int64_t n_groups, int state_of,
-                        const uint64_t *state, double *log_weight) {
-    double p[2][64];
-    network->conditional(network->network, node, state + group, n_groups, p);
-    for (int i = 0; i < 64; i++) {
-        const double own = p[state_of][i];
-        log_weight[64 * group + i] += own > 0.0 ? cbn_log(own) : -INFINITY;
-    }
+static filter_parts parts_of(void *workspace, int64_t n_nodes, int64_t n_groups, int num_threads) {
+    filter_parts parts;
+    parts.state = (uint64_t *)workspace;
+    parts.by_particle = parts.state + n_nodes * n_groups;
+    parts.log_weight = (double *)(parts.by_particle + 64 * n_groups * num_threads);
+    parts.missing = (int64_t *)(parts.log_weight + 64 * n_groups);
+    parts.ancestor = (uint32_t *)(parts.missing + n_nodes);
+    parts.role = (uint8_t *)(parts.ancestor + 64 * n_groups);
+    return parts;
+}
+
+int cbn_filter_check(int64_t n_nodes, int64_t n_particles, const uint8_t *known, const uint8_t *states,
+                     const double *weight, const double *log_marginal, const void *workspace, int64_t workspace_bytes,
+                     int num_threads) {
+    int64_t needed;
+    CBN_TRY(cbn_inpaint_workspace_size(n_nodes, n_particles, num_threads, &needed));
+    if (!known || !states || !weight || !log_marginal || !workspace) return CBN_E_NULL;
+    return workspace_bytes < needed ? CBN_E_WORKSPACE : CBN_OK;
 }
 
 static double resampling_uniform(uint64_t seed, int64_t step) {
@@ -106,66 +118,82 @@ static double resampling_uniform(uint64_t seed, int64_t step) {
     return u;
 }
 
+/* Fills missing and role, and the states of all particles: missing nodes 0. Returns the log-probability of the known
+ * nodes whose CPD asks for no missing one, which is the same in all particles. */
+static double prepare(const cbn_raster_network *network, const uint8_t *known, const uint8_t *states, int64_t n_groups,
+                      const filter_parts *parts) {
+    const int64_t n_nodes = network->channels * network->positions;
+    double constant = 0.0, p[2][64];
+    for (int64_t v = 0; v < n_nodes; v++)
+        for (int64_t g = 0; g < n_groups; g++)
+            parts->state[v * n_groups + g] = known[v] && states[v] ? ~(uint64_t)0 : 0;
+    for (int64_t step = 0, n_missing = 0; step < n_nodes; step++) {
+        const int64_t node = cbn_raster_node(network, step);
+        if (!known[node]) {
+            parts->role[step] = MISSING;
+            parts->missing[n_missing++] = node;
+            continue;
+        }
+        parts->role[step] = n_missing && network->asks_unknown(network->network, node, known) ? EVIDENCE : CONSTANT;
+        if (parts->role[step] == EVIDENCE) continue;
+        network->conditional(network->network, node, parts->state, n_groups, p);
+        const double own = p[states[node] != 0][0];
+        constant += own > 0.0 ? cbn_log(own) : -INFINITY;
+    }
+    return constant;
+}
+
 int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_t n, const uint8_t *known,
                         uint8_t *states, double *weight, double *log_marginal, void *workspace, int num_threads) {
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = network->channels * network->positions, n_groups = cbn_particle_groups(n);
-    uint64_t *state = (uint64_t *)workspace, *scratch = state + n_nodes * n_groups;
-    double *log_weight = (double *)(scratch + num_threads * n_groups);
-    uint32_t *ancestor = (uint32_t *)(log_weight + 64 * n_groups);
-    double constant = 0.0; /* of all log weights */
+    const filter_parts parts = parts_of(workspace, n_nodes, n_groups, num_threads);
+    double constant = prepare(network, known, states, n_groups, &parts); /* of all log weights */
     int resample = 0;
-    for (int64_t v = 0; v < n_nodes; v++)
-        for (int64_t g = 0; g < n_groups; g++) state[v * n_groups + g] = known[v] && states[v] ? ~(uint64_t)0 : 0;
-    for (int64_t i = 0; i < 64 * n_groups; i++) log_weight[i] = 0.0;
-    int64_t first_missing = 0;
-    while (first_missing < n_nodes && known[cbn_raster_node(network, first_missing)]) first_missing++;
-    for (int64_t step = 0; step < first_missing; step++) {
-        const int64_t node = cbn_raster_node(network, step);
-        weigh_group(network, node, 0, n_groups, states[node] != 0, state, log_weight);
-    }
-    constant = log_weight[0];
-    for (int i = 0; i < 64; i++) log_weight[i] = 0.0;
-
+    for (int64_t i = 0; i < 64 * n_groups; i++) parts.log_weight[i] = 0.0;
     CBN_PARALLEL(num_threads, n_groups)
     {
-        const int64_t thread = cbn_thread();
-        for (int64_t step = first_missing; step < n_nodes; step++) {
+        int64_t n_drawn = 0; /* missing nodes so far, the same in all threads */
+        for (int64_t step = 0; step < n_nodes; step++) {
+            if (parts.role[step] == CONSTANT) continue;
             const int64_t node = cbn_raster_node(network, step);
             CBN_FOR(static)
             for (int64_t g = 0; g < n_groups; g++) {
-                if (known[node]) {
-                    weigh_group(network, node, g, n_groups, states[node] != 0, state, log_weight);
-                    continue;
-                }
                 double p[2][64];
-                network->conditional(network->network, node, state + g, n_groups, p);
-                state[node * n_groups + g] = kernels->draw_word(p[1], seed, (uint32_t)(64 * g), (uint64_t)step);
+                network->conditional(network->network, node, parts.state + g, n_groups, p);
+                if (parts.role[step] == EVIDENCE)
+                    kernels->weigh_word(p[states[node] != 0], parts.log_weight + 64 * g);
+                else
+                    parts.state[node * n_groups + g] =
+                        kernels->draw_word(p[1], seed, (uint32_t)(64 * g), (uint64_t)step);
             }
-            if (!known[node]) continue;
+            if (parts.role[step] == MISSING) {
+                n_drawn++;
+                continue;
+            }
             CBN_SINGLE
             {
-                const weight_sums s = weights_of(log_weight, n, weight);
+                const weight_sums s = weights_of(kernels, parts.log_weight, n, weight);
                 resample = s.sum > 0.0 && s.effective < 0.5 * (double)n;
                 if (resample) {
                     constant += s.largest + cbn_log(s.sum / (double)n);
-                    draw_ancestors(weight, n, s.sum, resampling_uniform(seed, step), ancestor);
-                    for (int64_t i = 0; i < 64 * n_groups; i++) log_weight[i] = 0.0;
+                    draw_ancestors(weight, n, s.sum, resampling_uniform(seed, step), parts.ancestor);
+                    for (int64_t i = 0; i < 64 * n_groups; i++) parts.log_weight[i] = 0.0;
                 }
             }
             if (!resample) continue;
             CBN_FOR(static)
-            for (int64_t earlier = first_missing; earlier < step; earlier++) {
-                const int64_t moved = cbn_raster_node(network, earlier);
-                if (!known[moved])
-                    permute(state + moved * n_groups, n, n_groups, ancestor, scratch + thread * n_groups);
+            for (int64_t first = 0; first < n_drawn; first += 64) {
+                const int moved = n_drawn - first < 64 ? (int)(n_drawn - first) : 64;
+                kernels->take_ancestors(parts.state, parts.missing + first, moved, n, n_groups, parts.ancestor,
+                                        parts.by_particle + 64 * n_groups * cbn_thread());
             }
         }
     }
-    const weight_sums s = weights_of(log_weight, n, weight);
+    const weight_sums s = weights_of(kernels, parts.log_weight, n, weight);
     if (!(s.sum > 0.0) || constant == -INFINITY) return CBN_E_IMPOSSIBLE;
     for (int64_t i = 0; i < n; i++) weight[i] /= s.sum;
     *log_marginal = constant + s.largest + cbn_log(s.sum / (double)n);
-    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(state, n, n_nodes, g, n_groups, states);
+    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(parts.state, n, n_nodes, g, n_groups, states);
     return CBN_OK;
 }

@@ -12,10 +12,14 @@
 typedef void cbn_conditional(const void *network, int64_t node, const uint64_t *column, int64_t stride,
                              double p[2][64]);
 
+/* Whether that probability may depend on a node that is not known. */
+typedef int cbn_asks_unknown(const void *network, int64_t node, const uint8_t *known);
+
 typedef struct {
     int32_t channels;
     int64_t positions;
     cbn_conditional *conditional;
+    cbn_asks_unknown *asks_unknown; /* for the filter */
     const void *network;
 } cbn_raster_network;
 
@@ -29,7 +33,11 @@ static inline int64_t cbn_particle_groups(int64_t n) { return (n + 63) / 64; }
 /* One raster pass over the chains of a group; clamped may be NULL. */
 void cbn_raster_pass(const cbn_raster_network *network, uint64_t seed, int64_t group, int64_t n_groups,
                      const uint8_t *clamped, uint64_t *state);
-/* The particle filter (cbn_boosted_inpaint in cbn.h); arguments but the workspace are the caller's to check. */
+/* The checks that all callers of the filter make alike: arrays and the workspace. */
+int cbn_filter_check(int64_t n_nodes, int64_t n_particles, const uint8_t *known, const uint8_t *states,
+                     const double *weight, const double *log_marginal, const void *workspace, int64_t workspace_bytes,
+                     int num_threads);
+/* The particle filter (cbn_boosted_inpaint in cbn.h). */
 int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_t n, const uint8_t *known,
                         uint8_t *states, double *weight, double *log_marginal, void *workspace, int num_threads);
 /* states (n, nodes) of bytes to words of a group and back; chains beyond n are 0, and dropped. */
