@@ -9,27 +9,26 @@
 #include <math.h>
 
 #include "particles.h"
+#include "workspace.h"
 
-void cbn_pack_group(const uint8_t *states, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
-                    uint64_t *state) {
+void cbn_pack_group(cbn_chains chains, int64_t n_nodes, int64_t group, int64_t n_groups, uint64_t *state) {
     for (int64_t v = 0; v < n_nodes; v++) state[v * n_groups + group] = 0;
-    for (int64_t i = 0; i < 64 && 64 * group + i < n; i++)
+    for (int64_t i = 0; i < 64 && 64 * group + i < chains.n; i++)
         for (int64_t v = 0; v < n_nodes; v++)
-            state[v * n_groups + group] |= (uint64_t)(states[(64 * group + i) * n_nodes + v] != 0) << i;
+            state[v * n_groups + group] |= (uint64_t)(chains.states[(64 * group + i) * n_nodes + v] != 0) << i;
 }
 
-void cbn_unpack_group(const uint64_t *state, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
-                      uint8_t *states) {
-    for (int64_t i = 0; i < 64 && 64 * group + i < n; i++)
+void cbn_unpack_group(const uint64_t *state, int64_t n_nodes, int64_t group, int64_t n_groups, cbn_chains chains) {
+    for (int64_t i = 0; i < 64 && 64 * group + i < chains.n; i++)
         for (int64_t v = 0; v < n_nodes; v++)
-            states[(64 * group + i) * n_nodes + v] = (uint8_t)(state[v * n_groups + group] >> i & 1);
+            chains.states[(64 * group + i) * n_nodes + v] = (uint8_t)(state[v * n_groups + group] >> i & 1);
 }
 
 void cbn_raster_pass(const cbn_raster_network *network, uint64_t seed, int64_t group, int64_t n_groups,
                      const uint8_t *clamped, uint64_t *state) {
     const cbn_kernels *kernels = cbn_kernels_select();
-    for (int64_t step = 0; step < network->channels * network->positions; step++) {
-        const int64_t node = cbn_raster_node(network, step);
+    for (int64_t step = 0; step < cbn_grid_nodes(network->grid); step++) {
+        const int64_t node = cbn_raster_node(network->grid, step);
         if (clamped && clamped[node]) continue;
         double p[2][64];
         network->conditional(network->network, node, state + group, n_groups, p);
@@ -74,42 +73,31 @@ enum { MISSING, EVIDENCE, CONSTANT };
 /* The parts of a workspace. */
 typedef struct {
     uint64_t *state;       /* (nodes, groups) */
-    uint64_t *by_particle; /* (threads, groups, 64) */
-    double *log_weight;    /* (groups, 64) */
-    uint32_t *ancestor;    /* (groups, 64) */
-    int64_t *missing;      /* (nodes): the missing nodes in raster order */
-    uint8_t *role;         /* (nodes) by place in raster order */
+    uint64_t *by_particle; /* (threads, 64 groups) */
+    double *log_weight;    /* (64 groups), like the next one */
+    uint32_t *ancestor;
+    int64_t *missing; /* (nodes): the missing nodes in raster order */
+    uint8_t *role;    /* (nodes) by place in raster order */
 } filter_parts;
 
-int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes) {
-    int64_t words;
-    if (!bytes) return CBN_E_NULL;
-    if (n_nodes < 1 || n_nodes > INT64_MAX / 64 || n_particles < 1 || n_particles > UINT32_MAX) return CBN_E_SIZE;
+static int take_parts(cbn_arena *arena, int64_t n_nodes, int64_t n_particles, int num_threads, filter_parts *parts) {
+    if (n_nodes < 1 || n_particles < 1 || n_particles > UINT32_MAX) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    CBN_TRY(cbn_multiply(n_nodes + 64 * (int64_t)num_threads + 64 + 32, cbn_particle_groups(n_particles), &words));
-    if (words > INT64_MAX / 8 - 2 * n_nodes) return CBN_E_SIZE;
-    *bytes = 8 * (words + 2 * n_nodes);
+    const int64_t n_groups = cbn_particle_groups(n_particles);
+    parts->state = cbn_take_rows(arena, n_nodes, n_groups, sizeof *parts->state);
+    parts->by_particle = cbn_take_rows(arena, num_threads, 64 * n_groups, sizeof *parts->by_particle);
+    parts->log_weight = cbn_take(arena, 64 * n_groups, sizeof *parts->log_weight);
+    parts->ancestor = cbn_take(arena, 64 * n_groups, sizeof *parts->ancestor);
+    parts->missing = cbn_take(arena, n_nodes, sizeof *parts->missing);
+    parts->role = cbn_take(arena, n_nodes, sizeof *parts->role);
     return CBN_OK;
 }
 
-static filter_parts parts_of(void *workspace, int64_t n_nodes, int64_t n_groups, int num_threads) {
+int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes) {
     filter_parts parts;
-    parts.state = (uint64_t *)workspace;
-    parts.by_particle = parts.state + n_nodes * n_groups;
-    parts.log_weight = (double *)(parts.by_particle + 64 * n_groups * num_threads);
-    parts.missing = (int64_t *)(parts.log_weight + 64 * n_groups);
-    parts.ancestor = (uint32_t *)(parts.missing + n_nodes);
-    parts.role = (uint8_t *)(parts.ancestor + 64 * n_groups);
-    return parts;
-}
-
-int cbn_filter_check(int64_t n_nodes, int64_t n_particles, const uint8_t *known, const uint8_t *states,
-                     const double *weight, const double *log_marginal, const void *workspace, int64_t workspace_bytes,
-                     int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_inpaint_workspace_size(n_nodes, n_particles, num_threads, &needed));
-    if (!known || !states || !weight || !log_marginal || !workspace) return CBN_E_NULL;
-    return workspace_bytes < needed ? CBN_E_WORKSPACE : CBN_OK;
+    cbn_arena arena = cbn_counting_arena();
+    CBN_TRY(take_parts(&arena, n_nodes, n_particles, num_threads, &parts));
+    return cbn_arena_size(&arena, bytes);
 }
 
 static double resampling_uniform(uint64_t seed, int64_t step) {
@@ -122,13 +110,13 @@ static double resampling_uniform(uint64_t seed, int64_t step) {
  * nodes whose CPD asks for no missing one, which is the same in all particles. */
 static double prepare(const cbn_raster_network *network, const uint8_t *known, const uint8_t *states, int64_t n_groups,
                       const filter_parts *parts) {
-    const int64_t n_nodes = network->channels * network->positions;
+    const int64_t n_nodes = cbn_grid_nodes(network->grid);
     double constant = 0.0, p[2][64];
     for (int64_t v = 0; v < n_nodes; v++)
         for (int64_t g = 0; g < n_groups; g++)
             parts->state[v * n_groups + g] = known[v] && states[v] ? ~(uint64_t)0 : 0;
     for (int64_t step = 0, n_missing = 0; step < n_nodes; step++) {
-        const int64_t node = cbn_raster_node(network, step);
+        const int64_t node = cbn_raster_node(network->grid, step);
         if (!known[node]) {
             parts->role[step] = MISSING;
             parts->missing[n_missing++] = node;
@@ -143,20 +131,29 @@ static double prepare(const cbn_raster_network *network, const uint8_t *known, c
     return constant;
 }
 
-int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_t n, const uint8_t *known,
-                        uint8_t *states, double *weight, double *log_marginal, void *workspace, int num_threads) {
+int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const cbn_particles *particles,
+                        double *log_marginal, cbn_workspace workspace, int num_threads) {
+    if (!particles || !particles->known || !particles->states || !particles->weight || !log_marginal)
+        return CBN_E_NULL;
+    const int64_t n = particles->n, n_nodes = cbn_grid_nodes(network->grid), n_groups = cbn_particle_groups(n);
+    filter_parts parts;
+    cbn_arena arena = cbn_arena_of(workspace);
+    CBN_TRY(take_parts(&arena, n_nodes, n, num_threads, &parts));
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t n_nodes = network->channels * network->positions, n_groups = cbn_particle_groups(n);
-    const filter_parts parts = parts_of(workspace, n_nodes, n_groups, num_threads);
+    const uint8_t *known = particles->known;
+    uint8_t *states = particles->states;
+    double *weight = particles->weight;
     double constant = prepare(network, known, states, n_groups, &parts); /* of all log weights */
     int resample = 0;
     for (int64_t i = 0; i < 64 * n_groups; i++) parts.log_weight[i] = 0.0;
+
     CBN_PARALLEL(num_threads, n_groups)
     {
         int64_t n_drawn = 0; /* missing nodes so far, the same in all threads */
         for (int64_t step = 0; step < n_nodes; step++) {
             if (parts.role[step] == CONSTANT) continue;
-            const int64_t node = cbn_raster_node(network, step);
+            const int64_t node = cbn_raster_node(network->grid, step);
             CBN_FOR(static)
             for (int64_t g = 0; g < n_groups; g++) {
                 double p[2][64];
@@ -194,6 +191,7 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
     if (!(s.sum > 0.0) || constant == -INFINITY) return CBN_E_IMPOSSIBLE;
     for (int64_t i = 0; i < n; i++) weight[i] /= s.sum;
     *log_marginal = constant + s.largest + cbn_log(s.sum / (double)n);
-    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(parts.state, n, n_nodes, g, n_groups, states);
+    const cbn_chains chains = {n, states};
+    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(parts.state, n_nodes, g, n_groups, chains);
     return CBN_OK;
 }

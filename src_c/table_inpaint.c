@@ -27,16 +27,11 @@ static int table_asks_unknown(const void *network, int64_t node, const uint8_t *
     return 0;
 }
 
-int cbn_table_inpaint(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_particles,
-                      const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
-                      int64_t workspace_bytes, int num_threads) {
+int cbn_table_inpaint(const cbn_layer *layer, const double *probability, uint64_t seed, const cbn_particles *particles,
+                      double *log_marginal, cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_layer_check(layer));
-    CBN_TRY(cbn_filter_check(cbn_nodes(layer), n_particles, known, states, weight, log_marginal, workspace,
-                             workspace_bytes, num_threads));
     if (!probability) return CBN_E_NULL;
     const table_network own = {layer, probability, cbn_kernels_select()};
-    const cbn_raster_network network = {layer->channels, cbn_positions(layer), table_conditional, table_asks_unknown,
-                                        &own};
-    return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace,
-                               num_threads);
+    const cbn_raster_network network = {layer->grid, table_conditional, table_asks_unknown, &own};
+    return cbn_particle_filter(&network, seed, particles, log_marginal, workspace, num_threads);
 }
