@@ -74,7 +74,8 @@ enum { MISSING, EVIDENCE, CONSTANT };
 typedef struct {
     uint64_t *state;       /* (nodes, groups) */
     uint64_t *by_particle; /* (threads, 64 groups) */
-    double *log_weight;    /* (64 groups), like the next one */
+    double *log_weight;    /* (64 groups), like the next two */
+    double *uniform;
     uint32_t *ancestor;
     int64_t *missing; /* (nodes): the missing nodes in raster order */
     uint8_t *role;    /* (nodes) by place in raster order */
@@ -87,6 +88,7 @@ static int take_parts(cbn_arena *arena, int64_t n_nodes, int64_t n_particles, in
     parts->state = cbn_take_rows(arena, n_nodes, n_groups, sizeof *parts->state);
     parts->by_particle = cbn_take_rows(arena, num_threads, 64 * n_groups, sizeof *parts->by_particle);
     parts->log_weight = cbn_take(arena, 64 * n_groups, sizeof *parts->log_weight);
+    parts->uniform = cbn_take(arena, 64 * n_groups, sizeof *parts->uniform);
     parts->ancestor = cbn_take(arena, 64 * n_groups, sizeof *parts->ancestor);
     parts->missing = cbn_take(arena, n_nodes, sizeof *parts->missing);
     parts->role = cbn_take(arena, n_nodes, sizeof *parts->role);
@@ -154,6 +156,7 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const 
         for (int64_t step = 0; step < n_nodes; step++) {
             if (parts.role[step] == CONSTANT) continue;
             const int64_t node = cbn_raster_node(network->grid, step);
+            const int prepared = step > 0 && parts.role[step - 1] == MISSING;
             CBN_FOR(static)
             for (int64_t g = 0; g < n_groups; g++) {
                 double p[2][64];
@@ -161,8 +164,8 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const 
                 if (parts.role[step] == EVIDENCE)
                     kernels->weigh_word(p[states[node] != 0], parts.log_weight + 64 * g);
                 else
-                    parts.state[node * n_groups + g] =
-                        kernels->draw_word(p[1], seed, (uint32_t)(64 * g), (uint64_t)step);
+                    parts.state[node * n_groups + g] = kernels->draw_in_turn(
+                        p[1], seed, (uint32_t)(64 * g), (uint64_t)step, prepared, parts.uniform + 64 * g);
             }
             if (parts.role[step] == MISSING) {
                 n_drawn++;

@@ -209,6 +209,9 @@ typedef struct {
     void (*table_probabilities)(const double *table, const int64_t *parent, int n_parents, const uint64_t *column,
                                 int64_t stride, double p[2][64]);
     void (*tree_probabilities)(const cbn_tree *tree, const uint64_t *column, int64_t stride, double p[2][64]);
+    /* As draw_word for one step after the other; prepared: the step before has been drawn, with the same `next`. */
+    uint64_t (*draw_in_turn)(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step, int prepared,
+                             double next[64]);
     /* log_weight[i] += log p[i]; and weight[i] = exp(log_weight[i] - largest), with sums of weights and their squares. */
     void (*weigh_word)(const double p[64], double log_weight[64]);
     void (*weights_of_logs)(const double *log_weight, int64_t n, double largest, double *weight, double sums[2]);
@@ -303,6 +306,7 @@ typedef struct {
         .ancestral_trees = ancestral_trees,                                                                            \
         .table_probabilities = table_probabilities,                                                                    \
         .tree_probabilities = tree_probabilities,                                                                      \
+        .draw_in_turn = draw_in_turn,                                                                                  \
         .weigh_word = weigh_word,                                                                                      \
         .weights_of_logs = weights_of_logs,                                                                            \
         .take_ancestors = take_ancestors,                                                                              \

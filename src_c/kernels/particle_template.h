@@ -85,6 +85,26 @@ CBN_FUNCTION void weights_of_logs(const double *log_weight, int64_t n, double la
     for (int i = 0; i < 8; i++) sums[0] += sum[i], sums[1] += squares[i];
 }
 
+/* As draw_word of boost_template.h. One block of random numbers is for two steps: an even one leaves the uniforms of the
+ * next in `next`, which an odd one takes from there if it may. */
+CBN_FUNCTION uint64_t draw_in_turn(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step, int prepared,
+                                   double next[64]) {
+    double u[64];
+    if (!(step & 1 && prepared)) {
+        for (uint32_t i = 0; i < 64; i++) {
+            uint32_t c0 = (uint32_t)(step >> 1), c1 = (uint32_t)(step >> 33), c2 = first_chain + i;
+            uint32_t c3 = CBN_RANDOM_ANCESTRAL;
+            cbn_philox_block(&c0, &c1, &c2, &c3, (uint32_t)seed, (uint32_t)(seed >> 32));
+            u[i] = cbn_to_unit(c0, c1);
+            next[i] = cbn_to_unit(c2, c3);
+        }
+    }
+    const double *own = step & 1 ? next : u;
+    uint64_t drawn = 0;
+    for (int i = 0; i < 64; i++) drawn |= (uint64_t)(own[i] < p1[i]) << i;
+    return drawn;
+}
+
 /* Swaps ever smaller off-diagonal squares (Warren, Hacker's Delight, 7-3). */
 CBN_FUNCTION inline void turn_64(uint64_t m[64]) {
     static const uint64_t masks[6] = {0x00000000ffffffffULL, 0x0000ffff0000ffffULL, 0x00ff00ff00ff00ffULL,
