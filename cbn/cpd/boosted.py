@@ -287,7 +287,7 @@ class BoostedCPD(CPD):
 
     @property
     def particle_cost(self) -> float:
-        return max(1.0, self.layer.n_trees / self.layer.n_nodes)
+        return max(1.0, self.layer.n_trees / self.layer.n_nodes / 8)  # a step down a tree is shared by many particles
 
     def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
         return boosted_posterior(self.engine_layer, image, known, n_particles, seed=seed, num_threads=num_threads)

@@ -185,7 +185,7 @@ def inpaint_directly(
     states, mask : ndarray
         As in inpaint_by_chains.
     n_particles : int
-        At most so many, of all filters together. There are FILTERS independent filters at first, and twice as many until
+        At most so many, of all filters together. There are FILTERS independent filters at first, and half as many more until
         their mean is worth as many independent draws as the report asks for, and not fewer than n.
     progress : callable, optional
         Called with (particles drawn, n_particles) after every filter.
@@ -210,7 +210,7 @@ def inpaint_directly(
         if len(pool) == looked_at:
             if pool.effective_size(size * len(pool)) >= enough:
                 break
-            looked_at *= 2
+            looked_at += looked_at // 2
     n_drawn = size * len(pool)
     report = ParticleReport(pool.effective_size(n_drawn), n_drawn)
     return _inpainting(binarization, mask, pool.states, np.where(missing, pool.mean(), states[0]), report)
