@@ -265,6 +265,8 @@ cdef extern from "cbn.h" nogil:
                             double *log_marginal, cbn_workspace workspace, int num_threads)
     int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed,
                          const cbn_particles *particles, double *log_marginal, cbn_workspace workspace, int num_threads)
+    int cbn_table_inpaint(const cbn_layer *layer, const double *probability, uint64_t seed,
+                          const cbn_particles *particles, double *log_marginal, cbn_workspace workspace, int num_threads)
     int cbn_score_images(const cbn_layer *layer, cbn_planes planes, const double *values, double *scores,
                          int num_threads)
     int cbn_score_nodes(const cbn_layer *layer, cbn_planes planes, const double *values, double *contributions,

@@ -223,6 +223,15 @@ def tree_inpaint(
     weight: NDArray[np.float64],
     num_threads: int = 1,
 ) -> float: ...
+def table_inpaint(
+    layer: Layer,
+    probability: NDArray[np.float64],
+    seed: int,
+    known: NDArray[np.uint8],
+    states: NDArray[np.uint8],
+    weight: NDArray[np.float64],
+    num_threads: int = 1,
+) -> float: ...
 def score_images(
     layer: Layer,
     planes: NDArray[np.uint64],

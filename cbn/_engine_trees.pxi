@@ -310,3 +310,19 @@ def tree_inpaint(Trees trees, const double[:, ::1] probability, uint64_t seed, c
                                   allowed(num_threads))
     check(status)
     return log_marginal
+
+
+def table_inpaint(Layer layer, const double[:, ::1] probability, uint64_t seed, const uint8_t[::1] known,
+                  uint8_t[:, ::1] states, double[::1] weight, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef double log_marginal
+    expect_pairs("rows", "probability", probability.shape, layer.n_rows)
+    cdef cbn_particles particles = particles_of(layer.n_nodes, known, states, weight)
+    cdef uint8_t[::1] memory = memory_of(
+        cbn_inpaint_workspace_size(layer.n_nodes, particles.n, num_threads, &n_bytes), &n_bytes)
+    with nogil:
+        status = cbn_table_inpaint(&layer.c, &probability[0, 0], seed, &particles, &log_marginal, workspace_in(memory),
+                                   allowed(num_threads))
+    check(status)
+    return log_marginal

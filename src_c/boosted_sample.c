@@ -21,21 +21,35 @@ static void boosted_conditional(const void *network, int64_t node, const uint64_
     }
 }
 
+static int asks_unknown(const int32_t *split, int64_t begin, int64_t end, const uint8_t *known) {
+    for (int64_t t = begin; t < end; t++)
+        if (split[t] >= 0 && !known[split[t]]) return 1;
+    return 0;
+}
+
+static int boosted_asks_unknown(const void *network, int64_t node, const uint8_t *known) {
+    const cbn_boosted *boosted = ((const boosted_network *)network)->boosted;
+    const int64_t begin = boosted->tree_begin[boosted->begin[node]], end = boosted->tree_begin[boosted->begin[node + 1]];
+    const int64_t required = cbn_required_node(boosted->required, node);
+    return (required >= 0 && !known[required]) || asks_unknown(boosted->split, begin, end, known);
+}
+
 typedef struct {
     const cbn_trees *trees;
     const double *probability;
+    const cbn_kernels *kernels;
 } tree_network;
 
 static void tree_conditional(const void *network, int64_t node, const uint64_t *column, int64_t stride,
                              double p[2][64]) {
     const tree_network *own = network;
-    const int64_t first = own->trees->begin[node];
-    const int32_t *split = own->trees->split + first, *child = own->trees->child + first;
-    for (int i = 0; i < 64; i++) {
-        int64_t t = 0;
-        while (split[t] >= 0) t = child[t] + (int64_t)(column[split[t] * stride] >> i & 1);
-        for (int x = 0; x < 2; x++) p[x][i] = own->probability[2 * (first + t) + x];
-    }
+    const cbn_tree tree = cbn_tree_of(own->trees, node, own->probability);
+    own->kernels->tree_probabilities(&tree, column, stride, p);
+}
+
+static int tree_asks_unknown(const void *network, int64_t node, const uint8_t *known) {
+    const cbn_trees *trees = ((const tree_network *)network)->trees;
+    return asks_unknown(trees->split, trees->begin[node], trees->begin[node + 1], known);
 }
 
 static uint64_t *take_state(cbn_arena *arena, const cbn_boosted *boosted, int64_t n_chains) {
@@ -60,7 +74,7 @@ int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, const uint8_t 
     uint64_t *state = take_state(&arena, boosted, chains.n);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const boosted_network own = {boosted, cbn_kernels_select()};
-    const cbn_raster_network network = {boosted->grid, boosted_conditional, &own};
+    const cbn_raster_network network = {boosted->grid, boosted_conditional, boosted_asks_unknown, &own};
     const int64_t n_groups = cbn_particle_groups(chains.n), n_nodes = cbn_grid_nodes(boosted->grid);
     CBN_PARALLEL_FOR(num_threads, n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
@@ -75,7 +89,7 @@ int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, const cbn_par
                         double *log_marginal, cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_boosted_check(boosted));
     const boosted_network own = {boosted, cbn_kernels_select()};
-    const cbn_raster_network network = {boosted->grid, boosted_conditional, &own};
+    const cbn_raster_network network = {boosted->grid, boosted_conditional, boosted_asks_unknown, &own};
     return cbn_particle_filter(&network, seed, particles, log_marginal, workspace, num_threads);
 }
 
@@ -83,7 +97,7 @@ int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t
                      double *log_marginal, cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_trees_check(trees));
     if (!probability) return CBN_E_NULL;
-    const tree_network own = {trees, probability};
-    const cbn_raster_network network = {trees->grid, tree_conditional, &own};
+    const tree_network own = {trees, probability, cbn_kernels_select()};
+    const cbn_raster_network network = {trees->grid, tree_conditional, tree_asks_unknown, &own};
     return cbn_particle_filter(&network, seed, particles, log_marginal, workspace, num_threads);
 }

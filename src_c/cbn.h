@@ -464,7 +464,8 @@ typedef struct {
  *
  * log_marginal: log of an unbiased estimate of the product over the known nodes of p(state | known nodes before), the
  * probability of the known nodes. CBN_E_IMPOSSIBLE when every particle has weight 0: a required node is known to be 0
- * and its dependent to be 1.
+ * and its dependent to be 1. Known nodes whose CPD asks for no missing node cost nothing; where all are such, the
+ * particles are independent draws of weight 1 / n.
  */
 int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes);
 int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, const cbn_particles *particles,
@@ -472,6 +473,9 @@ int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, const cbn_par
 /* The same for trees: probability (vertices, 2) as cbn_tree_probability makes it. */
 int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, const cbn_particles *particles,
                      double *log_marginal, cbn_workspace workspace, int num_threads);
+/* The same for tables: probability (rows, 2) as cbn_probability_table makes it. */
+int cbn_table_inpaint(const cbn_layer *layer, const double *probability, uint64_t seed, const cbn_particles *particles,
+                      double *log_marginal, cbn_workspace workspace, int num_threads);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 

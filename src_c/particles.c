@@ -3,7 +3,7 @@
  * The raster pass, and sequential Monte Carlo over it: the bootstrap filter of Gordon, Salmond, Smith (1993), with
  * resampling only when the effective sample size asks for it (Doucet, Johansen 2009, section 3.5).
  *
- * Known nodes before the first missing one are the same in all particles: one group of them is enough. Threads own
+ * Known nodes whose CPD asks for no missing node have one probability in all particles, and are left out. Threads own
  * groups of particles at every node; sums over particles are made by one thread, in order.
  */
 #include <math.h>
@@ -43,18 +43,14 @@ typedef struct {
     double largest, sum, effective;
 } weight_sums;
 
-static weight_sums weights_of(const double *log_weight, int64_t n, double *weight) {
+static weight_sums weights_of(const cbn_kernels *kernels, const double *log_weight, int64_t n, double *weight) {
     weight_sums s = {log_weight[0], 0.0, 0.0};
-    double squares = 0.0;
-    for (int64_t i = 1; i < n; i++)
-        if (log_weight[i] > s.largest) s.largest = log_weight[i];
+    double sums[2];
+    for (int64_t i = 1; i < n; i++) s.largest = log_weight[i] > s.largest ? log_weight[i] : s.largest;
     if (s.largest == -INFINITY) return s;
-    for (int64_t i = 0; i < n; i++) {
-        weight[i] = log_weight[i] == -INFINITY ? 0.0 : cbn_exp_negative(log_weight[i] - s.largest);
-        s.sum += weight[i];
-        squares += weight[i] * weight[i];
-    }
-    s.effective = s.sum * s.sum / squares;
+    kernels->weights_of_logs(log_weight, n, s.largest, weight, sums);
+    s.sum = sums[0];
+    s.effective = s.sum * s.sum / sums[1];
     return s;
 }
 
@@ -69,20 +65,20 @@ static void draw_ancestors(const double *weight, int64_t n, double sum, double u
     }
 }
 
-static void permute(uint64_t *words, int64_t n, int64_t n_groups, const uint32_t *ancestor, uint64_t *scratch) {
-    memset(scratch, 0, sizeof *scratch * (size_t)n_groups);
-    for (int64_t i = 0; i < n; i++)
-        scratch[i / 64] |= (words[ancestor[i] / 64] >> ancestor[i] % 64 & 1) << i % 64;
-    memcpy(words, scratch, sizeof *words * (size_t)n_groups);
-}
-
 /* ---- the filter ---- */
+
+/* What a node is to the filter. */
+enum { MISSING, EVIDENCE, CONSTANT };
 
 /* The parts of a workspace. */
 typedef struct {
-    uint64_t *state, *scratch; /* (nodes, groups); (threads, groups) */
-    double *log_weight;        /* (64 groups), like the next one */
+    uint64_t *state;       /* (nodes, groups) */
+    uint64_t *by_particle; /* (threads, 64 groups) */
+    double *log_weight;    /* (64 groups), like the next two */
+    double *uniform;
     uint32_t *ancestor;
+    int64_t *missing; /* (nodes): the missing nodes in raster order */
+    uint8_t *role;    /* (nodes) by place in raster order */
 } filter_parts;
 
 static int take_parts(cbn_arena *arena, int64_t n_nodes, int64_t n_particles, int num_threads, filter_parts *parts) {
@@ -90,9 +86,12 @@ static int take_parts(cbn_arena *arena, int64_t n_nodes, int64_t n_particles, in
     if (num_threads < 1) return CBN_E_PARAMETER;
     const int64_t n_groups = cbn_particle_groups(n_particles);
     parts->state = cbn_take_rows(arena, n_nodes, n_groups, sizeof *parts->state);
-    parts->scratch = cbn_take_rows(arena, num_threads, n_groups, sizeof *parts->scratch);
+    parts->by_particle = cbn_take_rows(arena, num_threads, 64 * n_groups, sizeof *parts->by_particle);
     parts->log_weight = cbn_take(arena, 64 * n_groups, sizeof *parts->log_weight);
+    parts->uniform = cbn_take(arena, 64 * n_groups, sizeof *parts->uniform);
     parts->ancestor = cbn_take(arena, 64 * n_groups, sizeof *parts->ancestor);
+    parts->missing = cbn_take(arena, n_nodes, sizeof *parts->missing);
+    parts->role = cbn_take(arena, n_nodes, sizeof *parts->role);
     return CBN_OK;
 }
 
@@ -103,21 +102,35 @@ int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_thr
     return cbn_arena_size(&arena, bytes);
 }
 
-/* Log-probabilities of a known node's state are added to the weights of a group. */
-static void weigh_group(const cbn_raster_network *network, int64_t node, int64_t group, int64_t n_groups, int state_of,
-                        const uint64_t *state, double *log_weight) {
-    double p[2][64];
-    network->conditional(network->network, node, state + group, n_groups, p);
-    for (int i = 0; i < 64; i++) {
-        const double own = p[state_of][i];
-        log_weight[64 * group + i] += own > 0.0 ? cbn_log(own) : -INFINITY;
-    }
-}
-
 static double resampling_uniform(uint64_t seed, int64_t step) {
     double u;
     cbn_uniform(seed, CBN_RANDOM_RESAMPLE, 1, (uint64_t)step, 1, &u);
     return u;
+}
+
+/* Fills missing and role, and the states of all particles: missing nodes 0. Returns the log-probability of the known
+ * nodes whose CPD asks for no missing one, which is the same in all particles. */
+static double prepare(const cbn_raster_network *network, const uint8_t *known, const uint8_t *states, int64_t n_groups,
+                      const filter_parts *parts) {
+    const int64_t n_nodes = cbn_grid_nodes(network->grid);
+    double constant = 0.0, p[2][64];
+    for (int64_t v = 0; v < n_nodes; v++)
+        for (int64_t g = 0; g < n_groups; g++)
+            parts->state[v * n_groups + g] = known[v] && states[v] ? ~(uint64_t)0 : 0;
+    for (int64_t step = 0, n_missing = 0; step < n_nodes; step++) {
+        const int64_t node = cbn_raster_node(network->grid, step);
+        if (!known[node]) {
+            parts->role[step] = MISSING;
+            parts->missing[n_missing++] = node;
+            continue;
+        }
+        parts->role[step] = n_missing && network->asks_unknown(network->network, node, known) ? EVIDENCE : CONSTANT;
+        if (parts->role[step] == EVIDENCE) continue;
+        network->conditional(network->network, node, parts->state, n_groups, p);
+        const double own = p[states[node] != 0][0];
+        constant += own > 0.0 ? cbn_log(own) : -INFINITY;
+    }
+    return constant;
 }
 
 int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const cbn_particles *particles,
@@ -132,62 +145,56 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const 
     const cbn_kernels *kernels = cbn_kernels_select();
     const uint8_t *known = particles->known;
     uint8_t *states = particles->states;
-    double *weight = particles->weight, *log_weight = parts.log_weight;
-    uint64_t *state = parts.state;
-    uint32_t *ancestor = parts.ancestor;
-    double constant = 0.0; /* of all log weights */
+    double *weight = particles->weight;
+    double constant = prepare(network, known, states, n_groups, &parts); /* of all log weights */
     int resample = 0;
-    for (int64_t v = 0; v < n_nodes; v++)
-        for (int64_t g = 0; g < n_groups; g++) state[v * n_groups + g] = known[v] && states[v] ? ~(uint64_t)0 : 0;
-    for (int64_t i = 0; i < 64 * n_groups; i++) log_weight[i] = 0.0;
-    int64_t first_missing = 0;
-    while (first_missing < n_nodes && known[cbn_raster_node(network->grid, first_missing)]) first_missing++;
-    for (int64_t step = 0; step < first_missing; step++) {
-        const int64_t node = cbn_raster_node(network->grid, step);
-        weigh_group(network, node, 0, n_groups, states[node] != 0, state, log_weight);
-    }
-    constant = log_weight[0];
-    for (int i = 0; i < 64; i++) log_weight[i] = 0.0;
+    for (int64_t i = 0; i < 64 * n_groups; i++) parts.log_weight[i] = 0.0;
 
     CBN_PARALLEL(num_threads, n_groups)
     {
-        for (int64_t step = first_missing; step < n_nodes; step++) {
+        int64_t n_drawn = 0; /* missing nodes so far, the same in all threads */
+        for (int64_t step = 0; step < n_nodes; step++) {
+            if (parts.role[step] == CONSTANT) continue;
             const int64_t node = cbn_raster_node(network->grid, step);
+            const int prepared = step > 0 && parts.role[step - 1] == MISSING;
             CBN_FOR(static)
             for (int64_t g = 0; g < n_groups; g++) {
-                if (known[node]) {
-                    weigh_group(network, node, g, n_groups, states[node] != 0, state, log_weight);
-                    continue;
-                }
                 double p[2][64];
-                network->conditional(network->network, node, state + g, n_groups, p);
-                state[node * n_groups + g] = kernels->draw_word(p[1], seed, (uint32_t)(64 * g), (uint64_t)step);
+                network->conditional(network->network, node, parts.state + g, n_groups, p);
+                if (parts.role[step] == EVIDENCE)
+                    kernels->weigh_word(p[states[node] != 0], parts.log_weight + 64 * g);
+                else
+                    parts.state[node * n_groups + g] = kernels->draw_in_turn(
+                        p[1], seed, (uint32_t)(64 * g), (uint64_t)step, prepared, parts.uniform + 64 * g);
             }
-            if (!known[node]) continue;
+            if (parts.role[step] == MISSING) {
+                n_drawn++;
+                continue;
+            }
             CBN_SINGLE
             {
-                const weight_sums s = weights_of(log_weight, n, weight);
+                const weight_sums s = weights_of(kernels, parts.log_weight, n, weight);
                 resample = s.sum > 0.0 && s.effective < 0.5 * (double)n;
                 if (resample) {
                     constant += s.largest + cbn_log(s.sum / (double)n);
-                    draw_ancestors(weight, n, s.sum, resampling_uniform(seed, step), ancestor);
-                    for (int64_t i = 0; i < 64 * n_groups; i++) log_weight[i] = 0.0;
+                    draw_ancestors(weight, n, s.sum, resampling_uniform(seed, step), parts.ancestor);
+                    for (int64_t i = 0; i < 64 * n_groups; i++) parts.log_weight[i] = 0.0;
                 }
             }
             if (!resample) continue;
             CBN_FOR(static)
-            for (int64_t earlier = first_missing; earlier < step; earlier++) {
-                const int64_t moved = cbn_raster_node(network->grid, earlier);
-                if (!known[moved])
-                    permute(state + moved * n_groups, n, n_groups, ancestor, parts.scratch + cbn_thread() * n_groups);
+            for (int64_t first = 0; first < n_drawn; first += 64) {
+                const int moved = n_drawn - first < 64 ? (int)(n_drawn - first) : 64;
+                kernels->take_ancestors(parts.state, parts.missing + first, moved, n, n_groups, parts.ancestor,
+                                        parts.by_particle + 64 * n_groups * cbn_thread());
             }
         }
     }
-    const weight_sums s = weights_of(log_weight, n, weight);
+    const weight_sums s = weights_of(kernels, parts.log_weight, n, weight);
     if (!(s.sum > 0.0) || constant == -INFINITY) return CBN_E_IMPOSSIBLE;
     for (int64_t i = 0; i < n; i++) weight[i] /= s.sum;
     *log_marginal = constant + s.largest + cbn_log(s.sum / (double)n);
     const cbn_chains chains = {n, states};
-    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(state, n_nodes, g, n_groups, chains);
+    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(parts.state, n_nodes, g, n_groups, chains);
     return CBN_OK;
 }

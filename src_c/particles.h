@@ -12,10 +12,14 @@
 typedef void cbn_conditional(const void *network, int64_t node, const uint64_t *column, int64_t stride,
                              double p[2][64]);
 
+/* Whether that probability may depend on a node that is not known. */
+typedef int cbn_asks_unknown(const void *network, int64_t node, const uint8_t *known);
+
 typedef struct {
     cbn_grid grid;
     cbn_conditional *conditional;
-    const void *network; /* its first argument */
+    cbn_asks_unknown *asks_unknown; /* for the filter */
+    const void *network;            /* their first argument */
 } cbn_raster_network;
 
 static inline int64_t cbn_particle_groups(int64_t n) { return (n + 63) / 64; }

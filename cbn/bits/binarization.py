@@ -78,6 +78,11 @@ class Binarization:
         bits = np.asarray(states).reshape(len(states), self.channels, *shape)
         return self.level_values()[bits.sum(axis=1, dtype=np.intp)]
 
+    def mean_picture(self, mean: npt.NDArray[np.float64], shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+        """(height, width) mean picture value in [0, 1] of states whose means are (nodes,), thresholds in order."""
+        steps = np.diff(self.level_values().astype(np.float64)) / self.full_scale
+        return np.clip(np.tensordot(steps, mean.reshape(self.channels, *shape), axes=1), 0, 1)
+
     def level_values(self) -> npt.NDArray[np.uint8]:
         """(channels + 1,) uint8: the picture value of "exactly j thresholds exceeded"."""
         cutoffs = [int(np.floor(t * self.full_scale)) for t in self.thresholds]

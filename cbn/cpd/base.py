@@ -220,6 +220,22 @@ class CPD(ABC):
         """The engine's layer of that table; only where ``chains_through_layers``."""
         raise ValueError(f"temperature: Gibbs chains of {self.nouns} go through the pixels alone, at temperature 1")
 
+    def asking(self, nodes: States) -> States:
+        """(nodes,) uint8: the nodes whose distribution may depend on one of the given ones (nodes,), 1 at both.
+
+        Where a kind does not say, all that come after the first one in raster order.
+        """
+        layer = self.layer
+        steps = np.arange(layer.n_nodes).reshape(layer.channels, layer.n_positions)
+        order = (steps % layer.n_positions * layer.channels + steps // layer.n_positions).ravel()
+        given = order[np.asarray(nodes) != 0]
+        return (order > given.min()).astype(np.uint8) if len(given) else np.zeros(layer.n_nodes, np.uint8)
+
+    @property
+    def particle_cost(self) -> float:
+        """What a particle of :meth:`posterior` costs at a node, in units of a table's row or a tree's leaf."""
+        return 1.0
+
     def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
         """Weighted draws of the nodes of an image (nodes,) that are not known.
 

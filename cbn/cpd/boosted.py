@@ -21,7 +21,15 @@ from ..bits.planes import BitPlanes
 from ..explain.surprise import Place, TreeSurprise
 from ..io.archive import read_array
 from .base import CPD, Counts, Field, Floats, Source, States, Task
-from .candidates import Candidates, candidates, check_candidates_size, check_distance, no_required, required_nodes
+from .candidates import (
+    Candidates,
+    asking_by_split,
+    candidates,
+    check_candidates_size,
+    check_distance,
+    no_required,
+    required_nodes,
+)
 from .files import read_begins
 from .grid import Grid
 from .particles import Particles, boosted_posterior
@@ -271,6 +279,15 @@ class BoostedCPD(CPD):
 
     def draw(self, states: States, clamped: States | None, seed: int, num_threads: int) -> None:
         _engine.boosted_sample(self.engine_layer, seed, clamped, states, num_threads)
+
+    def asking(self, nodes: States) -> States:
+        required = self.layer.required
+        lacking = np.where(required >= 0, nodes[required], 0).astype(np.uint8)
+        return asking_by_split(self.layer.split, self.layer.node_begin, nodes) | lacking
+
+    @property
+    def particle_cost(self) -> float:
+        return max(1.0, self.layer.n_trees / self.layer.n_nodes / 8)  # a step down a tree is shared by many particles
 
     def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
         return boosted_posterior(self.engine_layer, image, known, n_particles, seed=seed, num_threads=num_threads)

@@ -46,6 +46,14 @@ def candidates(grid: Grid, distance: int, reach: int) -> Candidates:
     return begin, np.tile(flat, channels)
 
 
+def asking_by_split(
+    split: npt.NDArray[np.int32], first: npt.NDArray[np.int64], nodes: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """(nodes,) uint8: whether a node has a vertex that splits on one of the given nodes; first: its first vertex."""
+    hits = np.concatenate([[0], np.cumsum((split >= 0) & (nodes[split] != 0))])
+    return (hits[first[1:]] > hits[first[:-1]]).astype(np.uint8)
+
+
 # Entries of the list of candidates beyond which growth is refused: 4 GiB.
 MAX_CANDIDATES = 2**30
 

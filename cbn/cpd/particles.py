@@ -8,7 +8,7 @@ on particle filtering and smoothing"). With more particles the result comes ever
 pixels that come before and after the missing ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,27 +56,71 @@ class Particles:
         """(nodes,) float64: posterior probability that a node is 1."""
         return self.weight @ self.states
 
-    def draw(self, n: int, seed: int) -> States:
-        """(n, nodes) uint8: draws of equal weight, by systematic resampling."""
-        u = np.empty((1, 1))
-        _engine.uniform(seed, _engine.RANDOM_RESAMPLE, self.states.shape[1], u)
+    def at(self, u: Floats) -> States:
+        """(n, nodes) uint8: the particles at shares u (n,) of the cumulated weights."""
         cumulated = np.cumsum(self.weight)
-        at = (np.arange(n) + u[0, 0]) / n * cumulated[-1]
-        return self.states[np.minimum(np.searchsorted(cumulated, at, side="right"), len(self.states) - 1)]
+        place = np.searchsorted(cumulated, u * cumulated[-1], side="right")
+        return self.states[np.minimum(place, len(self.states) - 1)]
+
+    def draw(self, n: int, seed: int) -> States:
+        """(n, nodes) uint8: independent draws of equal weight; draw i is a function of (seed, i) and the particles."""
+        u = np.empty((n, 1))
+        _engine.uniform(seed, _engine.RANDOM_RESAMPLE, self.states.shape[1], u)
+        return self.at(u[:, 0])
 
 
-def pooled(runs: Sequence[Particles]) -> tuple[Particles, Floats]:
-    """The particles of independent filters of one posterior as one, and the share of weight of each filter.
+class Pool:
+    """Independent filters of one posterior, put together one after the other; only what is asked of them is kept.
 
     A filter counts in proportion to its estimate of the probability of the known nodes, which is unbiased: the pool is
-    then an importance sample of the posterior.
+    then an importance sample of the posterior. Each of the n draws goes over to the particles of a new filter with the
+    probability that this is the filter's share of all until then, so that in the end it is a draw from the pool.
+
+    Parameters
+    ----------
+    n, n_nodes : int
+
+    Attributes
+    ----------
+    states : ndarray, (n, nodes) uint8
+        Draws of equal weight.
     """
-    log_marginal = np.array([run.log_marginal for run in runs])
-    share = np.exp(log_marginal - log_marginal.max())
-    total = float(np.log(share.mean()) + log_marginal.max())
-    share /= share.sum()
-    weight = np.concatenate([own * run.weight for own, run in zip(share, runs)])
-    return Particles(np.concatenate([run.states for run in runs]), weight / weight.sum(), total), share
+
+    def __init__(self, n: int, n_nodes: int) -> None:
+        self.states = np.zeros((n, n_nodes), np.uint8)
+        self._log_total = -np.inf
+        self._log_marginals: list[float] = []
+        self._means: list[Floats] = []
+
+    def __len__(self) -> int:
+        return len(self._means)
+
+    def add(self, run: Particles, seed: int) -> None:
+        """Takes in the particles of a filter and its seed, which no other filter has."""
+        self._means.append(run.mean())
+        self._log_marginals.append(run.log_marginal)
+        self._log_total = float(np.logaddexp(self._log_total, run.log_marginal))
+        u = np.empty((len(self.states), 2))
+        _engine.uniform(seed, _engine.RANDOM_RESAMPLE, self.states.shape[1], u)
+        goes = u[:, 1] < np.exp(run.log_marginal - self._log_total)
+        self.states[goes] = run.at(u[goes, 0])
+
+    def shares(self) -> Floats:
+        """(filters,) float64: share of weight of each filter."""
+        share = np.exp(np.array(self._log_marginals) - max(self._log_marginals))
+        return share / share.sum()
+
+    def mean(self) -> Floats:
+        """(nodes,) float64: posterior probability that a node is 1."""
+        return np.clip(self.shares() @ np.stack(self._means), 0, 1)
+
+    def effective_size(self, n_particles: int) -> float:
+        """Effective sample size of the mean: see :class:`cbn.inference.inpainting.ParticleReport`."""
+        disagreement = np.stack(self._means).var(axis=0, ddof=1).sum() * np.square(self.shares()).sum()
+        mean = self.mean()
+        spread = (mean * (1 - mean)).sum()
+        # agreement to rounding is no evidence of more than all particles
+        return float(spread / disagreement) if disagreement * n_particles > spread else float(n_particles)
 
 
 def _filter(call: Callable[..., float], known: States, image: States, n_particles: int) -> Particles:
@@ -131,6 +175,25 @@ def tree_posterior(
     return _filter(
         lambda known, states, weight: _engine.tree_inpaint(
             trees, probability, seed, known, states, weight, num_threads
+        ),
+        known, image, n_particles,
+    )  # fmt: skip
+
+
+def table_posterior(
+    layer: _engine.Layer,
+    probability: Floats,
+    image: States,
+    known: States,
+    n_particles: int,
+    *,
+    seed: int,
+    num_threads: int,
+) -> Particles:
+    """The same under tables; probability (rows, 2) as ``_engine.probability_table`` makes it."""
+    return _filter(
+        lambda known, states, weight: _engine.table_inpaint(
+            layer, probability, seed, known, states, weight, num_threads
         ),
         known, image, n_particles,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from ..explain.surprise import NodeSurprise, Place
 from ..io.archive import read_array
 from .base import CPD, Counts, Field, Floats, Source, States, Task
 from .grid import MAX_PARENTS, Layer, Relation, check_table_size, pixel_layer
+from .particles import Particles, table_posterior
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # north-west, north, north-east, west: thesis section 3.1
 
@@ -52,6 +53,11 @@ class Table(Parameters):
 
 # A row in memory: its two counts, and the tables of probabilities and of two scores that are made of them.
 ROW_BYTES = 2 * (8 + 3 * 8)
+
+
+def _overlap(size: int, offset: int) -> tuple[slice, slice]:
+    """The places that have a parent at an offset, and those of their parents."""
+    return slice(max(0, -offset), max(0, size - max(0, offset))), slice(max(0, offset), max(0, size + min(0, offset)))
 
 
 class CountedCPD(CPD):
@@ -247,6 +253,21 @@ class TableCPD(CountedCPD):
         order = np.argsort(values, kind="stable")
         cumulated = np.cumsum(self.counts.ravel()[order])
         return float(values[order[np.searchsorted(cumulated, share * cumulated[-1])]])
+
+    def asking(self, nodes: States) -> States:
+        asked = nodes.reshape(self.layer.channels, self.layer.height, self.layer.width) != 0
+        asking = np.zeros_like(asked)
+        for r in self.layer.relations:
+            rows, parent_rows = _overlap(self.layer.height, r.dy)
+            columns, parent_columns = _overlap(self.layer.width, r.dx)
+            asking[r.child, rows, columns] |= asked[r.parent, parent_rows, parent_columns]
+        return asking.ravel().view(np.uint8)
+
+    def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
+        return table_posterior(
+            self.engine_layer, self.probabilities(num_threads), image, known, n_particles, seed=seed,
+            num_threads=num_threads,
+        )  # fmt: skip
 
     def log_table(self, num_threads: int) -> Floats:
         log_p = self.values(_engine.LOG_PROBABILITY, False, num_threads)

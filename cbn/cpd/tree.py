@@ -18,7 +18,15 @@ from ..bits.planes import BitPlanes
 from ..explain.surprise import Place, TreeSurprise
 from ..io.archive import read_array
 from .base import Counts, Field, Floats, Source, States, Task
-from .candidates import Candidates, candidates, check_candidates_size, check_distance, no_required, required_nodes
+from .candidates import (
+    Candidates,
+    asking_by_split,
+    candidates,
+    check_candidates_size,
+    check_distance,
+    no_required,
+    required_nodes,
+)
 from .files import read_begins
 from .grid import Grid
 from .particles import Particles, tree_posterior
@@ -239,6 +247,9 @@ class TreeCPD(CountedCPD):
             self.engine_layer, self.counts, self.pseudocount, self.shrinkage, table, num_threads
         )  # fmt: skip
         return table
+
+    def asking(self, nodes: States) -> States:
+        return asking_by_split(self.layer.split, self.layer.begin, nodes)
 
     def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
         return tree_posterior(

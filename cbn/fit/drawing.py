@@ -10,7 +10,15 @@ import numpy.typing as npt
 from .. import _validation as validation
 from ..exceptions import DataError, MixingWarning
 from ..inference.chains import GibbsChains, Recorder, ancestral_states, random_states
-from ..inference.inpainting import Inpainting, ParticleReport, inpaint, inpaint_by_particles
+from ..inference.inpainting import (
+    ExactReport,
+    Inpainting,
+    ParticleReport,
+    Progress,
+    inpaint_by_chains,
+    inpaint_directly,
+    most_particles,
+)
 from ..inference.mixing import MixingReport
 from ..inference.temperatures import Temperatures
 from .state import FittedState
@@ -22,14 +30,12 @@ Temperature = float | tuple[float, float]
 # Draws at which a Gibbs run is looked at for the mixing report, the first half being warm-up: at least 200 of each
 # chain, and enough of few chains for the effective sample size that the report asks for.
 MIN_DRAWS, ALL_DRAWS = 200, 4000
-# Sweeps of an inpainting whose length is left open: each round is tried if the one before has not mixed.
+# Sweeps of an inpainting by chains whose length is left open: each round is tried if the one before has not mixed.
 SWEEP_ROUNDS = (1_000, 4_000, 16_000, 64_000)
 # Some seconds' worth of proposals, over all chains: for pixels alone, and through all layers. Through all layers the
 # first round is shortened to it as well, but for FEWEST_SWEEPS.
 MAX_ROUND_PROPOSALS, MAX_LAYERED_ROUND_PROPOSALS = 500_000_000, 12_000_000
 FEWEST_SWEEPS = 100
-# Of an inpainting by particles; some seconds for half a digit.
-PARTICLES = 4000
 
 
 def draws_of(n_chains: int, n_steps: int) -> int:
@@ -38,7 +44,7 @@ def draws_of(n_chains: int, n_steps: int) -> int:
 
 
 def sweep_rounds(n_sites: int, n_chains: int, n_layers: int) -> list[int]:
-    """Sweeps of the rounds of an inpainting whose length is left open."""
+    """Sweeps of the rounds of an inpainting by chains whose length is left open."""
     if n_layers == 1:
         limit, first = MAX_ROUND_PROPOSALS, SWEEP_ROUNDS[0]
     else:
@@ -151,14 +157,21 @@ class Drawing(FittedState):
         n: int = 16,
         *,
         n_sweeps: int | None = None,
+        n_particles: int | None = None,
         temperature: Temperature = 1,
         random_state: RandomState = None,
+        progress: Progress | None = None,
     ) -> Inpainting:
-        """Posterior of missing pixels given the known ones, by Gibbs sampling with the known pixels clamped.
+        """Posterior of missing pixels given the known ones: exact draws, weighted particles, or Gibbs chains.
 
-        With hidden layers the chains go through all of them, see :meth:`gibbs_chains`; they start from an ancestral
-        pass through the pixel layer. Chains of trees go through the pixels alone and start from the draws of a particle
-        filter. Boosted trees have no chains: their samples are draws from at least 4,000 weighted particles, or 4 n.
+        Where no known pixel depends on a missing one, as where the lower half of an image is missing, one ancestral pass
+        that sees the known pixels draws from the posterior exactly. Else the samples are drawn from weighted particles:
+        independent particle filters over the raster pass, more and more of them until their mean is as good as that of
+        400 (or n) independent draws, or ``n_particles`` are spent.
+
+        Gibbs chains with the known pixels clamped run where ``n_sweeps`` is given, at temperatures other than 1, and for
+        tables with hidden layers, through all of which they go: see :meth:`gibbs_chains`. They start from draws of one
+        particle filter over the pixels.
 
         Parameters
         ----------
@@ -167,16 +180,20 @@ class Drawing(FittedState):
         mask : array-like, (height, width) bool
             True where a pixel is missing.
         n : int
-            Number of samples; each is the end of a chain of its own, but for boosted trees.
+            Number of samples; of chains, each is the end of one of its own.
         n_sweeps : int, optional
-            Proposals per missing pixel and chain, at least 8. None: 1,000, then rounds of 4,000, 16,000 and 64,000 more
-            until the chains have mixed, but no round of more than half a billion proposals (with hidden layers 12
-            million, the first round included, but for 100 sweeps). With temperature 0 or a pair there is one round.
-            Not for boosted trees.
+            Proposals per missing pixel and chain, at least 8, of chains that run once. None, where chains must run:
+            1,000, then rounds of 4,000, 16,000 and 64,000 more until the chains have mixed, but no round of more than
+            half a billion proposals (with hidden layers 12 million, the first round included, but for 100 sweeps). With
+            temperature 0 or a pair there is one round. Not for boosted trees, which have no chains.
+        n_particles : int, optional
+            Most particles, at least 64. None: some seconds' worth for a large hole. Not with chains.
         temperature : float or (first, last)
             As in :meth:`gibbs_chains`; a pair is spread over the whole run. ``mean`` is then no posterior mean. Only 1
             for trees and boosted trees.
         random_state : int, NumPy generator or None
+        progress : callable, optional
+            Called with (work done, most work) as the work goes on, which may end before the most is done.
 
         Returns
         -------
@@ -186,8 +203,8 @@ class Drawing(FittedState):
         Warns
         -----
         MixingWarning
-            The chains had not mixed: do more sweeps or chains. Not for temperature 0 or a pair. With boosted trees: the
-            particles are worth fewer than 400 independent draws.
+            The particles are worth fewer than 400 independent draws, or the chains had not mixed: allow more. Not for
+            temperature 0 or a pair.
         """
         images, pixels = self.validated_image(image), self.network.pixels
         mask = validation.as_mask(mask, self.image_shape)
@@ -199,39 +216,41 @@ class Drawing(FittedState):
             rounds = sweep_rounds(n_sites, n, len(self.network))
         else:
             rounds = [validation.check_integer(n_sweeps, "n_sweeps", 8, 2**40)]
+        if n_particles is not None:
+            validation.check_integer(n_particles, "n_particles", 64, 2**40)
         temperatures = _temperatures(temperature, rounds[0] * n_sites)
+        self._check_chains(n_sweeps, temperatures)
+        through_layers = len(self.network) > 1 and pixels.chains_through_layers
         seed, states = self.settings.seed(random_state), self.pixel_planes(images).states(self.threads)
-        if not pixels.gibbs:
-            return self._inpaint_by_particles(states, mask, n, n_sweeps, temperatures, seed)
+        if n_sweeps is None and not through_layers and temperatures.plain:
+            n_particles = n_particles or most_particles(pixels, mask)
+            result = inpaint_directly(
+                pixels, self.binarization, states, mask, n, n_particles, seed, self.threads, progress
+            )
+            _warn_unless_mixed(result.mixing, temperatures, f"n_particles above {n_particles}")
+            return result
+        if n_particles is not None:
+            raise ValueError(
+                f"n_particles: {n_particles}; this is filled in by Gibbs chains, not by particles: leave it out"
+            )
         if not temperatures.stationary:
             rounds = rounds[:1]
-        result = inpaint(
+        result = inpaint_by_chains(
             self.network, lambda states, sites: self._chains(states, sites, seed, temperatures), states, mask, n, rounds,
-            draws_of(n, rounds[0]), seed, self.threads,
+            draws_of(n, rounds[0]), seed, self.threads, progress,
         )  # fmt: skip
         _warn_unless_mixed(result.mixing, temperatures, "n_sweeps or n")
         return result
 
-    def _inpaint_by_particles(
-        self,
-        states: Pictures,
-        mask: npt.NDArray[np.bool_],
-        n: int,
-        n_sweeps: int | None,
-        temperatures: Temperatures,
-        seed: int,
-    ) -> Inpainting:
-        nouns = self.network.pixels.nouns
-        if n_sweeps is not None:
-            raise ValueError(f"n_sweeps: {n_sweeps}; {nouns} are filled in by particles, not by sweeps: leave it out")
-        if (temperatures.first, temperatures.last) != (1, 1):
-            raise ValueError(f"temperature: {nouns} are filled in at temperature 1; leave it out")
-        n_particles = max(PARTICLES, 4 * n)
-        result = inpaint_by_particles(
-            self.network.pixels, self.binarization, states, mask, n, n_particles, seed, self.threads
-        )
-        _warn_unless_mixed(result.mixing, temperatures, f"n above {n_particles // 4}")
-        return result
+    def _check_chains(self, n_sweeps: int | None, temperatures: Temperatures) -> None:
+        """Refuses what only Gibbs chains have where the pixels have none."""
+        pixels = self.network.pixels
+        if not pixels.gibbs and n_sweeps is not None:
+            raise ValueError(
+                f"n_sweeps: {n_sweeps}; {pixels.nouns} are filled in by particles, not by sweeps: leave it out"
+            )
+        if not pixels.gibbs and not temperatures.plain:
+            raise ValueError(f"temperature: {pixels.nouns} are filled in at temperature 1; leave it out")
 
     def _chains(
         self, states: Pictures, sites: npt.NDArray[np.int64], seed: int, temperatures: Temperatures
@@ -239,7 +258,7 @@ class Drawing(FittedState):
         pixels = self.network.pixels
         if not pixels.gibbs:
             raise ValueError(f"method: {pixels.nouns} have no Gibbs sampler; ancestral samples are exact")
-        if not pixels.chains_through_layers and (temperatures.first, temperatures.last) != (1, 1):
+        if not pixels.chains_through_layers and not temperatures.plain:
             raise ValueError(f"temperature: Gibbs chains of {pixels.nouns} run at temperature 1; leave it out")
         weights = self.settings.features.weights(len(self.network))
         return GibbsChains(self.network, weights, self.binarization, states, sites, seed, self.threads, temperatures)
@@ -254,6 +273,8 @@ def _temperatures(temperature: Temperature, n_steps: int | None) -> Temperatures
     return Temperatures(first, last, validation.check_integer(n_steps, "n_steps", 1, 2**62))
 
 
-def _warn_unless_mixed(mixing: MixingReport | ParticleReport, temperatures: Temperatures, argument: str) -> None:
+def _warn_unless_mixed(
+    mixing: MixingReport | ParticleReport | ExactReport, temperatures: Temperatures, argument: str
+) -> None:
     if temperatures.stationary and not mixing.mixed:
         warnings.warn(f"{mixing.summary()}; raise {argument}", MixingWarning, stacklevel=4)

@@ -81,9 +81,7 @@ class GibbsChains:
         self.temperatures = temperatures
         self.steps_done = 0
         # pixels alone at temperature 1 have a faster sampler, which gives the same; trees have no other
-        self._plain = not network.pixels.chains_through_layers or (
-            len(network) == 1 and temperatures.first == temperatures.last == 1
-        )
+        self._plain = not network.pixels.chains_through_layers or (len(network) == 1 and temperatures.plain)
         if not self._plain:
             self._tables = network.chain_tables(layer_weights, num_threads)
 

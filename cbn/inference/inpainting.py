@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Missing pixels given the known ones: Gibbs chains with clamped nodes, or weighted particles."""
+"""Missing pixels given the known ones: independent draws, weighted particles, or Gibbs chains with clamped nodes."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +10,24 @@ import numpy.typing as npt
 
 from ..bits.binarization import Binarization
 from ..cpd.base import CPD
-from ..cpd.particles import Particles, pooled
+from ..cpd.particles import Pool
 from ..layers.stack import LayeredNetwork
 from .chains import GibbsChains, Recorder, ancestral_states
 from .mixing import MIN_EFFECTIVE_SAMPLE_SIZE, MixingReport
 
+# Called with (work done, most work).
+Progress = Callable[[int, int], None]
+
 # Particles from which chains start that fill in missing pixels.
-PARTICLES = 500
-# Independent filters of an inpainting by particles, and how far apart their seeds are (the golden ratio in 64 bits).
+START_PARTICLES = 500
+# Independent filters at first, and how far apart their seeds are (the golden ratio in 64 bits). Each has so many
+# particles, or as many as have this many nodes together: 64 MiB.
 FILTERS, FILTER_STRIDE = 8, 0x9E3779B97F4A7C15
+FILTER_PARTICLES, FILTER_NODES = 2048, 2**26
+# Most particles times missing nodes, in units of CPD.particle_cost, where it is left open: about two seconds of one thread.
+PARTICLE_WORK = 100_000_000
+# Independent draws from which the mean comes where the posterior is drawn from exactly.
+EXACT_DRAWS = 4096
 
 
 @dataclass(frozen=True)
@@ -28,19 +37,20 @@ class Inpainting:
     Attributes
     ----------
     samples : ndarray, (n, height, width) uint8
-        Posterior samples: the last states of n Gibbs chains, or draws from weighted particles. Known pixels are the image's own after binarization.
+        Posterior samples: independent draws, draws from weighted particles, or the last states of n Gibbs chains. Known pixels are
+        the image's own after binarization.
     mean : ndarray, (height, width) float64
-        Mean picture value in [0, 1] over all chains and draws after the warm-up; for one threshold the posterior
+        Mean picture value in [0, 1] over all draws, particles, or draws of chains after the warm-up; for one threshold the posterior
         probability that the pixel is 1.
-    mixing : MixingReport or ParticleReport
+    mixing : MixingReport, ParticleReport or ExactReport
     """
 
     samples: npt.NDArray[np.uint8]
     mean: npt.NDArray[np.float64]
-    mixing: "MixingReport | ParticleReport"
+    mixing: "MixingReport | ParticleReport | ExactReport"
 
 
-def inpaint(
+def inpaint_by_chains(
     network: LayeredNetwork,
     chains_of: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int64]], GibbsChains],
     states: npt.NDArray[np.uint8],
@@ -50,9 +60,9 @@ def inpaint(
     n_draws: int,
     seed: int,
     num_threads: int,
+    progress: Progress | None = None,
 ) -> Inpainting:
-    """Gibbs chains over the missing pixels, started from an ancestral pass that sees the known ones (tables) or from
-    the draws of a particle filter (trees).
+    """Gibbs chains over the missing pixels, started from draws of the pixel layer's posterior by one particle filter.
 
     Parameters
     ----------
@@ -65,17 +75,15 @@ def inpaint(
     rounds : sequence of int
         Sweeps (proposals per missing node and chain) of each round. Every round goes on where the one before ended and
         is judged by its own second half; the first round that has mixed is the last.
+    progress : callable, optional
+        Called with (sweeps done, most sweeps) at every draw.
     """
+    rounds = list(rounds)
     missing = np.tile(mask.ravel(), network.pixels.layer.channels)
     sites = np.flatnonzero(missing).astype(np.int64)
     clamped = (~missing).view(np.uint8)
-    if network.pixels.chains_through_layers:
-        states = np.repeat(states, n, axis=0)
-        ancestral_states(network.pixels, n, seed, num_threads, clamped=clamped, states=states)
-    else:
-        particles = network.pixels.posterior(states[0], clamped, max(PARTICLES, n), seed, num_threads)
-        states = particles.draw(n, seed)
-    chains = chains_of(states, sites)
+    particles = network.pixels.posterior(states[0], clamped, START_PARTICLES, seed, num_threads)
+    chains = chains_of(particles.draw(n, seed), sites)
     for sweeps in rounds:
         recorder = Recorder(n_draws)
         total, n_counted = np.zeros(mask.shape), 0
@@ -83,6 +91,8 @@ def inpaint(
             if recorder.add(pictures):
                 total += pictures.mean(axis=0) / chains.binarization.full_scale
                 n_counted += 1
+            if progress is not None:
+                progress(chains.steps_done // len(sites), sum(rounds))
         mixing = recorder.report()
         if mixing.mixed:
             break
@@ -123,7 +133,39 @@ class ParticleReport:
         return {"ess": self.ess, "n_particles": self.n_particles, "mixed": self.mixed}
 
 
-def inpaint_by_particles(
+@dataclass(frozen=True)
+class ExactReport:
+    """The posterior is one ancestral pass: no known node's distribution depends on a missing one.
+
+    Attributes
+    ----------
+    n_draws : int
+        Independent draws behind the mean.
+    """
+
+    n_draws: int
+
+    @property
+    def mixed(self) -> bool:
+        """bool: True, there is nothing to mix."""
+        return True
+
+    def summary(self) -> str:
+        """One line that says so."""
+        return f"exact: all known pixels come before the missing ones; the mean is that of {self.n_draws} independent draws"
+
+    def to_dict(self) -> dict[str, float | bool]:
+        """The report as a dict that JSON can hold."""
+        return {"exact": True, "n_draws": self.n_draws, "mixed": True}
+
+
+def most_particles(network: CPD, mask: npt.NDArray[np.bool_]) -> int:
+    """How many particles an inpainting may take at most if nobody says: what some seconds do."""
+    work = PARTICLE_WORK / network.particle_cost
+    return max(FILTERS * 64, int(work / (int(mask.sum()) * network.layer.channels)))
+
+
+def inpaint_directly(
     network: CPD,
     binarization: Binarization,
     states: npt.NDArray[np.uint8],
@@ -132,31 +174,54 @@ def inpaint_by_particles(
     n_particles: int,
     seed: int,
     num_threads: int,
+    progress: Progress | None = None,
 ) -> Inpainting:
-    """Weighted particles over the missing pixels: for CPDs that have no Gibbs sampler. Parameters as in inpaint.
+    """Draws of the posterior of one layer of pixels, without chains: exact ones where it is an ancestral pass, else from
+    weighted particles.
 
-    The particles are those of FILTERS independent filters, each of which counts as much as it finds the known pixels
-    probable.
+    Parameters
+    ----------
+    network : CPD
+    states, mask : ndarray
+        As in inpaint_by_chains.
+    n_particles : int
+        At most so many, of all filters together. There are FILTERS independent filters at first, and half as many more until
+        their mean is worth as many independent draws as the report asks for, and not fewer than n.
+    progress : callable, optional
+        Called with (particles drawn, n_particles) after every filter.
     """
-    clamped = (~np.tile(mask.ravel(), network.layer.channels)).view(np.uint8)
-    size = -(-n_particles // FILTERS)
-    runs = [
-        network.posterior(states[0], clamped, size, (seed + FILTER_STRIDE * run) % 2**64, num_threads)
-        for run in range(FILTERS)
-    ]
-    particles, share = pooled(runs)
-    pictures = binarization.pictures(particles.states, mask.shape) / binarization.full_scale
-    mean = np.tensordot(particles.weight, pictures, axes=1)
-    draws = binarization.pictures(particles.draw(n, seed), mask.shape)
-    return Inpainting(draws, np.clip(mean, 0, 1), _particle_report(runs, particles, share))
+    missing = np.tile(mask.ravel(), network.layer.channels).view(np.uint8)
+    known = 1 - missing
+    if not (network.asking(missing) & known).any():
+        n_draws = max(n, EXACT_DRAWS if EXACT_DRAWS * network.layer.n_nodes <= FILTER_NODES else 64)
+        drawn = np.repeat(states, n_draws, axis=0)
+        ancestral_states(network, n_draws, seed, num_threads, clamped=known, states=drawn)
+        mean = np.where(missing, drawn.mean(axis=0), states[0])
+        return _inpainting(binarization, mask, drawn[:n], mean, ExactReport(n_draws))
+    pool = Pool(n, network.layer.n_nodes)
+    size = max(1, min(FILTER_PARTICLES, max(64, FILTER_NODES // network.layer.n_nodes), n_particles // FILTERS))
+    most, enough = max(FILTERS, n_particles // size), max(MIN_EFFECTIVE_SAMPLE_SIZE, n)
+    looked_at = FILTERS
+    while len(pool) < most:
+        own_seed = (seed + FILTER_STRIDE * len(pool)) % 2**64
+        pool.add(network.posterior(states[0], known, size, own_seed, num_threads), own_seed)
+        if progress is not None:
+            progress(size * len(pool), size * most)
+        if len(pool) == looked_at:
+            if pool.effective_size(size * len(pool)) >= enough:
+                break
+            looked_at += looked_at // 2
+    n_drawn = size * len(pool)
+    report = ParticleReport(pool.effective_size(n_drawn), n_drawn)
+    return _inpainting(binarization, mask, pool.states, np.where(missing, pool.mean(), states[0]), report)
 
 
-def _particle_report(runs: Sequence[Particles], particles: Particles, share: npt.NDArray[np.float64]) -> ParticleReport:
-    means = np.stack([run.mean() for run in runs])
-    disagreement = means.var(axis=0, ddof=1).sum() * np.square(share).sum()
-    mean = particles.mean()
-    spread = np.clip(mean * (1 - mean), 0, None).sum()
-    n = len(particles.states)
-    # agreement to rounding is no evidence of more than all particles
-    ess = spread / disagreement if disagreement * n > spread else n
-    return ParticleReport(float(ess), n)
+def _inpainting(
+    binarization: Binarization,
+    mask: npt.NDArray[np.bool_],
+    draws: npt.NDArray[np.uint8],
+    mean: npt.NDArray[np.float64],
+    report: ParticleReport | ExactReport,
+) -> Inpainting:
+    samples = binarization.pictures(draws, mask.shape)
+    return Inpainting(samples, binarization.mean_picture(mean, mask.shape), report)

@@ -33,6 +33,11 @@ class Temperatures:
         """bool: whether the chains have a distribution to settle in, so that their mixing can be judged."""
         return self.first == self.last > 0
 
+    @property
+    def plain(self) -> bool:
+        """bool: whether the chains follow the model's own distribution."""
+        return self.first == self.last == 1
+
     def inverse(self, step: int, n: int) -> npt.NDArray[np.float64]:
         """(n,) float64: 1 / T of steps step .. step + n - 1, a function of the step alone."""
         if self.first == self.last:

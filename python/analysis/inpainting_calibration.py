@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Are the probabilities of inpainting right? Half of each test image is hidden, and filled in N times.
 
+Where the lower half is hidden the samples are exact draws from the network, so that all error is the network's; other
+halves add that of weighted particles, or of Gibbs chains where ``--sweeps`` is given.
+
 Pixels: those whose posterior mean is 0.7, say, should be on in 70 % of the cases. The reliability table compares the
 two in bins; the expected calibration error (ECE) is the mean of their differences weighted by the pixels of each bin,
 and the Brier score the mean squared error, which also rewards being certain. Images: a number made of the hidden
@@ -9,6 +12,7 @@ images; ties are broken at random. The baseline knows how often each pixel is on
 image.
 
     python python/analysis/inpainting_calibration.py
+    python python/analysis/inpainting_calibration.py --half top
     python python/analysis/inpainting_calibration.py --preset boosted --digit 2,8 --half left --n 40
 """
 
@@ -40,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=20, help="test images of each digit (default: 20)")
     parser.add_argument("--samples", type=int, default=99, help="posterior samples of an image (default: 99)")
     parser.add_argument(
-        "--sweeps", type=int, help="proposals per missing pixel and chain; not for boosted (default: 300)"
+        "--sweeps", type=int, help="proposals per missing pixel of Gibbs chains; not for boosted (default: no chains)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of kernels, chains and ties (default: 0)")
     parser.add_argument(
@@ -50,12 +54,9 @@ def parse_arguments() -> argparse.Namespace:
     names = [str(d) for d in range(10)] if arguments.digit == "all" else arguments.digit.split(",")
     if not set(names) <= {str(d) for d in range(10)} or len(set(names)) != len(names):
         parser.error(f"--digit {arguments.digit}: give different digits such as 2,4,7, or all")
-    if arguments.preset == "boosted":
-        if arguments.sweeps is not None:
-            parser.error(f"--sweeps {arguments.sweeps}: boosted trees are filled in by particles; leave it out")
-    elif arguments.sweeps is None:
-        arguments.sweeps = 300
-    elif arguments.sweeps < 8:
+    if arguments.sweeps is not None and arguments.preset == "boosted":
+        parser.error(f"--sweeps {arguments.sweeps}: boosted trees are filled in by particles; leave it out")
+    if arguments.sweeps is not None and arguments.sweeps < 8:
         parser.error(f"--sweeps {arguments.sweeps}: give at least 8")
     for name, low in (("n", 1), ("samples", 9)):
         if getattr(arguments, name) < low:
@@ -118,7 +119,7 @@ def statistics(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 
 
 def judge(arguments: argparse.Namespace) -> tuple[dict[str, Judged], float]:
-    """A Judged of the preset and of the baseline, and the share of images whose chains had mixed."""
+    """A Judged of the preset and of the baseline, and the share of images whose report says that it is to be trusted."""
     train, test = cbn.datasets.load_mnist()
     mask = np.zeros(test.images.shape[1:], bool)
     mask[HALVES[arguments.half]] = True
@@ -164,7 +165,7 @@ def main() -> None:
         cells = "".join(f"{n[b]:20,}{mean[b]:8.3f}{share[b]:8.3f}" for n, mean, share in tables)
         print(f"{f'{low:g} to {high:g}':>14}" + cells)
     n_images = len(own.ranks)
-    print(f"{n_images} test images, {arguments.half} half hidden, mixed in {100 * mixed:.0f} %")
+    print(f"{n_images} test images, {arguments.half} half hidden, enough draws in {100 * mixed:.0f} %")
     print(f"{'':10}{'ECE':>8}{'Brier':>8}" + "".join(f"{f'80 % interval, {name}':>36}" for name in STATISTICS))
     for name, method in judged.items():
         covered = "".join(f"{f'{100 * share:.1f} %':>36}" for share in method.coverage())

@@ -14,7 +14,7 @@ from .counts import count, counts_add, counts_check
 from .gibbs import sample_gibbs
 from .gibbs_layers import LayerStack, sample_gibbs_layers
 from .gradient import kernel_gradient, state_gradient
-from .particles import boosted_inpaint, boosted_sample, tree_inpaint
+from .particles import boosted_inpaint, boosted_sample, table_inpaint, tree_inpaint
 from .pooling import max_pool, max_pool_gradient
 from .random import RESAMPLE as RANDOM_RESAMPLE
 from .random import philox, uniform
@@ -69,6 +69,7 @@ __all__ = [
     "sidewards_gradient",
     "sidewards_predict",
     "state_gradient",
+    "table_inpaint",
     "transition_forward",
     "tree_bic",
     "tree_count",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Raster passes of boosted trees and of trees, and the particle filter over them (Gordon, Salmond, Smith 1993)."""
+"""Raster passes of boosted trees, and the particle filter over every kind of CPD (Gordon, Salmond, Smith 1993)."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import numpy as np
 
 from .arguments import BoostedLayer, Layer, Reals, States, TreeLayer
 from .boosted import node_probability
+from .layer import row_index, table_of
 from .random import ANCESTRAL, RESAMPLE, uniform_at, uniforms_of_step
 
 
@@ -26,7 +27,7 @@ def boosted_sample(
 
 
 def particle_filter(
-    layer: TreeLayer | BoostedLayer,
+    layer: Layer | TreeLayer | BoostedLayer,
     p1: Callable[[int, States], Reals],
     seed: int,
     known: States,
@@ -82,3 +83,14 @@ def tree_inpaint(
         return found
 
     return particle_filter(trees, p1, seed, known, states, weight)
+
+
+def table_inpaint(
+    layer: Layer, probability: Reals, seed: int, known: States, states: States, weight: Reals, num_threads: int = 1
+) -> float:
+    """The particle filter over tables."""
+
+    def p1(node: int, states: States) -> Reals:
+        return probability[table_of(layer, node)][row_index(layer, node, states), 1]
+
+    return particle_filter(layer, p1, seed, known, states, weight)

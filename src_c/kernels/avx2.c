@@ -4,6 +4,7 @@
 
 #ifdef CBN_HAVE_X86
 #include <immintrin.h>
+#include <math.h>
 
 #include "../rng.h"
 
@@ -146,6 +147,7 @@ CBN_FUNCTION inline __attribute__((always_inline)) void score_small(const cbn_va
 #include "score_template.h"
 #include "sample_template.h"
 #include "tree_sample_template.h"
+#include "particle_template.h"
 #include "transition_template.h"
 #include "gradient_template.h"
 

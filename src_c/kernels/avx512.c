@@ -4,6 +4,7 @@
 
 #ifdef CBN_HAVE_X86
 #include <immintrin.h>
+#include <math.h>
 
 #include "../rng.h"
 
@@ -173,6 +174,7 @@ CBN_FUNCTION inline void factor_small(const uint32_t index[CBN_GROUP], const dou
 #define CBN_FACTOR_SMALL factor_small
 #include "sample_template.h"
 #include "tree_sample_template.h"
+#include "particle_template.h"
 #include "transition_template.h"
 #include "gradient_template.h"
 

@@ -204,6 +204,21 @@ typedef struct {
     /* p[x][i]: probability of state x from log-odds; values[i]: of the given kind, for the states in the bits. */
     void (*odds_probability)(const int32_t odds[64], double p[2][64]);
     void (*odds_values)(const int32_t odds[64], uint64_t state, int kind, double values[64]);
+    /* p[x][i]: probability of state x in the particles of a word; state of node v: word column[v * stride]. The table of
+     * a node begins at `table`, its parents are nodes, or -1 where they are absent. The values of the tree: p. */
+    void (*table_probabilities)(const double *table, const int64_t *parent, int n_parents, const uint64_t *column,
+                                int64_t stride, double p[2][64]);
+    void (*tree_probabilities)(const cbn_tree *tree, const uint64_t *column, int64_t stride, double p[2][64]);
+    /* As draw_word for one step after the other; prepared: the step before has been drawn, with the same `next`. */
+    uint64_t (*draw_in_turn)(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step, int prepared,
+                             double next[64]);
+    /* log_weight[i] += log p[i]; and weight[i] = exp(log_weight[i] - largest), with sums of weights and their squares. */
+    void (*weigh_word)(const double p[64], double log_weight[64]);
+    void (*weights_of_logs)(const double *log_weight, int64_t n, double largest, double *weight, double sums[2]);
+    /* Particle i of n takes the states of particle ancestor[i] at up to 64 nodes; by_particle: 64 n_groups words of
+     * scratch. */
+    void (*take_ancestors)(uint64_t *state, const int64_t *node, int n_nodes, int64_t n, int64_t n_groups,
+                           const uint32_t *ancestor, uint64_t *by_particle);
     /* Bit i: 1 with probability p1[i], by the uniform of a step of the ancestral stream of chain first_chain + i. */
     uint64_t (*draw_word)(const double p1[64], uint64_t seed, uint32_t first_chain, uint64_t step);
     /* Gradients and Hessians of a node's images at their log-odds, and planes [CBN_GRADIENT_PLANES][n_words] of both
@@ -289,6 +304,12 @@ typedef struct {
         .ancestral_group = ancestral_group,                                                                            \
         .gibbs_trees = gibbs_trees,                                                                                    \
         .ancestral_trees = ancestral_trees,                                                                            \
+        .table_probabilities = table_probabilities,                                                                    \
+        .tree_probabilities = tree_probabilities,                                                                      \
+        .draw_in_turn = draw_in_turn,                                                                                  \
+        .weigh_word = weigh_word,                                                                                      \
+        .weights_of_logs = weights_of_logs,                                                                            \
+        .take_ancestors = take_ancestors,                                                                              \
     }
 
 extern const cbn_kernels cbn_kernels_generic;

@@ -250,6 +250,31 @@ def test_the_posterior_of_missing_nodes(name, case):
 
 
 @every_case
+def test_nodes_that_ask_for_others(name, case):
+    """All whose distribution changes with a node are said to ask for it, and none that comes before it."""
+    network, every = learned(name, case), every_image(case)
+    nats, n_nodes = nats_of(network, every), every.shape[1]
+    grid = task_of(case).grid
+    order = [node % grid.n_positions * grid.channels + node // grid.n_positions for node in range(n_nodes)]
+    place = {image.tobytes(): i for i, image in enumerate(every)}
+    for node in range(n_nodes):
+        given = (np.arange(n_nodes) == node).astype(np.uint8)
+        asking = network.asking(given)
+        assert asking.shape == (n_nodes,) and asking.dtype == np.uint8 and set(asking) <= {0, 1}
+        assert not any(asking[other] for other in range(n_nodes) if order[other] <= order[node])
+        pairs = [(i, place.get((image ^ given).tobytes())) for i, image in enumerate(every)]
+        a, b = np.transpose([pair for pair in pairs if pair[1] is not None])
+        differs = ~np.isclose(nats[a], nats[b], rtol=1e-12).all(axis=0)
+        differs[node] = False
+        assert (asking >= differs).all()
+    assert not network.asking(np.zeros(n_nodes, np.uint8)).any()
+    several = np.isin(np.arange(n_nodes), (0, n_nodes - 1)).astype(np.uint8)
+    each = [network.asking((np.arange(n_nodes) == node).astype(np.uint8)) for node in (0, n_nodes - 1)]
+    np.testing.assert_array_equal(network.asking(several), each[0] | each[1])
+    assert network.particle_cost >= 1
+
+
+@every_case
 def test_gibbs_proposals(name, case):
     network = learned(name, case)
     n_nodes, rng = network.layer.n_nodes, np.random.default_rng(0)

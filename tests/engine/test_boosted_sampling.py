@@ -11,7 +11,7 @@ from cbn.cpd import particles
 from cbn.cpd import tree as trees
 from cbn.cpd.boosted import BoostedLayer
 from cbn.cpd.candidates import candidates
-from cbn.cpd.grid import Grid
+from cbn.cpd.grid import Grid, pixel_layer
 from helpers.boosted import SMALL, THREADS, all_images, call, grow, scores, small_layer, structured
 from helpers.engines import ALL, PATHS, TWIN
 from reference import LOG_PROBABILITY
@@ -156,3 +156,85 @@ def test_trees_inpaint_too(engine):
     assert found == pytest.approx(np.log(np.exp(log_p).sum()), abs=8.0 / np.sqrt(n))
     exact = np.exp(log_p) @ every / np.exp(log_p).sum()
     np.testing.assert_allclose(weight @ drawn, exact, atol=4.0 / np.sqrt(n))
+
+
+def table_layer(n_thresholds=1):
+    """Tables over images of 3 x 3 nodes, with a required parent where there are two thresholds."""
+    layer = pixel_layer(3, 3 if n_thresholds == 1 else 1, ((-1, -1), (-1, 0), (-1, 1), (0, -1)), n_thresholds)
+    states = structured(150, (1, 1, layer.n_nodes), 6)
+    if n_thresholds == 2:
+        states[:, 3:] &= states[:, :3]
+    counts = TWIN.counts(layer, TWIN.planes(states, [0]), 150)
+    return layer, counts, TWIN.probability(layer, counts), states
+
+
+def filtered(engine, layer, probability, seed, known, image, n, threads=1):
+    """(states, weight, log marginal) of the filter over tables."""
+    states, weight = np.repeat(image[None], n, axis=0), np.empty(n)
+    with engine._path() as module:
+        found = module.table_inpaint(
+            engine.make_layer(layer), probability, seed, known.astype(np.uint8), states, weight, threads
+        )
+    return states, weight, found
+
+
+@each_engine
+@pytest.mark.parametrize("where", MASKS)
+@pytest.mark.parametrize("n_thresholds", [1, 2])
+def test_tables_inpaint_too(engine, where, n_thresholds):
+    layer, counts, probability, states = table_layer(n_thresholds)
+    image, known = states[0], np.isin(np.arange(layer.n_nodes), MASKS[where])
+    every = all_images(layer.n_nodes)
+    every = every[(every[:, known] == image[known]).all(axis=1)]
+    values = TWIN.values(layer, counts, LOG_PROBABILITY)
+    p = np.exp(TWIN.scores(layer, TWIN.planes(every, [0]), len(every), values))
+    n = 20000 if engine is not TWIN else 1000
+    drawn, weight, found = filtered(engine, layer, probability, 2, known, image, n)
+    assert found == pytest.approx(np.log(p.sum()), abs=8.0 / np.sqrt(n))
+    np.testing.assert_allclose(weight @ drawn, p @ every / p.sum(), atol=4.0 / np.sqrt(n))
+    share = np.bincount(drawn @ (1 << np.arange(layer.n_nodes)), weights=weight, minlength=2**layer.n_nodes)
+    assert np.abs(share[every @ (1 << np.arange(layer.n_nodes))] - p / p.sum()).sum() / 2 < 3 * np.sqrt(len(p) / n)
+
+
+@pytest.mark.parametrize("n", [1, 64, 200])
+def test_inpainting_of_tables_is_the_same_everywhere(n):
+    layer, _, probability, states = table_layer()
+    known = np.isin(np.arange(9), MASKS["both"])
+    expected, weight, log_marginal = filtered(TWIN, layer, probability, 9, known, states[0], n)
+    first = None
+    for path in PATHS:
+        for threads in THREADS:
+            drawn, found, value = filtered(path, layer, probability, 9, known, states[0], n, threads)
+            np.testing.assert_array_equal(drawn, expected)
+            np.testing.assert_allclose(found, weight, rtol=1e-9)
+            assert value == pytest.approx(log_marginal, abs=1e-9)
+            first = first or (value, found.tobytes())
+            assert first == (value, found.tobytes())
+
+
+def test_many_missing_nodes_move_together():
+    """More nodes than a word has bits, more particles than one group, several resamplings, on every path."""
+    layer = pixel_layer(13, 11, ((-1, 0), (0, -1)))
+    rng = np.random.default_rng(3)
+    probability = rng.uniform(0.05, 0.95, (layer.n_rows, 1))
+    probability = np.concatenate([1 - probability, probability], axis=1)
+    image, known = rng.integers(0, 2, 143, dtype=np.uint8), rng.random(143) < 0.3
+    expected, weight, log_marginal = filtered(TWIN, layer, probability, 4, known, image, 130)
+    for path in PATHS:
+        for threads in THREADS:
+            drawn, found, value = filtered(path, layer, probability, 4, known, image, 130, threads)
+            np.testing.assert_array_equal(drawn, expected)
+            np.testing.assert_allclose(found, weight, rtol=1e-9)
+            assert value == pytest.approx(log_marginal, abs=1e-9)
+
+
+@each_engine
+def test_nothing_is_weighed_where_no_known_node_asks(engine):
+    layer, _, probability, states = table_layer()
+    known = np.isin(np.arange(9), MASKS["before"])
+    drawn, weight, _ = filtered(engine, layer, probability, 2, known, states[0], 100)
+    np.testing.assert_array_equal(weight, np.full(100, 1 / 100))
+    clamped = np.repeat(states[:1], 100, axis=0)
+    with engine._path() as module:
+        module.sample_ancestral(engine.make_layer(layer), probability, 2, known.astype(np.uint8), clamped)
+    np.testing.assert_array_equal(drawn, clamped)
