@@ -27,7 +27,7 @@ DARKEST_WHITE = 64
 ROUNDING = 1e-6
 MAX_FULL_SCALE = 2**31
 # From so many rows on, an array (rows, width, 3 or 4) is one picture with channels and not a set of narrow images.
-_TALL = 8
+TALL = 8
 
 
 def as_images(
@@ -56,7 +56,7 @@ def as_images(
         raise DataError(f"{name}: array of shape {X.shape}; images are {_FORMS}{_mend_of_form(X, image_shape)}")
     if 0 in X.shape:
         raise DataError(f"{name}: array of shape {X.shape} holds no pixels; at least one image of 1 x 1 is needed")
-    if (image_shape is None and _is_one_picture(X)) or (
+    if (image_shape is None and is_one_picture(X.shape)) or (
         image_shape is not None and X.shape[:2] == tuple(image_shape) != X.shape[1:] and X.shape[2] in (3, 4)
     ):
         raise DataError(
@@ -75,9 +75,9 @@ def as_images(
 _FORMS = "(n, height, width) or flat (n, height * width)"
 
 
-def _is_one_picture(X: npt.NDArray[Any]) -> bool:
-    """Whether an array of three dimensions looks like (height, width, channels)."""
-    return X.ndim == 3 and X.shape[2] in (3, 4) and min(X.shape[:2]) >= _TALL
+def is_one_picture(shape: Sequence[int]) -> bool:
+    """Whether a shape looks like (height, width, channels)."""
+    return len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= TALL
 
 
 def _mend_of_form(X: npt.NDArray[Any], image_shape: Sequence[int] | None) -> str:
@@ -104,7 +104,7 @@ def as_pictures(X: npt.ArrayLike, *, name: str = "X", picture_shape: Sequence[in
         Names the argument, what was found and what to do.
     """
     X = as_array(X, name)
-    if _is_one_picture(X):
+    if is_one_picture(X.shape):
         raise DataError(
             f"{name}: array of shape {X.shape}, which is one picture of {X.shape[2]} channels and not {len(X)} pictures: "
             + ("give picture[None]" if X.shape[2] == 3 else "leave the transparency out: picture[None, ..., :3]")
@@ -149,6 +149,11 @@ def _unflatten(X: npt.NDArray[Any], name: str, image_shape: Sequence[int] | None
                 f"{name}: flat images of {size} values, which is no square; give (n, height, width) or set image_shape"
                 + one_image(X)
             )
+        if n == size >= TALL:
+            raise DataError(
+                f"{name}: array of shape {X.shape}, which may be one image or {n} flat ones of {side} x {side}: for one "
+                f"image use image[None], for flat ones set image_shape=({side}, {side})"
+            )
         image_shape = side, side
     elif image_shape[0] * image_shape[1] != size:
         raise DataError(
@@ -161,7 +166,7 @@ def _unflatten(X: npt.NDArray[Any], name: str, image_shape: Sequence[int] | None
 
 def one_image(X: npt.NDArray[Any]) -> str:
     """The mend where an array (height, width) may be one image."""
-    return "; for one image use image[None]" if min(X.shape) >= _TALL else ""
+    return "; for one image use image[None]" if min(X.shape) >= TALL else ""
 
 
 def integers_for(full_scale: int) -> type[np.uint8 | np.uint16 | np.uint32]:

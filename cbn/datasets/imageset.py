@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """ImageSet: images of one size with what is known about them."""
 
-from dataclasses import dataclass, replace
+import unicodedata
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ._files import data_error, listed, sizes
+from .layout import SPLITS
+from .report import ReadingReport
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # the generated == and repr are of no use on arrays
@@ -26,6 +29,10 @@ class ImageSet:
     binarization : str, optional
         None for grey images; otherwise how they became 0 and 1, as in "value > 0.3 x 255". A likelihood means nothing
         without it.
+    split : {"train", "val", "test"}, optional
+        Which part of a source the images are, where it has parts.
+    report : ReadingReport
+        What was read from the source, what was left out and what was assumed; one for all its splits.
 
     Raises
     ------
@@ -38,6 +45,8 @@ class ImageSet:
     names: tuple[str, ...] | None = None
     source: str = ""
     binarization: str | None = None
+    split: str | None = None
+    report: ReadingReport = field(default_factory=ReadingReport)
 
     def __post_init__(self) -> None:
         images, labels, names = self.images, self.labels, self.names
@@ -52,6 +61,8 @@ class ImageSet:
             raise data_error(
                 f"images: value {images.max()} in binary images; use 0 and 1, or binarization=None for grey"
             )
+        if self.split not in (None, *SPLITS):
+            raise data_error(f"split: {self.split!r}; give one of {', '.join(SPLITS)}, or None")
         if labels is not None:
             if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iuU":
                 found = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
@@ -78,7 +89,8 @@ class ImageSet:
         Parameters
         ----------
         label : int or str
-            The label; "2" selects the integer label 2 as well.
+            The label; "2" selects the integer label 2 as well. Text must be the same to the last blank, but accents may
+            be composed in another way, as file systems do.
 
         Returns
         -------
@@ -100,15 +112,32 @@ class ImageSet:
                 f"label: cannot select {label!r}, these images have no labels ({self.source or 'no source'})"
             )
         present = np.unique(self.labels)
-        text = str(label).strip()
-        wanted = text if present.dtype.kind == "U" else as_integer(text)
-        matching = [value for value in present.tolist() if value == wanted]
-        if not matching:
-            raise data_error(f"label: no image has the label {label!r}; choose one of {listed(present)}")
+        matching = _matching(present.tolist(), label)
+        if len(matching) != 1:
+            what = f"has the label {label!r}" if not matching else f"has exactly the label {label!r}"
+            raise data_error(f"label: no image {what}; choose one of {listed(_quoted(present))}")
         chosen = self.labels == matching[0]
         names = None if self.names is None else tuple(name for name, keep in zip(self.names, chosen) if keep)
         source = f"{self.source}, label {matching[0]}" if self.source else f"label {matching[0]}"
         return replace(self, images=self.images[chosen], labels=self.labels[chosen], names=names, source=source)
+
+
+def _matching(present: list[int] | list[str], label: int | str) -> list[int | str]:
+    """The labels that `label` means: the same one, or else the number or the text it spells."""
+    if isinstance(present[0], int):
+        number = as_integer(str(label).strip())
+        return [value for value in present if value == number]
+    text = str(label)
+    if text in present:
+        return [text]
+    composed = unicodedata.normalize("NFC", text)
+    return [value for value in present if unicodedata.normalize("NFC", str(value)) == composed]
+
+
+def _quoted(labels: npt.NDArray[np.integer] | npt.NDArray[np.str_]) -> list[str]:
+    """Labels as a message shows them: text in quotes where blanks at its ends would be lost."""
+    texts = [str(label) for label in labels.tolist()]
+    return [repr(text) for text in texts] if any(text != text.strip() or not text for text in texts) else texts
 
 
 def as_integer(text: str) -> int | None:
