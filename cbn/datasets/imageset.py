@@ -3,6 +3,7 @@
 
 import unicodedata
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,27 +112,31 @@ class ImageSet:
             raise data_error(
                 f"label: cannot select {label!r}, these images have no labels ({self.source or 'no source'})"
             )
-        present = np.unique(self.labels)
-        matching = _matching(present.tolist(), label)
-        if len(matching) != 1:
-            what = f"has the label {label!r}" if not matching else f"has exactly the label {label!r}"
-            raise data_error(f"label: no image {what}; choose one of {listed(_quoted(present))}")
-        chosen = self.labels == matching[0]
+        found = label_among(self.labels, label)
+        chosen = self.labels == found
         names = None if self.names is None else tuple(name for name, keep in zip(self.names, chosen) if keep)
-        source = f"{self.source}, label {matching[0]}" if self.source else f"label {matching[0]}"
+        source = f"{self.source}, label {found}" if self.source else f"label {found}"
         return replace(self, images=self.images[chosen], labels=self.labels[chosen], names=names, source=source)
 
 
-def _matching(present: list[int] | list[str], label: int | str) -> list[int | str]:
-    """The labels that `label` means: the same one, or else the number or the text it spells."""
-    if isinstance(present[0], int):
-        number = as_integer(str(label).strip())
-        return [value for value in present if value == number]
+def label_among(labels: npt.NDArray[Any], label: int | str) -> Any:
+    """The one of the labels (n,) that `label` names, as a Python object. Raises DataError if none does.
+
+    Text must be the same to the last blank; only where no label is the same may accents be composed in another way, as
+    file systems do.
+    """
+    present = np.unique(labels)
     text = str(label)
-    if text in present:
-        return [text]
-    composed = unicodedata.normalize("NFC", text)
-    return [value for value in present if unicodedata.normalize("NFC", str(value)) == composed]
+    if present.dtype.kind == "U":
+        matching = [value for value in present.tolist() if value == text]
+        composed = unicodedata.normalize("NFC", text)
+        matching = matching or [v for v in present.tolist() if unicodedata.normalize("NFC", v) == composed]
+    else:
+        matching = [value for value in present.tolist() if value == as_integer(text.strip())]
+    if len(matching) != 1:
+        what = f"has the label {label!r}" if not matching else f"has exactly the label {label!r}"
+        raise data_error(f"label: no image {what}; choose one of {listed(_quoted(present))}")
+    return matching[0]
 
 
 def _quoted(labels: npt.NDArray[np.integer] | npt.NDArray[np.str_]) -> list[str]:
