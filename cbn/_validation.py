@@ -178,6 +178,8 @@ def integers_for(full_scale: int) -> type[np.uint8 | np.uint16 | np.uint32]:
 
 def check_full_scale_argument(full_scale: object, name: str = "full_scale") -> int | None:
     """What integer images hold where a pixel is white, or None. Raises ValueError."""
+    if isinstance(full_scale, float) and full_scale.is_integer():
+        full_scale = int(full_scale)
     return None if full_scale is None else check_integer(full_scale, name, 1, MAX_FULL_SCALE)
 
 

@@ -6,11 +6,11 @@ import os
 
 import numpy as np
 import pytest
-from helpers.folders import refused, save, values
 from PIL import Image
 
 from cbn.datasets import ImageSet, load_images, load_splits
 from cbn.datasets.layout import find_splits
+from helpers.folders import refused, save, values
 
 # --- which files are pictures
 

@@ -3,11 +3,11 @@
 
 import numpy as np
 import pytest
-from helpers.folders import refused, save, values
 from PIL import Image
 
 from cbn import DataError
 from cbn.datasets import load_good_and_test, load_mask, load_mvtec, load_test, write_mvtec
+from helpers.folders import refused, save, values
 
 MASK = np.zeros((16, 16), bool)
 MASK[4:9, 3:8] = True
@@ -154,10 +154,11 @@ def test_masks_of_no_picture_are_counted(tmp_path):
     for name in ("hole/0_mask.png", "hole/9_mask.png", "crack/0.png"):
         save(tmp_path / "ground_truth" / name, MASK)
     save(tmp_path / "ground_truth" / "good" / "0_mask.png", MASK)
-    assert load_mvtec(tmp_path).report.lines() == [
+    (line,) = load_mvtec(tmp_path).report.lines()
+    assert line == (
         "3 left out: 1 mask of a good picture (ground_truth/good/0_mask.png), 2 mask of no picture "
         "(ground_truth/crack/0.png, ground_truth/hole/9_mask.png)"
-    ]
+    )
 
 
 def test_without_a_folder_of_masks_there_are_none(tmp_path):

@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from helpers.folders import refused, save, values
 from PIL import Image
 
 from cbn.datasets import load_good_and_test, load_images, load_mvtec, load_test
+from helpers.folders import refused, save, values
 
 # --- orientation
 
