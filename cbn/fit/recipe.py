@@ -263,7 +263,7 @@ def assembled(
     weights = settings.features.weights(len(learned.network))
     network = learned.network.with_scales(scales_of(weights, scores))
     heat_map_scale = None
-    if len(network) > 1 or not network.pixels.leaves_one_out:
+    if len(network) > 1 or not network.pixels.counts_surprises:
         heat_map_scale = map_quantile(network, planes, HEAT_MAP_SHARE, validation.check_threads(arguments.n_jobs))
     combined = network.combine(scores[settings.score], settings.score)
     return Fitted(
