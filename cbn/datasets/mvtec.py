@@ -177,9 +177,8 @@ def load_test(
     parts = {} if lister(path)[0] else _parts(path, lister, of_category=False)
     if TEST not in parts:
         return _load(path, [], _test_pictures(path, lister), options, lister)
-    for split in (TRAIN, VAL):
-        if split in parts:
-            lister.leave_out(parts[split], f"of {split}, not judged")
+    if VAL in parts:
+        lister.leave_out(parts[VAL], "validation, not judged")
     test = _test_pictures(parts[TEST], lister)
     return _load(path, [], test, options, lister, parts.get(_MASKS) if test.defects is not None else None)
 
