@@ -52,6 +52,7 @@ def score_classifier(arguments, classifier):
             row["label"] = label
         summary |= judged(labels, [classes[own] for own in predicted], classes)
     if arguments.json:
+        summary["reading"] = chosen.report.to_dict()
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
     print_rows(rows, classes)

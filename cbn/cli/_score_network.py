@@ -59,6 +59,7 @@ def score_network(arguments, fitted):
     if arguments.json:
         for row, nodes in zip(rows, explanations):
             row["explanation"] = [node.to_dict() for node in nodes]
+        summary["reading"] = chosen.report.to_dict()
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
     shown = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"

@@ -11,6 +11,7 @@ from . import _common as common
 from ._iem_data import add_synthetic, synthetic
 from ._iem_files import cell, load_fitted
 from ._iem_options import DEFAULT_MODEL, SCALE_KEY
+from ._reading import add_reading, naming_reader, reading, tell
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "AD",
     )  # fmt: skip
     add_synthetic(group)
+    add_reading(group)
     group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
     parser.add_argument(
         "--false-alarm-rate", type=common.rate, metavar="P",
@@ -105,6 +107,7 @@ def score(arguments: argparse.Namespace) -> None:
     if arguments.json:
         if arguments.maps is not None:
             summary["scale"] = scale
+        summary["reading"] = dataset.report.to_dict()
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
     columns = [name for name in ("image", "label", "energy", "p_value", "verdict", "map") if name in rows[0]]
@@ -142,8 +145,10 @@ def load_pictures(arguments: argparse.Namespace, fitted: "FittedEnergyModel") ->
     color = "grey" if channels == 1 else "rgb"
     if arguments.synthetic is not None:
         return synthetic(arguments.synthetic, (height, width), color)
-    with common.naming("--data"):
-        return load_test(arguments.data, (height, width), color)
+    with naming_reader("--data"):
+        dataset = load_test(arguments.data, (height, width), color, **reading(arguments))
+    tell(arguments, dataset.report)
+    return dataset
 
 
 def scale_of(fitted: "FittedEnergyModel", path: str) -> float:
@@ -174,7 +179,7 @@ def write_maps(
         row = rows[i]
         path = os.path.join(arguments.maps, f"{names[i]}.png")
         title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
-        mask = None if dataset.masks is None else dataset.masks[i]
+        mask = None if dataset.masks is None or not dataset.has_mask[i] else dataset.masks[i]
         pictures.save_png(pictures.energy_map(dataset.test[i], maps[i % BATCH], scale, title, mask), path)
         row["map"] = path
 

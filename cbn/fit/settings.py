@@ -61,7 +61,8 @@ class Settings:
     shift : int
     false_alarm_rate : float
     image_shape : (height, width) or None
-    full_scale : 1, 255 or None
+    full_scale : int or None
+        What integer images hold where a pixel is white; 1 for images of 0 and 1.
     random_state : int, NumPy generator or None
         A generator is advanced by every use, so it is kept as it is.
     """
@@ -126,8 +127,7 @@ def resolve(arguments: Arguments) -> Settings:
         raise ValueError(
             f"folds: {a.folds!r} is for trees; {kind.nouns} leave every image out of the counts: leave it out"
         )
-    if isinstance(a.full_scale, bool | np.ndarray) or a.full_scale not in (None, 1, 255):
-        raise ValueError(f"full_scale: {a.full_scale!r}; give 1, 255 or None")
+    full_scale = validation.check_full_scale_argument(a.full_scale)
     threshold = preset.threshold if a.threshold is None else a.threshold
     thresholds: tuple[float, ...] | Literal["auto"] = "auto"
     if isinstance(threshold, str):
@@ -136,7 +136,7 @@ def resolve(arguments: Arguments) -> Settings:
                 f"threshold: {threshold!r}; give 'auto', a number in [0, 1), or a sequence of such numbers"
             )
     else:
-        thresholds = check_thresholds(threshold, a.full_scale or 255)
+        thresholds = check_thresholds(threshold, full_scale or 255)
     validation.check_threads(a.n_jobs)
     return Settings(
         preset=a.preset,
@@ -148,7 +148,7 @@ def resolve(arguments: Arguments) -> Settings:
         shift=validation.check_integer(a.shift, "shift", 0, 8),
         false_alarm_rate=validation.check_real(a.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True),
         image_shape=None if a.image_shape is None else validation.check_shape(a.image_shape),
-        full_scale=None if a.full_scale is None else int(a.full_scale),
+        full_scale=full_scale,
         random_state=a.random_state,
     )
 

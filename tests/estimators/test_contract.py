@@ -266,7 +266,7 @@ BAD_ARGUMENTS = {
     "false_alarm_rate": [0, 1, -0.1, 1.5, NAN, INF, "0.1", None, True, False, [0.1]],
     "image_shape": [36, "66", (6,), (6, 6, 1), (6.0, 6), (0, 36), (-6, -6), (True, 36), (NAN, 6), (6, None), True,
                     (6, "6")],
-    "full_scale": [0, 2, 256, -1, 0.5, "255", NAN, True, False, (1, 255), np.array([1, 255])],
+    "full_scale": [0, 2**31 + 1, -1, 0.5, "255", NAN, True, False, (1, 255), np.array([1, 255])],
     "n_jobs": [0, -2, 1.5, 2000, "2", True, NAN, [1]],
     "random_state": [-1, 2**64, 0.5, "0", True, NAN, [1], (1, 2)],
 }  # fmt: skip

@@ -212,7 +212,7 @@ def test_objects_that_a_file_does_not_hold(new, tmp_path):
             ("features", 3), ("features", [1]), ("features", "x"), ("cpd", {"kind": "forest"}), ("cpd", {}),
             ("cpd", {"kind": "table", "reach": 3}), ("cpd", {"kind": "table", "offsets": [[1, 0]]}), ("cpd", [1]),
             ("cpd", {"kind": ["table"]}), ("cpd", 3), ("cpd", "forest"), ("preset", None), ("preset", "nothing"),
-            ("preset", ["hidden"]), ("score", "x"), ("threshold", "x"), ("threshold", [2]), ("folds", 1), ("full_scale", 7),
+            ("preset", ["hidden"]), ("score", "x"), ("threshold", "x"), ("threshold", [2]), ("folds", 1), ("full_scale", 0),
         ):  # fmt: skip
             path = changed(new, tmp_path / "a.cbn", lambda h, p=part, n=name, v=value: h[p].update({n: v}))
             refused(path, "damaged")
