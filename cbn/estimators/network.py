@@ -62,8 +62,9 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         Share of normal images that :meth:`predict` may call outliers.
     image_shape : (height, width), optional
         How to read flat images (n, height * width) that are not square.
-    full_scale : {None, 1, 255}
-        What integer images hold where a pixel is white. None: 1 if the training images hold only 0 and 1, else 255.
+    full_scale : int, optional
+        What integer images hold where a pixel is white, such as 16 or 4095. None: 1 if the training images hold only 0
+        and 1, else 255; integers that are too small for that are refused.
     n_jobs : int, optional
         Threads; None is all cores. Results do not depend on it.
     random_state : int, NumPy generator or None

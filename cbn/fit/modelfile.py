@@ -165,7 +165,7 @@ def _flat(header: Header) -> dict[str, Any]:
 
 def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: Arguments, settings: Settings) -> Fitted:
     full_scale = description["full_scale"]
-    if type(full_scale) is not int or full_scale not in (1, 255):
+    if type(full_scale) is not int or not 1 <= full_scale <= validation.MAX_FULL_SCALE:
         raise ValueError(f"full scale {full_scale!r}")
     binarization = Binarization(check_thresholds(description["thresholds"], full_scale), full_scale)
     n_images = validation.check_integer(description["n_images"], "n_images", 1, 2**62)

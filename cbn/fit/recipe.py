@@ -99,7 +99,7 @@ def fit(
     arguments = snapshot(arguments)
     settings = resolve(arguments)
     threads = validation.check_threads(arguments.n_jobs)
-    images = validation.as_images(X, image_shape=settings.image_shape)
+    images = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)
     check_labels(y, images)
     prepared = prepare(settings, images, threads)
     trained, interrupted = train_features(

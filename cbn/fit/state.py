@@ -78,8 +78,9 @@ class FittedState:
 
     def validated(self, X: Any, name: str = "X") -> npt.NDArray[Any]:
         """Images (n, height, width) of the shape and scale that were learned. Raises DataError."""
-        images = validation.as_images(X, name=name, image_shape=self.image_shape)
-        validation.check_full_scale(images, self.binarization.full_scale, name)
+        full_scale = self.binarization.full_scale
+        images = validation.as_images(X, name=name, image_shape=self.image_shape, full_scale=full_scale)
+        validation.check_full_scale(images, full_scale, name)
         return images
 
     def validated_image(self, image: Any) -> npt.NDArray[Any]:
