@@ -219,6 +219,11 @@ class CPD(ABC):
         """What speaks at a node for its state, in the situation of one image (nodes,)."""
 
     @property
+    def n_images(self) -> int:
+        """The number of images that it was learned from; the first row of the counts has all of them."""
+        return int(self.counts[0].sum())
+
+    @property
     def tied_relations(self) -> tuple[Relation, ...] | None:
         """Parents that are the same at every position, where the kind has such."""
         return None

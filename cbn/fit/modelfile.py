@@ -16,11 +16,14 @@ networks     one description per network: ``layer`` (sizes and what the kind say
              tables have none) and what belongs to the kind, ``thresholds``, ``full_scale``, ``n_images``,
              ``calibration`` (where its scores come from), ``binarization`` (the rule in words), ``provenance``,
              ``hidden`` (a list of layers, see cbn.layers.files, each with ``network``, the description of its CPDs),
-             ``scales`` (score name to one factor for every layer), ``heat_map_scale`` or null; of a classifier ``class``
+             ``scales`` (score name to one factor for every layer), ``heat_map_scale`` or null, ``judge`` (null, or
+             ``n_images`` and ``networks``, the descriptions of the CPDs of every layer of the network by whose scores
+             images are judged); of a classifier ``class``
 package      version of cbn that wrote the file
 
 Arrays: those of the pixels' CPDs of network i, named ``<name>_<i>``; ``calibration_<i>`` float64 (n,), uncompressed; those
-of hidden layer l, from 1, begin with ``hidden_<i>_<l>_``. What they are is said in each kind's file in cbn.cpd.
+of hidden layer l, from 1, begin with ``hidden_<i>_<l>_``, those of layer l of the judging network, from 0, with
+``judge_<i>_<l>_``. What they are is said in each kind's file in cbn.cpd.
 
 Earlier versions have flat ``arguments`` (see flat.py) and no ``settings``; ``pseudocount`` and ``score`` stand in the
 network's description. Version 1: tables on pixels. Version 2: hidden layers, whose tables are described by the layer
@@ -170,6 +173,7 @@ def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: A
     if "score" in description:  # before version 5
         settings = replace(settings, score=validation.check_choice(description["score"], "score", SCORES))
     network, trained = _layers(archive, description, i, binarization.channels, n_images, settings)
+    judge = _judge(archive, description.get("judge"), i, network)
     scale = description.get("heat_map_scale")
     if scale is None:
         if len(network) > 1 or network.pixels.counted_surprise_quantile(0.5, 1) is None:
@@ -193,6 +197,7 @@ def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: A
         n_images=n_images,
         measured_heat_map_scale=scale,
         calibration=Calibration(scores, source, settings.false_alarm_rate),
+        judge=judge,
         rule=description["binarization"],
         provenance=description["provenance"],
     )
@@ -245,3 +250,22 @@ def _layers(
         if len(scales[name]) != len(networks):
             raise ValueError(f"{len(scales[name])} scales for {len(networks)} layers")
     return LayeredNetwork(networks, transitions, geometries, scales), tuple(trained)
+
+
+def _judge(archive: ZipFile, described: Any, i: int, network: LayeredNetwork) -> LayeredNetwork | None:
+    """The network by whose scores images are judged, if the file has one: layers like those of ``network``."""
+    if described is None:
+        return None
+    n_images = validation.check_integer(described["n_images"], "n_images", 1, 2**62)
+    if not isinstance(described["networks"], list) or len(described["networks"]) != len(network):
+        raise ValueError("a judging network of other layers")
+    networks = []
+    for number, (own, geometry, like) in enumerate(zip(described["networks"], network.geometries, network.networks)):
+        if cpd_of(own) is not type(like):
+            raise ValueError("a judging network of another cpd")
+        source = Source(
+            archive, own, lambda name, number=number: f"judge_{i}_{number}_{name}", geometry.grid(), geometry.distance,
+            number == 0, {},
+        )  # fmt: skip
+        networks.append(read_cpd(source, n_images))
+    return LayeredNetwork(networks, network.transitions, network.geometries, network.scales)
