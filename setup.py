@@ -45,6 +45,11 @@ class build_engine(build_ext):
 
 
 sources = ["cbn/_engine.pyx", *sorted(glob("src_c/*.c")), *sorted(glob("src_c/kernels/*.c"))]
-headers = ["cbn/_engine.pxd", "cbn/_engine_neural.pxi", *sorted(glob("src_c/*.h")), *sorted(glob("src_c/kernels/*.h"))]
+headers = [
+    "cbn/_engine.pxd",
+    *sorted(glob("cbn/*.pxi")),
+    *sorted(glob("src_c/*.h")),
+    *sorted(glob("src_c/kernels/*.h")),
+]
 engine = Extension("cbn._engine", sources, include_dirs=["src_c"], depends=headers)
 setup(ext_modules=cythonize([engine], build_dir="build"), cmdclass={"build_ext": build_engine})

@@ -95,8 +95,8 @@ class Step:
     def gradient(self, threads: int) -> Gradient:
         weights, bias = np.empty(self.transition.weights.shape), np.empty(len(self.transition.bias))
         _engine.kernel_gradient(
-            self.engine_transition, self.engine_layer, self.below, self.above, self.n_images, self.counts, 1.0,
-            SHARPNESS, weights, bias, threads,
+            self.engine_transition, (self.engine_layer, self.counts, 1.0, SHARPNESS), self.below, self.above,
+            self.n_images, (weights, bias), threads,
         )  # fmt: skip
         return weights, bias
 
@@ -107,8 +107,8 @@ class Step:
             transition, layer = self.transition, self.layer
         weights, bias = np.empty(self.transition.weights.shape), np.empty(len(self.transition.bias))
         module.kernel_gradient(
-            transition, layer, self.words(self.below, n_images), self.words(self.above, n_images), n_images,
-            self.count(n_images), 1.0, SHARPNESS, weights, bias, 1,
+            transition, (layer, self.count(n_images), 1.0, SHARPNESS), self.words(self.below, n_images),
+            self.words(self.above, n_images), n_images, (weights, bias), 1,
         )  # fmt: skip
         return weights, bias
 

@@ -32,28 +32,85 @@ cdef extern from "cbn.h" nogil:
     const double CBN_STD_FLOOR
     const double CBN_SMALLEST_P
 
-    ctypedef struct cbn_layer:
+    ctypedef struct cbn_grid:
         int32_t channels, height, width
+
+    ctypedef struct cbn_planes:
+        const uint64_t *words
+        int64_t n_images
+
+    ctypedef struct cbn_workspace:
+        void *memory
+        int64_t bytes
+
+    ctypedef struct cbn_chains:
+        int64_t n
+        uint8_t *states
+
+    ctypedef struct cbn_steps:
+        uint64_t seed, first
+        int64_t n
+        const int64_t *sites
+        int64_t n_sites
+
+    ctypedef struct cbn_layer:
+        cbn_grid grid
         const int64_t *relation_begin
         const int32_t *parent_channel
         const int32_t *dy
         const int32_t *dx
         const uint8_t *required
 
+    ctypedef struct cbn_relations:
+        int64_t n
+        const int32_t *child
+        const int32_t *parent
+        const int32_t *dy
+        const int32_t *dx
+
     ctypedef struct cbn_transition:
-        int32_t in_channels, in_height, in_width, out_channels, kernel_size, pool
+        int32_t in_channels, in_height, in_width
+        int32_t out_channels
+        int32_t kernel_size
+        int32_t pool
         const int32_t *weights
         const int32_t *bias
 
+    ctypedef struct cbn_objective:
+        const cbn_layer *layer
+        const int64_t *counts
+        double pseudocount
+        double sharpness
+
     ctypedef struct cbn_trees:
-        int32_t channels, height, width
+        cbn_grid grid
         const int64_t *begin
         const int32_t *split
         const int32_t *child
         const int32_t *required
 
+    ctypedef struct cbn_candidates:
+        const int64_t *begin
+        const int32_t *node
+        const int32_t *required
+
+    ctypedef struct cbn_growth:
+        double penalty
+        int32_t max_leaves
+        int64_t min_leaf
+
+    ctypedef struct cbn_grown_trees:
+        int32_t *n_vertices
+        int32_t *split
+        int32_t *child
+        int64_t *counts
+
+    ctypedef struct cbn_smoothing:
+        double pseudocount
+        double shrinkage
+
     ctypedef struct cbn_boosted:
-        int32_t channels, height, width
+        cbn_grid grid
         const int64_t *begin
         const int64_t *tree_begin
         const int32_t *split
@@ -62,85 +119,61 @@ cdef extern from "cbn.h" nogil:
         const int32_t *required
 
     ctypedef struct cbn_boosting:
-        int32_t rounds, max_leaves, n_candidates
-        double rate, l2, min_gain, min_hessian, pseudocount
+        int32_t rounds
+        int32_t max_leaves
+        int32_t n_candidates
+        double rate
+        double l2
+        double min_gain
+        double min_hessian
+        double pseudocount
         uint64_t seed
-    const char *cbn_strerror(int status)
-    const char *cbn_version()
-    const char *cbn_instruction_set()
-    int cbn_has_openmp()
-    int cbn_max_threads()
-    int cbn_layer_check(const cbn_layer *layer)
-    int cbn_layer_rows(const cbn_layer *layer, int64_t *rows)
-    int64_t cbn_plane_words(int64_t n_images)
-    int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes, int num_threads)
-    int cbn_unpack_planes(const uint64_t *planes, int64_t n_images, int64_t n_nodes, uint8_t *states, int num_threads)
-    int cbn_planes_select_workspace_size(int64_t n_images, int64_t *bytes)
-    int cbn_planes_select(const uint64_t *planes, int64_t n_images, int64_t n_nodes, const uint8_t *keep, int64_t out_words, uint64_t *out, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads)
-    int cbn_counts_add(const int64_t *counts, int64_t size, int64_t *total)
-    int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_images)
-    int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic)
-    int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes)
-    int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t n_candidates, const int32_t *child, const int32_t *parent, const int32_t *dy, const int32_t *dx, double *bic_change, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_transition_check(const cbn_transition *transition)
-    int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes)
-    int cbn_transition_forward(const cbn_transition *transition, const uint64_t *planes_in, int64_t n_images, uint64_t *planes_out, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images, int num_threads, int64_t *bytes)
-    int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer, const uint64_t *planes_in, const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount, double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability, int num_threads)
-    int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out, double *values, int num_threads)
-    int cbn_trees_check(const cbn_trees *trees)
-    int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images, const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes)
-    int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty, int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes)
-    int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images)
-    int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic)
-    int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double pseudocount, double shrinkage, double *probability, int num_threads)
-    int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount, double shrinkage, int kind, int leave_one_out, double *values, int num_threads)
-    int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
-    int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
-    int cbn_boosted_check(const cbn_boosted *boosted)
-    int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images, const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads, int64_t *bytes)
-    int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images, const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees, int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int32_t *odds, int num_threads)
-    int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind, double *scores, int num_threads)
-    int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind, double *contributions, int num_threads)
-    int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes)
-    int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes)
-    int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles, const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *scores, int num_threads)
-    int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values, double *contributions, int num_threads)
-    void cbn_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)
-    int cbn_uniform(uint64_t seed, uint32_t purpose, int64_t n_chains, uint64_t first_step, int64_t n_steps, double *out)
-    int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes)
-    int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_gibbs_layers_workspace_size(int n_layers, const cbn_layer *layers, const cbn_transition *transitions, int64_t n_chains, int num_threads, int64_t *bytes)
-    int cbn_sample_gibbs_layers(int n_layers, const cbn_layer *layers, const cbn_transition *transitions, const int64_t *values, double unit, const double *inverse_temperature, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes)
-    int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains, const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
-    int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads)
+
+    ctypedef struct cbn_grown_boosted:
+        int64_t first_node, n_nodes
+        int32_t *base
+        int32_t *n_trees
+        int32_t *n_vertices
+        int32_t *split
+        int32_t *value
+
+    ctypedef struct cbn_particles:
+        int64_t n
+        const uint8_t *known
+        uint8_t *states
+        double *weight
+
+    ctypedef struct cbn_stack:
+        int32_t n_layers
+        const cbn_layer *layers
+        const cbn_transition *transitions
+
+    ctypedef struct cbn_energy:
+        const int64_t *values
+        double unit
+        const double *inverse_temperature
 
     ctypedef struct cbn_convolution:
         int64_t n_images
-        int32_t in_height, in_width, in_channels, height, width, out_channels, stride
+        int32_t in_height, in_width, in_channels
+        int32_t height, width, out_channels
+        int32_t stride
         int64_t n_taps
         const int32_t *taps
 
     ctypedef struct cbn_pooling:
         int64_t n_images
-        int32_t height, width, channels, size, stride
+        int32_t height, width, channels
+        int32_t size, stride
 
     ctypedef struct cbn_sidewards:
         int64_t n_images
-        int32_t height, width, kernels, in_height, in_width, in_channels
+        int32_t height, width, kernels
+        int32_t in_height, in_width, in_channels
         int64_t n_taps
         const int32_t *taps
-        int32_t n_extra, n_layers
+        int32_t n_extra
+        int32_t n_layers
         const int32_t *units
         int32_t own_last
 
@@ -158,21 +191,114 @@ cdef extern from "cbn.h" nogil:
         float *error
         float *sums
 
-    int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *n_bytes)
-    int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int num_threads, int64_t *n_bytes)
+    const char *cbn_strerror(int status)
+    const char *cbn_version()
+    const char *cbn_instruction_set()
+    int cbn_has_openmp()
+    int cbn_max_threads()
+    int cbn_layer_check(const cbn_layer *layer)
+    int cbn_layer_rows(const cbn_layer *layer, int64_t *rows)
+    int64_t cbn_plane_words(int64_t n_images)
+    int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
+                        int num_threads)
+    int cbn_unpack_planes(cbn_planes planes, int64_t n_nodes, uint8_t *states, int num_threads)
+    int cbn_planes_select_workspace_size(int64_t n_images, int64_t *bytes)
+    int cbn_planes_select(cbn_planes planes, int64_t n_nodes, const uint8_t *keep, int64_t out_words, uint64_t *out,
+                          cbn_workspace workspace, int num_threads)
+    int cbn_count(const cbn_layer *layer, cbn_planes planes, int64_t *counts, int num_threads)
+    int cbn_counts_add(const int64_t *counts, int64_t size, int64_t *total)
+    int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_images)
+    int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters,
+                double *bic)
+    int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates,
+                                          int64_t *bytes)
+    int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates,
+                           double *bic_change, cbn_workspace workspace, int num_threads)
+    int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability,
+                              int num_threads)
+    int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out,
+                        double *values, int num_threads)
+    int cbn_transition_check(const cbn_transition *transition)
+    int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes)
+    int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out,
+                               cbn_workspace workspace, int num_threads)
+    int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images,
+                                           int num_threads, int64_t *bytes)
+    int cbn_kernel_gradient(const cbn_transition *transition, const cbn_objective *objective, cbn_planes planes_in,
+                            const uint64_t *planes_out, double *weights, double *bias, cbn_workspace workspace,
+                            int num_threads)
+    int cbn_trees_check(const cbn_trees *trees)
+    int cbn_tree_grow_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                                     const cbn_growth *growth, int num_threads, int64_t *bytes)
+    int cbn_tree_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candidates, const cbn_growth *growth,
+                      const cbn_grown_trees *grown, cbn_workspace workspace, int num_threads)
+    int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes)
+    int cbn_tree_count(const cbn_trees *trees, cbn_planes planes, int64_t *counts, cbn_workspace workspace,
+                       int num_threads)
+    int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images)
+    int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters,
+                     double *bic)
+    int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, cbn_smoothing smoothing,
+                             double *probability, int num_threads)
+    int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability,
+                        cbn_smoothing smoothing, int kind, int leave_one_out, double *values, int num_threads)
+    int cbn_tree_score_images(const cbn_trees *trees, cbn_planes planes, const double *values, double *scores,
+                              int num_threads)
+    int cbn_tree_score_nodes(const cbn_trees *trees, cbn_planes planes, const double *values, double *contributions,
+                             int num_threads)
+    int cbn_boosted_check(const cbn_boosted *boosted)
+    int cbn_boosted_grow_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                                        const cbn_boosting *boosting, int num_threads, int64_t *bytes)
+    int cbn_boosted_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candidates,
+                         const cbn_boosting *boosting, const cbn_grown_boosted *grown, cbn_workspace workspace,
+                         int num_threads)
+    int cbn_boosted_log_odds(const cbn_boosted *boosted, cbn_planes planes, int32_t *odds, int num_threads)
+    int cbn_boosted_score_images(const cbn_boosted *boosted, cbn_planes planes, int kind, double *scores,
+                                 int num_threads)
+    int cbn_boosted_score_nodes(const cbn_boosted *boosted, cbn_planes planes, int kind, double *contributions,
+                                int num_threads)
+    int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes)
+    int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, const uint8_t *clamped, cbn_chains chains,
+                           cbn_workspace workspace, int num_threads)
+    int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes)
+    int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, const cbn_particles *particles,
+                            double *log_marginal, cbn_workspace workspace, int num_threads)
+    int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed,
+                         const cbn_particles *particles, double *log_marginal, cbn_workspace workspace, int num_threads)
+    int cbn_score_images(const cbn_layer *layer, cbn_planes planes, const double *values, double *scores,
+                         int num_threads)
+    int cbn_score_nodes(const cbn_layer *layer, cbn_planes planes, const double *values, double *contributions,
+                        int num_threads)
+    void cbn_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)
+    int cbn_uniform(uint64_t seed, uint32_t purpose, int64_t n_chains, uint64_t first_step, int64_t n_steps,
+                    double *out)
+    int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes)
+    int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, const uint8_t *clamped,
+                             cbn_chains chains, cbn_workspace workspace, int num_threads)
+    int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, const cbn_steps *steps, cbn_chains chains,
+                         cbn_workspace workspace, int num_threads)
+    int cbn_gibbs_layers_workspace_size(const cbn_stack *stack, int64_t n_chains, int num_threads, int64_t *bytes)
+    int cbn_sample_gibbs_layers(const cbn_stack *stack, const cbn_energy *energy, const cbn_steps *steps,
+                                cbn_chains chains, cbn_workspace workspace, int num_threads)
+    int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes)
+    int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed,
+                                  const uint8_t *clamped, cbn_chains chains, cbn_workspace workspace, int num_threads)
+    int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, const cbn_steps *steps,
+                              cbn_chains chains, cbn_workspace workspace, int num_threads)
+    int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes)
+    int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes)
     int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
-                     void *workspace, int64_t workspace_bytes, int num_threads)
+                     cbn_workspace workspace, int num_threads)
     int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const float *d_out, float *d_weights,
-                                     float *d_bias, void *workspace, int64_t workspace_bytes, int num_threads)
+                                     float *d_bias, cbn_workspace workspace, int num_threads)
     int cbn_max_pool(const cbn_pooling *p, const float *x, float *out, uint8_t *which, int num_threads)
     int cbn_max_pool_gradient(const cbn_pooling *p, const float *d_out, const uint8_t *which, float *d_x,
                               int num_threads)
-    int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *n_bytes)
-    int cbn_sidewards_gradient_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *n_bytes)
+    int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes)
+    int cbn_sidewards_gradient_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes)
     int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *extra,
-                              const cbn_sidewards_weights *weights, float *out, void *workspace,
-                              int64_t workspace_bytes, int num_threads)
+                              const cbn_sidewards_weights *weights, float *out, cbn_workspace workspace,
+                              int num_threads)
     int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *extra,
                                const cbn_sidewards_weights *weights, const float *target,
-                               const cbn_sidewards_gradients *out, void *workspace, int64_t workspace_bytes,
-                               int num_threads)
+                               const cbn_sidewards_gradients *out, cbn_workspace workspace, int num_threads)

@@ -2,6 +2,7 @@
 """Types of the engine's boundary; every array is C-contiguous. The meaning is in src_c/cbn.h."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 from .cpd import boosted as boostedcpd
 from .cpd import grid, tree
 from .layers import geometry
+
+_Candidates: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]
+_SidewardsWeights: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 LOG_PROBABILITY: int
 SURPRISE: int
@@ -83,15 +87,11 @@ def transition_forward(
 ) -> None: ...
 def kernel_gradient(
     transition: Transition,
-    layer: Layer,
+    objective: tuple[Layer, NDArray[np.int64], float, float],
     planes_in: NDArray[np.uint64],
     planes_out: NDArray[np.uint64],
     n_images: int,
-    counts: NDArray[np.int64],
-    pseudocount: float,
-    sharpness: float,
-    weights: NDArray[np.float64],
-    bias: NDArray[np.float64],
+    gradient: tuple[NDArray[np.float64], NDArray[np.float64]],
     num_threads: int = 1,
 ) -> None: ...
 def probability_table(
@@ -117,21 +117,12 @@ class Trees:
     def __init__(self, trees: tree.TreeLayer) -> None: ...
 
 def tree_grow(
-    channels: int,
-    height: int,
-    width: int,
+    grid: tuple[int, int, int],
     planes: NDArray[np.uint64],
     n_images: int,
-    candidate_begin: NDArray[np.int64],
-    candidate: NDArray[np.int32],
-    required: NDArray[np.int32] | None,
-    penalty: float,
-    max_leaves: int,
-    min_leaf: int,
-    n_vertices: NDArray[np.int32],
-    split: NDArray[np.int32],
-    child: NDArray[np.int32],
-    counts: NDArray[np.int64],
+    candidates: _Candidates,
+    growth: tuple[float, int, int],
+    grown: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]],
     num_threads: int = 1,
 ) -> None: ...
 def tree_count(
@@ -180,22 +171,13 @@ class Boosted:
     def __init__(self, boosted: boostedcpd.BoostedLayer) -> None: ...
 
 def boosted_grow(
-    channels: int,
-    height: int,
-    width: int,
+    grid: tuple[int, int, int],
     planes: NDArray[np.uint64],
     n_images: int,
-    candidate_begin: NDArray[np.int64],
-    candidate: NDArray[np.int32],
-    required: NDArray[np.int32] | None,
+    candidates: _Candidates,
     boosting: boostedcpd.Boosted,
     seed: int,
-    first_node: int,
-    base: NDArray[np.int32],
-    n_trees: NDArray[np.int32],
-    n_vertices: NDArray[np.int32],
-    split: NDArray[np.int32],
-    value: NDArray[np.int32],
+    grown: tuple[int, NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
     num_threads: int = 1,
 ) -> None: ...
 def boosted_log_odds(
@@ -319,12 +301,9 @@ class Sidewards:
         self,
         x: NDArray[np.float32],
         taps: NDArray[np.int32],
-        first: NDArray[np.float32],
         extra: NDArray[np.float32],
-        first_extra: NDArray[np.float32],
-        hidden: NDArray[np.float32],
         units: NDArray[np.int32],
-        last: NDArray[np.float32],
+        weights: _SidewardsWeights,
     ) -> None: ...
 
 def convolve(
@@ -364,30 +343,26 @@ def max_pool_gradient(
 def sidewards_predict(
     x: NDArray[np.float32],
     taps: NDArray[np.int32],
-    first: NDArray[np.float32],
     extra: NDArray[np.float32],
-    first_extra: NDArray[np.float32],
-    hidden: NDArray[np.float32],
     units: NDArray[np.int32],
-    last: NDArray[np.float32],
+    weights: _SidewardsWeights,
     out: NDArray[np.float32],
     num_threads: int = 1,
 ) -> None: ...
 def sidewards_gradient(
     x: NDArray[np.float32],
     taps: NDArray[np.int32],
-    first: NDArray[np.float32],
     extra: NDArray[np.float32],
-    first_extra: NDArray[np.float32],
-    hidden: NDArray[np.float32],
     units: NDArray[np.int32],
-    last: NDArray[np.float32],
+    weights: _SidewardsWeights,
     target: NDArray[np.float32],
-    error: NDArray[np.float32],
-    d_first: NDArray[np.float32],
-    d_first_extra: NDArray[np.float32],
-    d_hidden: NDArray[np.float32],
-    d_last: NDArray[np.float32],
-    d_sums: NDArray[np.float32] | None,
+    gradients: tuple[
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32] | None,
+    ],
     num_threads: int = 1,
 ) -> None: ...

@@ -24,11 +24,10 @@ def convolve(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const floa
     expect("bias", bias.shape[0], n_out)
     expect("images of out", out.shape[0], x.shape[0])
     cdef cbn_convolution c = convolution_of(x, taps, n_out, stride, out.shape[1], out.shape[2])
-    check(cbn_convolve_workspace_size(&c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef uint8_t[::1] memory = memory_of(cbn_convolve_workspace_size(&c, num_threads, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_convolve(&c, &x[0, 0, 0, 0], &weights[0, 0, 0], &bias[0], &out[0, 0, 0, 0], &workspace[0],
-                              n_bytes, allowed(num_threads))
+        status = cbn_convolve(&c, &x[0, 0, 0, 0], &weights[0, 0, 0], &bias[0], &out[0, 0, 0, 0], workspace_in(memory),
+                              allowed(num_threads))
     check(status)
 
 
@@ -45,11 +44,11 @@ def convolve_weight_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] 
     expect("d_bias", d_bias.shape[0], n_out)
     expect("images of d_out", d_out.shape[0], x.shape[0])
     cdef cbn_convolution c = convolution_of(x, taps, n_out, stride, d_out.shape[1], d_out.shape[2])
-    check(cbn_convolve_weight_gradient_workspace_size(&c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef uint8_t[::1] memory = memory_of(
+        cbn_convolve_weight_gradient_workspace_size(&c, num_threads, &n_bytes), &n_bytes)
     with nogil:
         status = cbn_convolve_weight_gradient(&c, &x[0, 0, 0, 0], &d_out[0, 0, 0, 0], &d_weights[0, 0, 0], &d_bias[0],
-                                              &workspace[0], n_bytes, allowed(num_threads))
+                                              workspace_in(memory), allowed(num_threads))
     check(status)
 
 
@@ -85,7 +84,8 @@ def max_pool_gradient(const float[:, :, :, ::1] d_out, const uint8_t[:, :, :, ::
     expect_pooled(&p, d_out.shape[0], d_out.shape[1], d_out.shape[2], d_out.shape[3])
     expect_pooled(&p, which.shape[0], which.shape[1], which.shape[2], which.shape[3])
     with nogil:
-        status = cbn_max_pool_gradient(&p, &d_out[0, 0, 0, 0], &which[0, 0, 0, 0], &d_x[0, 0, 0, 0], allowed(num_threads))
+        status = cbn_max_pool_gradient(&p, &d_out[0, 0, 0, 0], &which[0, 0, 0, 0], &d_x[0, 0, 0, 0],
+                                       allowed(num_threads))
     check(status)
 
 
@@ -98,10 +98,13 @@ cdef class Sidewards:
     cdef int64_t n_hidden
     cdef object _arrays
 
-    def __init__(self, const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] first,
-                 const float[:, :, ::1] extra, const float[:, ::1] first_extra, const float[::1] hidden,
-                 const int32_t[::1] units, const float[:, :, ::1] last):
-        self._arrays = (x, taps, first, extra, first_extra, hidden, units, last)
+    def __init__(self, const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] extra,
+                 const int32_t[::1] units, weights):
+        cdef const float[:, :, ::1] first, last
+        cdef const float[:, ::1] first_extra
+        cdef const float[::1] hidden
+        first, first_extra, hidden, last = weights
+        self._arrays = (x, taps, extra, units, first, first_extra, hidden, last)
         expect("columns of taps", taps.shape[1], 2)
         if units.shape[0] == 0:
             raise ValueError("units: empty")
@@ -138,40 +141,38 @@ cdef class Sidewards:
         return 0
 
 
-def sidewards_predict(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] first,
-                      const float[:, :, ::1] extra, const float[:, ::1] first_extra, const float[::1] hidden,
-                      const int32_t[::1] units, const float[:, :, ::1] last, float[:, :, :, ::1] out,
-                      int num_threads=1):
+def sidewards_predict(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] extra,
+                      const int32_t[::1] units, weights, float[:, :, :, ::1] out, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    cdef Sidewards s = Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
+    cdef Sidewards s = Sidewards(x, taps, extra, units, weights)
     s.expect_outputs("out", out)
-    expect("kernels of out", out.shape[3], last.shape[1])
-    check(cbn_sidewards_predict_workspace_size(&s.c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    expect("kernels of out", out.shape[3], s.c.kernels)
+    cdef uint8_t[::1] memory = memory_of(cbn_sidewards_predict_workspace_size(&s.c, num_threads, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_sidewards_predict(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &out[0, 0, 0, 0], &workspace[0],
-                                       n_bytes, allowed(num_threads))
+        status = cbn_sidewards_predict(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &out[0, 0, 0, 0],
+                                       workspace_in(memory), allowed(num_threads))
     check(status)
 
 
-def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] first,
-                       const float[:, :, ::1] extra, const float[:, ::1] first_extra, const float[::1] hidden,
-                       const int32_t[::1] units, const float[:, :, ::1] last, const float[:, :, :, ::1] target,
-                       float[:, :, :, ::1] error, float[:, :, ::1] d_first, float[:, ::1] d_first_extra,
-                       float[::1] d_hidden, float[:, :, ::1] d_last, d_sums, int num_threads=1):
+def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, const float[:, :, ::1] extra,
+                       const int32_t[::1] units, weights, const float[:, :, :, ::1] target, gradients,
+                       int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    cdef float[:, :, :, ::1] sums
+    cdef float[:, :, ::1] d_first, d_last
+    cdef float[:, ::1] d_first_extra
+    cdef float[::1] d_hidden
+    cdef float[:, :, :, ::1] error, sums
     cdef cbn_sidewards_gradients out
-    cdef Sidewards s = Sidewards(x, taps, first, extra, first_extra, hidden, units, last)
+    cdef Sidewards s = Sidewards(x, taps, extra, units, weights)
+    d_first, d_first_extra, d_hidden, d_last, error, d_sums = gradients
     for name, array in (("target", target), ("error", error)):
         s.expect_outputs(name, array)
-        expect(f"kernels of {name}", array.shape[3], last.shape[1])
-    for name, gradient, weights in (("d_first", d_first, first), ("d_first_extra", d_first_extra, first_extra),
-                                    ("d_hidden", d_hidden, hidden), ("d_last", d_last, last)):
-        if gradient.shape != weights.shape:
-            raise ValueError(f"{name}: shape {tuple(gradient.shape)} where {tuple(weights.shape)} is needed")
+        expect(f"kernels of {name}", array.shape[3], s.c.kernels)
+    for name, own, shaped in zip(("first", "first_extra", "hidden", "last"), gradients, weights):
+        if own.shape != shaped.shape:
+            raise ValueError(f"d_{name}: shape {own.shape} where {shaped.shape} is needed")
     out.first, out.first_extra, out.last = &d_first[0, 0, 0], &d_first_extra[0, 0], &d_last[0, 0, 0]
     out.hidden = &d_hidden[0] if d_hidden.shape[0] else NULL
     out.error, out.sums = &error[0, 0, 0, 0], NULL
@@ -180,9 +181,8 @@ def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, 
         s.expect_outputs("d_sums", sums)
         expect("units of d_sums", sums.shape[3], units[0])
         out.sums = &sums[0, 0, 0, 0]
-    check(cbn_sidewards_gradient_workspace_size(&s.c, num_threads, &n_bytes))
-    cdef uint8_t[::1] workspace = bytearray(n_bytes)
+    cdef uint8_t[::1] memory = memory_of(cbn_sidewards_gradient_workspace_size(&s.c, num_threads, &n_bytes), &n_bytes)
     with nogil:
         status = cbn_sidewards_gradient(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &target[0, 0, 0, 0], &out,
-                                        &workspace[0], n_bytes, allowed(num_threads))
+                                        workspace_in(memory), allowed(num_threads))
     check(status)

@@ -83,13 +83,15 @@ class Flag:
 class Checked:
     """Anything that a function of (value, name) takes; it returns the value as it is used.
 
-    ``option`` says how a program's option is read, if there is one: ``parse`` makes a value of its text.
+    A program has an option for it where ``parse`` makes a value of text (ValueError says what the text must be). An
+    option that is ``repeated`` may be given several times; ``parse`` then makes one entry of a tuple.
     """
 
     function: Callable[[Any, str], Any]
     words: str
     parse: Callable[[str], Any] | None = None
     metavar: str | None = None
+    repeated: bool = False
 
     def check(self, value: object, name: str) -> Any:
         return self.function(value, name)

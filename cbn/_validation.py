@@ -5,7 +5,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeGuard, TypeVar, cast
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from .exceptions import DataError
 # Images and pictures as this file gives them. Float16 and longer floats have become float64.
 Images = npt.NDArray[np.bool_ | np.uint8 | np.float32 | np.float64]
 # What a seed comes from, see `check_seed`.
-RandomState = int | np.random.Generator | np.random.RandomState | None
+RandomState: TypeAlias = "int | np.random.Generator | np.random.RandomState | None"  # numpy.random is slow to load
 Choice = TypeVar("Choice", bound=str)
 
 
@@ -199,14 +199,14 @@ def check_threads(n_jobs: object, name: str = "n_jobs") -> int:
 
 def check_seed(random_state: object, name: str = "random_state") -> int:
     """A 64-bit seed from None (fresh entropy), an integer, or a NumPy generator (advanced by the call)."""
+    if _is_integer(random_state) and 0 <= random_state < 2**64:
+        return int(random_state)
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**64, dtype=np.uint64))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**63, dtype=np.int64))
-    if _is_integer(random_state) and 0 <= random_state < 2**64:
-        return int(random_state)
     raise ValueError(f"{name}: {random_state!r}; give a whole number from 0 to 2^64 - 1, a NumPy generator or None")
 
 

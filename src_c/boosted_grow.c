@@ -10,6 +10,7 @@
  */
 #include "boosted.h"
 #include "rng.h"
+#include "workspace.h"
 
 typedef struct {
     int32_t vertex, slot; /* of the tree, in the order of growth; of the sets and sums below */
@@ -192,12 +193,13 @@ static void finish_tree(const booster *b, int32_t n_leaves, int32_t *split, int3
 }
 
 /* Candidates that are 1 in enough images, and 0 in enough, to meet min_hessian: an image's Hessian is at most 1/4. */
-static int64_t find_usable(const booster *b, const int64_t *on, int64_t n_images, const int32_t *candidate,
-                           int64_t n_candidates) {
+static int64_t find_usable(const booster *b, const int64_t *on, int64_t n_images, const cbn_candidates *candidates,
+                           int64_t node) {
     int64_t n_usable = 0;
-    for (int64_t i = 0; i < n_candidates; i++) {
-        const int64_t n = on[candidate[i]], rarer = n < n_images - n ? n : n_images - n;
-        if ((double)rarer >= 4.0 * b->boosting->min_hessian) b->usable[n_usable++] = candidate[i];
+    for (int64_t i = candidates->begin[node]; i < candidates->begin[node + 1]; i++) {
+        const int32_t candidate = candidates->node[i];
+        const int64_t n = on[candidate], rarer = n < n_images - n ? n : n_images - n;
+        if ((double)rarer >= 4.0 * b->boosting->min_hessian) b->usable[n_usable++] = candidate;
     }
     return n_usable;
 }
@@ -241,105 +243,96 @@ static int check_boosting(const cbn_boosting *p) {
     return CBN_OK;
 }
 
-/* 64-bit words of a thread's own memory; numbers of 32 bits come in pairs. */
-static int thread_words(const cbn_boosting *p, int64_t n_words, int64_t max_candidates, int64_t *words) {
-    const int64_t leaves = p->max_leaves, drawn = p->n_candidates < max_candidates ? p->n_candidates : max_candidates;
-    int64_t sums, sets;
-    CBN_TRY(cbn_multiply(leaves, drawn, &sums));
-    CBN_TRY(cbn_multiply(1 + leaves * CBN_SET_ROWS + 3 * 32, n_words, &sets));
-    if (sums > INT64_MAX / 64 || sets > INT64_MAX / 64 || max_candidates > INT64_MAX / 64) return CBN_E_SIZE;
-    *words = sums + sets + (max_candidates + 1) + drawn + (int64_t)(sizeof(open_leaf) / 8) * leaves + 4 * leaves;
-    return CBN_OK;
+/* A thread's own memory. */
+static void take_own(cbn_arena *arena, booster *b, int64_t n_words, int64_t most_candidates) {
+    const int64_t leaves = b->boosting->max_leaves, wanted = b->boosting->n_candidates;
+    const int64_t drawn = wanted < most_candidates ? wanted : most_candidates;
+    b->members = cbn_take(arena, n_words, sizeof *b->members);
+    b->set = cbn_take_rows(arena, leaves * CBN_SET_ROWS, n_words, sizeof *b->set);
+    b->odds = cbn_take_rows(arena, 64, n_words, sizeof *b->odds);
+    b->gradient = cbn_take_rows(arena, 64, n_words, sizeof *b->gradient);
+    b->hessian = cbn_take_rows(arena, 64, n_words, sizeof *b->hessian);
+    b->leaf = cbn_take(arena, leaves, sizeof *b->leaf);
+    b->score = cbn_take(arena, drawn, sizeof *b->score);
+    b->gradient_sum = cbn_take_rows(arena, leaves, drawn, sizeof *b->gradient_sum);
+    b->hessian_sum = cbn_take_rows(arena, leaves, drawn, sizeof *b->hessian_sum);
+    b->usable = cbn_take(arena, most_candidates, sizeof *b->usable);
+    b->drawn = cbn_take(arena, most_candidates, sizeof *b->drawn);
+    b->order = cbn_take(arena, 2 * leaves, sizeof *b->order);
+    b->slot = cbn_take(arena, 2 * leaves, sizeof *b->slot);
+    b->grown_split = cbn_take(arena, 2 * leaves, sizeof *b->grown_split);
+    b->grown_child = cbn_take(arena, 2 * leaves, sizeof *b->grown_child);
 }
 
-/* words: of a thread; bytes: of all, with the number of images in which each node is 1. */
-static int sizes_of(int64_t grid_nodes, int64_t n_images, int64_t max_candidates, const cbn_boosting *boosting,
-                    int num_threads, int64_t *words, int64_t *bytes) {
-    int64_t all;
+/* What threads share, and what each has to itself. */
+typedef struct {
+    int64_t most_candidates;
+    int64_t *on; /* (nodes of the grid): images in which a node is 1 */
+    void *each;
+} growth_parts;
+
+static int take_parts(cbn_arena *arena, cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                      const cbn_boosting *boosting, int num_threads, growth_parts *parts, cbn_arena *one) {
+    CBN_TRY(cbn_grid_check(grid));
+    if (!candidates || !candidates->begin) return CBN_E_NULL;
+    CBN_TRY(cbn_most_candidates(grid, candidates, &parts->most_candidates));
     CBN_TRY(check_boosting(boosting));
     if (n_images < 1 || n_images > (int64_t)1 << 28) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    CBN_TRY(thread_words(boosting, cbn_plane_words(n_images), max_candidates, words));
-    CBN_TRY(cbn_multiply(*words, 8 * (int64_t)num_threads, &all));
-    if (all > INT64_MAX / 2) return CBN_E_SIZE;
-    *bytes = all + 8 * grid_nodes;
+    booster b = {.boosting = boosting};
+    parts->on = cbn_take(arena, cbn_grid_nodes(grid), sizeof *parts->on);
+    *one = cbn_counting_arena();
+    take_own(one, &b, cbn_plane_words(n_images), parts->most_candidates);
+    parts->each = cbn_take_each(arena, one, num_threads);
     return CBN_OK;
 }
 
-int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
-                                    const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads,
-                                    int64_t *bytes) {
-    int64_t max_candidates, words;
-    CBN_TRY(cbn_grid_check(channels, height, width));
-    if (!candidate_begin || !bytes) return CBN_E_NULL;
-    const int64_t grid_nodes = (int64_t)channels * height * width;
-    CBN_TRY(cbn_most_candidates(grid_nodes, candidate_begin, &max_candidates));
-    return sizes_of(grid_nodes, n_images, max_candidates, boosting, num_threads, &words, bytes);
+int cbn_boosted_grow_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                                    const cbn_boosting *boosting, int num_threads, int64_t *bytes) {
+    growth_parts parts;
+    cbn_arena arena = cbn_counting_arena(), one;
+    CBN_TRY(take_parts(&arena, grid, n_images, candidates, boosting, num_threads, &parts, &one));
+    return cbn_arena_size(&arena, bytes);
 }
 
-/* Cuts a thread's memory. */
-static booster booster_of(const cbn_boosting *p, const uint64_t *planes, int64_t n_words, int64_t max_candidates,
-                          uint64_t *memory) {
-    const int64_t leaves = p->max_leaves, drawn = p->n_candidates < max_candidates ? p->n_candidates : max_candidates;
+static booster booster_of(const cbn_boosting *p, const uint64_t *planes, int64_t n_words) {
     const double quanta = 4.0 * CBN_HESSIAN_LEVELS; /* of Hessian; those of the gradient: CBN_GRADIENT_LEVELS */
     const double score = 2.0 * CBN_GRADIENT_LEVELS * CBN_GRADIENT_LEVELS / quanta;
-    booster b = {.kernels = cbn_kernels_select(), .boosting = p, .planes = planes, .n_words = n_words,
-                 .l2 = p->l2 * quanta, .price = p->min_gain * score, .min_hessian = p->min_hessian * quanta};
-    b.members = memory, memory += n_words;
-    b.set = memory, memory += leaves * CBN_SET_ROWS * n_words;
-    b.odds = (int32_t *)memory, memory += 32 * n_words;
-    b.gradient = (int32_t *)memory, memory += 32 * n_words;
-    b.hessian = (int32_t *)memory, memory += 32 * n_words;
-    b.leaf = (open_leaf *)memory, memory += (int64_t)(sizeof(open_leaf) / 8) * leaves;
-    b.score = (double *)memory, memory += drawn;
-    b.gradient_sum = (int32_t *)memory;
-    b.hessian_sum = b.gradient_sum + leaves * drawn, memory += leaves * drawn;
-    b.usable = (int32_t *)memory;
-    b.drawn = b.usable + max_candidates, memory += max_candidates + 1;
-    b.order = (int32_t *)memory;
-    b.slot = b.order + 2 * leaves, b.grown_split = b.slot + 2 * leaves, b.grown_child = b.grown_split + 2 * leaves;
+    const booster b = {.kernels = cbn_kernels_select(), .boosting = p, .planes = planes, .n_words = n_words,
+                       .l2 = p->l2 * quanta, .price = p->min_gain * score, .min_hessian = p->min_hessian * quanta};
     return b;
 }
 
-int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
-                     const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required,
-                     const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees,
-                     int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes,
-                     int num_threads) {
-    int64_t max_candidates, words, needed;
-    CBN_TRY(cbn_grid_check(channels, height, width));
-    if (!planes || !candidate_begin || !base || !n_trees || !n_vertices || !split || !value || !workspace)
+int cbn_boosted_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candidates, const cbn_boosting *boosting,
+                     const cbn_grown_boosted *grown, cbn_workspace workspace, int num_threads) {
+    growth_parts parts;
+    cbn_arena arena = cbn_arena_of(workspace), one;
+    if (!planes.words || !grown || !grown->base || !grown->n_trees || !grown->n_vertices || !grown->split ||
+        !grown->value)
         return CBN_E_NULL;
-    const cbn_trees grid = {channels, height, width, NULL, NULL, NULL, required};
-    const int64_t grid_nodes = cbn_tree_nodes(&grid);
-    CBN_TRY(cbn_most_candidates(grid_nodes, candidate_begin, &max_candidates));
-    CBN_TRY(cbn_candidates_check(&grid, candidate_begin, candidate));
-    CBN_TRY(sizes_of(grid_nodes, n_images, max_candidates, boosting, num_threads, &words, &needed));
-    if (first_node < 0 || n_nodes < 1 || n_nodes > grid_nodes - first_node) return CBN_E_SIZE;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+    const int64_t n_images = planes.n_images;
+    CBN_TRY(take_parts(&arena, grid, n_images, candidates, boosting, num_threads, &parts, &one));
+    CBN_TRY(cbn_candidates_check(grid, candidates));
+    const int64_t grid_nodes = cbn_grid_nodes(grid);
+    if (grown->first_node < 0 || grown->n_nodes < 1 || grown->n_nodes > grid_nodes - grown->first_node)
+        return CBN_E_SIZE;
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     const int64_t n_words = cbn_plane_words(n_images), capacity = 2 * (int64_t)boosting->max_leaves - 1;
-    const cbn_kernels *kernels = cbn_kernels_select();
-    int64_t *on = (int64_t *)workspace; /* images in which a node is 1 */
-    for (int64_t node = 0; node < grid_nodes; node++) {
-        const uint64_t *plane = planes + node * n_words;
-        int64_t superset[2];
-        kernels->count_subsets(&plane, 1, NULL, n_words, superset);
-        on[node] = superset[1];
-    }
-    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
-    for (int64_t i = 0; i < n_nodes; i++) {
-        const int64_t thread = cbn_thread();
-        const int64_t node = first_node + i, needs = cbn_required_node(&grid, node);
-        booster b = booster_of(boosting, planes, n_words, max_candidates,
-                               (uint64_t *)workspace + grid_nodes + thread * words);
+    const booster shared = booster_of(boosting, planes.words, n_words);
+    for (int64_t node = 0; node < grid_nodes; node++)
+        parts.on[node] = popcount_words(&shared, planes.words + node * n_words);
+    CBN_PARALLEL_FOR(num_threads, grown->n_nodes, dynamic)
+    for (int64_t i = 0; i < grown->n_nodes; i++) {
+        booster b = shared;
+        cbn_arena own = cbn_own_arena(parts.each, &one);
+        take_own(&own, &b, n_words, parts.most_candidates);
+        const int64_t node = grown->first_node + i, needs = cbn_required_node(candidates->required, node);
         memset(b.members, 0xff, sizeof *b.members * (size_t)n_words);
         if (n_images % 64) b.members[n_words - 1] = ((uint64_t)1 << n_images % 64) - 1;
-        if (needs >= 0) memcpy(b.members, planes + needs * n_words, sizeof *b.members * (size_t)n_words);
-        const int64_t n_usable = find_usable(&b, on, n_images, candidate ? candidate + candidate_begin[node] : NULL,
-                                             candidate_begin[node + 1] - candidate_begin[node]);
-        const int64_t row = i * boosting->rounds;
-        n_trees[i] = grow_node(&b, node, n_usable, base + i, n_vertices + row, split + row * capacity,
-                               value + row * capacity);
+        if (needs >= 0) memcpy(b.members, planes.words + needs * n_words, sizeof *b.members * (size_t)n_words);
+        const int64_t n_usable = find_usable(&b, parts.on, n_images, candidates, node), row = i * boosting->rounds;
+        grown->n_trees[i] = grow_node(&b, node, n_usable, grown->base + i, grown->n_vertices + row,
+                                      grown->split + row * capacity, grown->value + row * capacity);
     }
     return CBN_OK;
 }

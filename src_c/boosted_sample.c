@@ -2,6 +2,7 @@
 /* Samples of boosted trees and of trees: ancestral passes, and inpainting by the particle filter. */
 #include "boosted.h"
 #include "particles.h"
+#include "workspace.h"
 
 typedef struct {
     const cbn_boosted *boosted;
@@ -37,72 +38,52 @@ static void tree_conditional(const void *network, int64_t node, const uint64_t *
     }
 }
 
-static cbn_raster_network raster_network(const cbn_trees *grid, cbn_conditional *conditional, const void *network) {
-    const cbn_raster_network raster = {grid->channels, (int64_t)grid->height * grid->width, conditional, network};
-    return raster;
+static uint64_t *take_state(cbn_arena *arena, const cbn_boosted *boosted, int64_t n_chains) {
+    return cbn_take_rows(arena, cbn_particle_groups(n_chains), cbn_grid_nodes(boosted->grid), sizeof(uint64_t));
 }
 
 int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes) {
     CBN_TRY(cbn_boosted_check(boosted));
-    if (!bytes) return CBN_E_NULL;
     if (n_chains < 1 || n_chains > UINT32_MAX) return CBN_E_SIZE;
-    int64_t words;
-    CBN_TRY(cbn_multiply(cbn_particle_groups(n_chains), cbn_boosted_nodes(boosted), &words));
-    return cbn_multiply(words, 8, bytes);
+    cbn_arena arena = cbn_counting_arena();
+    take_state(&arena, boosted, n_chains);
+    return cbn_arena_size(&arena, bytes);
 }
 
-int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped,
-                       uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_boosted_sample_workspace_size(boosted, n_chains, &needed));
-    if (!states || !workspace) return CBN_E_NULL;
+int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, const uint8_t *clamped, cbn_chains chains,
+                       cbn_workspace workspace, int num_threads) {
+    CBN_TRY(cbn_boosted_check(boosted));
+    if (chains.n < 1 || chains.n > UINT32_MAX) return CBN_E_SIZE;
+    if (!chains.states) return CBN_E_NULL;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
-    const cbn_trees grid = cbn_boosted_grid(boosted);
+    cbn_arena arena = cbn_arena_of(workspace);
+    uint64_t *state = take_state(&arena, boosted, chains.n);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     const boosted_network own = {boosted, cbn_kernels_select()};
-    const cbn_raster_network network = raster_network(&grid, boosted_conditional, &own);
-    const int64_t n_groups = cbn_particle_groups(n_chains), n_nodes = cbn_tree_nodes(&grid);
-    uint64_t *state = (uint64_t *)workspace;
+    const cbn_raster_network network = {boosted->grid, boosted_conditional, &own};
+    const int64_t n_groups = cbn_particle_groups(chains.n), n_nodes = cbn_grid_nodes(boosted->grid);
     CBN_PARALLEL_FOR(num_threads, n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
-        cbn_pack_group(states, n_chains, n_nodes, g, n_groups, state);
+        cbn_pack_group(chains, n_nodes, g, n_groups, state);
         cbn_raster_pass(&network, seed, g, n_groups, clamped, state);
-        cbn_unpack_group(state, n_chains, n_nodes, g, n_groups, states);
+        cbn_unpack_group(state, n_nodes, g, n_groups, chains);
     }
     return CBN_OK;
 }
 
-static int check_filter(int64_t n_nodes, int64_t n_particles, const uint8_t *known, const uint8_t *states,
-                        const double *weight, const double *log_marginal, const void *workspace,
-                        int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_inpaint_workspace_size(n_nodes, n_particles, num_threads, &needed));
-    if (!known || !states || !weight || !log_marginal || !workspace) return CBN_E_NULL;
-    return workspace_bytes < needed ? CBN_E_WORKSPACE : CBN_OK;
-}
-
-int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known,
-                        uint8_t *states, double *weight, double *log_marginal, void *workspace,
-                        int64_t workspace_bytes, int num_threads) {
+int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, const cbn_particles *particles,
+                        double *log_marginal, cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_boosted_check(boosted));
-    CBN_TRY(check_filter(cbn_boosted_nodes(boosted), n_particles, known, states, weight, log_marginal, workspace,
-                         workspace_bytes, num_threads));
-    const cbn_trees grid = cbn_boosted_grid(boosted);
     const boosted_network own = {boosted, cbn_kernels_select()};
-    const cbn_raster_network network = raster_network(&grid, boosted_conditional, &own);
-    return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace,
-                               num_threads);
+    const cbn_raster_network network = {boosted->grid, boosted_conditional, &own};
+    return cbn_particle_filter(&network, seed, particles, log_marginal, workspace, num_threads);
 }
 
-int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles,
-                     const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
-                     int64_t workspace_bytes, int num_threads) {
+int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, const cbn_particles *particles,
+                     double *log_marginal, cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_trees_check(trees));
-    CBN_TRY(check_filter(cbn_tree_nodes(trees), n_particles, known, states, weight, log_marginal, workspace,
-                         workspace_bytes, num_threads));
     if (!probability) return CBN_E_NULL;
     const tree_network own = {trees, probability};
-    const cbn_raster_network network = raster_network(trees, tree_conditional, &own);
-    return cbn_particle_filter(&network, seed, n_particles, known, states, weight, log_marginal, workspace,
-                               num_threads);
+    const cbn_raster_network network = {trees->grid, tree_conditional, &own};
+    return cbn_particle_filter(&network, seed, particles, log_marginal, workspace, num_threads);
 }

@@ -16,11 +16,12 @@
  * lie one behind the other in node order: the rows of a layer are numbered 0 .. cbn_layer_rows() - 1. An array "per
  * row and state" has two entries a row, [row][0] for state 0 and [row][1] for state 1.
  *
- * BIT-PLANES. Data live as one row of 64-bit words per node, one bit per image: bit (i % 64) of word (i / 64) is the
- * state in image i. A plane has cbn_plane_words(n_images) words; the unused bits of the last word are 0.
+ * BIT-PLANES (cbn_planes). Data live as one row of 64-bit words per node, one bit per image: bit (i % 64) of word (i / 64)
+ * is the state in image i. A plane has cbn_plane_words(n_images) words; the unused bits of the last word are 0.
  *
  * OWNERSHIP. The caller owns every array and frees it; no function allocates. Arrays are C-contiguous and do not
- * overlap unless it is said. Scratch memory is asked for by *_workspace_size().
+ * overlap unless it is said. Scratch memory (cbn_workspace) is asked for by the function's *_workspace_size(), with the
+ * same arguments and number of threads; it may begin anywhere that malloc() begins.
  *
  * ERRORS. Functions that can fail return CBN_OK (0) or a negative CBN_E_* code; outputs come last and hold nothing of
  * use after an error. cbn_strerror() names the code. Sizes are checked for overflow before they are used; the contents
@@ -76,10 +77,43 @@ int cbn_has_openmp(void);
 /* Threads that OpenMP would use by itself (honours OMP_NUM_THREADS and the affinity mask); 1 without OpenMP. */
 int cbn_max_threads(void);
 
+/* ---- what travels ---------------------------------------------------------------------------------------------- */
+
+/* The nodes of a network: channels x height x width. */
+typedef struct {
+    int32_t channels, height, width;
+} cbn_grid;
+
+/* Bit-planes of all nodes of a network. */
+typedef struct {
+    const uint64_t *words; /* (nodes, cbn_plane_words(n_images)) */
+    int64_t n_images;
+} cbn_planes;
+
+/* Scratch memory. */
+typedef struct {
+    void *memory;
+    int64_t bytes;
+} cbn_workspace;
+
+/* States of chains that are sampled side by side. */
+typedef struct {
+    int64_t n;       /* 1 or more, below 2^32 */
+    uint8_t *states; /* (n, nodes) of 0 and 1, in and out */
+} cbn_chains;
+
+/* Which steps of Gibbs chains are made: first .. first + n - 1, so that two calls in a row give the same bytes as one. */
+typedef struct {
+    uint64_t seed, first;
+    int64_t n;
+    const int64_t *sites; /* (n_sites): the nodes of which each step picks one; others keep their state */
+    int64_t n_sites;      /* below 2^32 */
+} cbn_steps;
+
 /* ---- layers ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    int32_t channels, height, width;
+    cbn_grid grid;
     const int64_t *relation_begin;  /* (channels + 1): relations of channel c are relation_begin[c] .. [c + 1] - 1 */
     const int32_t *parent_channel;  /* one entry per relation, like the next three */
     const int32_t *dy, *dx;         /* offset of the parent from the child, in positions */
@@ -105,19 +139,19 @@ int64_t cbn_plane_words(int64_t n_images);
 int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
                     int num_threads);
 /* The way back: states (n_images, n_nodes) of 0 and 1. */
-int cbn_unpack_planes(const uint64_t *planes, int64_t n_images, int64_t n_nodes, uint8_t *states, int num_threads);
+int cbn_unpack_planes(cbn_planes planes, int64_t n_nodes, uint8_t *states, int num_threads);
 /*
  * Planes of some of the images, in their order: those with keep[i] != 0. keep (n_images); out (n_nodes, out_words), where
  * out_words is cbn_plane_words() of the number of images kept, at least one (CBN_E_SIZE).
  */
 int cbn_planes_select_workspace_size(int64_t n_images, int64_t *bytes);
-int cbn_planes_select(const uint64_t *planes, int64_t n_images, int64_t n_nodes, const uint8_t *keep, int64_t out_words,
-                      uint64_t *out, void *workspace, int64_t workspace_bytes, int num_threads);
+int cbn_planes_select(cbn_planes planes, int64_t n_nodes, const uint8_t *keep, int64_t out_words, uint64_t *out,
+                      cbn_workspace workspace, int num_threads);
 
 /* ---- counts: the sufficient statistics ------------------------------------------------------------------------- */
 
 /* counts (rows, 2): number of images in which a node's parents are in that row and the node is in that state. */
-int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads);
+int cbn_count(const cbn_layer *layer, cbn_planes planes, int64_t *counts, int num_threads);
 /* total += counts, entry by entry; counts of disjoint image sets add exactly. CBN_E_OVERFLOW leaves total unchanged. */
 int cbn_counts_add(const int64_t *counts, int64_t size, int64_t *total);
 /* Checks that counts could come from n_images images: none negative, every node's sum equal to n_images, nothing in a
@@ -132,18 +166,22 @@ int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_im
  */
 int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic);
 
+/* Relations that a search may add, one number of each array for each. */
+typedef struct {
+    int64_t n;
+    const int32_t *child, *parent, *dy, *dx;
+} cbn_relations;
+
 /*
- * What a greedy search asks at every step: bic_change[i] = change of the BIC if the tied relation i (child, parent, dy,
- * dx) were added to the layer; negative is better. It is summed over the positions where the parent exists, in position
+ * What a greedy search asks at every step: bic_change[i] = change of the BIC if the tied relation i were added to the layer; negative is better. It is summed over the positions where the parent exists, in position
  * order; each adds one more parameter for every row that its table can have, and gains likelihood. Candidates must be
  * relations that the layer could have and has not (CBN_E_RELATION), for channels with fewer than CBN_MAX_SEARCH_PARENTS
  * parents (CBN_E_PARENTS).
  */
 #define CBN_MAX_SEARCH_PARENTS 10
 int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes);
-int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t n_candidates,
-                       const int32_t *child, const int32_t *parent, const int32_t *dy, const int32_t *dx,
-                       double *bic_change, void *workspace, int64_t workspace_bytes, int num_threads);
+int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, double *bic_change,
+                       cbn_workspace workspace, int num_threads);
 
 /* ---- tables ---------------------------------------------------------------------------------------------------- */
 
@@ -198,10 +236,18 @@ int cbn_transition_check(const cbn_transition *transition);
 /* Bytes of workspace of cbn_transition_forward. */
 int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes);
 /* planes_in (in_channels * in_height * in_width planes) to planes_out (out_channels * height * width planes). */
-int cbn_transition_forward(const cbn_transition *transition, const uint64_t *planes_in, int64_t n_images,
-                           uint64_t *planes_out, void *workspace, int64_t workspace_bytes, int num_threads);
+int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out,
+                           cbn_workspace workspace, int num_threads);
 
 /* ---- training of kernels --------------------------------------------------------------------------------------- */
+
+/* The network that training differentiates: its tables, and the slope of the surrogate of the threshold. */
+typedef struct {
+    const cbn_layer *layer; /* the layer above, without required parents, its size that of the transition's output */
+    const int64_t *counts;  /* (rows, 2) of the planes of that layer */
+    double pseudocount;     /* of the tables */
+    double sharpness;       /* 1e-3 .. 1e3 */
+} cbn_objective;
 
 /*
  * Surrogate gradient of the kernels (thesis eq. 8, 9). Objective: L = log P(D | BN) - log P(D | BN'), BN the layer above
@@ -213,15 +259,13 @@ int cbn_transition_forward(const cbn_transition *transition, const uint64_t *pla
  * (multilinear extension of the counts; the tables drop out by the envelope theorem). It goes to the activation s that
  * won the max, the first of equals, times the derivative of 1 / (1 + exp(-sharpness s)) in place of the threshold's.
  *
- * layer: the layer above, without required parents, its size that of the transition's output; counts (rows, 2) of
- * planes_out, which are what cbn_transition_forward makes of planes_in. weights (as transition->weights) and
- * bias (out_channels): nats per unit of weight (not per 1 / CBN_WEIGHT_ONE). 1e-3 <= sharpness <= 1e3.
+ * planes_out: what cbn_transition_forward makes of planes_in. weights (as transition->weights) and bias (out_channels):
+ * nats per unit of weight (not per 1 / CBN_WEIGHT_ONE).
  */
 int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images,
                                        int num_threads, int64_t *bytes);
-int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer, const uint64_t *planes_in,
-                        const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount,
-                        double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes,
+int cbn_kernel_gradient(const cbn_transition *transition, const cbn_objective *objective, cbn_planes planes_in,
+                        const uint64_t *planes_out, double *weights, double *bias, cbn_workspace workspace,
                         int num_threads);
 
 /* ---- trees: CPDs that look further ------------------------------------------------------------------------------- */
@@ -236,7 +280,7 @@ int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer
  * Counts (vertices, 2) are kept at inner vertices too: those of an inner vertex are the sums of its children's.
  */
 typedef struct {
-    int32_t channels, height, width;
+    cbn_grid grid;
     const int64_t *begin;    /* (nodes + 1): vertices of node v are begin[v] .. begin[v + 1] - 1 */
     const int32_t *split;    /* per vertex: the node that decides, earlier in raster order; -1 at a leaf */
     const int32_t *child;    /* per vertex: first child, counted from the root; 0 at a leaf */
@@ -250,28 +294,42 @@ int cbn_trees_check(const cbn_trees *trees);
 /* Most leaves of a tree. */
 #define CBN_MAX_LEAVES 4096
 
+/* The nodes that may decide for each node of a grid. */
+typedef struct {
+    const int64_t *begin;    /* (nodes + 1): those of node v are ... */
+    const int32_t *node;     /* ... node[begin[v]] .. node[begin[v + 1] - 1], all earlier than v */
+    const int32_t *required; /* (nodes), or NULL: as in cbn_trees */
+} cbn_candidates;
+
+/* How trees are grown. */
+typedef struct {
+    double penalty;     /* of one more leaf, in ln(n_images), 0 .. 1e9; 0.5 is the BIC's price of one more parameter */
+    int32_t max_leaves; /* 1 .. CBN_MAX_LEAVES; at least 2 with required nodes */
+    int64_t min_leaf;   /* images that every child holds, 1 or more */
+} cbn_growth;
+
+/* Trees as they grow: the vertices of node v stand at the beginning of its row. */
+typedef struct {
+    int32_t *n_vertices;     /* (nodes) */
+    int32_t *split, *child;  /* (nodes, 2 max_leaves - 1) */
+    int64_t *counts;         /* (nodes, 2 max_leaves - 1, 2) */
+} cbn_grown_trees;
+
 /*
  * Grow the tree of every node, best leaf first: the split with the largest gain of log-likelihood (nats, at maximum
- * likelihood) is made as long as that gain exceeds penalty * ln(n_images) and the tree has fewer than max_leaves leaves;
- * penalty 0.5 is the BIC's price of one more parameter. Every child holds at least min_leaf images. Of equal gains the
- * leaf that is older and the candidate that comes first win.
- *
- * candidate_begin (nodes + 1), candidate: the nodes that may decide for node v are candidate[candidate_begin[v] ..
- * candidate_begin[v + 1] - 1], all earlier than v. required: as in cbn_trees; its split is made first, without a price,
- * whatever its sides hold; it needs max_leaves >= 2. n_vertices (nodes); split, child (nodes, 2 max_leaves - 1) and counts (nodes, 2 max_leaves - 1, 2): the vertices of
- * node v stand at the beginning of its row. n_images < 2^32.
+ * likelihood) is made as long as that gain exceeds penalty * ln(n_images) and the tree has fewer than max_leaves leaves.
+ * Of equal gains the leaf that is older and the candidate that comes first win. The split of a required node is made
+ * first, without a price, whatever its sides hold. n_images < 2^32.
  */
-int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
-                                 const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes);
-int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
-                  const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty,
-                  int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child,
-                  int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads);
+int cbn_tree_grow_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                                 const cbn_growth *growth, int num_threads, int64_t *bytes);
+int cbn_tree_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candidates, const cbn_growth *growth,
+                  const cbn_grown_trees *grown, cbn_workspace workspace, int num_threads);
 
 /* counts (vertices, 2): number of images that reach a vertex with the node in that state. */
 int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes);
-int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace,
-                   int64_t workspace_bytes, int num_threads);
+int cbn_tree_count(const cbn_trees *trees, cbn_planes planes, int64_t *counts, cbn_workspace workspace,
+                   int num_threads);
 /* Checks that counts could come from n_images images: none negative, every root's sum equal to n_images, every inner
  * vertex the sum of its children, nothing that a required node forbids. CBN_E_COUNTS otherwise. */
 int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t n_images);
@@ -279,27 +337,33 @@ int cbn_tree_counts_check(const cbn_trees *trees, const int64_t *counts, int64_t
 int cbn_tree_bic(const cbn_trees *trees, const int64_t *counts, double *log_likelihood, int64_t *n_parameters,
                  double *bic);
 
+/* How counts of trees become probabilities. */
+typedef struct {
+    double pseudocount; /* at roots, as for tables */
+    double shrinkage;   /* towards the parent, 1e-9 .. 1e9 */
+} cbn_smoothing;
+
 /*
  * probability (vertices, 2), shrunk towards the root (hierarchical shrinkage, one strength for all vertices):
  * root: (n_x + pseudocount) / (n + 2 pseudocount), other vertices: (n_x + shrinkage * p_parent) / (n + shrinkage).
- * 1e-9 <= shrinkage <= 1e9; pseudocount as for tables. Below a required root the child at 1 begins anew, as a root does,
+ * Below a required root the child at 1 begins anew, as a root does,
  * and the child at 0 has state 0 for certain. No other probability is below CBN_SMALLEST_P.
  */
 #define CBN_SMALLEST_P 1e-12
-int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, double pseudocount, double shrinkage,
-                         double *probability, int num_threads);
+int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, cbn_smoothing smoothing, double *probability,
+                         int num_threads);
 /* values (vertices, 2) of the given kind, of use at leaves; probability: what cbn_tree_probability makes of the same
  * arguments. leave_one_out as for tables: the image is taken out of the counts of every vertex on its way, the splits
  * stay; CBN_NORMALIZED compares with the other leaves as they are, which its absence would change a little. */
-int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, double pseudocount,
-                    double shrinkage, int kind, int leave_one_out, double *values, int num_threads);
+int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double *probability, cbn_smoothing smoothing,
+                    int kind, int leave_one_out, double *values, int num_threads);
 
 /* scores (n_images): sum over nodes, in node order, of values[leaf of the image][state in the image]. */
-int cbn_tree_score_images(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
-                          double *scores, int num_threads);
+int cbn_tree_score_images(const cbn_trees *trees, cbn_planes planes, const double *values, double *scores,
+                          int num_threads);
 /* The same without the sum: contributions (n_images, nodes). */
-int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, const double *values,
-                         double *contributions, int num_threads);
+int cbn_tree_score_nodes(const cbn_trees *trees, cbn_planes planes, const double *values, double *contributions,
+                         int num_threads);
 
 /* ---- boosted trees: CPDs as sums of trees ------------------------------------------------------------------------ */
 
@@ -316,7 +380,7 @@ int cbn_tree_score_nodes(const cbn_trees *trees, const uint64_t *planes, int64_t
 #define CBN_MAX_LEAF_VALUE (16 * CBN_LOG_ODDS_ONE)
 
 typedef struct {
-    int32_t channels, height, width;
+    cbn_grid grid;
     const int64_t *begin;      /* (nodes + 1): trees of node v are begin[v] .. begin[v + 1] - 1; there may be none */
     const int64_t *tree_begin; /* (trees + 1): vertices of tree t are tree_begin[t] .. tree_begin[t + 1] - 1 */
     const int32_t *split;      /* per vertex: the node that decides, earlier in raster order; -1 at a leaf. Vertices are
@@ -347,71 +411,74 @@ typedef struct {
     uint64_t seed;
 } cbn_boosting;
 
+/* Boosted trees as they grow, of n_nodes nodes from first_node on: trees and vertices stand at the beginning of their
+ * rows. */
+typedef struct {
+    int64_t first_node, n_nodes;
+    int32_t *base, *n_trees; /* (n_nodes) */
+    int32_t *n_vertices;     /* (n_nodes, rounds) */
+    int32_t *split, *value;  /* (n_nodes, rounds, 2 max_leaves - 1) */
+} cbn_grown_boosted;
+
 /*
- * Grow the trees of nodes first_node .. first_node + n_nodes - 1 by Newton boosting, best leaf first. Statistics of
- * splits are sums of gradients and Hessians rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022),
- * and so popcounts; the values of leaves come from exact sums. Of equal gains the older leaf and the first candidate
- * drawn win. A round in which no split pays gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth.
- * Images in which the required node is 0 take no part. Random numbers are functions of (seed, purpose, node, round,
- * image): the trees are the same whatever range they are grown in.
- *
- * candidate_begin, candidate, required: as for cbn_tree_grow, for all nodes of the grid. base, n_trees (n_nodes);
- * n_vertices (n_nodes, rounds); split, value (n_nodes, rounds, 2 max_leaves - 1): trees and vertices stand at the
- * beginning of their rows. n_images <= 2^28.
+ * Grow the trees of nodes by Newton boosting, best leaf first. Statistics of splits are sums of gradients and Hessians
+ * rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so popcounts; the values of leaves come
+ * from exact sums. Of equal gains the older leaf and the first candidate drawn win. A round in which no split pays gives
+ * no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which the required node is 0 take no part.
+ * Random numbers are functions of (seed, purpose, node, round, image): the trees are the same whatever range they are
+ * grown in. candidates: of all nodes of the grid. n_images <= 2^28.
  */
-int cbn_boosted_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
-                                    const int64_t *candidate_begin, const cbn_boosting *boosting, int num_threads,
-                                    int64_t *bytes);
-int cbn_boosted_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
-                     const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required,
-                     const cbn_boosting *boosting, int64_t first_node, int64_t n_nodes, int32_t *base, int32_t *n_trees,
-                     int32_t *n_vertices, int32_t *split, int32_t *value, void *workspace, int64_t workspace_bytes,
-                     int num_threads);
+int cbn_boosted_grow_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                                    const cbn_boosting *boosting, int num_threads, int64_t *bytes);
+int cbn_boosted_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candidates, const cbn_boosting *boosting,
+                     const cbn_grown_boosted *grown, cbn_workspace workspace, int num_threads);
 
 /* odds (n_images, nodes), in units of 1 / CBN_LOG_ODDS_ONE; what the trees say where a required node is 0 too. */
-int cbn_boosted_log_odds(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int32_t *odds,
-                         int num_threads);
+int cbn_boosted_log_odds(const cbn_boosted *boosted, cbn_planes planes, int32_t *odds, int num_threads);
 /* scores (n_images): sum over nodes, in node order, of CBN_LOG_PROBABILITY, CBN_SURPRISE or CBN_VARIANCE. */
-int cbn_boosted_score_images(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind,
-                             double *scores, int num_threads);
+int cbn_boosted_score_images(const cbn_boosted *boosted, cbn_planes planes, int kind, double *scores, int num_threads);
 /* The same without the sum: contributions (n_images, nodes). */
-int cbn_boosted_score_nodes(const cbn_boosted *boosted, const uint64_t *planes, int64_t n_images, int kind,
-                            double *contributions, int num_threads);
+int cbn_boosted_score_nodes(const cbn_boosted *boosted, cbn_planes planes, int kind, double *contributions,
+                            int num_threads);
 
 int cbn_boosted_sample_workspace_size(const cbn_boosted *boosted, int64_t n_chains, int64_t *bytes);
-/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. states (n_chains, nodes), in and out;
- * clamped (nodes) or NULL. */
-int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, int64_t n_chains, const uint8_t *clamped,
-                       uint8_t *states, void *workspace, int64_t workspace_bytes, int num_threads);
+/* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. */
+int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, const uint8_t *clamped, cbn_chains chains,
+                       cbn_workspace workspace, int num_threads);
+
+/* Weighted particles of an inpainting. */
+typedef struct {
+    int64_t n;            /* 1 or more, below 2^32 */
+    const uint8_t *known; /* (nodes): nodes with known[v] != 0 keep the state of the first particle, which all get */
+    uint8_t *states;      /* (n, nodes), in and out */
+    double *weight;       /* (n): sums to 1 */
+} cbn_particles;
+
 /*
  * Inpainting by sequential Monte Carlo, a particle filter over the raster pass (Gordon, Salmond, Smith 1993; Doucet,
  * Johansen 2009): missing nodes are drawn from their CPD, a known node multiplies a particle's weight by the
  * probability of its state. When the effective sample size 1 / sum w^2 falls below half of the particles, they are
- * drawn anew by systematic resampling. As n_particles grows, the weighted particles become the posterior of the missing
+ * drawn anew by systematic resampling. As their number grows, the weighted particles become the posterior of the missing
  * nodes given the known ones, whether these come earlier or later.
  *
- * states (n_particles, nodes), in and out: nodes with known[v] != 0 keep the state of the first particle, which is what
- * all particles get. weight (n_particles): sums to 1. log_marginal: log of an unbiased estimate of the product over the
- * known nodes of p(state | known nodes before), the probability of the known nodes. CBN_E_IMPOSSIBLE when every
- * particle has weight 0: a required node is known to be 0 and its dependent to be 1. n_particles < 2^32.
+ * log_marginal: log of an unbiased estimate of the product over the known nodes of p(state | known nodes before), the
+ * probability of the known nodes. CBN_E_IMPOSSIBLE when every particle has weight 0: a required node is known to be 0 and
+ * its dependent to be 1.
  */
 int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes);
-int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, int64_t n_particles, const uint8_t *known,
-                        uint8_t *states, double *weight, double *log_marginal, void *workspace,
-                        int64_t workspace_bytes, int num_threads);
+int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, const cbn_particles *particles,
+                        double *log_marginal, cbn_workspace workspace, int num_threads);
 /* The same for trees: probability (vertices, 2) as cbn_tree_probability makes it. */
-int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_particles,
-                     const uint8_t *known, uint8_t *states, double *weight, double *log_marginal, void *workspace,
-                     int64_t workspace_bytes, int num_threads);
+int cbn_tree_inpaint(const cbn_trees *trees, const double *probability, uint64_t seed, const cbn_particles *particles,
+                     double *log_marginal, cbn_workspace workspace, int num_threads);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 
 /* scores (n_images): sum over all nodes, in node order, of values[row of the image][state in the image]. */
-int cbn_score_images(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values,
-                     double *scores, int num_threads);
+int cbn_score_images(const cbn_layer *layer, cbn_planes planes, const double *values, double *scores, int num_threads);
 /* The same without the sum: contributions (n_images, nodes). */
-int cbn_score_nodes(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, const double *values,
-                    double *contributions, int num_threads);
+int cbn_score_nodes(const cbn_layer *layer, cbn_planes planes, const double *values, double *contributions,
+                    int num_threads);
 
 /* ---- random numbers -------------------------------------------------------------------------------------------- */
 
@@ -437,62 +504,60 @@ int cbn_uniform(uint64_t seed, uint32_t purpose, int64_t n_chains, uint64_t firs
 int cbn_sampler_workspace_size(const cbn_layer *layer, int64_t n_chains, int64_t *bytes);
 /*
  * Ancestral sampling: one raster pass, every node drawn from its table given its parents. probability (rows, 2).
- * states (n_chains, nodes), in and out: a node v with clamped[v] != 0 keeps the state it comes with (and its children
- * see it; its ancestors do not: with clamped nodes this is not the conditional distribution). clamped may be NULL.
+ * clamped (nodes), or NULL: a node v with clamped[v] != 0 keeps the state it comes with (and its children see it; its
+ * ancestors do not: with clamped nodes this is not the conditional distribution).
  */
-int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, int64_t n_chains,
-                         const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes,
-                         int num_threads);
+int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint64_t seed, const uint8_t *clamped,
+                         cbn_chains chains, cbn_workspace workspace, int num_threads);
 /*
  * Gibbs sampling (thesis Algorithm 1): each step proposes to flip one random node and accepts with probability
- * P' / (P + P'), the heat-bath rule. Step s picks the same node, one of sites (n_sites node indices), in every chain;
- * the draws that decide are independent between chains. Nodes that are not in sites keep their state. states
- * (n_chains, nodes) of 0 and 1, in and out. Steps first_step .. first_step + n_steps - 1 are done: two calls in a row
- * give the same bytes as one long call. n_sites < 2^32, n_chains < 2^32.
+ * P' / (P + P'), the heat-bath rule. Step s picks the same node in every chain; the draws that decide are independent
+ * between chains.
  */
-int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, uint64_t seed, uint64_t first_step,
-                     int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
-                     void *workspace, int64_t workspace_bytes, int num_threads);
+int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, const cbn_steps *steps, cbn_chains chains,
+                     cbn_workspace workspace, int num_threads);
+
+/* Layers one above the other. */
+typedef struct {
+    int32_t n_layers;                  /* 1 .. CBN_MAX_LAYERS */
+    const cbn_layer *layers;           /* (n_layers), the pixels first; required relations only there */
+    const cbn_transition *transitions; /* (n_layers - 1): number l makes layer l + 1 of layer l; NULL for one layer */
+} cbn_stack;
+
+/* The energy of a stack, and the temperatures at which its chains run. */
+typedef struct {
+    const int64_t *values; /* the tables (rows, 2) of all layers, one behind the other, in whole multiples of ... */
+    double unit;           /* ... so many nats (weight x log p): sums are exact and do not depend on their order */
+    const double *inverse_temperature; /* (steps): 0 or more; INFINITY: strict climbing, only what raises P is accepted */
+} cbn_energy;
 
 /* Bytes of workspace of cbn_sample_gibbs_layers. */
-int cbn_gibbs_layers_workspace_size(int n_layers, const cbn_layer *layers, const cbn_transition *transitions,
-                                    int64_t n_chains, int num_threads, int64_t *bytes);
+int cbn_gibbs_layers_workspace_size(const cbn_stack *stack, int64_t n_chains, int num_threads, int64_t *bytes);
 /*
  * Gibbs sampling through all layers. P(pixels) = product over layers and nodes of exp(value), hidden nodes being
  * functions of the pixels below them; each step proposes to flip one random pixel node, with all that this changes
  * above it, and accepts with probability P'^b / (P^b + P'^b), b being the step's inverse temperature. Sites, draws and
  * splitting into calls are those of cbn_sample_gibbs, which is faster and for one layer and b = 1 has the same
- * distribution.
+ * distribution. A flip that breaks a required relation is never made, and one that mends one always, whatever b.
  *
- * layers (n_layers, at most CBN_MAX_LAYERS), the pixels first; transitions (n_layers - 1): number l makes layer l + 1
- * of layer l; NULL for one layer. Required relations only in layer 0: a flip that breaks one is never made, and one
- * that mends one always, whatever b.
- * values: the tables (rows, 2) of all layers, one behind the other, in whole multiples of `unit` nats (weight x log p),
- * so that sums are exact and do not depend on their order. What a required relation excludes is not used if the start
- * does not break it. The caller promises that values of as many nodes as all layers have sum to less than 2^62.
- * inverse_temperature (n_steps): 0 or more; INFINITY: strict climbing, only what raises P is accepted.
- * states (n_chains, nodes of layer 0), in and out. Threads own groups of at most 32 chains.
+ * What a required relation excludes is not used if the start does not break it. The caller promises that values of as
+ * many nodes as all layers have sum to less than 2^62. chains: of the pixels. Threads own groups of at most 32 chains.
  */
-int cbn_sample_gibbs_layers(int n_layers, const cbn_layer *layers, const cbn_transition *transitions,
-                            const int64_t *values, double unit, const double *inverse_temperature, uint64_t seed,
-                            uint64_t first_step, int64_t n_steps, const int64_t *sites, int64_t n_sites,
-                            int64_t n_chains, uint8_t *states, void *workspace, int64_t workspace_bytes,
-                            int num_threads);
+int cbn_sample_gibbs_layers(const cbn_stack *stack, const cbn_energy *energy, const cbn_steps *steps, cbn_chains chains,
+                            cbn_workspace workspace, int num_threads);
 
 /* Bytes of workspace for the two samplers of trees. */
 int cbn_tree_sampler_workspace_size(const cbn_trees *trees, int64_t n_chains, int num_threads, int64_t *bytes);
 /* cbn_sample_ancestral under trees: probability (vertices, 2); the random numbers are the same, step by step. */
-int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, int64_t n_chains,
-                              const uint8_t *clamped, uint8_t *states, void *workspace, int64_t workspace_bytes,
-                              int num_threads);
+int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability, uint64_t seed, const uint8_t *clamped,
+                              cbn_chains chains, cbn_workspace workspace, int num_threads);
 /*
  * cbn_sample_gibbs under trees: the same sites and random numbers. A step weighs the two states of its site by the site's
  * own probability and by those of the nodes on whose way through their tree the site decides. A site for which both states
  * are impossible (its required node is 0 and a node that requires it is 1) becomes 0.
  */
-int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, uint64_t seed, uint64_t first_step,
-                          int64_t n_steps, const int64_t *sites, int64_t n_sites, int64_t n_chains, uint8_t *states,
-                          void *workspace, int64_t workspace_bytes, int num_threads);
+int cbn_tree_sample_gibbs(const cbn_trees *trees, const double *probability, const cbn_steps *steps, cbn_chains chains,
+                          cbn_workspace workspace, int num_threads);
 
 /* ---- convolution and sidewards models (the neural part) --------------------------------------------------------- */
 
@@ -523,10 +588,10 @@ int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64
 int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes);
 /* out[.., o] = bias[o] + sum over taps t and channels c of x[tap t, c] * weights[t][c][o]. */
 int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
-                 void *workspace, int64_t workspace_bytes, int num_threads);
+                 cbn_workspace workspace, int num_threads);
 /* Gradients with respect to weights (n_taps, in_channels, out_channels) and bias, from d_out, that of the output. */
 int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const float *d_out, float *d_weights,
-                                 float *d_bias, void *workspace, int64_t workspace_bytes, int num_threads);
+                                 float *d_bias, cbn_workspace workspace, int num_threads);
 
 #define CBN_MAX_POOL 15 /* longest side of a pooling window */
 
@@ -584,12 +649,12 @@ int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads
 int cbn_sidewards_gradient_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes);
 /* out (n_images, height, width, kernels). extra (height, width, n_extra) may be NULL when n_extra is 0. */
 int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *extra,
-                          const cbn_sidewards_weights *weights, float *out, void *workspace, int64_t workspace_bytes,
+                          const cbn_sidewards_weights *weights, float *out, cbn_workspace workspace,
                           int num_threads);
 /* Gradients of the sum of squared errors over images, positions and kernels (eq. 12), the target held constant. */
 int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *extra,
                            const cbn_sidewards_weights *weights, const float *target,
-                           const cbn_sidewards_gradients *out, void *workspace, int64_t workspace_bytes,
+                           const cbn_sidewards_gradients *out, cbn_workspace workspace,
                            int num_threads);
 
 #ifdef __cplusplus

@@ -14,12 +14,14 @@ static inline int64_t cbn_chains_per_group(int64_t n_chains, int num_threads, in
     return (share + groups - 1) / groups;
 }
 
-/* The checks that both samplers begin with. */
-int cbn_sampler_check(const cbn_layer *layer, const double *probability, int64_t n_chains, const uint8_t *states,
-                      const void *workspace, int64_t workspace_bytes, int num_threads);
-/* state[node] bit i = states[first_chain + i][node]; chains beyond n_chains are 0 */
-void cbn_gather_group(const uint8_t *states, int64_t n_chains, int64_t n_nodes, int64_t first_chain, uint32_t *state);
-/* the way back; chains beyond n_chains are dropped */
-void cbn_scatter_group(const uint32_t *state, int64_t n_chains, int64_t n_nodes, int64_t first_chain, uint8_t *states);
+/* The checks that both samplers begin with; *state: (groups, nodes). */
+int cbn_sampler_check(const cbn_layer *layer, const double *probability, cbn_chains chains, cbn_workspace workspace,
+                      int num_threads, uint32_t **state);
+/* Steps of which every site is one of n_nodes. */
+int cbn_steps_check(const cbn_steps *steps, int64_t n_nodes);
+/* state[node] bit i = states[first_chain + i][node]; chains beyond the last are 0 */
+void cbn_gather_group(cbn_chains chains, int64_t n_nodes, int64_t first_chain, uint32_t *state);
+/* the way back; chains beyond the last are dropped */
+void cbn_scatter_group(const uint32_t *state, int64_t n_nodes, int64_t first_chain, cbn_chains chains);
 
 #endif

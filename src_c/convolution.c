@@ -6,6 +6,7 @@
  */
 #include "neural.h"
 #include "kernels/kernels.h"
+#include "workspace.h"
 
 int cbn_convolution_check(const cbn_convolution *c) {
     if (!c || !c->taps) return CBN_E_NULL;
@@ -52,13 +53,22 @@ static int64_t panel_floats(const cbn_convolution *c) {
 static int64_t row_floats(const cbn_convolution *c) { return c->width * cbn_padded(c->out_channels); }
 
 /* n_blocks of panels, and a row for every thread. */
+typedef struct {
+    float *panels, *row;
+} convolution_parts;
+
+static convolution_parts take_parts(cbn_arena *arena, const cbn_convolution *c, int64_t n_blocks, int num_threads) {
+    convolution_parts parts;
+    parts.panels = cbn_take_rows(arena, n_blocks, panel_floats(c), sizeof *parts.panels);
+    parts.row = cbn_take_rows(arena, num_threads, row_floats(c), sizeof *parts.row);
+    return parts;
+}
+
 static int workspace_size(const cbn_convolution *c, int64_t n_blocks, int num_threads, int64_t *bytes) {
-    if (!bytes) return CBN_E_NULL;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    int64_t rows;
-    CBN_TRY(cbn_multiply(4 * row_floats(c), num_threads, &rows));
-    *bytes = 4 * panel_floats(c) * n_blocks + rows + 64;
-    return CBN_OK;
+    cbn_arena arena = cbn_counting_arena();
+    take_parts(&arena, c, n_blocks, num_threads);
+    return cbn_arena_size(&arena, bytes);
 }
 
 int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64_t *bytes) {
@@ -67,15 +77,17 @@ int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64
 }
 
 int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
-                 void *workspace, int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_convolve_workspace_size(c, num_threads, &needed));
-    if (!x || !weights || !bias || !out || !workspace) return CBN_E_NULL;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+                 cbn_workspace workspace, int num_threads) {
+    CBN_TRY(cbn_convolution_check(c));
+    if (!x || !weights || !bias || !out) return CBN_E_NULL;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    cbn_arena arena = cbn_arena_of(workspace);
+    const convolution_parts parts = take_parts(&arena, c, 1, num_threads);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     cbn_run runs[CBN_MAX_TAPS];
     const cbn_row_plan plan = plan_of(c, runs);
     const cbn_kernels *kernels = cbn_kernels_select();
-    float *panels = cbn_aligned(workspace), *start = panels + plan.inputs * plan.outputs, *own = start + plan.outputs;
+    float *panels = parts.panels, *start = panels + plan.inputs * plan.outputs;
     cbn_panels_pack(weights, plan.inputs, c->out_channels, panels);
     cbn_rows_pad(bias, 1, c->out_channels, plan.outputs, start);
     const int64_t n_rows = c->n_images * c->height;
@@ -87,7 +99,7 @@ int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights,
             kernels->sum_row(&plan, from, panels, start, 0, 0, to);
             continue;
         }
-        float *row = own + cbn_thread() * row_floats(c);
+        float *row = parts.row + cbn_thread() * row_floats(c);
         kernels->sum_row(&plan, from, panels, start, 0, 0, row);
         cbn_rows_unpad(row, c->width, c->out_channels, plan.outputs, to);
     }
@@ -100,19 +112,21 @@ int cbn_convolve_weight_gradient_workspace_size(const cbn_convolution *c, int nu
 }
 
 int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const float *d_out, float *d_weights,
-                                 float *d_bias, void *workspace, int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_convolve_weight_gradient_workspace_size(c, num_threads, &needed));
-    if (!x || !d_out || !d_weights || !d_bias || !workspace) return CBN_E_NULL;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+                                 float *d_bias, cbn_workspace workspace, int num_threads) {
+    CBN_TRY(cbn_convolution_check(c));
+    if (!x || !d_out || !d_weights || !d_bias) return CBN_E_NULL;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    const int64_t n_blocks = cbn_block_count(c->height), size = panel_floats(c);
+    cbn_arena arena = cbn_arena_of(workspace);
+    const convolution_parts parts = take_parts(&arena, c, n_blocks, num_threads);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     cbn_run runs[CBN_MAX_TAPS];
     const cbn_row_plan plan = plan_of(c, runs);
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t n_blocks = cbn_block_count(c->height), size = panel_floats(c);
-    float *blocks = cbn_aligned(workspace), *own = blocks + size * n_blocks;
+    float *blocks = parts.panels;
     CBN_PARALLEL(num_threads, n_blocks)
     {
-        float *row = own + cbn_thread() * row_floats(c);
+        float *row = parts.row + cbn_thread() * row_floats(c);
         CBN_FOR(dynamic, 1)
         for (int64_t b = 0; b < n_blocks; b++) {
             float *panels = blocks + b * size, *sums = panels + plan.inputs * plan.outputs;

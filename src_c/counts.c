@@ -51,23 +51,23 @@ void cbn_histogram(const cbn_kernels *kernels, const cbn_variables *variables, i
     }
 }
 
-static void count_node(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_images,
-                       int64_t node, int64_t *counts) {
+static void count_node(const cbn_kernels *kernels, const cbn_layer *layer, cbn_planes planes, int64_t node,
+                       int64_t *counts) {
     const cbn_place place = cbn_place_of(layer, node);
     cbn_variables variables;
-    cbn_variables_of(layer, &place, node, planes, cbn_plane_words(n_images), &variables);
-    cbn_histogram(kernels, &variables, place.k + 1, NULL, n_images, counts + 2 * place.table);
+    cbn_variables_of(layer, &place, node, planes.words, cbn_plane_words(planes.n_images), &variables);
+    cbn_histogram(kernels, &variables, place.k + 1, NULL, planes.n_images, counts + 2 * place.table);
 }
 
-int cbn_count(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t *counts, int num_threads) {
+int cbn_count(const cbn_layer *layer, cbn_planes planes, int64_t *counts, int num_threads) {
     CBN_TRY(cbn_layer_check(layer));
-    if (!planes || !counts) return CBN_E_NULL;
-    if (n_images < 1) return CBN_E_SIZE;
+    if (!planes.words || !counts) return CBN_E_NULL;
+    if (planes.n_images < 1) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t n_nodes = cbn_nodes(layer);
-    CBN_PARALLEL_FOR(num_threads, n_nodes * (cbn_plane_words(n_images) + 16) / LEAST_WORDS, static)
-    for (int64_t node = 0; node < n_nodes; node++) count_node(kernels, layer, planes, n_images, node, counts);
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid);
+    CBN_PARALLEL_FOR(num_threads, n_nodes * (cbn_plane_words(planes.n_images) + 16) / LEAST_WORDS, static)
+    for (int64_t node = 0; node < n_nodes; node++) count_node(kernels, layer, planes, node, counts);
     return CBN_OK;
 }
 
@@ -86,7 +86,7 @@ int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_im
     CBN_TRY(cbn_layer_check(layer));
     if (!counts) return CBN_E_NULL;
     if (n_images < 0) return CBN_E_SIZE;
-    const int64_t n_nodes = cbn_nodes(layer);
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid);
     for (int64_t node = 0; node < n_nodes; node++) {
         const cbn_place place = cbn_place_of(layer, node);
         int64_t parent[CBN_MAX_PARENTS], sum = 0;

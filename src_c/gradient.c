@@ -13,20 +13,21 @@
  * own; they are added in order, so the sums have one order always.
  */
 #include "windows.h"
+#include "workspace.h"
 
 #define CBN_GRADIENT_PARTS 16
 
 /* Doubles of the derived tables of a channel: k + 1 tables for each node. */
 static int64_t derived_size(const cbn_layer *layer, int channel) {
     const int k = cbn_parent_count(layer, channel);
-    return (cbn_positions(layer) << (k + 1)) * (k + 1);
+    return (cbn_grid_positions(layer->grid) << (k + 1)) * (k + 1);
 }
 
 /* Start of the derived tables of a node: its own, then one for each relation of its channel. */
 static int64_t derived_begin(const cbn_layer *layer, const cbn_place *place) {
     int64_t begin = 0;
     for (int c = 0; c < place->channel; c++) begin += derived_size(layer, c);
-    const int64_t inside = (int64_t)place->row * layer->width + place->column;
+    const int64_t inside = (int64_t)place->row * layer->grid.width + place->column;
     return begin + (inside << (place->k + 1)) * (place->k + 1);
 }
 
@@ -56,7 +57,7 @@ static void derive_tables(const cbn_layer *layer, const int64_t *counts, double 
 /* by_state (nodes, 64) of the images of one word. */
 static void state_gradient(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_words,
                            int64_t word, const double *derived, double *by_state) {
-    const int64_t n_nodes = cbn_nodes(layer);
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid);
     memset(by_state, 0, sizeof *by_state * (size_t)(64 * n_nodes));
     for (int64_t node = 0; node < n_nodes; node++) {
         const cbn_place place = cbn_place_of(layer, node);
@@ -71,38 +72,59 @@ static void state_gradient(const cbn_kernels *kernels, const cbn_layer *layer, c
     }
 }
 
-/* Doubles of each part of the workspace. */
-typedef struct {
-    int64_t sums, derived, histogram, thread, all;
-} cbn_gradient_sizes;
-
-static int sizes_of(const cbn_transition *transition, const cbn_layer *layer, int num_threads,
-                    cbn_gradient_sizes *sizes) {
+static int check_pair(const cbn_transition *transition, const cbn_layer *layer, int num_threads) {
     CBN_TRY(cbn_transition_check(transition));
     CBN_TRY(cbn_layer_check(layer));
     const cbn_window_plan plan = cbn_window_plan_of(transition);
-    if (layer->channels != transition->out_channels || layer->height != plan.height || layer->width != plan.width)
+    if (layer->grid.channels != transition->out_channels || layer->grid.height != plan.height ||
+        layer->grid.width != plan.width)
         return CBN_E_SIZE;
-    for (int64_t r = 0; r < layer->relation_begin[layer->channels]; r++)
+    for (int64_t r = 0; r < layer->relation_begin[layer->grid.channels]; r++)
         if (layer->required[r]) return CBN_E_RELATION;
-    if (num_threads < 1 || num_threads > 65536) return CBN_E_PARAMETER;
-    sizes->histogram = cbn_window_sums_size(&plan);
-    sizes->sums = sizes->histogram / 2; /* 32-bit numbers; the size is a multiple of CBN_LANES */
-    sizes->derived = 0;
-    for (int c = 0; c < layer->channels; c++) sizes->derived += derived_size(layer, c);
-    sizes->thread = 64 * cbn_nodes(layer) + (cbn_window_runs_size(&plan) + 3) / 4;
-    sizes->all = sizes->sums + sizes->derived + CBN_GRADIENT_PARTS * sizes->histogram + num_threads * sizes->thread;
-    return sizes->all > INT64_MAX / 8 ? CBN_E_SIZE : CBN_OK;
+    return num_threads < 1 || num_threads > 65536 ? CBN_E_PARAMETER : CBN_OK;
+}
+
+/* The parts of a workspace that threads share, and what each has to itself. */
+typedef struct {
+    double *derived, *histograms;
+    void *each;
+} gradient_parts;
+
+typedef struct {
+    double *by_state;
+    uint16_t *runs;
+} own_parts;
+
+static own_parts take_own(cbn_arena *arena, const cbn_layer *layer, const cbn_window_plan *plan) {
+    own_parts own;
+    own.by_state = cbn_take_rows(arena, 64, cbn_grid_nodes(layer->grid), sizeof *own.by_state);
+    own.runs = cbn_take(arena, cbn_window_runs_size(plan), sizeof *own.runs);
+    return own;
+}
+
+/* Places the sums in the plan, too. */
+static gradient_parts take_parts(cbn_arena *arena, const cbn_layer *layer, cbn_window_plan *plan, int num_threads,
+                                 cbn_arena *own) {
+    gradient_parts parts;
+    int64_t derived = 0;
+    for (int c = 0; c < layer->grid.channels; c++) derived += derived_size(layer, c);
+    plan->sums = cbn_take(arena, cbn_window_sums_size(plan), sizeof *plan->sums);
+    parts.derived = cbn_take(arena, derived, sizeof *parts.derived);
+    parts.histograms = cbn_take_rows(arena, CBN_GRADIENT_PARTS, cbn_window_sums_size(plan), sizeof *parts.histograms);
+    *own = cbn_counting_arena();
+    take_own(own, layer, plan);
+    parts.each = cbn_take_each(arena, own, num_threads);
+    return parts;
 }
 
 int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images,
                                        int num_threads, int64_t *bytes) {
-    cbn_gradient_sizes sizes;
-    if (!bytes) return CBN_E_NULL;
+    CBN_TRY(check_pair(transition, layer, num_threads));
     if (n_images < 1) return CBN_E_SIZE;
-    CBN_TRY(sizes_of(transition, layer, num_threads, &sizes));
-    *bytes = 8 * sizes.all;
-    return CBN_OK;
+    cbn_window_plan plan = cbn_window_plan_of(transition);
+    cbn_arena arena = cbn_counting_arena(), own;
+    take_parts(&arena, layer, &plan, num_threads, &own);
+    return cbn_arena_size(&arena, bytes);
 }
 
 /* histogram: gradient by window state -> by weight. */
@@ -129,48 +151,48 @@ static void collect(const cbn_window_plan *plan, const double *histogram, double
             }
 }
 
-int cbn_kernel_gradient(const cbn_transition *transition, const cbn_layer *layer, const uint64_t *planes_in,
-                        const uint64_t *planes_out, int64_t n_images, const int64_t *counts, double pseudocount,
-                        double sharpness, double *weights, double *bias, void *workspace, int64_t workspace_bytes,
+int cbn_kernel_gradient(const cbn_transition *transition, const cbn_objective *objective, cbn_planes planes_in,
+                        const uint64_t *planes_out, double *weights, double *bias, cbn_workspace workspace,
                         int num_threads) {
-    cbn_gradient_sizes sizes;
-    CBN_TRY(sizes_of(transition, layer, num_threads, &sizes));
-    if (!planes_in || !planes_out || !counts || !weights || !bias || !workspace) return CBN_E_NULL;
-    if (n_images < 1) return CBN_E_SIZE;
+    if (!objective) return CBN_E_NULL;
+    const cbn_layer *layer = objective->layer;
+    const double sharpness = objective->sharpness, pseudocount = objective->pseudocount;
+    CBN_TRY(check_pair(transition, layer, num_threads));
+    if (!planes_in.words || !planes_out || !objective->counts || !weights || !bias) return CBN_E_NULL;
+    if (planes_in.n_images < 1) return CBN_E_SIZE;
     if (!(pseudocount >= 1e-9 && pseudocount <= 1e9) || !(sharpness >= 1e-3 && sharpness <= 1e3))
         return CBN_E_PARAMETER;
-    if (workspace_bytes < 8 * sizes.all) return CBN_E_WORKSPACE;
-    const cbn_kernels *kernels = cbn_kernels_select();
     cbn_window_plan plan = cbn_window_plan_of(transition);
-    double *derived = (double *)workspace + sizes.sums, *histograms = derived + sizes.derived;
-    double *own = histograms + CBN_GRADIENT_PARTS * sizes.histogram;
-    plan.sums = (int32_t *)workspace;
+    cbn_arena arena = cbn_arena_of(workspace), one;
+    const gradient_parts parts = take_parts(&arena, layer, &plan, num_threads, &one);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
+    const cbn_kernels *kernels = cbn_kernels_select();
+    const int64_t n_words = cbn_plane_words(planes_in.n_images), positions = cbn_grid_positions(layer->grid);
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid), size = cbn_window_sums_size(&plan);
     cbn_window_fill(&plan);
-    const int64_t n_nodes = cbn_nodes(layer), n_words = cbn_plane_words(n_images);
-    const int64_t positions = cbn_positions(layer);
-    for (int64_t node = 0; node < n_nodes; node++) derive_tables(layer, counts, pseudocount, node, derived);
-    memset(histograms, 0, sizeof *histograms * (size_t)(CBN_GRADIENT_PARTS * sizes.histogram));
+    for (int64_t node = 0; node < n_nodes; node++)
+        derive_tables(layer, objective->counts, pseudocount, node, parts.derived);
+    memset(parts.histograms, 0, sizeof *parts.histograms * (size_t)(CBN_GRADIENT_PARTS * size));
     CBN_PARALLEL_FOR(num_threads, CBN_GRADIENT_PARTS, dynamic)
     for (int part = 0; part < CBN_GRADIENT_PARTS; part++) {
-        const int64_t thread = cbn_thread();
-        double *by_state = own + thread * sizes.thread;
-        uint16_t *runs = (uint16_t *)(by_state + 64 * n_nodes);
+        cbn_arena memory = cbn_own_arena(parts.each, &one);
+        const own_parts own = take_own(&memory, layer, &plan);
         for (int64_t w = n_words * part / CBN_GRADIENT_PARTS; w < n_words * (part + 1) / CBN_GRADIENT_PARTS; w++) {
-            const int n = n_images - 64 * w < 64 ? (int)(n_images - 64 * w) : 64;
-            state_gradient(kernels, layer, planes_out, n_words, w, derived, by_state);
-            for (int y = 0; y < layer->height; y++) {
-                kernels->window_runs(&plan, planes_in, n_words, w, y, runs);
-                for (int x = 0; x < layer->width; x++)
-                    kernels->gradient_position(&plan, runs, x, n, sharpness,
-                                               by_state + 64 * ((int64_t)y * layer->width + x), 64 * positions,
-                                               histograms + part * sizes.histogram);
+            const int n = planes_in.n_images - 64 * w < 64 ? (int)(planes_in.n_images - 64 * w) : 64;
+            state_gradient(kernels, layer, planes_out, n_words, w, parts.derived, own.by_state);
+            for (int y = 0; y < layer->grid.height; y++) {
+                kernels->window_runs(&plan, planes_in.words, n_words, w, y, own.runs);
+                for (int x = 0; x < layer->grid.width; x++)
+                    kernels->gradient_position(&plan, own.runs, x, n, sharpness,
+                                               own.by_state + 64 * ((int64_t)y * layer->grid.width + x),
+                                               64 * positions, parts.histograms + part * size);
             }
         }
     }
     for (int part = 1; part < CBN_GRADIENT_PARTS; part++)
-        for (int64_t i = 0; i < sizes.histogram; i++) histograms[i] += histograms[part * sizes.histogram + i];
+        for (int64_t i = 0; i < size; i++) parts.histograms[i] += parts.histograms[part * size + i];
     if (transition->in_channels * plan.chunks == 1)
-        kernels->multiply_slope(plan.sums, sizes.histogram, sharpness, histograms);
-    collect(&plan, histograms, weights, bias);
+        kernels->multiply_slope(plan.sums, size, sharpness, parts.histograms);
+    collect(&plan, parts.histograms, weights, bias);
     return CBN_OK;
 }

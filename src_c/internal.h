@@ -64,10 +64,29 @@ static inline int64_t cbn_thread(void) {
 #define CBN_SINGLE
 #endif
 
-/* ---- geometry (layers that passed cbn_layer_check) ---- */
+/* ---- geometry of a grid ---- */
 
-static inline int64_t cbn_positions(const cbn_layer *layer) { return (int64_t)layer->height * layer->width; }
-static inline int64_t cbn_nodes(const cbn_layer *layer) { return layer->channels * cbn_positions(layer); }
+/* Sizes positive, and nodes that fit the 32-bit numbers of splits. */
+static inline int cbn_grid_check(cbn_grid grid) {
+    if (grid.channels < 1 || grid.height < 1 || grid.width < 1) return CBN_E_SIZE;
+    return (int64_t)grid.height * grid.width > INT32_MAX / grid.channels ? CBN_E_SIZE : CBN_OK;
+}
+
+static inline int64_t cbn_grid_positions(cbn_grid grid) { return (int64_t)grid.height * grid.width; }
+static inline int64_t cbn_grid_nodes(cbn_grid grid) { return grid.channels * cbn_grid_positions(grid); }
+
+/* Place of a node in the order rows, columns, channels, in which parents come before children. */
+static inline int64_t cbn_raster_order(cbn_grid grid, int64_t node) {
+    const int64_t positions = cbn_grid_positions(grid);
+    return node % positions * grid.channels + node / positions;
+}
+
+/* The node at a place of that order. */
+static inline int64_t cbn_raster_node(cbn_grid grid, int64_t place) {
+    return place % grid.channels * cbn_grid_positions(grid) + place / grid.channels;
+}
+
+/* ---- geometry of a layer that passed cbn_layer_check ---- */
 
 /* Number of parents of the nodes of a channel, counting absent ones. */
 static inline int cbn_parent_count(const cbn_layer *layer, int channel) {
@@ -77,7 +96,7 @@ static inline int cbn_parent_count(const cbn_layer *layer, int channel) {
 /* First table row of a channel. */
 static inline int64_t cbn_channel_row(const cbn_layer *layer, int channel) {
     int64_t row = 0;
-    for (int c = 0; c < channel; c++) row += cbn_positions(layer) << cbn_parent_count(layer, c);
+    for (int c = 0; c < channel; c++) row += cbn_grid_positions(layer->grid) << cbn_parent_count(layer, c);
     return row;
 }
 
@@ -89,20 +108,20 @@ typedef struct {
 
 static inline cbn_place cbn_place_at(const cbn_layer *layer, int channel, int row, int column) {
     const int k = cbn_parent_count(layer, channel);
-    const int64_t inside = (int64_t)row * layer->width + column;
+    const int64_t inside = (int64_t)row * layer->grid.width + column;
     const cbn_place place = {channel, row, column, k, cbn_channel_row(layer, channel) + (inside << k)};
     return place;
 }
 
 static inline cbn_place cbn_place_of(const cbn_layer *layer, int64_t node) {
-    const int64_t positions = cbn_positions(layer), inside = node % positions;
-    return cbn_place_at(layer, (int)(node / positions), (int)(inside / layer->width), (int)(inside % layer->width));
+    const int64_t positions = cbn_grid_positions(layer->grid), inside = node % positions;
+    return cbn_place_at(layer, (int)(node / positions), (int)(inside / layer->grid.width), (int)(inside % layer->grid.width));
 }
 
 /* Index of the node at an offset from (row, column), or -1 outside the layer. */
 static inline int64_t cbn_node_at(const cbn_layer *layer, int channel, int64_t row, int64_t column) {
-    if (row < 0 || row >= layer->height || column < 0 || column >= layer->width) return -1;
-    return (channel * (int64_t)layer->height + row) * layer->width + column;
+    if (row < 0 || row >= layer->grid.height || column < 0 || column >= layer->grid.width) return -1;
+    return (channel * (int64_t)layer->grid.height + row) * layer->grid.width + column;
 }
 
 /* parent[j] = node index of parent j, or -1 where it is absent. Returns the row bits that can be 1. */

@@ -59,7 +59,4 @@ void cbn_blocks_add(float *blocks, int64_t size, int64_t n_blocks);
 static inline int64_t cbn_block_count(int64_t rows) { return rows < CBN_BLOCKS ? rows : CBN_BLOCKS; }
 static inline int64_t cbn_block_begin(int64_t block, int64_t rows) { return block * rows / cbn_block_count(rows); }
 
-/* Beginning of the workspace, moved to a cache line: workspaces have 64 bytes to spare. */
-static inline float *cbn_aligned(void *workspace) { return (float *)(((uintptr_t)workspace + 63) / 64 * 64); }
-
 #endif

@@ -9,27 +9,26 @@
 #include <math.h>
 
 #include "particles.h"
+#include "workspace.h"
 
-void cbn_pack_group(const uint8_t *states, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
-                    uint64_t *state) {
+void cbn_pack_group(cbn_chains chains, int64_t n_nodes, int64_t group, int64_t n_groups, uint64_t *state) {
     for (int64_t v = 0; v < n_nodes; v++) state[v * n_groups + group] = 0;
-    for (int64_t i = 0; i < 64 && 64 * group + i < n; i++)
+    for (int64_t i = 0; i < 64 && 64 * group + i < chains.n; i++)
         for (int64_t v = 0; v < n_nodes; v++)
-            state[v * n_groups + group] |= (uint64_t)(states[(64 * group + i) * n_nodes + v] != 0) << i;
+            state[v * n_groups + group] |= (uint64_t)(chains.states[(64 * group + i) * n_nodes + v] != 0) << i;
 }
 
-void cbn_unpack_group(const uint64_t *state, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
-                      uint8_t *states) {
-    for (int64_t i = 0; i < 64 && 64 * group + i < n; i++)
+void cbn_unpack_group(const uint64_t *state, int64_t n_nodes, int64_t group, int64_t n_groups, cbn_chains chains) {
+    for (int64_t i = 0; i < 64 && 64 * group + i < chains.n; i++)
         for (int64_t v = 0; v < n_nodes; v++)
-            states[(64 * group + i) * n_nodes + v] = (uint8_t)(state[v * n_groups + group] >> i & 1);
+            chains.states[(64 * group + i) * n_nodes + v] = (uint8_t)(state[v * n_groups + group] >> i & 1);
 }
 
 void cbn_raster_pass(const cbn_raster_network *network, uint64_t seed, int64_t group, int64_t n_groups,
                      const uint8_t *clamped, uint64_t *state) {
     const cbn_kernels *kernels = cbn_kernels_select();
-    for (int64_t step = 0; step < network->channels * network->positions; step++) {
-        const int64_t node = cbn_raster_node(network, step);
+    for (int64_t step = 0; step < cbn_grid_nodes(network->grid); step++) {
+        const int64_t node = cbn_raster_node(network->grid, step);
         if (clamped && clamped[node]) continue;
         double p[2][64];
         network->conditional(network->network, node, state + group, n_groups, p);
@@ -79,14 +78,29 @@ static void permute(uint64_t *words, int64_t n, int64_t n_groups, const uint32_t
 
 /* ---- the filter ---- */
 
-int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes) {
-    int64_t rows;
-    if (!bytes) return CBN_E_NULL;
+/* The parts of a workspace. */
+typedef struct {
+    uint64_t *state, *scratch; /* (nodes, groups); (threads, groups) */
+    double *log_weight;        /* (64 groups), like the next one */
+    uint32_t *ancestor;
+} filter_parts;
+
+static int take_parts(cbn_arena *arena, int64_t n_nodes, int64_t n_particles, int num_threads, filter_parts *parts) {
     if (n_nodes < 1 || n_particles < 1 || n_particles > UINT32_MAX) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    /* words of all nodes and of a row for each thread; log weight and ancestor of each particle */
-    CBN_TRY(cbn_multiply(n_nodes + num_threads + 64 + 32, cbn_particle_groups(n_particles), &rows));
-    return cbn_multiply(rows, 8, bytes);
+    const int64_t n_groups = cbn_particle_groups(n_particles);
+    parts->state = cbn_take_rows(arena, n_nodes, n_groups, sizeof *parts->state);
+    parts->scratch = cbn_take_rows(arena, num_threads, n_groups, sizeof *parts->scratch);
+    parts->log_weight = cbn_take(arena, 64 * n_groups, sizeof *parts->log_weight);
+    parts->ancestor = cbn_take(arena, 64 * n_groups, sizeof *parts->ancestor);
+    return CBN_OK;
+}
+
+int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes) {
+    filter_parts parts;
+    cbn_arena arena = cbn_counting_arena();
+    CBN_TRY(take_parts(&arena, n_nodes, n_particles, num_threads, &parts));
+    return cbn_arena_size(&arena, bytes);
 }
 
 /* Log-probabilities of a known node's state are added to the weights of a group. */
@@ -106,22 +120,30 @@ static double resampling_uniform(uint64_t seed, int64_t step) {
     return u;
 }
 
-int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_t n, const uint8_t *known,
-                        uint8_t *states, double *weight, double *log_marginal, void *workspace, int num_threads) {
+int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const cbn_particles *particles,
+                        double *log_marginal, cbn_workspace workspace, int num_threads) {
+    if (!particles || !particles->known || !particles->states || !particles->weight || !log_marginal)
+        return CBN_E_NULL;
+    const int64_t n = particles->n, n_nodes = cbn_grid_nodes(network->grid), n_groups = cbn_particle_groups(n);
+    filter_parts parts;
+    cbn_arena arena = cbn_arena_of(workspace);
+    CBN_TRY(take_parts(&arena, n_nodes, n, num_threads, &parts));
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t n_nodes = network->channels * network->positions, n_groups = cbn_particle_groups(n);
-    uint64_t *state = (uint64_t *)workspace, *scratch = state + n_nodes * n_groups;
-    double *log_weight = (double *)(scratch + num_threads * n_groups);
-    uint32_t *ancestor = (uint32_t *)(log_weight + 64 * n_groups);
+    const uint8_t *known = particles->known;
+    uint8_t *states = particles->states;
+    double *weight = particles->weight, *log_weight = parts.log_weight;
+    uint64_t *state = parts.state;
+    uint32_t *ancestor = parts.ancestor;
     double constant = 0.0; /* of all log weights */
     int resample = 0;
     for (int64_t v = 0; v < n_nodes; v++)
         for (int64_t g = 0; g < n_groups; g++) state[v * n_groups + g] = known[v] && states[v] ? ~(uint64_t)0 : 0;
     for (int64_t i = 0; i < 64 * n_groups; i++) log_weight[i] = 0.0;
     int64_t first_missing = 0;
-    while (first_missing < n_nodes && known[cbn_raster_node(network, first_missing)]) first_missing++;
+    while (first_missing < n_nodes && known[cbn_raster_node(network->grid, first_missing)]) first_missing++;
     for (int64_t step = 0; step < first_missing; step++) {
-        const int64_t node = cbn_raster_node(network, step);
+        const int64_t node = cbn_raster_node(network->grid, step);
         weigh_group(network, node, 0, n_groups, states[node] != 0, state, log_weight);
     }
     constant = log_weight[0];
@@ -129,9 +151,8 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
 
     CBN_PARALLEL(num_threads, n_groups)
     {
-        const int64_t thread = cbn_thread();
         for (int64_t step = first_missing; step < n_nodes; step++) {
-            const int64_t node = cbn_raster_node(network, step);
+            const int64_t node = cbn_raster_node(network->grid, step);
             CBN_FOR(static)
             for (int64_t g = 0; g < n_groups; g++) {
                 if (known[node]) {
@@ -156,9 +177,9 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
             if (!resample) continue;
             CBN_FOR(static)
             for (int64_t earlier = first_missing; earlier < step; earlier++) {
-                const int64_t moved = cbn_raster_node(network, earlier);
+                const int64_t moved = cbn_raster_node(network->grid, earlier);
                 if (!known[moved])
-                    permute(state + moved * n_groups, n, n_groups, ancestor, scratch + thread * n_groups);
+                    permute(state + moved * n_groups, n, n_groups, ancestor, parts.scratch + cbn_thread() * n_groups);
             }
         }
     }
@@ -166,6 +187,7 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_
     if (!(s.sum > 0.0) || constant == -INFINITY) return CBN_E_IMPOSSIBLE;
     for (int64_t i = 0; i < n; i++) weight[i] /= s.sum;
     *log_marginal = constant + s.largest + cbn_log(s.sum / (double)n);
-    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(state, n, n_nodes, g, n_groups, states);
+    const cbn_chains chains = {n, states};
+    for (int64_t g = 0; g < n_groups; g++) cbn_unpack_group(state, n_nodes, g, n_groups, chains);
     return CBN_OK;
 }

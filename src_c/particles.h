@@ -13,29 +13,21 @@ typedef void cbn_conditional(const void *network, int64_t node, const uint64_t *
                              double p[2][64]);
 
 typedef struct {
-    int32_t channels;
-    int64_t positions;
+    cbn_grid grid;
     cbn_conditional *conditional;
-    const void *network;
+    const void *network; /* its first argument */
 } cbn_raster_network;
-
-/* Node at a place of the raster order: rows, columns, channels innermost. */
-static inline int64_t cbn_raster_node(const cbn_raster_network *network, int64_t step) {
-    return step % network->channels * network->positions + step / network->channels;
-}
 
 static inline int64_t cbn_particle_groups(int64_t n) { return (n + 63) / 64; }
 
 /* One raster pass over the chains of a group; clamped may be NULL. */
 void cbn_raster_pass(const cbn_raster_network *network, uint64_t seed, int64_t group, int64_t n_groups,
                      const uint8_t *clamped, uint64_t *state);
-/* The particle filter (cbn_boosted_inpaint in cbn.h); arguments but the workspace are the caller's to check. */
-int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, int64_t n, const uint8_t *known,
-                        uint8_t *states, double *weight, double *log_marginal, void *workspace, int num_threads);
-/* states (n, nodes) of bytes to words of a group and back; chains beyond n are 0, and dropped. */
-void cbn_pack_group(const uint8_t *states, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
-                    uint64_t *state);
-void cbn_unpack_group(const uint64_t *state, int64_t n, int64_t n_nodes, int64_t group, int64_t n_groups,
-                      uint8_t *states);
+/* The particle filter (cbn_boosted_inpaint in cbn.h). */
+int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const cbn_particles *particles,
+                        double *log_marginal, cbn_workspace workspace, int num_threads);
+/* States of bytes to words of a group and back; chains beyond the last are 0, and dropped. */
+void cbn_pack_group(cbn_chains chains, int64_t n_nodes, int64_t group, int64_t n_groups, uint64_t *state);
+void cbn_unpack_group(const uint64_t *state, int64_t n_nodes, int64_t group, int64_t n_groups, cbn_chains chains);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include "neural.h"
 #include "kernels/kernels.h"
+#include "workspace.h"
 
 int cbn_sidewards_check(const cbn_sidewards *s) {
     if (!s || !s->taps || !s->units) return CBN_E_NULL;
@@ -218,17 +219,26 @@ static void forward_row(const cbn_side_plan *plan, const float *x, const float *
 }
 
 /* Weights, the gradients of all blocks if asked for, and the scratch of every thread. */
+typedef struct {
+    float *shared, *blocks, *scratch;
+} side_parts;
+
+static side_parts take_parts(cbn_arena *arena, const cbn_side_plan *plan, int64_t n_blocks, int num_threads) {
+    side_parts parts;
+    parts.shared = cbn_take(arena, plan->weights.size, sizeof *parts.shared);
+    parts.blocks = cbn_take_rows(arena, n_blocks, plan->weights.gradient_size, sizeof *parts.blocks);
+    parts.scratch = cbn_take_rows(arena, num_threads, plan->scratch.size, sizeof *parts.scratch);
+    return parts;
+}
+
 static int workspace_size(const cbn_sidewards *s, int gradients, int num_threads, int64_t *bytes) {
     CBN_TRY(cbn_sidewards_check(s));
-    if (!bytes) return CBN_E_NULL;
     if (num_threads < 1) return CBN_E_PARAMETER;
     cbn_side_plan plan;
     make_plan(s, &plan);
-    int64_t own;
-    CBN_TRY(cbn_multiply(4 * plan.scratch.size, num_threads, &own));
-    const int64_t n_blocks = gradients ? cbn_block_count(s->height) : 0;
-    *bytes = 4 * (plan.weights.size + plan.weights.gradient_size * n_blocks) + own + 64;
-    return CBN_OK;
+    cbn_arena arena = cbn_counting_arena();
+    take_parts(&arena, &plan, gradients ? cbn_block_count(s->height) : 0, num_threads);
+    return cbn_arena_size(&arena, bytes);
 }
 
 int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads, int64_t *bytes) {
@@ -236,22 +246,23 @@ int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads
 }
 
 int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *extra,
-                          const cbn_sidewards_weights *weights, float *out, void *workspace, int64_t workspace_bytes,
-                          int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_sidewards_predict_workspace_size(s, num_threads, &needed));
-    if (!x || !weights || !weights->first || !weights->first_extra || !weights->last || !out || !workspace ||
+                          const cbn_sidewards_weights *weights, float *out, cbn_workspace workspace, int num_threads) {
+    CBN_TRY(cbn_sidewards_check(s));
+    if (!x || !weights || !weights->first || !weights->first_extra || !weights->last || !out ||
         (s->n_extra && !extra) || (s->n_layers > 1 && !weights->hidden))
         return CBN_E_NULL;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+    if (num_threads < 1) return CBN_E_PARAMETER;
     cbn_side_plan plan;
     make_plan(s, &plan);
+    cbn_arena arena = cbn_arena_of(workspace);
+    const side_parts parts = take_parts(&arena, &plan, 0, num_threads);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     plan.kernels = cbn_kernels_select();
-    float *shared = cbn_aligned(workspace), *own = shared + plan.weights.size;
+    float *shared = parts.shared;
     pack_weights(&plan, weights, shared);
     CBN_PARALLEL_FOR(num_threads, s->height, dynamic, 1)
     for (int64_t y = 0; y < s->height; y++) {
-        float *scratch = own + cbn_thread() * plan.scratch.size;
+        float *scratch = parts.scratch + cbn_thread() * plan.scratch.size;
         int64_t step;
         const float *start = start_of_row(&plan, extra, shared, y, scratch, &step);
         const cbn_last_plan last = last_of_row(&plan, weights->last, shared, y, NULL, scratch);
@@ -345,24 +356,25 @@ static void gradient_row(const cbn_side_plan *plan, const float *x, const float 
 
 int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *extra,
                            const cbn_sidewards_weights *weights, const float *target,
-                           const cbn_sidewards_gradients *out, void *workspace, int64_t workspace_bytes,
-                           int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_sidewards_gradient_workspace_size(s, num_threads, &needed));
+                           const cbn_sidewards_gradients *out, cbn_workspace workspace, int num_threads) {
+    CBN_TRY(cbn_sidewards_check(s));
     if (!x || !weights || !weights->first || !weights->first_extra || !weights->last || !target || !out ||
-        !out->error || !out->first || !out->first_extra || !out->last || !workspace || (s->n_extra && !extra) ||
+        !out->error || !out->first || !out->first_extra || !out->last || (s->n_extra && !extra) ||
         (s->n_layers > 1 && (!weights->hidden || !out->hidden)))
         return CBN_E_NULL;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+    if (num_threads < 1) return CBN_E_PARAMETER;
     cbn_side_plan plan;
     make_plan(s, &plan);
-    plan.kernels = cbn_kernels_select();
     const int64_t n_blocks = cbn_block_count(s->height), size = plan.weights.gradient_size;
-    float *shared = cbn_aligned(workspace), *blocks = shared + plan.weights.size, *own = blocks + size * n_blocks;
+    cbn_arena arena = cbn_arena_of(workspace);
+    const side_parts parts = take_parts(&arena, &plan, n_blocks, num_threads);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
+    plan.kernels = cbn_kernels_select();
+    float *shared = parts.shared, *blocks = parts.blocks;
     pack_weights(&plan, weights, shared);
     CBN_PARALLEL(num_threads, n_blocks)
     {
-        float *scratch = own + cbn_thread() * plan.scratch.size;
+        float *scratch = parts.scratch + cbn_thread() * plan.scratch.size;
         CBN_FOR(dynamic, 1)
         for (int64_t b = 0; b < n_blocks; b++) {
             float *sums = blocks + b * size;

@@ -9,11 +9,12 @@
  * come after.
  */
 #include "kernels/kernels.h"
+#include "workspace.h"
 
 int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic) {
     CBN_TRY(cbn_layer_check(layer));
     if (!counts || !log_likelihood || !n_parameters || !bic) return CBN_E_NULL;
-    const int64_t n_nodes = cbn_nodes(layer);
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid);
     int64_t parameters = 0, n_images = 0;
     double total = 0.0;
     for (int64_t node = 0; node < n_nodes; node++) {
@@ -43,15 +44,25 @@ int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihoo
     return CBN_OK;
 }
 
+/* The parts of a workspace. */
+typedef struct {
+    double *n_ln_n; /* (n_images + 1) */
+    double *gain;   /* (candidates, positions) */
+} search_parts;
+
+static search_parts take_parts(cbn_arena *arena, const cbn_layer *layer, int64_t n_images, int64_t n_candidates) {
+    search_parts parts;
+    parts.n_ln_n = cbn_take(arena, n_images + 1, sizeof *parts.n_ln_n);
+    parts.gain = cbn_take_rows(arena, n_candidates, cbn_grid_positions(layer->grid), sizeof *parts.gain);
+    return parts;
+}
+
 int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes) {
-    int64_t pairs;
     CBN_TRY(cbn_layer_check(layer));
-    if (!bytes) return CBN_E_NULL;
-    if (n_images < 1 || n_candidates < 1) return CBN_E_SIZE;
-    CBN_TRY(cbn_multiply(n_candidates, cbn_positions(layer), &pairs));
-    if (pairs > INT64_MAX / 16 - n_images - 1 || n_images > INT64_MAX / 16) return CBN_E_SIZE;
-    *bytes = 8 * (pairs + n_images + 1);
-    return CBN_OK;
+    if (n_images < 1 || n_images > INT64_MAX / 16 || n_candidates < 1) return CBN_E_SIZE;
+    cbn_arena arena = cbn_counting_arena();
+    take_parts(&arena, layer, n_images, n_candidates);
+    return cbn_arena_size(&arena, bytes);
 }
 
 /* ln-likelihood of a row with n0 and n1 images, from the table of n ln n. */
@@ -59,20 +70,14 @@ static inline double row_likelihood(const double *n_ln_n, int64_t n0, int64_t n1
     return n_ln_n[n0] + n_ln_n[n1] - n_ln_n[n0 + n1];
 }
 
-/* The candidates of a search, as arrays of one number for each. */
-typedef struct {
-    int64_t n;
-    const int32_t *child, *parent, *dy, *dx;
-} cbn_candidates;
-
 /* gain[i * positions] = BIC change at the node by every candidate i of its channel; 0 where that parent does not exist.
  * The histogram without the candidate is counted once, the one of the images in which the candidate is 1 for each. */
-static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, const uint64_t *planes, int64_t n_images,
-                     int64_t node, const cbn_candidates *candidates, const double *n_ln_n, double *gain) {
-    const int64_t n_words = cbn_plane_words(n_images), positions = cbn_positions(layer);
+static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, cbn_planes planes, int64_t node,
+                     const cbn_relations *candidates, const double *n_ln_n, double *gain) {
+    const int64_t n_images = planes.n_images, n_words = cbn_plane_words(n_images), positions = cbn_grid_positions(layer->grid);
     const cbn_place place = cbn_place_of(layer, node);
     cbn_variables variables;
-    cbn_variables_of(layer, &place, node, planes, n_words, &variables);
+    cbn_variables_of(layer, &place, node, planes.words, n_words, &variables);
     for (int v = 0; v < variables.n; v++) variables.bit[v] = v; /* without gaps for absent parents */
     int64_t all[1 << (CBN_MAX_SEARCH_PARENTS + 1)], with[1 << (CBN_MAX_SEARCH_PARENTS + 1)];
     int counted = 0;
@@ -84,7 +89,7 @@ static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, const u
         if (candidate < 0) continue;
         if (!counted) cbn_histogram(kernels, &variables, variables.n, NULL, n_images, all);
         counted = 1;
-        cbn_histogram(kernels, &variables, variables.n, planes + candidate * n_words, n_images, with);
+        cbn_histogram(kernels, &variables, variables.n, planes.words + candidate * n_words, n_images, with);
         double gained = 0.0;
         for (int s = 0; s < 1 << variables.n; s += 2)
             gained += row_likelihood(n_ln_n, all[s] - with[s], all[s + 1] - with[s + 1]) +
@@ -95,7 +100,7 @@ static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, const u
 
 /* A candidate must be a relation that the layer could have and has not. */
 static int check_candidate(const cbn_layer *layer, int32_t child, int32_t parent, int32_t dy, int32_t dx) {
-    if (child < 0 || child >= layer->channels || parent < 0 || parent >= layer->channels) return CBN_E_RELATION;
+    if (child < 0 || child >= layer->grid.channels || parent < 0 || parent >= layer->grid.channels) return CBN_E_RELATION;
     if (!(dy < 0 || (dy == 0 && (dx < 0 || (dx == 0 && parent < child))))) return CBN_E_RELATION;
     if (cbn_parent_count(layer, child) >= CBN_MAX_SEARCH_PARENTS) return CBN_E_PARENTS;
     for (int64_t r = layer->relation_begin[child]; r < layer->relation_begin[child + 1]; r++) {
@@ -105,27 +110,30 @@ static int check_candidate(const cbn_layer *layer, int32_t child, int32_t parent
     return CBN_OK;
 }
 
-int cbn_relation_gains(const cbn_layer *layer, const uint64_t *planes, int64_t n_images, int64_t n_candidates,
-                       const int32_t *child, const int32_t *parent, const int32_t *dy, const int32_t *dx,
-                       double *bic_change, void *workspace, int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_relation_gains_workspace_size(layer, n_images, n_candidates, &needed));
-    if (!planes || !child || !parent || !dy || !dx || !bic_change || !workspace) return CBN_E_NULL;
+int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, double *bic_change,
+                       cbn_workspace workspace, int num_threads) {
+    CBN_TRY(cbn_layer_check(layer));
+    if (!candidates) return CBN_E_NULL;
+    const cbn_relations *c = candidates;
+    const int64_t n_images = planes.n_images;
+    if (n_images < 1 || n_images > INT64_MAX / 16 || c->n < 1) return CBN_E_SIZE;
+    if (!planes.words || !c->child || !c->parent || !c->dy || !c->dx || !bic_change) return CBN_E_NULL;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
-    for (int64_t i = 0; i < n_candidates; i++) CBN_TRY(check_candidate(layer, child[i], parent[i], dy[i], dx[i]));
+    cbn_arena arena = cbn_arena_of(workspace);
+    const search_parts parts = take_parts(&arena, layer, n_images, c->n);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
+    for (int64_t i = 0; i < c->n; i++)
+        CBN_TRY(check_candidate(layer, c->child[i], c->parent[i], c->dy[i], c->dx[i]));
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t positions = cbn_positions(layer), n_nodes = cbn_nodes(layer);
-    double *n_ln_n = (double *)workspace, *gain = n_ln_n + n_images + 1;
-    n_ln_n[0] = 0.0;
-    for (int64_t n = 1; n <= n_images; n++) n_ln_n[n] = (double)n * cbn_log((double)n);
-    const cbn_candidates candidates = {n_candidates, child, parent, dy, dx};
+    const int64_t positions = cbn_grid_positions(layer->grid), n_nodes = cbn_grid_nodes(layer->grid);
+    parts.n_ln_n[0] = 0.0;
+    for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = (double)n * cbn_log((double)n);
     CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++)
-        gains_at(kernels, layer, planes, n_images, node, &candidates, n_ln_n, gain + node % positions);
-    for (int64_t i = 0; i < n_candidates; i++) {
+        gains_at(kernels, layer, planes, node, c, parts.n_ln_n, parts.gain + node % positions);
+    for (int64_t i = 0; i < c->n; i++) {
         double sum = 0.0;
-        for (int64_t inside = 0; inside < positions; inside++) sum += gain[i * positions + inside];
+        for (int64_t inside = 0; inside < positions; inside++) sum += parts.gain[i * positions + inside];
         bic_change[i] = sum;
     }
     return CBN_OK;

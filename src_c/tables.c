@@ -102,8 +102,8 @@ static int check_arguments(const cbn_layer *layer, const int64_t *counts, double
 int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability,
                           int num_threads) {
     CBN_TRY(check_arguments(layer, counts, pseudocount, probability, num_threads));
-    const int64_t n_nodes = cbn_nodes(layer);
-    CBN_PARALLEL_FOR(num_threads, cbn_channel_row(layer, layer->channels) / (4 * LEAST_ROWS), static)
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid);
+    CBN_PARALLEL_FOR(num_threads, cbn_channel_row(layer, layer->grid.channels) / (4 * LEAST_ROWS), static)
     for (int64_t node = 0; node < n_nodes; node++) {
         const cbn_place place = cbn_place_of(layer, node);
         const uint32_t required = cbn_required_bits(layer, place.channel);
@@ -121,8 +121,8 @@ int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudo
     CBN_TRY(check_arguments(layer, counts, pseudocount, values, num_threads));
     if (kind < CBN_LOG_PROBABILITY || kind > CBN_NORMALIZED) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t n_nodes = cbn_nodes(layer);
-    CBN_PARALLEL_FOR(num_threads, cbn_channel_row(layer, layer->channels) / LEAST_ROWS, static)
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid);
+    CBN_PARALLEL_FOR(num_threads, cbn_channel_row(layer, layer->grid.channels) / LEAST_ROWS, static)
     for (int64_t node = 0; node < n_nodes; node++)
         node_values(kernels, layer, node, counts, pseudocount, kind, leave_one_out, values);
     return CBN_OK;

@@ -4,6 +4,7 @@
  * above, pixels become runs, runs become windows, and what every kernel says of a window is looked up (see kernels.h).
  */
 #include "windows.h"
+#include "workspace.h"
 
 /* Words of one thread below which another thread costs more than it does. */
 #define CBN_LEAST_WORDS 8
@@ -30,31 +31,33 @@ int cbn_transition_check(const cbn_transition *t) {
     return CBN_OK;
 }
 
-/* Bytes of the shared tables, and of what every thread has to itself. Rounded to whole 64-byte lines. */
-static int64_t shared_bytes(const cbn_window_plan *plan) {
-    return (cbn_window_sums_size(plan) * 4 + ((int64_t)plan->lanes / CBN_LANES << plan->bits) + 63) / 64 * 64;
+/* Places the tables in the plan; the runs of every thread. */
+static uint16_t *take_parts(cbn_arena *arena, cbn_window_plan *plan, int num_threads, cbn_arena *own) {
+    plan->sums = cbn_take(arena, cbn_window_sums_size(plan), sizeof *plan->sums);
+    plan->fire = NULL;
+    if (plan->transition->in_channels * plan->chunks == 1)
+        plan->fire = cbn_take(arena, (int64_t)plan->lanes / CBN_LANES << plan->bits, sizeof *plan->fire);
+    *own = cbn_counting_arena();
+    cbn_take(own, cbn_window_runs_size(plan), sizeof(uint16_t));
+    return cbn_take_each(arena, own, num_threads);
 }
-
-static int64_t thread_bytes(const cbn_window_plan *plan) { return (2 * cbn_window_runs_size(plan) + 63) / 64 * 64; }
 
 int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes) {
     CBN_TRY(cbn_transition_check(transition));
-    if (!bytes) return CBN_E_NULL;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    const cbn_window_plan plan = cbn_window_plan_of(transition);
-    int64_t all;
-    CBN_TRY(cbn_multiply(thread_bytes(&plan), num_threads, &all));
-    *bytes = shared_bytes(&plan) + all;
-    return CBN_OK;
+    cbn_window_plan plan = cbn_window_plan_of(transition);
+    cbn_arena arena = cbn_counting_arena(), own;
+    take_parts(&arena, &plan, num_threads, &own);
+    return cbn_arena_size(&arena, bytes);
 }
 
-static void forward_word(const cbn_kernels *kernels, const cbn_window_plan *plan, const uint64_t *planes_in,
-                         int64_t n_images, int64_t word, uint64_t *planes_out, uint16_t *runs) {
-    const int64_t n_words = cbn_plane_words(n_images), positions = (int64_t)plan->height * plan->width;
-    const int64_t n = n_images - 64 * word;
+static void forward_word(const cbn_kernels *kernels, const cbn_window_plan *plan, cbn_planes planes_in,
+                         int64_t word, uint64_t *planes_out, uint16_t *runs) {
+    const int64_t n_words = cbn_plane_words(planes_in.n_images), positions = (int64_t)plan->height * plan->width;
+    const int64_t n = planes_in.n_images - 64 * word;
     const uint64_t there = n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0;
     for (int y = 0; y < plan->height; y++) {
-        kernels->window_runs(plan, planes_in, n_words, word, y, runs);
+        kernels->window_runs(plan, planes_in.words, n_words, word, y, runs);
         for (int x = 0; x < plan->width; x++) {
             uint64_t fired[CBN_MAX_KERNELS];
             kernels->transition_position(plan, runs, x, fired);
@@ -65,25 +68,21 @@ static void forward_word(const cbn_kernels *kernels, const cbn_window_plan *plan
     }
 }
 
-int cbn_transition_forward(const cbn_transition *transition, const uint64_t *planes_in, int64_t n_images,
-                           uint64_t *planes_out, void *workspace, int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_transition_workspace_size(transition, num_threads, &needed));
-    if (!planes_in || !planes_out || !workspace) return CBN_E_NULL;
-    if (n_images < 1) return CBN_E_SIZE;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
-    const cbn_kernels *kernels = cbn_kernels_select();
+int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out,
+                           cbn_workspace workspace, int num_threads) {
+    CBN_TRY(cbn_transition_check(transition));
+    if (!planes_in.words || !planes_out) return CBN_E_NULL;
+    if (planes_in.n_images < 1) return CBN_E_SIZE;
+    if (num_threads < 1) return CBN_E_PARAMETER;
     cbn_window_plan plan = cbn_window_plan_of(transition);
-    plan.sums = (int32_t *)workspace;
-    if (transition->in_channels * plan.chunks == 1)
-        plan.fire = (uint8_t *)workspace + cbn_window_sums_size(&plan) * 4;
+    cbn_arena arena = cbn_arena_of(workspace), own;
+    uint16_t *each = take_parts(&arena, &plan, num_threads, &own);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
+    const cbn_kernels *kernels = cbn_kernels_select();
+    const int64_t n_words = cbn_plane_words(planes_in.n_images);
     cbn_window_fill(&plan);
-    char *own = (char *)workspace + shared_bytes(&plan);
-    const int64_t n_words = cbn_plane_words(n_images), per_thread = thread_bytes(&plan);
     CBN_PARALLEL_FOR(num_threads, n_words / CBN_LEAST_WORDS, static)
-    for (int64_t w = 0; w < n_words; w++) {
-        const int64_t thread = cbn_thread();
-        forward_word(kernels, &plan, planes_in, n_images, w, planes_out, (uint16_t *)(own + thread * per_thread));
-    }
+    for (int64_t w = 0; w < n_words; w++)
+        forward_word(kernels, &plan, planes_in, w, planes_out, (uint16_t *)cbn_own_arena(each, &own).memory);
     return CBN_OK;
 }

@@ -12,11 +12,12 @@
  * begins at a cache line. Threads own nodes.
  */
 #include "trees.h"
+#include "workspace.h"
 
 int cbn_trees_check(const cbn_trees *trees) {
     if (!trees || !trees->begin || !trees->split || !trees->child) return CBN_E_NULL;
-    CBN_TRY(cbn_grid_check(trees->channels, trees->height, trees->width));
-    const int64_t n_nodes = cbn_tree_nodes(trees);
+    CBN_TRY(cbn_grid_check(trees->grid));
+    const int64_t n_nodes = cbn_grid_nodes(trees->grid);
     if (trees->begin[0] != 0) return CBN_E_TREE;
     for (int64_t node = 0; node < n_nodes; node++) { /* all of them before the first vertex is read */
         const int64_t begin = trees->begin[node], end = trees->begin[node + 1];
@@ -25,7 +26,7 @@ int cbn_trees_check(const cbn_trees *trees) {
     for (int64_t node = 0; node < n_nodes; node++) {
         const int64_t n = trees->begin[node + 1] - trees->begin[node];
         const int32_t *split = trees->split + trees->begin[node], *child = trees->child + trees->begin[node];
-        const int64_t own = cbn_raster_order(trees, node), required = cbn_required_node(trees, node);
+        const int64_t own = cbn_raster_order(trees->grid, node), required = cbn_required_node(trees->required, node);
         int64_t next = 1;
         for (int64_t t = 0; t < n; t++) {
             if (split[t] < 0) {
@@ -33,7 +34,7 @@ int cbn_trees_check(const cbn_trees *trees) {
                 continue;
             }
             if (next + 1 >= n || child[t] != next || t >= next || split[t] >= n_nodes) return CBN_E_TREE;
-            if (cbn_raster_order(trees, split[t]) >= own) return CBN_E_TREE;
+            if (cbn_raster_order(trees->grid, split[t]) >= own) return CBN_E_TREE;
             next += 2;
         }
         if (next != n) return CBN_E_TREE;
@@ -57,9 +58,10 @@ typedef struct {
     const cbn_kernels *kernels;
     const uint64_t *planes; /* (nodes, n_words), at cache lines */
     const double *n_ln_n;
-    int64_t n_words, slot_size; /* words of a plane; candidates that a slot has room for */
+    int64_t n_images, n_words, slot_size; /* words of a plane; candidates that a slot has room for */
     double price;
     int64_t min_leaf;
+    int32_t max_leaves;
     uint64_t *members;      /* [slot][2][n_words]: the images of a leaf; those of them with the node at 1 */
     uint32_t (*numbers)[2]; /* [slot][slot_size]: the same of a candidate, where it is 1 */
     int32_t *useful;        /* [slot][slot_size]: that candidate */
@@ -192,9 +194,10 @@ static void renumber(const grower *g, int32_t n, int32_t *split, int32_t *child,
 }
 
 /* The tree of one node in the order of growth; the number of its vertices. */
-static int32_t grow_node(const grower *g, int64_t node, int64_t n_images, const int32_t *candidate,
-                         int64_t n_candidates, int64_t required, int max_leaves, int32_t *split, int32_t *child,
+static int32_t grow_node(const grower *g, int64_t node, const cbn_candidates *candidates, int32_t *split, int32_t *child,
                          int64_t *counts) {
+    const int64_t n_images = g->n_images, required = cbn_required_node(candidates->required, node);
+    const int64_t first = candidates->begin[node], n_candidates = candidates->begin[node + 1] - first;
     const uint64_t *target = g->planes + node * g->n_words;
     open_leaf *leaf = g->leaf;
     leaf[0] = (open_leaf){.n_useful = n_candidates};
@@ -221,11 +224,12 @@ static int32_t grow_node(const grower *g, int64_t node, int64_t n_images, const 
         n_leaves = 2, n_vertices = 3;
     }
     if (can_pay(g, &leaf[0])) {
-        if (n_candidates) memcpy(useful_of(g, &leaf[0]), candidate, sizeof *candidate * (size_t)n_candidates);
+        if (n_candidates)
+            memcpy(useful_of(g, &leaf[0]), candidates->node + first, sizeof *g->useful * (size_t)n_candidates);
         count_leaf(g, &leaf[0]);
         find_best(g, &leaf[0]);
     }
-    while (n_leaves < max_leaves) {
+    while (n_leaves < g->max_leaves) {
         int32_t chosen = -1;
         for (int32_t i = 0; i < n_leaves; i++)
             if (leaf[i].gain > g->price &&
@@ -247,53 +251,51 @@ static int32_t grow_node(const grower *g, int64_t node, int64_t n_images, const 
     return n_vertices;
 }
 
-/* Sizes of the parts of a workspace: whole cache lines, in 64-bit words. */
+static int64_t whole(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+/* A thread's own memory. Slots of members begin at cache lines. */
+static void take_own(cbn_arena *arena, grower *g) {
+    const int64_t leaves = g->max_leaves, vertices = 2 * leaves;
+    g->members = cbn_take_rows(arena, 2 * leaves, g->n_words, sizeof *g->members);
+    g->numbers = cbn_take_rows(arena, leaves, g->slot_size, sizeof *g->numbers);
+    g->useful = cbn_take_rows(arena, leaves, g->slot_size, sizeof *g->useful);
+    g->leaf = cbn_take(arena, leaves, sizeof *g->leaf);
+    g->copy_counts = cbn_take(arena, 2 * vertices, sizeof *g->copy_counts);
+    g->order = cbn_take(arena, vertices, sizeof *g->order);
+    g->copy_split = cbn_take(arena, vertices, sizeof *g->copy_split);
+    g->copy_child = cbn_take(arena, vertices, sizeof *g->copy_child);
+}
+
+/* What threads share, and what each has to itself. */
 typedef struct {
-    int64_t n_words, slot_size;             /* as in grower */
-    int64_t members, numbers, useful, rest; /* of one thread */
-    int64_t planes, n_ln_n;                 /* shared */
-} growth_sizes;
+    uint64_t *planes;
+    double *n_ln_n;
+    void *each;
+} growth_parts;
 
-static int64_t whole_lines(int64_t words) { return (words + CBN_LINE_WORDS - 1) / CBN_LINE_WORDS * CBN_LINE_WORDS; }
-
-static int growth_sizes_of(int64_t n_nodes, int64_t n_images, int64_t max_candidates, int max_leaves, int num_threads,
-                           growth_sizes *sizes, int64_t *bytes) {
-    if (n_images < 1 || n_images > UINT32_MAX || max_candidates < 0 || max_candidates > INT32_MAX) return CBN_E_SIZE;
-    if (max_leaves < 1 || max_leaves > CBN_MAX_LEAVES || num_threads < 1) return CBN_E_PARAMETER;
-    /* below 2^27, 2^32, 2^13 and 2^31: no product of two overflows */
-    sizes->n_words = whole_lines(cbn_plane_words(n_images));
-    sizes->slot_size = (max_candidates + CBN_COUNTED_TOGETHER - 1) / CBN_COUNTED_TOGETHER * CBN_COUNTED_TOGETHER;
-    sizes->members = 2 * max_leaves * sizes->n_words;
-    sizes->numbers = whole_lines(max_leaves * sizes->slot_size);
-    sizes->useful = whole_lines(max_leaves * sizes->slot_size / 2 + 1);
-    /* the leaves; of 2 max_leaves vertices, one more than there are: counts, order, split, child */
-    sizes->rest = whole_lines((int64_t)(sizeof(open_leaf) / 8 + 4 + 3) * max_leaves);
-    sizes->planes = n_nodes * sizes->n_words;
-    sizes->n_ln_n = whole_lines(n_images + 1);
-    int64_t words;
-    CBN_TRY(cbn_multiply(sizes->members + sizes->numbers + sizes->useful + sizes->rest, num_threads, &words));
-    if (words > INT64_MAX / 16 - sizes->planes - sizes->n_ln_n) return CBN_E_SIZE;
-    *bytes = 8 * (words + sizes->planes + sizes->n_ln_n + CBN_LINE_WORDS - 1);
+/* The sizes of a grower are set and its shared parts placed. */
+static int take_parts(cbn_arena *arena, cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                      const cbn_growth *growth, int num_threads, grower *g, growth_parts *parts, cbn_arena *one) {
+    int64_t most;
+    CBN_TRY(cbn_grid_check(grid));
+    if (!candidates || !candidates->begin || !growth) return CBN_E_NULL;
+    CBN_TRY(cbn_most_candidates(grid, candidates, &most));
+    if (n_images < 1 || n_images > UINT32_MAX || most > INT32_MAX) return CBN_E_SIZE;
+    if (growth->max_leaves < 1 || growth->max_leaves > CBN_MAX_LEAVES || num_threads < 1) return CBN_E_PARAMETER;
+    g->n_images = n_images;
+    g->n_words = whole(cbn_plane_words(n_images), CBN_LINE_WORDS);
+    g->slot_size = whole(most, CBN_COUNTED_TOGETHER);
+    g->max_leaves = growth->max_leaves;
+    parts->planes = cbn_take_rows(arena, cbn_grid_nodes(grid), g->n_words, sizeof *parts->planes);
+    parts->n_ln_n = cbn_take(arena, n_images + 1, sizeof *parts->n_ln_n);
+    *one = cbn_counting_arena();
+    take_own(one, g);
+    parts->each = cbn_take_each(arena, one, num_threads);
     return CBN_OK;
 }
 
-/* The memory of a thread. */
-static void place_grower(grower *g, const growth_sizes *sizes, int max_leaves, uint64_t *memory) {
-    const int64_t vertices = 2 * (int64_t)max_leaves;
-    g->members = memory;
-    memory += sizes->members;
-    g->numbers = (uint32_t(*)[2])memory;
-    memory += sizes->numbers;
-    g->useful = (int32_t *)memory;
-    memory += sizes->useful;
-    g->leaf = (open_leaf *)memory;
-    g->copy_counts = (int64_t *)(g->leaf + max_leaves);
-    g->order = (int32_t *)(g->copy_counts + 2 * vertices);
-    g->copy_split = g->order + vertices;
-    g->copy_child = g->copy_split + vertices;
-}
-
-int cbn_most_candidates(int64_t n_nodes, const int64_t *begin, int64_t *most) {
+int cbn_most_candidates(cbn_grid grid, const cbn_candidates *candidates, int64_t *most) {
+    const int64_t n_nodes = cbn_grid_nodes(grid), *begin = candidates->begin;
     *most = 0;
     if (begin[0] != 0) return CBN_E_TREE;
     for (int64_t node = 0; node < n_nodes; node++) {
@@ -303,74 +305,66 @@ int cbn_most_candidates(int64_t n_nodes, const int64_t *begin, int64_t *most) {
     return CBN_OK;
 }
 
-int cbn_candidates_check(const cbn_trees *grid, const int64_t *begin, const int32_t *candidate) {
-    const int64_t n_nodes = cbn_tree_nodes(grid);
-    if (begin[n_nodes] > 0 && !candidate) return CBN_E_NULL;
+int cbn_candidates_check(cbn_grid grid, const cbn_candidates *candidates) {
+    const int64_t n_nodes = cbn_grid_nodes(grid), *begin = candidates->begin;
+    if (begin[n_nodes] > 0 && !candidates->node) return CBN_E_NULL;
     for (int64_t node = 0; node < n_nodes; node++) {
-        const int64_t own = cbn_raster_order(grid, node), required = cbn_required_node(grid, node);
-        for (int64_t i = begin[node]; i < begin[node + 1]; i++)
-            if (candidate[i] < 0 || candidate[i] >= n_nodes || cbn_raster_order(grid, candidate[i]) >= own)
-                return CBN_E_TREE;
+        const int64_t own = cbn_raster_order(grid, node), required = cbn_required_node(candidates->required, node);
+        for (int64_t i = begin[node]; i < begin[node + 1]; i++) {
+            const int64_t candidate = candidates->node[i];
+            if (candidate < 0 || candidate >= n_nodes || cbn_raster_order(grid, candidate) >= own) return CBN_E_TREE;
+        }
         if (required < -1 || required >= n_nodes || (required >= 0 && cbn_raster_order(grid, required) >= own))
             return CBN_E_TREE;
     }
     return CBN_OK;
 }
 
-int cbn_tree_grow_workspace_size(int32_t channels, int32_t height, int32_t width, int64_t n_images,
-                                 const int64_t *candidate_begin, int max_leaves, int num_threads, int64_t *bytes) {
-    growth_sizes sizes;
-    int64_t max_candidates;
-    CBN_TRY(cbn_grid_check(channels, height, width));
-    if (!candidate_begin || !bytes) return CBN_E_NULL;
-    const int64_t n_nodes = (int64_t)channels * height * width;
-    CBN_TRY(cbn_most_candidates(n_nodes, candidate_begin, &max_candidates));
-    return growth_sizes_of(n_nodes, n_images, max_candidates, max_leaves, num_threads, &sizes, bytes);
+int cbn_tree_grow_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                                 const cbn_growth *growth, int num_threads, int64_t *bytes) {
+    grower g;
+    growth_parts parts;
+    cbn_arena arena = cbn_counting_arena(), one;
+    CBN_TRY(take_parts(&arena, grid, n_images, candidates, growth, num_threads, &g, &parts, &one));
+    return cbn_arena_size(&arena, bytes);
 }
 
-int cbn_tree_grow(int32_t channels, int32_t height, int32_t width, const uint64_t *planes, int64_t n_images,
-                  const int64_t *candidate_begin, const int32_t *candidate, const int32_t *required, double penalty,
-                  int max_leaves, int64_t min_leaf, int32_t *n_vertices, int32_t *split, int32_t *child,
-                  int64_t *counts, void *workspace, int64_t workspace_bytes, int num_threads) {
-    int64_t max_candidates, needed;
-    growth_sizes sizes;
-    CBN_TRY(cbn_grid_check(channels, height, width));
-    if (!planes || !candidate_begin || !n_vertices || !split || !child || !counts || !workspace) return CBN_E_NULL;
-    const cbn_trees grid = {channels, height, width, NULL, NULL, NULL, required};
-    const int64_t n_nodes = cbn_tree_nodes(&grid);
-    CBN_TRY(cbn_most_candidates(n_nodes, candidate_begin, &max_candidates));
-    CBN_TRY(cbn_candidates_check(&grid, candidate_begin, candidate));
-    CBN_TRY(growth_sizes_of(n_nodes, n_images, max_candidates, max_leaves, num_threads, &sizes, &needed));
-    if (!(penalty >= 0.0 && penalty <= 1e9) || min_leaf < 1) return CBN_E_PARAMETER;
-    if (required && max_leaves < 2) return CBN_E_PARAMETER;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
-    if (min_leaf > n_images) min_leaf = n_images; /* no split either way */
-    uint64_t *aligned = (uint64_t *)(((uintptr_t)workspace + 63) / 64 * 64);
-    double *n_ln_n = (double *)(aligned + sizes.planes);
-    uint64_t *own = aligned + sizes.planes + sizes.n_ln_n;
-    const int64_t n_words = cbn_plane_words(n_images), capacity = 2 * (int64_t)max_leaves - 1;
+int cbn_tree_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candidates, const cbn_growth *growth,
+                  const cbn_grown_trees *grown, cbn_workspace workspace, int num_threads) {
+    grower shared = {0};
+    growth_parts parts;
+    cbn_arena arena = cbn_arena_of(workspace), one;
+    if (!planes.words || !grown || !grown->n_vertices || !grown->split || !grown->child || !grown->counts)
+        return CBN_E_NULL;
+    const int64_t n_images = planes.n_images;
+    CBN_TRY(take_parts(&arena, grid, n_images, candidates, growth, num_threads, &shared, &parts, &one));
+    CBN_TRY(cbn_candidates_check(grid, candidates));
+    if (!(growth->penalty >= 0.0 && growth->penalty <= 1e9) || growth->min_leaf < 1) return CBN_E_PARAMETER;
+    if (candidates->required && growth->max_leaves < 2) return CBN_E_PARAMETER;
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
+    const int64_t n_nodes = cbn_grid_nodes(grid), n_words = cbn_plane_words(n_images);
+    const int64_t capacity = 2 * (int64_t)growth->max_leaves - 1;
     for (int64_t node = 0; node < n_nodes; node++) {
-        uint64_t *plane = aligned + node * sizes.n_words;
-        memcpy(plane, planes + node * n_words, sizeof *plane * (size_t)n_words);
-        memset(plane + n_words, 0, sizeof *plane * (size_t)(sizes.n_words - n_words));
+        uint64_t *plane = parts.planes + node * shared.n_words;
+        memcpy(plane, planes.words + node * n_words, sizeof *plane * (size_t)n_words);
+        memset(plane + n_words, 0, sizeof *plane * (size_t)(shared.n_words - n_words));
     }
-    n_ln_n[0] = 0.0;
-    for (int64_t n = 1; n <= n_images; n++) n_ln_n[n] = (double)n * cbn_log((double)n);
-    const double price = penalty * cbn_log((double)n_images);
-    const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t per_thread = sizes.members + sizes.numbers + sizes.useful + sizes.rest;
+    parts.n_ln_n[0] = 0.0;
+    for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = (double)n * cbn_log((double)n);
+    shared.kernels = cbn_kernels_select();
+    shared.planes = parts.planes;
+    shared.n_ln_n = parts.n_ln_n;
+    shared.price = growth->penalty * cbn_log((double)n_images);
+    shared.min_leaf = growth->min_leaf < n_images ? growth->min_leaf : n_images; /* no split either way */
     CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++) {
-        const int64_t thread = cbn_thread();
-        grower g = {.kernels = kernels, .planes = aligned, .n_ln_n = n_ln_n, .n_words = sizes.n_words,
-                    .slot_size = sizes.slot_size, .price = price, .min_leaf = min_leaf};
-        place_grower(&g, &sizes, max_leaves, own + thread * per_thread);
-        int32_t *node_split = split + node * capacity, *node_child = child + node * capacity;
-        int64_t *node_counts = counts + 2 * node * capacity;
-        const int64_t first = candidate_begin[node], n_candidates = candidate_begin[node + 1] - first;
-        n_vertices[node] = grow_node(&g, node, n_images, n_candidates ? candidate + first : NULL, n_candidates,
-                                     cbn_required_node(&grid, node), max_leaves, node_split, node_child, node_counts);
-        renumber(&g, n_vertices[node], node_split, node_child, node_counts);
+        grower g = shared;
+        cbn_arena own = cbn_own_arena(parts.each, &one);
+        take_own(&own, &g);
+        int32_t *split = grown->split + node * capacity, *child = grown->child + node * capacity;
+        int64_t *counts = grown->counts + 2 * node * capacity;
+        grown->n_vertices[node] = grow_node(&g, node, candidates, split, child, counts);
+        renumber(&g, grown->n_vertices[node], split, child, counts);
     }
     return CBN_OK;
 }
@@ -386,20 +380,28 @@ static int64_t words_at_a_time(int64_t n_images) {
 
 static int64_t largest_tree(const cbn_trees *trees) {
     int64_t largest = 0;
-    for (int64_t node = 0; node < cbn_tree_nodes(trees); node++) {
+    for (int64_t node = 0; node < cbn_grid_nodes(trees->grid); node++) {
         const int64_t n = trees->begin[node + 1] - trees->begin[node];
         if (n > largest) largest = n;
     }
     return largest;
 }
 
+/* The sets of images of all vertices of a tree, for every thread. */
+static uint64_t *take_members(cbn_arena *arena, const cbn_trees *trees, int64_t n_images, int num_threads,
+                              cbn_arena *one) {
+    *one = cbn_counting_arena();
+    cbn_take_rows(one, largest_tree(trees), words_at_a_time(n_images), sizeof(uint64_t));
+    return cbn_take_each(arena, one, num_threads);
+}
+
 int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes) {
     CBN_TRY(cbn_trees_check(trees));
-    if (!bytes) return CBN_E_NULL;
     if (n_images < 1) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
-    *bytes = 8 * (int64_t)num_threads * largest_tree(trees) * words_at_a_time(n_images); /* 2^3 2^31 2^13 2^6 at most */
-    return CBN_OK;
+    cbn_arena arena = cbn_counting_arena(), one;
+    take_members(&arena, trees, n_images, num_threads, &one);
+    return cbn_arena_size(&arena, bytes);
 }
 
 /* Adds the counts of some words of a node's images. members [vertex][n_words]: scratch; that of the root is given. */
@@ -422,19 +424,21 @@ static void count_words(const cbn_kernels *kernels, const cbn_tree *tree, const 
     }
 }
 
-int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_images, int64_t *counts, void *workspace,
-                   int64_t workspace_bytes, int num_threads) {
-    int64_t needed;
-    CBN_TRY(cbn_tree_count_workspace_size(trees, n_images, num_threads, &needed));
-    if (!planes || !counts || !workspace) return CBN_E_NULL;
-    if (workspace_bytes < needed) return CBN_E_WORKSPACE;
+int cbn_tree_count(const cbn_trees *trees, cbn_planes planes, int64_t *counts, cbn_workspace workspace,
+                   int num_threads) {
+    CBN_TRY(cbn_trees_check(trees));
+    if (!planes.words || !counts) return CBN_E_NULL;
+    if (planes.n_images < 1) return CBN_E_SIZE;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    const int64_t n_images = planes.n_images;
+    cbn_arena arena = cbn_arena_of(workspace), one;
+    void *each = take_members(&arena, trees, n_images, num_threads, &one);
+    CBN_TRY(cbn_arena_fits(&arena, workspace));
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t plane_words = cbn_plane_words(n_images), n_nodes = cbn_tree_nodes(trees);
-    const int64_t per_thread = largest_tree(trees) * words_at_a_time(n_images);
+    const int64_t plane_words = cbn_plane_words(n_images), n_nodes = cbn_grid_nodes(trees->grid);
     CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++) {
-        const int64_t thread = cbn_thread();
-        uint64_t *members = (uint64_t *)workspace + thread * per_thread;
+        uint64_t *members = (uint64_t *)cbn_own_arena(each, &one).memory;
         const cbn_tree tree = cbn_tree_of(trees, node, NULL);
         int64_t *node_counts = counts + 2 * trees->begin[node];
         memset(node_counts, 0, 2 * sizeof *counts * (size_t)tree.n_vertices);
@@ -442,7 +446,7 @@ int cbn_tree_count(const cbn_trees *trees, const uint64_t *planes, int64_t n_ima
             const int64_t n = plane_words - word < COUNT_WORDS ? plane_words - word : COUNT_WORDS;
             memset(members, 0xff, sizeof *members * (size_t)n);
             if (word + n == plane_words && n_images % 64) members[n - 1] = ((uint64_t)1 << n_images % 64) - 1;
-            count_words(kernels, &tree, planes + word, plane_words, n, members, node_counts);
+            count_words(kernels, &tree, planes.words + word, plane_words, n, members, node_counts);
         }
     }
     return CBN_OK;

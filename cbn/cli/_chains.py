@@ -3,7 +3,6 @@
 
 import argparse
 
-from .._validation import check_temperature
 from . import _common as common
 
 
@@ -19,6 +18,8 @@ def add_temperature(parser):
 
 def temperature(text):
     """An argparse type: T, or FIRST,LAST as a tuple."""
+    from .._validation import check_temperature
+
     try:
         numbers = tuple(float(part) for part in text.split(","))
         first, last = check_temperature(numbers if len(numbers) > 1 else numbers[0])

@@ -1,53 +1,70 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Models of all labels as one density of images: Bayes' rule and the mixture of the classes."""
+"""Networks of all labels as one density of images: Bayes' rule and the mixture of the classes."""
 
 import numpy as np
-from scipy.special import logsumexp
 
-# What of an image its pixels' density says under every label, and what follows. All None where the models binarize in
+from ..fit.classifier import log_sum_exp
+
+# What of an image its pixels' density says under every label, and what follows. All None where the networks binarize in
 # different ways, as one may with thresholds "auto": their densities are then of different things.
 UNKNOWN = {"bayes_accuracy": None, "mixture_nats": None, "own_class_nats": None}
 
 
-def density_figures(results, columns, labels):
-    """How good the pixel layers of all models are as one model of images.
+def joint_figures(joint, classes, log_prior, labels):
+    """How good networks of all labels are as one model of images.
 
     Parameters
     ----------
-    results : list of dict
-        Of one model for each label, as --json prints them.
-    columns : list of ndarray, (n_test,), or of None
-        log p of every test image by the pixel layer of each model, nats.
+    joint : ndarray, (n_test, n_classes)
+        log p(image, label) of the test images, nats.
+    classes : list
+        Labels, in the order of the columns.
+    log_prior : ndarray, (n_classes,)
     labels : ndarray, (n_test,), or None
         Of the test images.
 
     Returns
     -------
     dict
-        ``mixture_nats``: mean of -log p(image), the sum over labels of p(label) p(image | label), p(label) the label's
-        share of the training images. ``bayes_accuracy``: percent of test images whose label is the most probable one.
-        ``own_class_nats``: mean over labels of -log p(image | label) of the label's own test images.
+        ``mixture_nats``: mean of -log p(image), the sum over labels of p(label) p(image | label). ``bayes_accuracy``:
+        percent of test images whose label is the most probable one. ``own_class_nats``: mean over labels of
+        -log p(image | label) of the label's own test images.
+    """
+    figures = UNKNOWN | {"mixture_nats": -float(log_sum_exp(joint).mean())}
+    if labels is None:
+        return figures
+    figures["bayes_accuracy"] = 100 * float((np.array(classes)[joint.argmax(axis=1)] == labels).mean())
+    own = [joint[labels == label, i] - log_prior[i] for i, label in enumerate(classes)]
+    if all(len(log_probability) for log_probability in own):
+        figures["own_class_nats"] = -float(np.mean([log_probability.mean() for log_probability in own]))
+    return figures
+
+
+def density_figures(results, columns, labels):
+    """The same of networks that were trained one by one, p(label) being the label's share of the training images.
+
+    Parameters
+    ----------
+    results : list of dict
+        Of one network for each label, as --json prints them.
+    columns : list of ndarray, (n_test,), or of None
+        log p of every test image by the pixel layer of each network, nats.
+    labels : ndarray, (n_test,), or None
     """
     if any(column is None for column in columns) or len({result["binarization"] for result in results}) > 1:
         return UNKNOWN
     n = np.array([result["n_train"] for result in results], float)
-    joint = np.stack(columns, axis=1) + np.log(n / n.sum())
-    figures = UNKNOWN | {"mixture_nats": -float(logsumexp(joint, axis=1).mean())}
-    if labels is not None:
-        found = np.array([result["digit"] for result in results])[joint.argmax(axis=1)]
-        figures["bayes_accuracy"] = 100 * float((found == labels).mean())
-        own = [result["log_probability_test"] for result in results]
-        if None not in own:
-            figures["own_class_nats"] = -float(np.mean(own))
-    return figures
+    log_prior = np.log(n / n.sum())
+    joint = np.stack(columns, axis=1) + log_prior
+    return joint_figures(joint, [result["digit"] for result in results], log_prior, labels)
 
 
-def print_density(figures, result):
-    """The figures in words; ``result`` is that of any of the models."""
+def print_density(figures, binarization, n_test, n_layers):
+    """The figures in words; ``n_layers`` is that of any of the networks."""
     if figures["mixture_nats"] is None:
         return
-    of = "the pixel layers alone" if result["n_layers"] > 1 else "images"
-    print(f"normalized density of {of}, {result['n_test']:,} test images ({result['binarization']})")
+    of = "the pixel layers alone" if n_layers > 1 else "images"
+    print(f"normalized density of {of}, {n_test:,} test images ({binarization})")
     print(f"  mixture of the labels    {figures['mixture_nats']:.2f} nats per image")
     if figures["own_class_nats"] is not None:
         print(f"  own label                {figures['own_class_nats']:.2f} nats per image, mean over the labels")

@@ -4,9 +4,10 @@
 import numpy as np
 
 from ..cpd.base import SCORES
+from ..cpd.kinds import kind_named
 from ..datasets.mnist import BINARIZATION
-from ..fit.presets import resolve
-from . import _common as common
+from ..metrics.bootstrap import auroc
+from ._images import images_for
 from ._train_density import print_density
 
 # AUROC by digit, in percent: thesis Table 1 (one layer) and Table 2 (two hidden layers of five kernels), both with
@@ -15,42 +16,42 @@ THESIS_TABLE_1 = (94.9, 99.9, 82.1, 84.2, 85.0, 89.2, 95.1, 94.8, 76.6, 92.5)
 THESIS_TABLE_2 = (98.9, 99.3, 91.3, 89.2, 90.9, 86.7, 98.0, 94.3, 87.7, 93.8)
 
 
-def describe(arguments, model, chosen, test, clock, out):
+def describe(parsed, fitted, chosen, test, clock, out):
     """The result of one training as --json prints it; and log p of all test images by the pixel layer, or None."""
-    label = None if arguments.digit is None else chosen.labels[0].item()
+    label = None if parsed.digit is None else chosen.labels[0].item()
     with clock.part("score"):
-        quality, log_probability = evaluate(arguments, model, test, label)
-    _, n_parameters, bic = model.bic_terms()
-    trained = model.hidden_layers_
-    layers, cpd = [network.layer for network in model._network.networks], resolve(model)["cpd"]
+        quality, log_probability = evaluate(parsed, fitted, test, label)
+    _, n_parameters, bic = fitted.bic_terms()
+    trained, settings, calibration = fitted.hidden_layers, fitted.settings, fitted.calibration
+    trees = [own["trees"] for own in (network.facts() for network in fitted.network.networks) if "trees" in own]
     result = {
         "digit": label,
-        "preset": arguments.preset,
-        "cpd": cpd,
-        "n_layers": len(layers),
+        "preset": settings.preset,
+        "cpd": settings.kind.name,
+        "n_layers": len(fitted.network),
         "n_train": len(chosen),
         **quality,
         "gain": [[layer.curve[0].gain, layer.curve[layer.best].gain] for layer in trained],
         "n_relations": [len(layer.layer.relations) for layer in trained],
         "best_iteration": [layer.best for layer in trained],
-        "binarization": model.binarization_,
-        "n_trees": sum(layer.n_trees for layer in layers) if cpd == "boosted" else None,
-        "n_leaves": None if cpd == "table" else [layer.n_leaves for layer in layers],
+        "binarization": fitted.rule,
+        "n_trees": sum(own["trees"] for own in trees) if trees else None,
+        "n_leaves": [own["leaves"] for own in trees] or None,
         "n_parameters": n_parameters,
         "bic": bic,
-        "calibration": model.calibration_,
-        "n_calibration": len(model.calibration_scores_),
-        "score": model.score_,
-        "threshold": model.offset_,
-        "false_alarm_rate": arguments.false_alarm_rate,
-        "seed": arguments.seed,
+        "calibration": calibration.source,
+        "n_calibration": len(calibration.scores),
+        "score": settings.score,
+        "threshold": calibration.offset,
+        "false_alarm_rate": settings.false_alarm_rate,
+        "seed": parsed.seed,
         "seconds": clock.seconds,
         "model": out,
     }
     return result, log_probability
 
 
-def evaluate(arguments, model, test, label):
+def evaluate(parsed, fitted, test, label):
     """AUROC by score in percent, combined and by layer; mean log-probability (nats) of test images of the label.
 
     And the log-probability of every test image by the pixel layer, (n_test,), or None without test images.
@@ -58,8 +59,9 @@ def evaluate(arguments, model, test, label):
     quality = {"n_test": 0, "auroc": None, "auroc_by_layer": None, "log_probability_test": None}
     if test is None:
         return quality, None
-    images = common.images_for(arguments, model, test)
-    by_layer = {name: model.layer_scores(images, score=name) for name in SCORES}
+    images = images_for(parsed, fitted, test)
+    planes = fitted.planes(fitted.validated(images))
+    by_layer = {name: fitted.network.layer_scores(planes, name, fitted.threads) for name in SCORES}
     own = np.ones(len(images), bool) if label is None else test.labels == label if test.labels is not None else None
     quality["n_test"] = len(images)
     log_probability = by_layer["log_probability"][:, 0].copy()
@@ -68,12 +70,10 @@ def evaluate(arguments, model, test, label):
     # of the pixels: with hidden layers the combined score is no log-probability
     quality["log_probability_test"] = float(log_probability[own].mean())
     if not own.all():
-        from sklearn.metrics import roc_auc_score
-
-        combined = {name: model._network.combine(scores, name) for name, scores in by_layer.items()}
-        quality["auroc"] = {name: 100 * float(roc_auc_score(own, s)) for name, s in combined.items()}
+        combined = {name: fitted.network.combine(scores, name) for name, scores in by_layer.items()}
+        quality["auroc"] = {name: 100 * auroc(own, scores) for name, scores in combined.items()}
         quality["auroc_by_layer"] = {
-            name: [100 * float(roc_auc_score(own, column)) for column in scores.T] for name, scores in by_layer.items()
+            name: [100 * auroc(own, column) for column in scores.T] for name, scores in by_layer.items()
         }
     return quality, log_probability
 
@@ -94,9 +94,9 @@ def layer_names(n_layers):
 
 
 def print_one(result, images):
-    label = "all labels" if result["digit"] is None else f"label {result['digit']}"
     nats = result["log_probability_test"]
-    print(f"trained on       {result['n_train']:,} images of {images.source}, {label}")
+    every = ", all labels" if result["digit"] is None else ""
+    print(f"trained on       {result['n_train']:,} images of {images.source}{every}")
     print(f"binarization     {result['binarization']}")
     for number, (start, best) in enumerate(result["gain"] if has_relations(result) else (), start=1):
         print(
@@ -105,8 +105,8 @@ def print_one(result, images):
         )
     if result["n_leaves"]:
         by_layer = zip(layer_names(result["n_layers"]), result["n_leaves"])
-        trees = f"{result['n_trees']:,} boosted trees, " if result["n_trees"] is not None else ""
-        print(f"leaves           {trees}" + ", ".join(f"{name} {n:,}" for name, n in by_layer))
+        trees = f"{result['n_trees']:,} {kind_named(result['cpd']).nouns}"
+        print(f"leaves           {trees}, " + ", ".join(f"{name} {n:,}" for name, n in by_layer))
     print(f"parameters       {result['n_parameters']:,} (BIC {result['bic']:,.0f})")
     if nats is not None:
         print(f"log-probability  {nats:.2f} nats of the pixels per test image of the class (under that binarization)")
@@ -156,7 +156,7 @@ def print_all(results, means, images):
         if first["gain"]:
             print("mean over the labels")
             _print_by_layer(means["mean_auroc"], means["mean_auroc_by_layer"], indent="")
-    print_density(means, first)
+    print_density(means, first["binarization"], first["n_test"], first["n_layers"])
     if has_relations(first):
         print("likelihood gain of relations, nats per training image, start -> best kernels")
         _print_row("", labels, "mean")
@@ -185,11 +185,12 @@ def _thesis(result):
 
 
 def has_relations(result):
-    """Whether hidden layers have searched relations: with tables always, under trees only to train kernels."""
-    return result["cpd"] == "table" or any(result["n_relations"])
+    """Whether hidden layers have searched relations: where CPDs use them always, else only to train kernels."""
+    return kind_named(result["cpd"]).uses_relations or any(result["n_relations"])
 
 
 def is_comparable(result, images):
     """The thesis's tables stand beside its own data, threshold and kind of model only."""
-    own_data = images.source.startswith("MNIST") and len(images) == 60000
-    return own_data and result["cpd"] == "table" and result["binarization"] == BINARIZATION
+    own_data = images.source.startswith(("MNIST train (embedded)", "MNIST train (OpenML)"))
+    of_the_thesis = kind_named(result["cpd"]).uses_relations and result["binarization"] == BINARIZATION
+    return own_data and of_the_thesis

@@ -3,14 +3,11 @@
 
 import warnings
 
-import numpy as np
-
-from ..datasets import load_mask
 from ..exceptions import DataError, MixingWarning
-from ..io.files import atomic_write
-from ..plots import pictures
 from . import _chains as chains
 from . import _common as common
+from . import _images as images_of
+from . import _models as models
 
 NAMED_HOLES = ("top", "bottom", "left", "right", "centre")
 
@@ -18,16 +15,18 @@ NAMED_HOLES = ("top", "bottom", "left", "right", "centre")
 def build_parser():
     parser = common.make_parser(
         "cbn-inpaint",
-        "Fill missing pixels of one image: samples of the posterior given the known pixels, and its mean.",
+        "Fill missing pixels of one image: samples of the posterior given the known pixels, and its mean. Of a classifier\n"
+        "the network of the class --digit fills in.",
         [
             "cbn-inpaint --digit 2 --index 5                # lower half of the sixth test 2 -> inpainted.png",
             "cbn-inpaint --hole 10:20,0:28 --n 8 --sweeps 5000",
             "cbn-inpaint --data photo/ --mask mask.npy --npz filled.npz",
+            "cbn-inpaint --model digits.cbn --digit 3       # by the network of that class",
         ],
     )
     common.add_model(parser)
-    group = common.add_data(parser, "where the image is")
-    common.add_choice(group)
+    group = images_of.add_data(parser, "where the image is")
+    images_of.add_choice(group, "; of a classifier the class whose network fills in, too")
     group.add_argument(
         "--index", type=common.integer(0, 2**40), default=0, metavar="I", help="which image (default: 0)"
     )
@@ -60,8 +59,12 @@ def main(argv=None):
 
 def read_mask(arguments, shape):
     """The boolean (height, width) mask of --mask or --hole."""
+    import numpy as np
+
     height, width = shape
     if arguments.mask is not None:
+        from ..datasets import load_mask
+
         with common.naming("--mask"):
             return load_mask(arguments.mask, shape)
     mask = np.zeros(shape, bool)
@@ -92,26 +95,41 @@ def parse_hole(text, shape):
 
 def inpaint(arguments):
     common.check_outputs(arguments, "--out", "--npz")
-    model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
-    chosen, index = common.choose_images(arguments)
+    models.with_model(arguments, network=inpaint_by, classifier=inpaint_by_class)
+
+
+def inpaint_by_class(arguments, classifier):
+    """By the network of the class --digit."""
+    inpaint_by(arguments, models.of_class(arguments, classifier, "fills in")[0])
+
+
+def inpaint_by(arguments, fitted):
+    """Fills in, writes and reports."""
+    chosen, index = images_of.choose_images(arguments)
     if arguments.index >= len(chosen):
         raise DataError(f"--index {arguments.index}: there are {len(chosen)} images, 0 to {len(chosen) - 1}")
-    image = common.images_for(arguments, model, chosen)[arguments.index]
-    mask = read_mask(arguments, model.image_shape_)
+    image = images_of.images_for(arguments, fitted, chosen)[arguments.index]
+    mask = read_mask(arguments, fitted.image_shape)
     temperature = 1 if arguments.temperature is None else arguments.temperature
     clock = common.Clock()
-    with clock.part("inpaint"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MixingWarning)  # said below with the names of this program's options
-            result = model.inpaint(
-                image, mask, arguments.n,
-                n_sweeps=arguments.sweeps, temperature=temperature, random_state=arguments.seed,
-            )  # fmt: skip
-    full_scale = model.binarizer_.full_scale
-    shown = model.binarized_pictures(image[None])[0]
+    names = common.renaming(n_sweeps="--sweeps", temperature="--temperature", mask="--mask")
+    with clock.part("inpaint"), warnings.catch_warnings(), names:
+        warnings.simplefilter("ignore", MixingWarning)  # said below with the names of this program's options
+        result = fitted.inpaint(
+            image, mask, arguments.n,
+            n_sweeps=arguments.sweeps, temperature=temperature, random_state=arguments.seed,
+        )  # fmt: skip
+    from ..plots import pictures
+
+    full_scale = fitted.binarization.full_scale
+    shown = fitted.binarized_pictures(image[None])[0]
     picture = pictures.inpainting(shown, mask, result.samples, full_scale * result.mean, full_scale)
     pictures.save_png(picture, arguments.out)
     if arguments.npz:
+        import numpy as np
+
+        from ..io.files import atomic_write
+
         with atomic_write(arguments.npz) as file:
             np.savez_compressed(file, samples=result.samples, mean=result.mean, mask=mask)
     if arguments.json:
@@ -120,10 +138,10 @@ def inpaint(arguments):
                 "image": chosen.names[arguments.index] if chosen.names else int(index[arguments.index]),
                 "n_missing": int(mask.sum()),
                 "n": arguments.n,
-                "layers": 1 + len(model.hidden_layers_),
+                "layers": len(fitted.network),
                 "temperature": temperature,
                 "seed": arguments.seed,
-                "binarization": model.binarization_,
+                "binarization": fitted.rule,
                 "mixing": result.mixing.to_dict(),
                 "picture": arguments.out,
                 "npz": arguments.npz,

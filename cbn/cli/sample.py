@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-sample: draw new images from a model."""
 
-import numpy as np
-
-from ..io.files import atomic_write
-from ..plots import pictures
 from . import _chains as chains
 from . import _common as common
+from . import _models as models
 
 # Frames of an animation; the last one is the result.
 GIF_FRAMES = 60
@@ -15,16 +12,21 @@ GIF_FRAMES = 60
 def build_parser():
     parser = common.make_parser(
         "cbn-sample",
-        "Draw images from a model and write them as one picture.",
+        "Draw images from a model and write them as one picture. A classifier draws from the mixture of its classes:\n"
+        "how many of each is drawn by their shares, and they stand in the order of the classes; --digit draws from one.",
         [
             "cbn-sample --n 64                                   # model.cbn -> samples.png",
             "cbn-sample --method gibbs --steps 1000000 --gif chain.gif",
             "cbn-sample --method gibbs --temperature 4,0.25      # annealing towards the most probable images",
             "cbn-sample --n 1000 --npz samples.npz --seed 7",
+            "cbn-sample --model digits.cbn --digit 3             # of one class of a classifier",
         ],
     )
     common.add_model(parser)
     parser.add_argument("--n", type=common.integer(1, 10**6), default=64, metavar="N", help="images (default: 64)")
+    parser.add_argument(
+        "--digit", "--label", metavar="LABEL", help="of a classifier: the class to draw from ('all': every class)"
+    )
     parser.add_argument(
         "--method",
         choices=("ancestral", "gibbs"),
@@ -37,7 +39,11 @@ def build_parser():
     chains.add_temperature(parser)
     parser.add_argument("--out", default="samples.png", metavar="FILE", help="picture to write (default: samples.png)")
     parser.add_argument("--gif", metavar="FILE", help="animation of the Gibbs chains")
-    parser.add_argument("--npz", metavar="FILE", help="raw samples: array 'images' (n, height, width) uint8")
+    parser.add_argument(
+        "--npz",
+        metavar="FILE",
+        help="raw samples: array 'images' (n, height, width) uint8; of a classifier 'labels' too",
+    )
     common.add_seed(parser)
     return parser
 
@@ -47,55 +53,104 @@ def main(argv=None):
 
 
 def sample(arguments):
-    method = arguments.method or ("gibbs" if arguments.gif else "ancestral")
-    if method == "ancestral" and arguments.gif:
-        raise common.UsageError("--gif shows a Gibbs chain: use --method gibbs, or leave --method out")
-    if method == "ancestral" and arguments.steps is not None:
-        raise common.UsageError("--steps is for --method gibbs")
-    if method == "ancestral" and arguments.temperature is not None:
-        raise common.UsageError("--temperature is for --method gibbs")
+    arguments.method = arguments.method or ("gibbs" if arguments.gif else "ancestral")
+    if arguments.method == "ancestral":
+        if arguments.gif:
+            raise common.UsageError("--gif shows a Gibbs chain: use --method gibbs, or leave --method out")
+        for option, value in (("--steps", arguments.steps), ("--temperature", arguments.temperature)):
+            if value is not None:
+                raise common.UsageError(f"{option} is for --method gibbs")
     common.check_outputs(arguments, "--out", "--gif", "--npz")
-    model = common.load_model(arguments.model).set_params(n_jobs=arguments.threads)
-    n_layers = 1 + len(model.hidden_layers_)
+    models.with_model(arguments, network=sample_network, classifier=sample_classifier)
+
+
+def sample_network(arguments, fitted):
+    """Images of a network."""
+    models.refuse_class(arguments)
+    draw(arguments, fitted)
+
+
+def sample_classifier(arguments, classifier):
+    """Images of one class, or of all of them by their shares."""
+    if arguments.digit not in (None, "all"):
+        fitted, label = models.of_class(arguments, classifier, "to draw from")
+        draw(arguments, fitted, label)
+        return
+    if arguments.method == "gibbs":
+        models.of_class(arguments, classifier, "the chains are of")  # which refuses
+    import numpy as np
+
+    clock = common.Clock()
+    sequence = np.random.SeedSequence(arguments.seed)
+    seeds = sequence.generate_state(len(classifier.classes), np.uint64).tolist()
+    counts = np.random.default_rng(sequence).multinomial(arguments.n, np.exp(classifier.log_prior)).tolist()
+    with clock.part("sample"):
+        drawn = [
+            classifier.network(number).sample(n, random_state=seed)
+            for number, (n, seed) in enumerate(zip(counts, seeds)) if n
+        ]  # fmt: skip
+    labels = np.repeat(classifier.classes, counts)
+    write(arguments, classifier.network(0), np.concatenate(drawn), clock, labels=labels)
+
+
+def draw(arguments, fitted, label=None):
+    """Images of one network, by either method."""
     clock = common.Clock()
     mixing, frames = None, []
     with clock.part("sample"):
-        if method == "ancestral":
-            images = model.sample(arguments.n, random_state=arguments.seed)
+        if arguments.method == "ancestral":
+            images = fitted.sample(arguments.n, random_state=arguments.seed)
         else:
-            images, mixing, frames = run_chains(arguments, model)
-    full_scale = model.binarizer_.full_scale
+            with common.renaming(method="--method", temperature="--temperature", n_steps="--steps"):
+                images, mixing, frames = run_chains(arguments, fitted)
+    labels = None if label is None else [label] * arguments.n
+    write(arguments, fitted, images, clock, mixing, frames, labels)
+
+
+def write(arguments, fitted, images, clock, mixing=None, frames=(), labels=None):
+    """The files, and what is said about them."""
+    from ..plots import pictures
+
+    full_scale, n_layers = fitted.binarization.full_scale, len(fitted.network)
     pictures.save_png(pictures.grid(images, full_scale), arguments.out)
     if arguments.gif:
         pictures.save_gif([pictures.grid(frame, full_scale) for frame in frames], arguments.gif)
     if arguments.npz:
+        import numpy as np
+
+        from ..io.files import atomic_write
+
         with atomic_write(arguments.npz) as file:
-            np.savez_compressed(file, images=images)
+            np.savez_compressed(file, images=images, **({} if labels is None else {"labels": labels}))
+    of_classes = {} if labels is None else {"labels": list(labels)}
     if arguments.json:
         common.print_json(
             {
                 "n": arguments.n,
-                "method": method,
-                "layers": 1 if method == "ancestral" else n_layers,
+                "method": arguments.method,
+                "layers": 1 if arguments.method == "ancestral" else n_layers,
                 "temperature": 1.0 if arguments.temperature is None else arguments.temperature,
                 "seed": arguments.seed,
                 "image_shape": list(images.shape[1:]),
                 "full_scale": full_scale,
-                "binarization": model.binarization_,
+                "binarization": fitted.rule,
                 "picture": arguments.out,
                 "gif": arguments.gif,
                 "npz": arguments.npz,
                 "mixing": None if mixing is None else mixing.to_dict(),
+                **of_classes,
                 "seconds": clock.seconds,
             }
         )
     else:
         source = ""
-        if n_layers > 1 and method == "ancestral":
+        if n_layers > 1 and arguments.method == "ancestral":
             source = " of the pixel layer alone (--method gibbs goes through the hidden layers too)"
         elif n_layers > 1:
             source = f" through all {n_layers} layers"
-        print(f"{arguments.n} {method} samples{source}: {arguments.out}")
+        elif labels is not None:
+            source = f" of {common.counted(labels)}"
+        print(f"{arguments.n} {arguments.method} samples{source}: {arguments.out}")
         for path in (arguments.gif, arguments.npz):
             if path:
                 print(f"also written: {path}")
@@ -103,20 +158,22 @@ def sample(arguments):
         chains.say_mixing(arguments, mixing, "--steps")
 
 
-def run_chains(arguments, model):
+def run_chains(arguments, fitted):
     """Gibbs chains with a progress bar: (final images, MixingReport, frames for the animation)."""
-    from ..estimators.drawing import draws_of
+    from ..fit.drawing import draws_of
     from ..inference.chains import Recorder
 
     n_steps = arguments.steps or 100_000
     n_draws = draws_of(arguments.n, n_steps)
     recorder = Recorder(n_draws)
     temperature = 1 if arguments.temperature is None else arguments.temperature
-    gibbs = model.gibbs_chains(arguments.n, arguments.seed, temperature=temperature, n_steps=n_steps)
+    gibbs = fitted.gibbs_chains(arguments.n, arguments.seed, temperature=temperature, n_steps=n_steps)
     frames = [gibbs.pictures()]
     every = max(1, n_draws // GIF_FRAMES)
-    for draw, images in enumerate(common.progress(gibbs.run(n_steps, n_draws), arguments, n_draws, "draw", "Gibbs"), 1):
+    for draw_number, images in enumerate(
+        common.progress(gibbs.run(n_steps, n_draws), arguments, n_draws, "draw", "Gibbs"), 1
+    ):
         recorder.add(images)
-        if arguments.gif and (draw % every == 0 or draw == n_draws):
+        if arguments.gif and (draw_number % every == 0 or draw_number == n_draws):
             frames.append(images)
     return images, recorder.report(), frames

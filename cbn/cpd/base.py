@@ -98,6 +98,8 @@ class CPD(ABC):
         It can stand above and below other layers.
     draws_at_random : bool
         Learning uses random numbers.
+    reports : bool
+        Learning takes its time and calls the task's ``progress``.
     uses_relations : bool
         In hidden layers its structure is the tied relations that a search found.
     layer : Grid
@@ -116,6 +118,7 @@ class CPD(ABC):
     exports: ClassVar[bool] = False
     has_features: ClassVar[bool] = False
     draws_at_random: ClassVar[bool] = False
+    reports: ClassVar[bool] = False
     uses_relations: ClassVar[bool] = False
 
     layer: Grid
@@ -127,6 +130,19 @@ class CPD(ABC):
     @abstractmethod
     def check_size(cls, parameters: Any, field: Field, pixels: bool) -> None:
         """Refuses, before anything is allocated, what would take too much memory. ValueError names the argument."""
+
+    @classmethod
+    def most(cls, parameters: Any, field: Field, pixels: bool, n_relations: int) -> tuple[int, int] | None:
+        """The most parameters that a layer can have, and the bytes that it then takes; None where no bound is known.
+
+        ``n_relations`` is the most that a search may find for a node, for a hidden layer.
+        """
+        return None
+
+    @classmethod
+    def shortened(cls, parameters: Any) -> tuple[Any, float]:
+        """Parameters of a short trial, and how many times longer learning with the given ones takes."""
+        return parameters, 1.0
 
     @classmethod
     @abstractmethod

@@ -30,8 +30,10 @@ from .shape import describe_trees, tree_pictures
 # Vertices of all trees beyond which growth is refused: 4 GiB of splits and values. Files of more nodes than that are too.
 MAX_VERTICES = 2**29
 MAX_NODES = 2**27
+VERTEX_BYTES = 4 + 4  # split and value
 # Nodes grown between two returns to Python: a few tenths of a second.
 BATCH_NODES = 32
+TRIAL_ROUNDS = 4  # of a short training, see BoostedCPD.shortened
 N_INFLUENCES = 3  # earlier nodes that an explanation names
 # nats; log-odds are 32-bit numbers of units of 2^-16, so that no -log p of boosted trees is above 2^15
 MAX_SURPRISE = 2.0**16
@@ -153,8 +155,8 @@ def grow(
         n_vertices = np.empty((n, boosting.rounds), np.int32)
         split, value = (np.empty((n, boosting.rounds, capacity), np.int32) for _ in range(2))
         _engine.boosted_grow(
-            *shape, planes.words, planes.n_images, *candidate, required, boosting, seed, first,
-            base[nodes], n_trees[nodes], n_vertices, split, value, num_threads,
+            shape, planes.words, planes.n_images, (*candidate, required), boosting, seed,
+            (first, base[nodes], n_trees[nodes], n_vertices, split, value), num_threads,
         )  # fmt: skip
         grown = np.arange(boosting.rounds) < n_trees[nodes, None]
         sizes.append(n_vertices[grown])
@@ -186,6 +188,7 @@ class BoostedCPD(CPD):
     nouns = "boosted trees"
     parameter_class = Boosted
     draws_at_random = True
+    reports = True
 
     layer: BoostedLayer
 
@@ -208,6 +211,17 @@ class BoostedCPD(CPD):
                 f"rounds, max_leaves: {p.rounds} rounds of {p.max_leaves} leaves for each of {grid.n_nodes:,} nodes are "
                 f"{n_vertices:,} vertices, more than {MAX_VERTICES:,}; reduce one of them"
             )
+
+    @classmethod
+    def most(cls, parameters: Boosted, field: Field, pixels: bool, n_relations: int) -> tuple[int, int]:
+        n_nodes = field.grid().n_nodes
+        n_trees = n_nodes * parameters.rounds
+        return n_trees * parameters.max_leaves + n_nodes, n_trees * (2 * parameters.max_leaves - 1) * VERTEX_BYTES
+
+    @classmethod
+    def shortened(cls, parameters: Boosted) -> tuple[Boosted, float]:
+        rounds = min(parameters.rounds, TRIAL_ROUNDS)  # the rounds take the time
+        return parameters.replaced(rounds=rounds), parameters.rounds / max(rounds, 1)
 
     @classmethod
     def learn(cls, parameters: Boosted, task: Task) -> "BoostedCPD":

@@ -26,7 +26,13 @@ NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # north-west, north, north-e
 
 def parse_offsets(text: str) -> tuple[tuple[int, ...], ...]:
     """Offsets as a program's option has them: "-1,0;0,-1". Raises ValueError."""
-    return tuple(tuple(int(number) for number in pair.split(",")) for pair in text.split(";"))
+    try:
+        offsets = tuple(tuple(int(number) for number in pair.split(",")) for pair in text.split(";"))
+    except ValueError:
+        offsets = ()
+    if not offsets or any(len(offset) != 2 for offset in offsets):
+        raise ValueError("give whole numbers DY,DX;... such as -1,0;0,-1")
+    return offsets
 
 
 @parameters
@@ -42,6 +48,10 @@ class Table(Parameters):
     pseudocount: float = parameter(
         Real(1e-9, 1e9), "Added to every count before probabilities are made (thesis eq. 2).", default=1.0
     )
+
+
+# A row in memory: its two counts, and the tables of probabilities and of two scores that are made of them.
+ROW_BYTES = 2 * (8 + 3 * 8)
 
 
 class CountedCPD(CPD):
@@ -181,6 +191,21 @@ class TableCPD(CountedCPD):
         if pixels:  # the search for relations of hidden layers has a limit of its own
             grid = field.grid()
             check_table_size(pixel_layer(grid.height, grid.width, parameters.offsets, grid.channels), "offsets")
+
+    @classmethod
+    def most(cls, parameters: Table, field: Field, pixels: bool, n_relations: int) -> tuple[int, int]:
+        grid = field.grid()
+        if not pixels:
+            n_rows = grid.n_nodes << n_relations
+            return n_rows, n_rows * ROW_BYTES
+        y, x = np.divmod(np.arange(grid.n_positions), grid.width)
+        n_parents = np.zeros(grid.n_positions, np.int64)
+        for dy, dx in parameters.offsets:
+            n_parents += (y + dy >= 0) & (x + dx >= 0) & (x + dx < grid.width)
+        # a row that can occur is a parameter; a required parent makes no more of them
+        n_parameters = grid.channels * int((1 << n_parents).sum())
+        layer = pixel_layer(grid.height, grid.width, parameters.offsets, grid.channels)
+        return n_parameters, layer.n_rows * ROW_BYTES
 
     @classmethod
     def learn(cls, parameters: Table, task: Task) -> "TableCPD":

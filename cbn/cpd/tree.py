@@ -23,11 +23,12 @@ from .files import read_begins
 from .grid import Grid
 from .particles import Particles, tree_posterior
 from .shape import describe_trees, tree_pictures
-from .table import CountedCPD
+from .table import ROW_BYTES, CountedCPD
 
 MAX_LEAVES = _engine.MAX_LEAVES
 # Vertices of all trees while they grow, beyond which growth is refused: 4 GiB.
 MAX_VERTICES = 2**27
+VERTEX_BYTES = 4 + 2 * 4  # split and two children
 
 
 @parameters
@@ -144,8 +145,8 @@ def grow(
     split, child = (np.empty((n_nodes, capacity), np.int32) for _ in range(2))
     counts = np.empty((n_nodes, capacity, 2), np.int64)
     _engine.tree_grow(
-        grid.channels, grid.height, grid.width, planes.words, planes.n_images, *candidate, required, penalty,
-        max_leaves, min_leaf, n_vertices, split, child, counts, num_threads,
+        (grid.channels, grid.height, grid.width), planes.words, planes.n_images, (*candidate, required),
+        (penalty, max_leaves, min_leaf), (n_vertices, split, child, counts), num_threads,
     )  # fmt: skip
     begin = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
     used = np.arange(begin[-1]) + np.repeat(np.arange(n_nodes) * capacity - begin[:-1], n_vertices)
@@ -198,6 +199,12 @@ class TreeCPD(CountedCPD):
                 f"max_leaves: {parameters.max_leaves} leaves for each of {grid.n_nodes:,} nodes, more than "
                 f"{MAX_VERTICES // 2:,} in all; reduce it"
             )
+
+    @classmethod
+    def most(cls, parameters: Tree, field: Field, pixels: bool, n_relations: int) -> tuple[int, int]:
+        n_nodes = field.grid().n_nodes
+        n_leaves = n_nodes * parameters.max_leaves
+        return n_leaves, (2 * n_leaves - n_nodes) * (ROW_BYTES + VERTEX_BYTES)
 
     @classmethod
     def learn(cls, parameters: Tree, task: Task) -> "TreeCPD":

@@ -2,6 +2,7 @@
 """ImageSet: images of one size with what is known about them."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,16 +100,22 @@ class ImageSet:
             raise data_error(
                 f"label: cannot select {label!r}, these images have no labels ({self.source or 'no source'})"
             )
-        present = np.unique(self.labels)
-        text = str(label).strip()
-        wanted = text if present.dtype.kind == "U" else as_integer(text)
-        matching = [value for value in present.tolist() if value == wanted]
-        if not matching:
-            raise data_error(f"label: no image has the label {label!r}; choose one of {listed(present)}")
-        chosen = self.labels == matching[0]
+        found = label_among(self.labels, label)
+        chosen = self.labels == found
         names = None if self.names is None else tuple(name for name, keep in zip(self.names, chosen) if keep)
-        source = f"{self.source}, label {matching[0]}" if self.source else f"label {matching[0]}"
+        source = f"{self.source}, label {found}" if self.source else f"label {found}"
         return replace(self, images=self.images[chosen], labels=self.labels[chosen], names=names, source=source)
+
+
+def label_among(labels: npt.NDArray[Any], label: int | str) -> Any:
+    """The one of the labels (n,) that `label` names, as a Python object. Raises DataError if none does."""
+    present = np.unique(labels)
+    text = str(label).strip()
+    wanted = text if present.dtype.kind == "U" else as_integer(text)
+    matching = [value for value in present.tolist() if value == wanted]
+    if not matching:
+        raise data_error(f"label: no image has the label {label!r}; choose one of {listed(present)}")
+    return matching[0]
 
 
 def as_integer(text: str) -> int | None:

@@ -13,13 +13,14 @@ import importlib.util
 import os
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import DataError
 from ._files import data_error
-from .imageset import ImageSet
+from .imageset import ImageSet, label_among
 
 _FILE = Path(__file__).with_name("data") / "mnist_binary.xz"
 _TRAIN, _TOTAL, _SIDE, _ROW_BYTES = 60_000, 70_000, 28, 4
@@ -54,20 +55,43 @@ def load_mnist() -> tuple[ImageSet, ImageSet]:
     ImageSet(10000 images of 28x28, binary (value > 0.3 x 255), labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, \
 source='MNIST test (embedded)')
     """
-    payload = _payload()
-    labels = payload[_IMAGE_BYTES:].astype(np.int64)
-    rows = payload[:_IMAGE_BYTES].reshape(_TOTAL, _SIDE, _ROW_BYTES)
-    # rank[i] = where image i of the original order stands among the sorted ones
-    order = np.argsort(labels, kind="stable")
-    rank = np.empty(_TOTAL, dtype=np.intp)
-    rank[order] = np.arange(_TOTAL)
+    embedded = EmbeddedMnist()
+    return embedded.part("train"), embedded.part("test")
 
-    def part(name: str, chosen: slice) -> ImageSet:
-        bits = np.unpackbits(rows[rank[chosen]].reshape(-1)).reshape(-1, _SIDE, 8 * _ROW_BYTES)
+
+class EmbeddedMnist:
+    """The embedded images as bits, of which parts become images; to unpack all of them takes longer than to train a network.
+
+    Raises DataError if the embedded file is missing or damaged.
+    """
+
+    splits = ("train", "test")
+
+    def __init__(self) -> None:
+        payload = _payload()
+        self._rows = payload[:_IMAGE_BYTES].reshape(_TOTAL, _SIDE, _ROW_BYTES)
+        labels = payload[_IMAGE_BYTES:]
+        self._labels = {"train": labels[:_TRAIN].astype(np.int64), "test": labels[_TRAIN:].astype(np.int64)}
+        # where image i of the original order stands among the sorted ones
+        rank = np.empty(_TOTAL, dtype=np.intp)
+        rank[np.argsort(labels, kind="stable")] = np.arange(_TOTAL)
+        self._rank = {"train": rank[:_TRAIN], "test": rank[_TRAIN:]}
+
+    def part(self, split: Literal["train", "test"], label: int | str | None = None) -> ImageSet:
+        """What ``select(label)`` leaves of a half, or all of it. Raises DataError for a label that is none."""
+        labels, rank, source = self._labels[split], self._rank[split], f"MNIST {split} (embedded)"
+        if label is not None:
+            found = label_among(labels, label)
+            chosen = labels == found
+            labels, rank, source = labels[chosen], rank[chosen], f"{source}, label {found}"
+        bits = np.unpackbits(self._rows[rank].reshape(-1)).reshape(-1, _SIDE, 8 * _ROW_BYTES)
         images = np.ascontiguousarray(bits[:, :, :_SIDE])
-        return ImageSet(images, labels[chosen].copy(), source=f"MNIST {name} (embedded)", binarization=BINARIZATION)
+        return ImageSet(images, labels, source=source, binarization=BINARIZATION)
 
-    return part("train", slice(_TRAIN)), part("test", slice(_TRAIN, None))
+    def indices(self, split: Literal["train", "test"], label: int | str | None = None) -> npt.NDArray[np.intp]:
+        """The index of every image of :meth:`part` in its half."""
+        labels = self._labels[split]
+        return np.arange(len(labels)) if label is None else np.flatnonzero(labels == label_among(labels, label))
 
 
 def fetch_mnist_grey(data_home: str | os.PathLike[str] | None = None) -> tuple[ImageSet, ImageSet]:

@@ -3,8 +3,9 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class ClassifierArguments:
     image_shape: tuple[int, int] | None = None
     full_scale: int | None = None
     n_jobs: int | None = None
-    random_state: int | np.random.Generator | None = None
+    random_state: "int | np.random.Generator | None" = None
 
     def of_networks(self) -> Arguments:
         """The arguments of the network of every class."""
@@ -153,7 +154,12 @@ def log_sum_exp(values: Floats) -> Floats:
 
 
 def fit_classifier(
-    arguments: ClassifierArguments, images: Any, labels: npt.NDArray[Any], known: FittedClassifier | None = None
+    arguments: ClassifierArguments,
+    images: Any,
+    labels: npt.NDArray[Any],
+    known: FittedClassifier | None = None,
+    *,
+    progress: Callable[[Any, int, int], None] | None = None,
 ) -> FittedClassifier:
     """Learn one network from the images of each class, or add images to known ones.
 
@@ -164,6 +170,8 @@ def fit_classifier(
     labels : ndarray, (n,)
     known : FittedClassifier, optional
         To whose networks images are added; labels that it has not become new classes.
+    progress : callable, optional
+        Called with (label, steps done, steps in all) by the network of each class, at its end at least.
 
     Raises
     ------
@@ -193,7 +201,10 @@ def fit_classifier(
                 earlier = replace(networks[label], n_jobs=arguments.n_jobs)
                 networks[label] = added(earlier, members)
             else:
-                networks[label] = fit(own, members, held_out=False)
+                report = None if progress is None else partial(progress, label)
+                networks[label] = fit(own, members, held_out=False, progress=report)
+        if progress is not None:
+            progress(label, 1, 1)
     try:
         classes = sorted(networks)
     except TypeError:

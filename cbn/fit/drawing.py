@@ -2,7 +2,7 @@
 """What a fitted network draws: samples, chains, missing pixels."""
 
 import warnings
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from ..inference.temperatures import Temperatures
 from .state import FittedState
 
 Pictures = npt.NDArray[np.uint8]
-RandomState = int | np.random.Generator | None
+RandomState: TypeAlias = "int | np.random.Generator | None"
 Temperature = float | tuple[float, float]
 
 # Draws at which a Gibbs run is looked at for the mixing report, the first half being warm-up: at least 200 of each

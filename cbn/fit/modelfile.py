@@ -123,12 +123,16 @@ def _nested(found: Any) -> dict[str, Any]:
     if any(name in found for name in NOT_KEPT):
         raise ValueError("an argument that model files do not hold")
     arguments = {name: _as_tuples(value) for name, value in found.items()}
+    if arguments.get("random_state") is not None:
+        validation.check_seed(arguments["random_state"])
     if isinstance(arguments.get("cpd"), dict):
         own = {name: _as_tuples(value) for name, value in arguments["cpd"].items() if name != "kind"}
         arguments["cpd"] = kind_named(arguments["cpd"].get("kind")).parameter_class(**own)
     if arguments.get("features") is not None:
         if not isinstance(arguments["features"], dict):
             raise ValueError(f"features: {arguments['features']!r} has no fields")
+        if any(name in arguments["features"] for name in NOT_KEPT):
+            raise ValueError("features that begin with kernels of elsewhere")
         arguments["features"] = Features(**{n: _as_tuples(v) for n, v in arguments["features"].items()})
     return arguments
 
@@ -141,8 +145,6 @@ def _settings(found: Any) -> Settings:
     ):
         raise ValueError("settings that leave something open")
     folds, settings = arguments.folds, resolve(replace(arguments, folds=None))
-    if settings.random_state is not None:
-        validation.check_seed(settings.random_state)
     return replace(settings, folds=validation.check_integer(folds, "folds", 2, 1000))
 
 

@@ -36,7 +36,11 @@ class Arguments:
     image_shape: tuple[int, int] | None = None
     full_scale: int | None = None
     n_jobs: int | None = None
-    random_state: int | np.random.Generator | None = None
+    random_state: "int | np.random.Generator | None" = None
+
+    def resolve(self) -> "Settings":
+        """These arguments checked, those at None taken from the preset; see :func:`resolve`."""
+        return resolve(self)
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,14 @@ class Settings:
     false_alarm_rate: float
     image_shape: tuple[int, int] | None
     full_scale: int | None
-    random_state: int | np.random.Generator | None
+    random_state: "int | np.random.Generator | None"
 
     @property
     def kind(self) -> type[CPD]:
         """The kind of conditional distributions."""
         return kind_of(self.cpd)
 
-    def seed(self, random_state: int | np.random.Generator | None = None) -> int:
+    def seed(self, random_state: "int | np.random.Generator | None" = None) -> int:
         """A seed from what a call gives, or else from these settings."""
         return validation.check_seed(self.random_state if random_state is None else random_state)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from .._params import Parameters
@@ -14,7 +13,7 @@ from .._version import __version__
 from ..cpd.kinds import kind_of
 from ..io.archive import write_archive
 from ..io.modelformat import FORMAT, NEWEST_VERSION, plain
-from ..layers.features import Features, check_layers
+from ..layers.features import Features
 from ..layers.files import describe_trained, trained_arrays
 from .state import FittedState
 
@@ -113,12 +112,10 @@ def as_json(arguments: Any) -> dict[str, Any]:
         if own.name in NOT_KEPT:
             continue
         if isinstance(value, Features):
-            layers = [astuple(layer) for layer in check_layers(value.layers)]
-            given = value.get_params() | {"layers": layers}
+            checked = value.checked()
+            given = checked.get_params() | {"layers": [astuple(layer) for layer in checked.layers]}
             value = {name: plain(v) for name, v in given.items() if name not in NOT_KEPT}
         elif isinstance(value, Parameters):
-            value = {"kind": kind_of(value).name} | plain(value)
-        elif isinstance(value, np.random.Generator | np.random.RandomState):
-            value = None
+            value = {"kind": kind_of(value).name} | plain(value.checked())
         found[own.name] = plain(value) if not isinstance(value, dict) else value
     return found

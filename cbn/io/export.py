@@ -12,7 +12,6 @@ BIF: Cozman 1998, "The Interchange Format for Bayesian Networks". UAI: the forma
 import os
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal, Protocol
-from xml.sax.saxutils import escape
 
 import numpy as np
 import numpy.typing as npt
@@ -140,6 +139,8 @@ def _write_bif(network: TableNetwork, parents: list[list[int]], names: _Names) -
 
 
 def _write_xmlbif(network: TableNetwork, parents: list[list[int]], names: _Names) -> Iterator[str]:
+    from xml.sax.saxutils import escape  # with it come urllib and email
+
     yield '<?xml version="1.0" encoding="US-ASCII"?>\n<BIF VERSION="0.3">\n<NETWORK>\n<NAME>cbn</NAME>\n'
     for node in range(len(parents)):
         properties = "".join(f"<PROPERTY>{escape(text)}</PROPERTY>" for text in names.properties(node))

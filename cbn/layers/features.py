@@ -68,9 +68,50 @@ def check_layer_weights(weights: Any, n_layers: int) -> tuple[float, ...]:
     return values
 
 
+def parse_layers(text: str) -> tuple[tuple[int, ...], ...]:
+    """Hidden layers as a program's option has them: "5,3,2;5,3,2". Raises ValueError."""
+    return tuple(_whole_numbers(layer, 3, "KERNELS,SIZE,POOL;... such as 5,3,2;5,3,2") for layer in text.split(";"))
+
+
+def parse_relation(text: str) -> tuple[int, ...]:
+    """One relation as a program's option has it: "1,0,2,-2,0". Raises ValueError."""
+    return _whole_numbers(text, 5, "LAYER,CHILD,PARENT,DY,DX such as 1,0,2,-2,0")
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Numbers as a program's option has them: "0.3,0.6". Raises ValueError."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise ValueError("give numbers such as 0.3,0.6") from None
+
+
+def parse_number(text: str) -> float:
+    """One number. Raises ValueError."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("give a number such as 0.9") from None
+
+
+def _whole_numbers(text: str, n: int, form: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != n:
+        raise ValueError(f"give whole numbers {form}")
+    return numbers
+
+
 def _unchecked(value: Any, name: str) -> Any:
     """Checked with the other fields, by Features.checked."""
     return value
+
+
+RELATIONS = Checked(
+    _unchecked, "sequence of (layer, child, parent, dy, dx)", parse_relation, "LAYER,CHILD,PARENT,DY,DX", repeated=True
+)
 
 
 @parameters
@@ -81,13 +122,13 @@ class Features(Parameters):
     """
 
     layers: Any = parameter(
-        Checked(check_layers, "sequence of (kernels, kernel_size, pool)", metavar="KERNELS,SIZE,POOL;..."),
-        "Kernels, their side and the pooling of every hidden layer, the lowest first; () for none.",
+        Checked(check_layers, "sequence of (kernels, kernel_size, pool)", parse_layers, "KERNELS,SIZE,POOL;..."),
+        "Kernels, their side and the pooling of every hidden layer, the lowest first; empty for none.",
         default=(),
         option="hidden",
     )
     layer_weights: Any = parameter(
-        Checked(_unchecked, "sequence of float", metavar="W,W,..."),
+        Checked(_unchecked, "sequence of float", parse_numbers, "W,W,..."),
         "Weight of every layer in the scores, the pixels' first; 1 for each by default.",
         default=None,
     )
@@ -95,20 +136,20 @@ class Features(Parameters):
         Whole(0, MAX_SEARCH_PARENTS), "At most so many relations for a kernel are searched.", default=6
     )
     forced_relations: Any = parameter(
-        Checked(_unchecked, "sequence of (layer, child, parent, dy, dx)", metavar="LAYER,CHILD,PARENT,DY,DX"),
+        RELATIONS,
         "Relations that the search begins with: kernel parent at offset (dy, dx) positions is a parent of kernel child "
         "in hidden layer 1, 2, ... Nodes that see the same pixels cannot be related.",
         default=None,
         option="force-relation",
     )
     forbidden_relations: Any = parameter(
-        Checked(_unchecked, "sequence of (layer, child, parent, dy, dx)", metavar="LAYER,CHILD,PARENT,DY,DX"),
+        RELATIONS,
         "Relations that the search never takes.",
         default=None,
         option="forbid-relation",
     )
     kernels: Any = parameter(
-        Checked(_unchecked, "path or sequence of cbn.layers.kernels.Kernels", metavar="FILE"),
+        Checked(_unchecked, "path or sequence of cbn.layers.kernels.Kernels", str, "FILE"),
         "Kernels to start from in place of drawn ones, see save_kernels; with iterations=0 they stay.",
         default=None,
     )
@@ -118,7 +159,7 @@ class Features(Parameters):
         default="random",
     )
     activation: tuple[float, float] = parameter(
-        Checked(check_activation, "(low, high)", metavar="LOW,HIGH"),
+        Checked(check_activation, "(low, high)", parse_numbers, "LOW,HIGH"),
         "The share of active nodes of a drawn kernel lies in this range, as far as the images allow.",
         default=(0.3, 0.6),
     )
@@ -131,7 +172,7 @@ class Features(Parameters):
         Real(0, 1e6), "Of the kernel steps: gradient ascent on thesis eq. 8 in nats per image.", default=0.008
     )
     momentum: float = parameter(
-        Checked(check_momentum, "float, 0 or more and below 1", float, "X"), "Of the kernel steps.", default=0.9
+        Checked(check_momentum, "float, 0 or more and below 1", parse_number, "X"), "Of the kernel steps.", default=0.9
     )
     normalize_kernels: bool = parameter(Flag(), "Keep every kernel at Euclidean norm 1.", default=True)
     keep_activation: bool = parameter(
@@ -154,7 +195,8 @@ class Features(Parameters):
 
     def checked(self) -> Self:
         found = super().checked()
-        check_layer_weights(found.layer_weights, 1 + len(found.layers))
+        weights = check_layer_weights(found.layer_weights, 1 + len(found.layers))
+        found.layer_weights = None if found.layer_weights is None else weights
         for name in ("forced_relations", "forbidden_relations"):
             setattr(found, name, _entries(getattr(found, name), name, found.layers))
         return found

@@ -16,6 +16,7 @@ from .._engine import WEIGHT_ONE
 from ..bits.planes import BitPlanes
 from ..cpd.grid import Grid
 from ..exceptions import DataError
+from ..io.archive import DAMAGE
 from ..io.files import atomic_write
 from .geometry import MAX_KERNELS, MAX_LAYERS, HiddenLayer, Transition
 
@@ -293,7 +294,7 @@ def load_kernels(path: str | os.PathLike[str]) -> tuple[Kernels, ...]:
                 found.append(Kernels(weights, bias, int(pool)))
     except FileNotFoundError:
         raise DataError(f"{str(path)!r}: no such file; save_kernels() of a fitted model writes one") from None
-    except Exception as error:  # a damaged zip raises anything
+    except (*DAMAGE, OSError) as error:
         raise DataError(f"{str(path)!r}: not a file of kernels ({type(error).__name__}: {error})") from None
     if not found:
         raise DataError(f"{str(path)!r}: not a file of kernels: it has no weights_1")

@@ -239,8 +239,8 @@ class _LayerTask:
         assert kernels is not None
         weights, bias = np.empty_like(kernels.weights), np.empty_like(kernels.bias)
         _engine.kernel_gradient(
-            _engine.Transition(kernels.transition(self.below)), engine_layer, self.planes_below.words, planes.words, self.n_images,
-            counts, o.pseudocount, SHARPNESS, weights, bias, self.num_threads,
+            _engine.Transition(kernels.transition(self.below)), (engine_layer, counts, o.pseudocount, SHARPNESS),
+            self.planes_below.words, planes.words, self.n_images, (weights, bias), self.num_threads,
         )  # fmt: skip
         scale = o.learning_rate / self.n_images
         velocity = o.momentum * state.velocity[0] + scale * weights, o.momentum * state.velocity[1] + scale * bias

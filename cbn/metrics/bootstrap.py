@@ -19,6 +19,30 @@ class Interval(NamedTuple):
     high: float
 
 
+def auroc(normal: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """Area under the ROC curve, from 0 to 1: the share of pairs of a normal and another image in the right order.
+
+    Parameters
+    ----------
+    normal : array-like of bool, (n,)
+        Which images are normal.
+    scores : array-like, (n,)
+        Higher is more normal. Equal scores count half.
+
+    Raises
+    ------
+    DataError
+        As :func:`bootstrap_auroc`.
+
+    Examples
+    --------
+    >>> auroc([True, True, False, False], [3, 1, 1, 0])
+    0.875
+    """
+    normal, scores = _tasks(normal, scores)
+    return float(np.mean([_Ranked(*task).area(np.arange(normal.shape[1])) for task in zip(normal, scores)]))
+
+
 def bootstrap_auroc(
     normal: npt.ArrayLike,
     scores: npt.ArrayLike,

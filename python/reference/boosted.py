@@ -148,25 +148,19 @@ def grow_node(
 
 
 def boosted_grow(
-    channels: int,
-    height: int,
-    width: int,
+    grid: tuple[int, int, int],
     planes: Planes,
     n_images: int,
-    candidate_begin: Counts,
-    candidate: Nodes,
-    required: Nodes | None,
+    candidates: tuple[Counts, Nodes, Nodes | None],
     boosting: Boosted,
     seed: int,
-    first_node: int,
-    base: Nodes,
-    n_trees: Nodes,
-    n_vertices: Nodes,
-    split: Nodes,
-    value: Nodes,
+    grown: tuple[int, Nodes, Nodes, Nodes, Nodes, Nodes],
     num_threads: int = 1,
 ) -> None:
-    """The trees of nodes first_node, ...; outputs as ``cbn_boosted_grow`` says."""
+    """The trees of nodes first_node, ...; candidates (begin, node, required), grown (first_node, base, n_trees, n_vertices,
+    split, value), filled as ``cbn_boosted_grow`` says."""
+    candidate_begin, candidate, required = candidates
+    first_node, base, n_trees, n_vertices, split, value = grown
     unpacked = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, unpacked)
     states = unpacked.astype(bool)

@@ -49,18 +49,19 @@ def state_gradient(
 
 def kernel_gradient(
     transition: Transition,
-    layer: Layer,
+    objective: tuple[Layer, Counts, float, float],
     planes_in: Planes,
     planes_out: Planes,
     n_images: int,
-    counts: Counts,
-    pseudocount: float,
-    sharpness: float,
-    weights: Reals,
-    bias: Reals,
+    gradient: tuple[Reals, Reals],
     num_threads: int = 1,
 ) -> None:
-    """weights (kernels, in_channels, size, size), bias (kernels,): dL by weight and bias, in nats per unit of weight."""
+    """dL by weight and bias, in nats per unit of weight.
+
+    objective (layer, counts, pseudocount, sharpness); gradient (weights, bias), filled: (kernels, in_channels, size, size)
+    and (kernels,).
+    """
+    (layer, counts, pseudocount, sharpness), (weights, bias) = objective, gradient
     by_state = np.empty((n_images, layer.n_nodes))
     state_gradient(layer, planes_out, n_images, counts, pseudocount, by_state)
     pooled = pooling_windows(transition, activations(transition, planes_in, n_images))

@@ -58,16 +58,13 @@ def with_one_extra(extra: Floats, dtype: npt.DTypeLike) -> Floats:
 def sidewards_predict(
     x: Floats,
     taps: npt.NDArray[np.int32],
-    first: Floats,
     extra: Floats,
-    first_extra: Floats,
-    hidden: Floats,
     units: Nodes,
-    last: Floats,
+    weights: tuple[Floats, Floats, Floats, Floats],
     out: Floats,
     num_threads: int = 1,
 ) -> None:
-    """Predicted activations.
+    """Predicted activations; weights are (first, first_extra, hidden, last).
 
     Parameters
     ----------
@@ -89,6 +86,7 @@ def sidewards_predict(
     out : (n, H, W, K) array of float
         Filled.
     """
+    first, first_extra, hidden, last = weights
     top = with_one(activations(x, taps, first, extra, first_extra, hidden, units)[-1])
     own = last.reshape(*(extra.shape[:2] if len(last) > 1 else (1, 1)), *last.shape[1:])
     out[...] = np.einsum("nyxj,yxkj->nyxk", top, np.broadcast_to(own, (*extra.shape[:2], *own.shape[2:])))
@@ -97,26 +95,20 @@ def sidewards_predict(
 def sidewards_gradient(
     x: Floats,
     taps: npt.NDArray[np.int32],
-    first: Floats,
     extra: Floats,
-    first_extra: Floats,
-    hidden: Floats,
     units: Nodes,
-    last: Floats,
+    weights: tuple[Floats, Floats, Floats, Floats],
     target: Floats,
-    error: Floats,
-    d_first: Floats,
-    d_first_extra: Floats,
-    d_hidden: Floats,
-    d_last: Floats,
-    d_sums: Floats | None,
+    gradients: tuple[Floats, Floats, Floats, Floats, Floats, Floats | None],
     num_threads: int = 1,
 ) -> None:
     """Errors, and the gradients of the sum of their squares (eq. 12) with the target held constant (eq. 13).
 
+    gradients are (d_first, d_first_extra, d_hidden, d_last, error, d_sums).
+
     Parameters
     ----------
-    x, taps, first, extra, first_extra, hidden, units, last
+    x, taps, extra, units, weights
         As in ``sidewards_predict``.
     target : (n, H, W, K) array of float
     error : (n, H, W, K) array of float
@@ -126,8 +118,10 @@ def sidewards_gradient(
     d_sums : (n, H, W, U_1) array of float, or None
         Gradient with respect to the sums that enter the first layer's ReLU. Filled.
     """
+    first, first_extra, hidden, last = weights
+    d_first, d_first_extra, d_hidden, d_last, error, d_sums = gradients
     layers = activations(x, taps, first, extra, first_extra, hidden, units)
-    sidewards_predict(x, taps, first, extra, first_extra, hidden, units, last, error)
+    sidewards_predict(x, taps, extra, units, weights, error)
     error -= target
     height, width = extra.shape[:2]
     positions = (height, width) if len(last) > 1 else (1, 1)

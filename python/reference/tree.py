@@ -48,24 +48,26 @@ def trees_check(trees: TreeLayer) -> None:
 
 
 def tree_grow(
-    channels: int,
-    height: int,
-    width: int,
+    grid: tuple[int, int, int],
     planes: Planes,
     n_images: int,
-    candidate_begin: Counts,
-    candidate: Nodes,
-    required: Nodes | None,
-    penalty: float,
-    max_leaves: int,
-    min_leaf: int,
-    n_vertices: Nodes,
-    split: Nodes,
-    child: Nodes,
-    counts: Counts,
+    candidates: tuple[Counts, Nodes, Nodes | None],
+    growth: tuple[float, int, int],
+    grown: tuple[Nodes, Nodes, Nodes, Counts],
     num_threads: int = 1,
 ) -> None:
-    """Grows the tree of every node; the vertices of node v are written to the beginning of row v of the outputs."""
+    """Grows the tree of every node; the vertices of node v are written to the beginning of row v of the outputs.
+
+    Parameters
+    ----------
+    grid : (channels, height, width)
+    candidates : (begin, node, required)
+    growth : (penalty, max_leaves, min_leaf)
+    grown : (n_vertices, split, child, counts)
+        Filled.
+    """
+    (channels, height, width), (candidate_begin, candidate, required) = grid, candidates
+    (penalty, max_leaves, min_leaf), (n_vertices, split, child, counts) = growth, grown
     if required is not None and max_leaves < 2:
         raise ValueError("max_leaves: a required node needs two leaves")
     n_nodes = channels * height * width

@@ -9,14 +9,7 @@
 
 #define CBN_FUNCTION static __attribute__((target("avx2,fma,popcnt,bmi,bmi2")))
 
-/* Bytes compare as signed: both sides are moved by 128. */
-CBN_FUNCTION inline uint32_t half_row_mask(const uint8_t *p, int cutoff) {
-    const __m256i shift = _mm256_set1_epi8((char)-128);
-    const __m256i v = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)p), shift);
-    const __m256i c = _mm256_set1_epi8((char)(cutoff - 128));
-    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(v, c));
-}
-#define CBN_ROW_MASK(p, cutoff) (half_row_mask(p, cutoff) | (uint64_t)half_row_mask((p) + 32, cutoff) << 32)
+#define CBN_PACK_BYTES 32
 #include "pack_template.h"
 #include "log_template.h"
 
@@ -61,7 +54,7 @@ CBN_FUNCTION inline __attribute__((always_inline)) int64_t count_both(const __m2
 }
 
 /*
- * Subsets in the order of their numbers: the set of images of each is that of the subset without its lowest variable, and
+ * Subsets in the order of their numbers: the images of each are those of the subset without its lowest variable, and
  * that variable. A set is kept at the place of its subset's lowest variable until the next one with the same comes, and
  * by then nothing more comes of it; those with variable 0 are never needed again.
  */

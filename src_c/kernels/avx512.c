@@ -9,8 +9,7 @@
 
 #define CBN_FUNCTION static __attribute__((target("avx2,popcnt,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")))
 
-#define CBN_ROW_MASK(p, cutoff)                                                                                        \
-    ((uint64_t)_mm512_cmpgt_epu8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(cutoff))))
+#define CBN_PACK_BYTES 32
 #include "pack_template.h"
 #include "log_template.h"
 

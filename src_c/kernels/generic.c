@@ -15,12 +15,7 @@ static inline uint64_t popcount_word(uint64_t x) {
     return x * 0x0101010101010101ULL >> 56;
 }
 
-static inline uint64_t row_mask(const uint8_t *p, int cutoff) {
-    uint64_t mask = 0;
-    for (int j = 0; j < 64; j++) mask |= (uint64_t)(p[j] > cutoff) << j;
-    return mask;
-}
-#define CBN_ROW_MASK(p, cutoff) row_mask(p, cutoff)
+#define CBN_PACK_BYTES 16
 #include "pack_template.h"
 #include "log_template.h"
 

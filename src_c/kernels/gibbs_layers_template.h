@@ -32,12 +32,12 @@ CBN_FUNCTION inline uint32_t positive(const int32_t values[CBN_GROUP]) {
 
 /* Where a layer's vector of sums is: window (y, x), kernel 0. */
 CBN_FUNCTION inline int32_t *sums_at(const cbn_chain_layer *layer, const cbn_chain_state *s, int y, int x) {
-    return s->sums + ((int64_t)y * layer->sum_width + x) * layer->layer->channels * CBN_GROUP;
+    return s->sums + ((int64_t)y * layer->sum_width + x) * layer->layer->grid.channels * CBN_GROUP;
 }
 
 CBN_FUNCTION inline int32_t *proposed_at(const cbn_chain_layer *layer, const cbn_chain_state *s, int y, int x) {
     const int64_t width = s->right - s->left + 1;
-    return s->proposed + ((y - s->top) * width + (x - s->left)) * layer->layer->channels * CBN_GROUP;
+    return s->proposed + ((y - s->top) * width + (x - s->left)) * layer->layer->grid.channels * CBN_GROUP;
 }
 
 /* Adds a node of the layer below, present +1 or -1 times (0: not at all) in each chain, to the proposed sums. */
@@ -77,20 +77,20 @@ CBN_FUNCTION inline uint32_t pooled(const cbn_chain_layer *layer, const cbn_chai
 
 CBN_FUNCTION inline cbn_place chain_place(const cbn_chain_layer *layer, int channel, int row, int column) {
     const int k = cbn_parent_count(layer->layer, channel);
-    const int64_t inside = (int64_t)row * layer->layer->width + column;
+    const int64_t inside = (int64_t)row * layer->layer->grid.width + column;
     const cbn_place place = {channel, row, column, k, layer->channel_row[channel] + (inside << k)};
     return place;
 }
 
 CBN_FUNCTION inline int64_t chain_node(const cbn_chain_layer *layer, const cbn_place *place) {
-    return ((int64_t)place->channel * layer->layer->height + place->row) * layer->layer->width + place->column;
+    return ((int64_t)place->channel * layer->layer->grid.height + place->row) * layer->layer->grid.width + place->column;
 }
 
 /* What the changed nodes of the layer below change in this one: list and masks of the changed nodes. Returns 0 where no
  * window that is used holds one of them. */
 CBN_FUNCTION int propose_layer(const cbn_chain_layer *layer, cbn_chain_state *s, const cbn_chain_layer *below,
                                const cbn_chain_state *from) {
-    const int size = layer->transition->kernel_size, pool = layer->transition->pool, channels = layer->layer->channels;
+    const int size = layer->transition->kernel_size, pool = layer->transition->pool, channels = layer->layer->grid.channels;
     int top = INT32_MAX, left = INT32_MAX, bottom = -1, right = -1;
     s->n_changed = 0;
     for (int64_t n = 0; n < from->n_changed; n++) {
@@ -170,14 +170,14 @@ CBN_FUNCTION void score_node(const cbn_chain_layer *layer, const cbn_chain_state
 /* The tables of all changed nodes of a layer and of their children. */
 CBN_FUNCTION void score_layer(const cbn_chain_layer *layer, const cbn_chain_state *s, int64_t proposal,
                               int64_t odds[CBN_GROUP]) {
-    const cbn_layer *grid = layer->layer;
+    const cbn_layer *own = layer->layer;
     for (int64_t n = 0; n < s->n_changed; n++) {
         const cbn_place *place = s->list + n;
         score_node(layer, s, place, proposal, odds);
         for (int64_t r = layer->child_begin[place->channel]; r < layer->child_begin[place->channel + 1]; r++) {
             const int64_t row = (int64_t)place->row + layer->child_dy[r];
             const int64_t column = (int64_t)place->column + layer->child_dx[r];
-            if (cbn_node_at(grid, layer->child[r], row, column) < 0) continue;
+            if (cbn_node_at(own, layer->child[r], row, column) < 0) continue;
             const cbn_place child = chain_place(layer, layer->child[r], (int)row, (int)column);
             score_node(layer, s, &child, proposal, odds);
         }
@@ -188,15 +188,15 @@ CBN_FUNCTION void score_layer(const cbn_chain_layer *layer, const cbn_chain_stat
  * must be 1. Where both would hold it must be 0. */
 CBN_FUNCTION void required_states(const cbn_chain_layer *layer, const cbn_chain_state *s, const cbn_place *place,
                                   uint32_t *zero, uint32_t *one) {
-    const cbn_layer *grid = layer->layer;
+    const cbn_layer *own = layer->layer;
     *zero = *one = 0;
-    for (int c = 0; c < grid->channels; c++)
-        for (int64_t r = grid->relation_begin[c]; r < grid->relation_begin[c + 1]; r++) {
-            if (!grid->required[r]) continue;
+    for (int c = 0; c < own->grid.channels; c++)
+        for (int64_t r = own->relation_begin[c]; r < own->relation_begin[c + 1]; r++) {
+            if (!own->required[r]) continue;
             if (c == place->channel)
-                *zero |= ~s->state[cbn_node_at(grid, grid->parent_channel[r], place->row, place->column)];
-            if (grid->parent_channel[r] == place->channel)
-                *one |= s->state[cbn_node_at(grid, c, place->row, place->column)];
+                *zero |= ~s->state[cbn_node_at(own, own->parent_channel[r], place->row, place->column)];
+            if (own->parent_channel[r] == place->channel)
+                *one |= s->state[cbn_node_at(own, c, place->row, place->column)];
         }
     *one &= ~*zero;
 }
@@ -229,7 +229,7 @@ CBN_FUNCTION void settle_nodes(const cbn_chain_layer *layer, cbn_chain_state *s,
 }
 
 CBN_FUNCTION void settle_sums(const cbn_chain_layer *layer, cbn_chain_state *s, uint32_t accepted) {
-    const int64_t row_sums = (int64_t)(s->right - s->left + 1) * layer->layer->channels * CBN_GROUP;
+    const int64_t row_sums = (int64_t)(s->right - s->left + 1) * layer->layer->grid.channels * CBN_GROUP;
     int32_t mask[CBN_GROUP];
     for (int i = 0; i < CBN_GROUP; i++) mask[i] = -(int32_t)(accepted >> i & 1);
     for (int y = s->top; y <= s->bottom; y++) {
@@ -243,18 +243,18 @@ CBN_FUNCTION void settle_sums(const cbn_chain_layer *layer, cbn_chain_state *s, 
 /* Sums and nodes of a layer from the states of the layer below. */
 CBN_FUNCTION void start_layer(const cbn_chain_layer *layer, cbn_chain_state *s, const cbn_chain_layer *below,
                               const cbn_chain_state *from) {
-    const cbn_layer *grid = layer->layer, *grid_below = below->layer;
+    const cbn_grid grid = layer->layer->grid, grid_below = below->layer->grid;
     cbn_chain_state whole = *s; /* a box of all sums, in their own place */
     whole.proposed = s->sums;
     whole.top = whole.left = 0;
     whole.bottom = layer->sum_height - 1;
     whole.right = layer->sum_width - 1;
-    const int64_t n_sums = (int64_t)layer->sum_height * layer->sum_width * grid->channels;
+    const int64_t n_sums = (int64_t)layer->sum_height * layer->sum_width * grid.channels;
     for (int64_t j = 0; j < n_sums; j++)
-        for (int i = 0; i < CBN_GROUP; i++) s->sums[j * CBN_GROUP + i] = layer->transition->bias[j % grid->channels];
-    for (int channel = 0; channel < grid_below->channels; channel++)
-        for (int row = 0; row < grid_below->height; row++)
-            for (int column = 0; column < grid_below->width; column++) {
+        for (int i = 0; i < CBN_GROUP; i++) s->sums[j * CBN_GROUP + i] = layer->transition->bias[j % grid.channels];
+    for (int channel = 0; channel < grid_below.channels; channel++)
+        for (int row = 0; row < grid_below.height; row++)
+            for (int column = 0; column < grid_below.width; column++) {
                 const cbn_place place = chain_place(below, channel, row, column);
                 const uint32_t state = from->state[chain_node(below, &place)];
                 int32_t times[CBN_GROUP];
@@ -262,9 +262,9 @@ CBN_FUNCTION void start_layer(const cbn_chain_layer *layer, cbn_chain_state *s, 
                 if (state) add_node(layer, &whole, &place, times);
             }
     int64_t node = 0;
-    for (int channel = 0; channel < grid->channels; channel++)
-        for (int row = 0; row < grid->height; row++)
-            for (int column = 0; column < grid->width; column++)
+    for (int channel = 0; channel < grid.channels; channel++)
+        for (int row = 0; row < grid.height; row++)
+            for (int column = 0; column < grid.width; column++)
                 s->state[node++] = pooled(layer, &whole, channel, row, column);
 }
 
@@ -277,11 +277,11 @@ CBN_FUNCTION void gibbs_layers_group(const cbn_chain_plan *plan, uint32_t first_
     }
     double u[2][CBN_GROUP];
     uint32_t word[4] = {0, 0, 0, 0};
-    for (int64_t n = 0; n < plan->n_steps; n++) {
-        const uint64_t step = plan->first_step + (uint64_t)n;
-        if (n == 0 || !(step & 1)) group_uniforms(plan->seed, CBN_RANDOM_FLIP, first_chain, step >> 1, u);
-        if (n == 0 || !(step & 3)) site_words(plan->seed, step >> 2, word);
-        const int64_t site = plan->sites[word[step & 3] * plan->n_sites >> 32];
+    for (int64_t n = 0; n < plan->steps->n; n++) {
+        const uint64_t step = plan->steps->first + (uint64_t)n;
+        if (n == 0 || !(step & 1)) group_uniforms(plan->steps->seed, CBN_RANDOM_FLIP, first_chain, step >> 1, u);
+        if (n == 0 || !(step & 3)) site_words(plan->steps->seed, step >> 2, word);
+        const int64_t site = plan->steps->sites[word[step & 3] * (uint64_t)plan->steps->n_sites >> 32];
         const cbn_place place = cbn_place_of(plan->layer[0].layer, site);
         const uint32_t now = s[0].state[site];
         uint32_t zero = 0, one = 0;

@@ -55,10 +55,7 @@ typedef struct {
 typedef struct {
     const cbn_layer *layer;
     const double *probability; /* (rows, 2) */
-    uint64_t seed, first_step;
-    int64_t n_steps;
-    const int64_t *sites;
-    uint64_t n_sites;
+    const cbn_steps *steps;
 } cbn_gibbs_plan;
 
 /* One layer of the chains that go through all layers: what never changes. */
@@ -92,11 +89,8 @@ typedef struct {
     int n_layers;
     cbn_chain_layer layer[CBN_MAX_LAYERS];
     double unit; /* nats of one unit of the values */
-    const double *inverse_temperature; /* (n_steps) */
-    uint64_t seed, first_step;
-    int64_t n_steps;
-    const int64_t *sites;
-    uint64_t n_sites;
+    const double *inverse_temperature; /* (steps) */
+    const cbn_steps *steps;
 } cbn_chain_plan;
 
 /* The tree of a node, and its part of an array per vertex and state. */
@@ -128,10 +122,7 @@ typedef struct {
 typedef struct {
     const cbn_trees *trees;
     const double *probability; /* (vertices, 2) */
-    uint64_t seed, first_step;
-    int64_t n_steps;
-    const int64_t *sites;
-    uint64_t n_sites;
+    const cbn_steps *steps;
     const int64_t *asked_begin; /* (nodes + 1): the vertices that split on node v, in order, are ... */
     const cbn_vertex *asked;    /* ... asked[asked_begin[v]] .. asked[asked_begin[v + 1] - 1] */
     const int32_t *above;       /* per vertex: 2 * parent + its side, counted from the root; -1 at a root */
@@ -171,8 +162,6 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    /* Transposes a 64 x 64 bit matrix in place. */
-    void (*transpose)(uint64_t m[64]);
     /* planes[p * n_words + word] for the 64 images from `images` on (fewer: n_images < 64, rest 0). */
     void (*pack_word)(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
                       int64_t n_words);
@@ -274,7 +263,6 @@ typedef struct {
         .last_row = last_row,                                                                                          \
         .last_row_gradient = last_row_gradient,                                                                        \
         .pool_row = pool_row,                                                                                          \
-        .transpose = transpose_64,                                                                                     \
         .pack_word = pack_word,                                                                                        \
         .select_plane = select_plane,                                                                                  \
         .count_subsets = count_subsets,                                                                                \

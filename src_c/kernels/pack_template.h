@@ -1,46 +1,67 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Threshold 64 pixels of 64 images and transpose the 64 x 64 bit matrix, so that each row becomes a plane word; and
- * bit-planes of some of the images.
+ * Images to bit-planes, and bit-planes of some of the images.
  *
  * Interface:
- *   CBN_FUNCTION          storage class and target attribute of every function
- *   CBN_ROW_MASK(p, c)    64-bit mask, bit j = p[j] > c, of the 64 bytes at p
+ *   CBN_FUNCTION      storage class and target attribute of every function
+ *   CBN_PACK_BYTES    bytes of a vector, 16 to 64
  */
 
-/* Transposes in place: bit j of m[i] <-> bit i of m[j]. Swaps ever smaller off-diagonal squares (Warren, Hacker's
- * Delight, 7-3). The inner loop runs over consecutive words so that it vectorizes. */
-CBN_FUNCTION void transpose_64(uint64_t m[64]) {
-    static const uint64_t masks[6] = {0x00000000ffffffffULL, 0x0000ffff0000ffffULL, 0x00ff00ff00ff00ffULL,
-                                      0x0f0f0f0f0f0f0f0fULL, 0x3333333333333333ULL, 0x5555555555555555ULL};
-    for (int level = 0, j = 32; j; level++, j >>= 1)
-        for (int block = 0; block < 64; block += 2 * j)
-            for (int i = block; i < block + j; i++) {
-                const uint64_t t = ((m[i] >> j) ^ m[i + j]) & masks[level];
-                m[i + j] ^= t;
-                m[i] ^= t << j;
-            }
-}
+typedef int8_t pack_bytes __attribute__((vector_size(CBN_PACK_BYTES)));
+typedef uint64_t pack_words __attribute__((vector_size(CBN_PACK_BYTES)));
+#define CBN_PACK_WORDS (CBN_PACK_BYTES / 8)
 
-CBN_FUNCTION void pack_word(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
-                            int64_t n_words) {
-    uint64_t m[64];
-    for (int64_t first = 0; first < n_pixels; first += 64) {
-        const int64_t n = n_pixels - first < 64 ? n_pixels - first : 64;
-        for (int64_t i = 0; i < n_images; i++) {
-            const uint8_t *p = images + i * n_pixels + first;
-            if (n == 64) {
-                m[i] = CBN_ROW_MASK(p, cutoff);
-            } else {
-                m[i] = 0;
-                for (int64_t j = 0; j < n; j++) m[i] |= (uint64_t)(p[j] > cutoff) << j;
-            }
+/* bits[j] = the states of 8 images in pixel j of 64, the first image lowest; their rows are `step` bytes apart. */
+CBN_FUNCTION inline __attribute__((always_inline)) void pack_images(const uint8_t *rows, int64_t step, int cutoff,
+                                                                    pack_words *bits) {
+    for (int v = 0; v < 64 / CBN_PACK_BYTES; v++) {
+        pack_bytes sums = {0}, row;
+        for (int i = 7; i >= 0; i--) {
+            memcpy(&row, rows + i * step + v * CBN_PACK_BYTES, sizeof row);
+            /* vectors compare as signed numbers: both sides are moved by 128; what is true is -1 */
+            sums = sums + sums - ((row ^ (int8_t)-128) > (int8_t)(cutoff - 128));
         }
-        for (int64_t i = n_images; i < 64; i++) m[i] = 0;
-        transpose_64(m);
-        for (int64_t j = 0; j < n; j++) planes[(first + j) * n_words] = m[j];
+        bits[v] = (pack_words)sums;
     }
 }
+
+/* Exchanges the upper halves of the parts of m[i] with the lower ones of m[j] (Warren, Hacker's Delight, 7-3). */
+#define CBN_EXCHANGE(i, j, shift, mask)                                                                                \
+    do {                                                                                                               \
+        const pack_words t_ = ((m[i][v] >> (shift)) ^ m[j][v]) & (mask);                                               \
+        m[j][v] ^= t_;                                                                                                 \
+        m[i][v] ^= t_ << (shift);                                                                                      \
+    } while (0)
+
+/* A byte per pixel and 8 images, then a word per pixel and 64: squares of 8 x 8 bytes are transposed. */
+CBN_FUNCTION void pack_word(const uint8_t *images, int64_t n_images, int64_t n_pixels, int cutoff, uint64_t *planes,
+                            int64_t n_words) {
+    for (int64_t first = 0; first < n_pixels; first += 64) {
+        const int64_t n = n_pixels - first < 64 ? n_pixels - first : 64;
+        pack_words m[8][8 / CBN_PACK_WORDS]; /* [8 images][8 pixels], a byte each */
+        for (int64_t g = 0; g < 8; g++) {
+            const int64_t left = n_images - 8 * g;
+            const uint8_t *rows = images + 8 * g * n_pixels + first;
+            if (n == 64 && left >= 8) {
+                pack_images(rows, n_pixels, cutoff, m[g]);
+                continue;
+            }
+            uint8_t there[8][64] = {{0}};
+            for (int64_t i = 0; i < 8 && i < left; i++) memcpy(there[i], rows + i * n_pixels, (size_t)n);
+            pack_images(there[0], 64, cutoff, m[g]);
+        }
+        uint64_t words[8][8];
+        for (int v = 0; v < 8 / CBN_PACK_WORDS; v++) {
+            for (int i = 0; i < 4; i++) CBN_EXCHANGE(i, i + 4, 32, 0x00000000ffffffffULL);
+            for (int i = 0; i < 8; i += i % 4 ? 3 : 1) CBN_EXCHANGE(i, i + 2, 16, 0x0000ffff0000ffffULL);
+            for (int i = 0; i < 8; i += 2) CBN_EXCHANGE(i, i + 1, 8, 0x00ff00ff00ff00ffULL);
+            for (int i = 0; i < 8; i++) memcpy(words[i] + v * CBN_PACK_WORDS, &m[i][v], sizeof m[i][v]);
+        }
+        uint64_t *out = planes + first * n_words;
+        for (int64_t j = 0; j < n; j++, out += n_words) *out = words[j % 8][j / 8];
+    }
+}
+#undef CBN_EXCHANGE
 
 /* The kept bits of every word move to its bottom, by 1, 2, 4 .. 32 places (Warren, Hacker's Delight, 7-4): the same moves
  * for all planes, so that the loop over words vectorizes. Then they go where the word's images are in the output. */

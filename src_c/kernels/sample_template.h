@@ -37,11 +37,11 @@ CBN_FUNCTION inline void add_bit(uint32_t index[CBN_GROUP], uint32_t word, int b
 
 CBN_FUNCTION void ancestral_group(const cbn_layer *layer, const double *probability, uint64_t seed,
                                   const uint8_t *clamped, uint32_t first_chain, uint32_t *state) {
-    const int64_t positions = cbn_positions(layer);
+    const int64_t positions = cbn_grid_positions(layer->grid);
     uint64_t step = 0; /* place of the node in raster order, channels innermost */
     double u[2][CBN_GROUP];
     for (int64_t inside = 0; inside < positions; inside++)
-        for (int channel = 0; channel < layer->channels; channel++, step++) {
+        for (int channel = 0; channel < layer->grid.channels; channel++, step++) {
             const int64_t node = channel * positions + inside;
             if (!(step & 1)) group_uniforms(seed, CBN_RANDOM_ANCESTRAL, first_chain, step >> 1, u);
             if (clamped && clamped[node]) continue;
@@ -102,17 +102,17 @@ CBN_FUNCTION void gibbs_group(const cbn_gibbs_plan *plan, uint32_t first_chain, 
     const cbn_layer *layer = plan->layer;
     double u[2][CBN_GROUP];
     uint32_t word[4] = {0, 0, 0, 0};
-    for (int64_t n = 0; n < plan->n_steps; n++) {
-        const uint64_t step = plan->first_step + (uint64_t)n;
-        if (n == 0 || !(step & 1)) group_uniforms(plan->seed, CBN_RANDOM_FLIP, first_chain, step >> 1, u);
-        if (n == 0 || !(step & 3)) site_words(plan->seed, step >> 2, word);
-        const int64_t site = plan->sites[word[step & 3] * plan->n_sites >> 32];
+    for (int64_t n = 0; n < plan->steps->n; n++) {
+        const uint64_t step = plan->steps->first + (uint64_t)n;
+        if (n == 0 || !(step & 1)) group_uniforms(plan->steps->seed, CBN_RANDOM_FLIP, first_chain, step >> 1, u);
+        if (n == 0 || !(step & 3)) site_words(plan->steps->seed, step >> 2, word);
+        const int64_t site = plan->steps->sites[word[step & 3] * (uint64_t)plan->steps->n_sites >> 32];
         const cbn_place place = cbn_place_of(layer, site);
         double w[2][CBN_GROUP];
         for (int i = 0; i < CBN_GROUP; i++) w[0][i] = w[1][i] = 1.0;
         int factors = 0;
         gibbs_factor(plan, &place, 0, state, w);
-        for (int child = 0; child < layer->channels; child++)
+        for (int child = 0; child < layer->grid.channels; child++)
             for (int64_t r = layer->relation_begin[child]; r < layer->relation_begin[child + 1]; r++) {
                 if (layer->parent_channel[r] != place.channel) continue;
                 const int64_t row = (int64_t)place.row - layer->dy[r], column = (int64_t)place.column - layer->dx[r];

@@ -78,13 +78,13 @@ CBN_FUNCTION inline void tree_factor(const cbn_tree *tree, const int32_t *above,
 
 CBN_FUNCTION void ancestral_trees(const cbn_trees *trees, const double *probability, uint64_t seed,
                                   const uint8_t *clamped, uint32_t first_chain, int n_chains, uint64_t *state) {
-    const int64_t positions = (int64_t)trees->height * trees->width;
+    const int64_t positions = (int64_t)trees->grid.height * trees->grid.width;
     const uint64_t chains = ~(uint64_t)0 >> (64 - n_chains);
     uint64_t step = 0; /* place of the node in raster order, channels innermost */
     double u[CBN_TREE_GROUP / CBN_GROUP][2][CBN_GROUP];
     chains_at leaf[CBN_TREE_GROUP];
     for (int64_t inside = 0; inside < positions; inside++)
-        for (int channel = 0; channel < trees->channels; channel++, step++) {
+        for (int channel = 0; channel < trees->grid.channels; channel++, step++) {
             const int64_t node = channel * positions + inside;
             if (!(step & 1)) tree_group_uniforms(seed, CBN_RANDOM_ANCESTRAL, first_chain, n_chains, step >> 1, u);
             if (clamped && clamped[node]) continue;
@@ -106,12 +106,12 @@ CBN_FUNCTION void gibbs_trees(const cbn_tree_gibbs_plan *plan, uint32_t first_ch
     double u[CBN_TREE_GROUP / CBN_GROUP][2][CBN_GROUP], w[2][CBN_TREE_GROUP];
     uint32_t word[4] = {0, 0, 0, 0};
     chains_at leaf[CBN_TREE_GROUP];
-    for (int64_t n = 0; n < plan->n_steps; n++) {
-        const uint64_t step = plan->first_step + (uint64_t)n;
+    for (int64_t n = 0; n < plan->steps->n; n++) {
+        const uint64_t step = plan->steps->first + (uint64_t)n;
         if (n == 0 || !(step & 1))
-            tree_group_uniforms(plan->seed, CBN_RANDOM_FLIP, first_chain, n_chains, step >> 1, u);
-        if (n == 0 || !(step & 3)) site_words(plan->seed, step >> 2, word);
-        const int64_t site = plan->sites[word[step & 3] * plan->n_sites >> 32];
+            tree_group_uniforms(plan->steps->seed, CBN_RANDOM_FLIP, first_chain, n_chains, step >> 1, u);
+        if (n == 0 || !(step & 3)) site_words(plan->steps->seed, step >> 2, word);
+        const int64_t site = plan->steps->sites[word[step & 3] * (uint64_t)plan->steps->n_sites >> 32];
         const cbn_tree own = cbn_tree_of(plan->trees, site, plan->probability);
         for (int l = leaves_of_chains(&own, state, chains, leaf); l--;) {
             const double *p = own.values + 2 * (int64_t)leaf[l].vertex;

@@ -26,6 +26,13 @@ static inline int report(const char *file) {
     return checks_failed != 0;
 }
 
+/* Arguments that travel together; in one name each, so that their commas do not end an argument of CHECK. */
+#define GRID(channels, height, width) ((cbn_grid){channels, height, width})
+#define PLANES(words, n_images) ((cbn_planes){words, n_images})
+#define ROOM(memory, bytes) ((cbn_workspace){memory, bytes})
+#define SAMPLED(n, states) ((cbn_chains){n, states})
+#define STEPS_OF(seed, first, n, sites, n_sites) (&(cbn_steps){seed, first, n, sites, n_sites})
+
 /* A small generator for test data, not the engine's own. */
 static inline uint32_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -49,7 +56,7 @@ static const int32_t thesis_dx[4] = {-1, 0, 1, -1};
 static const uint8_t thesis_required[4] = {0, 0, 0, 0};
 
 static inline cbn_layer thesis_layer(int32_t height, int32_t width) {
-    cbn_layer layer = {1, height, width, thesis_begin, thesis_parent, thesis_dy, thesis_dx, thesis_required};
+    cbn_layer layer = {{1, height, width}, thesis_begin, thesis_parent, thesis_dy, thesis_dx, thesis_required};
     return layer;
 }
 

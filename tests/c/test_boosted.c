@@ -32,11 +32,12 @@ static void free_grown(grown g) {
 
 static int grow(const cbn_boosting *boosting, int64_t first, int64_t n, grown g, int threads) {
     int64_t bytes = 0;
-    CHECK(cbn_boosted_grow_workspace_size(1, HEIGHT, WIDTH, IMAGES, candidate_begin, &how, threads, &bytes) == CBN_OK);
+    const cbn_candidates candidates = {candidate_begin, candidate, NULL};
+    const cbn_grown_boosted to = {first, n, g.base, g.n_trees, g.n_vertices, g.split, g.value};
+    CHECK(cbn_boosted_grow_workspace_size(GRID(1, HEIGHT, WIDTH), IMAGES, &candidates, &how, threads, &bytes) == CBN_OK);
     void *workspace = allocate(bytes);
-    const int status =
-        cbn_boosted_grow(1, HEIGHT, WIDTH, planes, IMAGES, candidate_begin, candidate, NULL, boosting, first, n, g.base,
-                         g.n_trees, g.n_vertices, g.split, g.value, workspace, bytes, threads);
+    const int status = cbn_boosted_grow(GRID(1, HEIGHT, WIDTH), PLANES(planes, IMAGES), &candidates, boosting, &to,
+                                        ROOM(workspace, bytes), threads);
     free(workspace);
     return status;
 }
@@ -63,7 +64,7 @@ static cbn_boosted assemble(grown g, int64_t **begin, int64_t **tree_begin, int3
     }
     (*begin)[NODES] = trees;
     (*tree_begin)[trees] = vertices;
-    const cbn_boosted boosted = {1, HEIGHT, WIDTH, *begin, *tree_begin, *split, *value, g.base, NULL};
+    const cbn_boosted boosted = {{1, HEIGHT, WIDTH}, *begin, *tree_begin, *split, *value, g.base, NULL};
     return boosted;
 }
 
@@ -88,10 +89,10 @@ static void scores_are_the_same(const cbn_boosted *boosted) {
     double *one = allocate(8 * IMAGES), *other = allocate(8 * IMAGES), *nodes = allocate(8 * IMAGES * NODES);
     int32_t *odds = allocate(4 * IMAGES * NODES);
     for (int kind = CBN_LOG_PROBABILITY; kind <= CBN_VARIANCE; kind++) {
-        CHECK(cbn_boosted_score_images(boosted, planes, IMAGES, kind, one, 1) == CBN_OK);
-        CHECK(cbn_boosted_score_images(boosted, planes, IMAGES, kind, other, 3) == CBN_OK);
+        CHECK(cbn_boosted_score_images(boosted, PLANES(planes, IMAGES), kind, one, 1) == CBN_OK);
+        CHECK(cbn_boosted_score_images(boosted, PLANES(planes, IMAGES), kind, other, 3) == CBN_OK);
         CHECK(same(one, other, 8 * IMAGES));
-        CHECK(cbn_boosted_score_nodes(boosted, planes, IMAGES, kind, nodes, 2) == CBN_OK);
+        CHECK(cbn_boosted_score_nodes(boosted, PLANES(planes, IMAGES), kind, nodes, 2) == CBN_OK);
         int sums = 1;
         for (int i = 0; i < IMAGES; i++) {
             double sum = 0.0;
@@ -100,12 +101,12 @@ static void scores_are_the_same(const cbn_boosted *boosted) {
         }
         CHECK(sums);
     }
-    CHECK(cbn_boosted_log_odds(boosted, planes, IMAGES, odds, 2) == CBN_OK);
+    CHECK(cbn_boosted_log_odds(boosted, PLANES(planes, IMAGES), odds, 2) == CBN_OK);
     CHECK(odds[0] == boosted->base[0]);
-    CHECK(cbn_boosted_score_images(boosted, planes, IMAGES, CBN_NORMALIZED, one, 1) == CBN_E_PARAMETER);
-    CHECK(cbn_boosted_score_images(boosted, planes, 0, 0, one, 1) == CBN_E_SIZE);
-    CHECK(cbn_boosted_score_nodes(boosted, NULL, 1, 0, nodes, 1) == CBN_E_NULL);
-    CHECK(cbn_boosted_log_odds(boosted, planes, 1, odds, 0) == CBN_E_PARAMETER);
+    CHECK(cbn_boosted_score_images(boosted, PLANES(planes, IMAGES), CBN_NORMALIZED, one, 1) == CBN_E_PARAMETER);
+    CHECK(cbn_boosted_score_images(boosted, PLANES(planes, 0), 0, one, 1) == CBN_E_SIZE);
+    CHECK(cbn_boosted_score_nodes(boosted, PLANES(NULL, 1), 0, nodes, 1) == CBN_E_NULL);
+    CHECK(cbn_boosted_log_odds(boosted, PLANES(planes, 1), odds, 0) == CBN_E_PARAMETER);
     free(one), free(other), free(nodes), free(odds);
 }
 
@@ -118,10 +119,10 @@ static void samples_are_the_same(const cbn_boosted *boosted) {
     void *workspace = allocate(bytes);
     memset(first, 0, CHAINS * NODES);
     memset(second, 0, CHAINS * NODES);
-    CHECK(cbn_boosted_sample(boosted, 5, CHAINS, NULL, first, workspace, bytes, 1) == CBN_OK);
-    CHECK(cbn_boosted_sample(boosted, 5, CHAINS, NULL, second, workspace, bytes, 3) == CBN_OK);
+    CHECK(cbn_boosted_sample(boosted, 5, NULL, SAMPLED(CHAINS, first), ROOM(workspace, bytes), 1) == CBN_OK);
+    CHECK(cbn_boosted_sample(boosted, 5, NULL, SAMPLED(CHAINS, second), ROOM(workspace, bytes), 3) == CBN_OK);
     CHECK(same(first, second, CHAINS * NODES));
-    CHECK(cbn_boosted_sample(boosted, 5, CHAINS, NULL, second, workspace, bytes - 1, 3) == CBN_E_WORKSPACE);
+    CHECK(cbn_boosted_sample(boosted, 5, NULL, SAMPLED(CHAINS, second), ROOM(workspace, bytes - 1), 3) == CBN_E_WORKSPACE);
     free(workspace);
     for (int v = 0; v < NODES; v++) known[v] = v % 3 == 1 || v > 15;
     for (int threads = 1; threads <= 3; threads++) {
@@ -129,15 +130,16 @@ static void samples_are_the_same(const cbn_boosted *boosted) {
         workspace = allocate(bytes);
         uint8_t *states = threads == 1 ? first : second;
         memcpy(states, first, NODES);
-        CHECK(cbn_boosted_inpaint(boosted, 8, CHAINS, known, states, threads == 1 ? weight : again,
-                                  threads == 1 ? &log_marginal : &log_again, workspace, bytes, threads) == CBN_OK);
+        const cbn_particles particles = {CHAINS, known, states, threads == 1 ? weight : again};
+        double *log_found = threads == 1 ? &log_marginal : &log_again;
+        CHECK(cbn_boosted_inpaint(boosted, 8, &particles, log_found, ROOM(workspace, bytes), threads) == CBN_OK);
         if (threads > 1)
             CHECK(same(first, second, CHAINS * NODES) && same(weight, again, sizeof weight) &&
                   log_marginal == log_again);
-        CHECK(cbn_boosted_inpaint(boosted, 8, CHAINS, known, states, weight, &log_marginal, workspace, bytes - 1,
-                                  threads) == CBN_E_WORKSPACE);
-        CHECK(cbn_boosted_inpaint(boosted, 8, CHAINS, NULL, states, weight, &log_marginal, workspace, bytes, threads) ==
-              CBN_E_NULL);
+        CHECK(cbn_boosted_inpaint(boosted, 8, &particles, log_found, ROOM(workspace, bytes - 1), threads) ==
+              CBN_E_WORKSPACE);
+        const cbn_particles nothing_known = {CHAINS, NULL, states, weight};
+        CHECK(cbn_boosted_inpaint(boosted, 8, &nothing_known, log_found, ROOM(workspace, bytes), threads) == CBN_E_NULL);
         free(workspace);
     }
     CHECK(log_marginal < 0.0 && isfinite(log_marginal));
@@ -152,7 +154,7 @@ static void refusals(cbn_boosted good) {
     const grown g = allocate_grown(NODES);
     CHECK(cbn_boosted_check(&good) == CBN_OK);
     CHECK(cbn_boosted_check(NULL) == CBN_E_NULL);
-    good.width = 0;
+    good.grid.width = 0;
     CHECK(cbn_boosted_check(&good) == CBN_E_SIZE);
     CHECK(grow(&how, 0, NODES + 1, g, 1) == CBN_E_SIZE);
     CHECK(grow(&how, -1, 2, g, 1) == CBN_E_SIZE);
@@ -163,12 +165,13 @@ static void refusals(cbn_boosted good) {
     CHECK(grow(&bad, 0, NODES, g, 1) == CBN_E_PARAMETER);
     bad = how, bad.max_leaves = LEAVES + 1;
     CHECK(grow(&bad, 0, NODES, g, 1) == CBN_E_WORKSPACE);
+#define LISTS(begin) (&(cbn_candidates){begin, NULL, NULL})
     const int64_t none[2] = {0, 0}, endless[2] = {0, INT64_MAX}, backwards[2] = {0, -1};
-    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, none, NULL, 1, &bytes) == CBN_E_NULL);
-    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, ((int64_t)1 << 28) + 1, none, &how, 1, &bytes) == CBN_E_SIZE);
-    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, endless, &how, 1, &bytes) == CBN_E_SIZE);
-    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, backwards, &how, 1, &bytes) == CBN_E_TREE);
-    CHECK(cbn_boosted_grow_workspace_size(1, 1, 1, 1, none, &how, 1, &bytes) == CBN_OK);
+    CHECK(cbn_boosted_grow_workspace_size(GRID(1, 1, 1), 1, LISTS(none), NULL, 1, &bytes) == CBN_E_NULL);
+    CHECK(cbn_boosted_grow_workspace_size(GRID(1, 1, 1), ((int64_t)1 << 28) + 1, LISTS(none), &how, 1, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_boosted_grow_workspace_size(GRID(1, 1, 1), 1, LISTS(endless), &how, 1, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_boosted_grow_workspace_size(GRID(1, 1, 1), 1, LISTS(backwards), &how, 1, &bytes) == CBN_E_TREE);
+    CHECK(cbn_boosted_grow_workspace_size(GRID(1, 1, 1), 1, LISTS(none), &how, 1, &bytes) == CBN_OK);
     const int32_t kept = candidate[0];
     candidate[0] = NODES - 1;
     CHECK(grow(&how, 0, NODES, g, 1) == CBN_E_TREE);
@@ -177,7 +180,7 @@ static void refusals(cbn_boosted good) {
     /* trees: a root with two leaves at node 1 */
     int64_t begin[4] = {0, 0, 1, 1}, tree_begin[2] = {0, 3};
     int32_t split[3] = {0, -1, -1}, value[3] = {0, 5, 6}, base[3] = {0, 0, 0}, required[3] = {-1, 0, -1};
-    const cbn_boosted small = {1, 1, 3, begin, tree_begin, split, value, base, required};
+    const cbn_boosted small = {{1, 1, 3}, begin, tree_begin, split, value, base, required};
     CHECK(cbn_boosted_check(&small) == CBN_OK);
     struct {
         int32_t *at, bad;
@@ -200,7 +203,7 @@ static void refusals(cbn_boosted good) {
     /* begins that do not rise are refused before the vertices to which they lead are read */
     int64_t two[4] = {0, 0, 1, 2}, falling[3] = {0, 500, 5};
     int32_t inner[3] = {0, 0, 0}, nothing[3] = {0, 0, 0};
-    const cbn_boosted wrong = {1, 1, 3, two, falling, inner, nothing, base, NULL};
+    const cbn_boosted wrong = {{1, 1, 3}, two, falling, inner, nothing, base, NULL};
     CHECK(cbn_boosted_check(&wrong) == CBN_E_TREE);
 }
 

@@ -22,7 +22,7 @@ static void check_size(int64_t n, int32_t height, int32_t width) {
     CHECK(memcmp(planes, again, (size_t)(pixels * words * 8)) == 0);
     if (n % 64)
         for (int64_t p = 0; p < pixels; p++) CHECK(planes[p * words + words - 1] >> (n % 64) == 0);
-    CHECK(cbn_unpack_planes(planes, n, pixels, states, 2) == CBN_OK);
+    CHECK(cbn_unpack_planes(PLANES(planes, n), pixels, states, 2) == CBN_OK);
     int same = 1;
     for (int64_t i = 0; i < n * pixels; i++) same &= states[i] == (images[i] > 76);
     CHECK(same);
@@ -37,7 +37,7 @@ static void check_size(int64_t n, int32_t height, int32_t width) {
                 expected[2 * (16 * (y * width + x) + row) + bit(images, width, pixels, i, y, x, height)]++;
             }
     for (int threads = 1; threads <= 3; threads += 2) {
-        CHECK(cbn_count(&layer, planes, n, counts, threads) == CBN_OK);
+        CHECK(cbn_count(&layer, PLANES(planes, n), counts, threads) == CBN_OK);
         CHECK(memcmp(counts, expected, (size_t)rows * 16) == 0);
     }
     CHECK(cbn_counts_check(&layer, counts, n) == CBN_OK);

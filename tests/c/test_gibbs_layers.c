@@ -32,8 +32,8 @@ static void check_shape(int height, int width, int size, int pool) {
     const int h1 = (height - size + 1) / pool, w1 = (width - size + 1) / pool;
     t[1] = make_transition(KERNELS, h1, w1, KERNELS, 2, 1, weights + 1);
     const cbn_layer layers[3] = {thesis_layer(height, width),
-                                 {KERNELS, h1, w1, begin, parent, dy, dx, required},
-                                 {KERNELS, h1 - 1, w1 - 1, begin, parent, dy, dx, required}};
+                                 {{KERNELS, h1, w1}, begin, parent, dy, dx, required},
+                                 {{KERNELS, h1 - 1, w1 - 1}, begin, parent, dy, dx, required}};
     int64_t rows = 0, own, bytes;
     for (int l = 0; l < 3; l++) {
         CHECK(cbn_layer_rows(layers + l, &own) == CBN_OK);
@@ -46,6 +46,8 @@ static void check_shape(int height, int width, int size, int pool) {
     for (int64_t i = 0; i < n_nodes; i++) sites[i] = i;
     double schedule[STEPS];
     for (int i = 0; i < STEPS; i++) schedule[i] = i % 7 == 0 ? INFINITY : i % 5 * 0.5;
+    const cbn_stack stack = {3, layers, t};
+    const cbn_energy energy = {values, 0.001, schedule};
     uint8_t *first = allocate(CHAINS * n_nodes), *second = allocate(CHAINS * n_nodes);
     uint8_t *start = allocate(CHAINS * n_nodes);
     fill_images(start, CHAINS * n_nodes, 2);
@@ -54,15 +56,17 @@ static void check_shape(int height, int width, int size, int pool) {
     for (int threads = 1; threads <= 4; threads++) {
         uint8_t *to = threads == 1 ? first : second;
         memcpy(to, start, (size_t)(CHAINS * n_nodes));
-        CHECK(cbn_gibbs_layers_workspace_size(3, layers, t, CHAINS, threads, &bytes) == CBN_OK);
+        CHECK(cbn_gibbs_layers_workspace_size(&stack, CHAINS, threads, &bytes) == CBN_OK);
         void *workspace = allocate(bytes);
-        CHECK(cbn_sample_gibbs_layers(3, layers, t, values, 0.001, schedule, 4, 9, STEPS, sites, n_nodes, CHAINS, to,
-                                      workspace, bytes - 1, threads) == CBN_E_WORKSPACE);
+        CHECK(cbn_sample_gibbs_layers(&stack, &energy, STEPS_OF(4, 9, STEPS, sites, n_nodes), SAMPLED(CHAINS, to),
+                                      ROOM(workspace, bytes - 1), threads) == CBN_E_WORKSPACE);
         const int cuts[] = {0, threads, threads, 37 * threads, STEPS}; /* cut differently for each number of threads */
-        for (int i = 0; i < 4; i++)
-            CHECK(cbn_sample_gibbs_layers(3, layers, t, values, 0.001, schedule + cuts[i], 4, 9 + (uint64_t)cuts[i],
-                                          cuts[i + 1] - cuts[i], sites, n_nodes, CHAINS, to, workspace, bytes,
+        for (int i = 0; i < 4; i++) {
+            const cbn_energy part = {values, 0.001, schedule + cuts[i]};
+            const cbn_steps steps = {4, 9 + (uint64_t)cuts[i], cuts[i + 1] - cuts[i], sites, n_nodes};
+            CHECK(cbn_sample_gibbs_layers(&stack, &part, &steps, SAMPLED(CHAINS, to), ROOM(workspace, bytes),
                                           threads) == CBN_OK);
+        }
         free(workspace);
         CHECK(memcmp(first, to, (size_t)(CHAINS * n_nodes)) == 0);
     }
@@ -76,12 +80,14 @@ static void refusals(void) {
     const int64_t two_begin[3] = {0, 0, 1};
     const int32_t zero = 0;
     const uint8_t yes = 1;
-    cbn_layer layers[2] = {thesis_layer(4, 4), {1, 2, 2, begin, NULL, NULL, NULL, NULL}};
+    cbn_layer layers[2] = {thesis_layer(4, 4), {{1, 2, 2}, begin, NULL, NULL, NULL, NULL}};
     cbn_transition t = {1, 4, 4, 1, 3, 1, weights, bias};
     const double one = 1.0, negative = -1.0, nan = NAN;
     uint8_t states[16] = {0};
     int64_t bytes;
-#define SIZE(n, layers, t, chains, threads, bytes) cbn_gibbs_layers_workspace_size(n, layers, t, chains, threads, bytes)
+#define SIZE(n, layers, t, chains, threads, bytes)                                                                     \
+    cbn_gibbs_layers_workspace_size(&(cbn_stack){n, layers, t}, chains, threads, bytes)
+    CHECK(cbn_gibbs_layers_workspace_size(NULL, 1, 1, &bytes) == CBN_E_NULL);
     CHECK(SIZE(2, NULL, &t, 1, 1, &bytes) == CBN_E_NULL);
     CHECK(SIZE(2, layers, NULL, 1, 1, &bytes) == CBN_E_NULL);
     CHECK(SIZE(2, layers, &t, 1, 1, NULL) == CBN_E_NULL);
@@ -90,29 +96,29 @@ static void refusals(void) {
     CHECK(SIZE(2, layers, &t, 0, 1, &bytes) == CBN_E_SIZE);
     CHECK(SIZE(2, layers, &t, 1, 0, &bytes) == CBN_E_PARAMETER);
     CHECK(SIZE(1, layers, NULL, 1, 1, &bytes) == CBN_OK);
-    layers[1].height = 3; /* not what the transition makes */
+    layers[1].grid.height = 3; /* not what the transition makes */
     CHECK(SIZE(2, layers, &t, 1, 1, &bytes) == CBN_E_SIZE);
-    layers[1].height = 2;
+    layers[1].grid.height = 2;
     t.in_width = 5;
     CHECK(SIZE(2, layers, &t, 1, 1, &bytes) == CBN_E_SIZE);
     t.in_width = 4, t.pool = 3;
     CHECK(SIZE(2, layers, &t, 1, 1, &bytes) == CBN_E_TRANSITION);
     t.pool = 1;
-    const cbn_layer required = {2, 2, 2, two_begin, &zero, &zero, &zero, &yes}, good = layers[1];
+    const cbn_layer required = {{2, 2, 2}, two_begin, &zero, &zero, &zero, &yes}, good = layers[1];
     cbn_transition two = t;
     int32_t two_weights[18] = {0}, two_bias[2] = {0};
     two.out_channels = 2, two.weights = two_weights, two.bias = two_bias;
     layers[1] = required;
     CHECK(SIZE(2, layers, &two, 1, 1, &bytes) == CBN_E_RELATION);
     layers[1] = good;
-    const cbn_layer huge = {1, 5000, 5000, begin, NULL, NULL, NULL, NULL};
+    const cbn_layer huge = {{1, 5000, 5000}, begin, NULL, NULL, NULL, NULL};
     CHECK(SIZE(1, &huge, NULL, UINT32_MAX, 1024, &bytes) == CBN_OK); /* 32 chains a thread at a time */
     CHECK(bytes < (int64_t)1024 * 5000 * 5000 * 64);
     CHECK(SIZE(2, layers, &t, 1, 1, &bytes) == CBN_OK);
     void *workspace = allocate(bytes);
 #define RUN(values, unit, schedule, steps, site, n_sites, chains, states)                                              \
-    cbn_sample_gibbs_layers(2, layers, &t, values, unit, schedule, 1, 0, steps, site, n_sites, chains, states,         \
-                            workspace, bytes, 1)
+    cbn_sample_gibbs_layers(&(cbn_stack){2, layers, &t}, &(cbn_energy){values, unit, schedule},                        \
+                            STEPS_OF(1, 0, steps, site, n_sites), SAMPLED(chains, states), ROOM(workspace, bytes), 1)
     CHECK(RUN(values, 1.0, &one, 1, &site, 1, 1, states) == CBN_OK);
     CHECK(RUN(values, 1.0, NULL, 0, &site, 1, 1, states) == CBN_OK);
     CHECK(RUN(NULL, 1.0, &one, 1, &site, 1, 1, states) == CBN_E_NULL);

@@ -32,13 +32,13 @@ static void test_convolution(void) {
     CHECK(cbn_convolve_workspace_size(&c, 3, &bytes) == CBN_OK);
     CHECK(cbn_convolve_weight_gradient_workspace_size(&c, 3, &gradient_bytes) == CBN_OK);
     void *workspace = allocate(bytes), *gradient_workspace = allocate(gradient_bytes);
-    CHECK(cbn_convolve(&c, x, weights, bias, out, workspace, bytes, 1) == CBN_OK);
-    CHECK(cbn_convolve(&c, x, weights, bias, again, workspace, bytes, 3) == CBN_OK);
+    CHECK(cbn_convolve(&c, x, weights, bias, out, ROOM(workspace, bytes), 1) == CBN_OK);
+    CHECK(cbn_convolve(&c, x, weights, bias, again, ROOM(workspace, bytes), 3) == CBN_OK);
     CHECK(memcmp(out, again, (size_t)(4 * n_out)) == 0);
-    CHECK(cbn_convolve(&c, x, weights, bias, out, workspace, bytes - 1, 3) == CBN_E_WORKSPACE);
-    CHECK(cbn_convolve(&c, NULL, weights, bias, out, workspace, bytes, 1) == CBN_E_NULL);
-    CHECK(cbn_convolve(&c, x, weights, bias, out, workspace, bytes, 0) == CBN_E_PARAMETER);
-    CHECK(cbn_convolve_weight_gradient(&c, x, out, d_weights, d_bias, gradient_workspace, gradient_bytes, 3) == CBN_OK);
+    CHECK(cbn_convolve(&c, x, weights, bias, out, ROOM(workspace, bytes - 1), 3) == CBN_E_WORKSPACE);
+    CHECK(cbn_convolve(&c, NULL, weights, bias, out, ROOM(workspace, bytes), 1) == CBN_E_NULL);
+    CHECK(cbn_convolve(&c, x, weights, bias, out, ROOM(workspace, bytes), 0) == CBN_E_PARAMETER);
+    CHECK(cbn_convolve_weight_gradient(&c, x, out, d_weights, d_bias, ROOM(gradient_workspace, gradient_bytes), 3) == CBN_OK);
     float sum = 0.0f; /* of one kernel's slopes, row by row as one block holds one row */
     for (int64_t y = 0; y < HEIGHT; y++) {
         float row = 0.0f;
@@ -86,14 +86,14 @@ static void test_sidewards(int own_last) {
     CHECK(cbn_sidewards_predict_workspace_size(&s, 3, &bytes) == CBN_OK);
     CHECK(cbn_sidewards_gradient_workspace_size(&s, 3, &gradient_bytes) == CBN_OK);
     void *workspace = allocate(bytes), *gradient_workspace = allocate(gradient_bytes);
-    CHECK(cbn_sidewards_predict(&s, x, extra, &weights, prediction, workspace, bytes, 2) == CBN_OK);
-    CHECK(cbn_sidewards_predict(&s, x, NULL, &weights, prediction, workspace, bytes, 2) == CBN_E_NULL);
-    CHECK(cbn_sidewards_predict(&s, x, extra, &weights, prediction, workspace, bytes - 1, 3) == CBN_E_WORKSPACE);
+    CHECK(cbn_sidewards_predict(&s, x, extra, &weights, prediction, ROOM(workspace, bytes), 2) == CBN_OK);
+    CHECK(cbn_sidewards_predict(&s, x, NULL, &weights, prediction, ROOM(workspace, bytes), 2) == CBN_E_NULL);
+    CHECK(cbn_sidewards_predict(&s, x, extra, &weights, prediction, ROOM(workspace, bytes - 1), 3) == CBN_E_WORKSPACE);
     for (int r = 0; r < 2; r++) {
         out[r].first = allocate(4 * n_first), out[r].first_extra = allocate(4 * n_extra);
         out[r].hidden = allocate(4 * n_hidden), out[r].last = allocate(4 * n_last);
         out[r].error = allocate(4 * n_out), out[r].sums = allocate(4 * 2 * HEIGHT * WIDTH * 20);
-        CHECK(cbn_sidewards_gradient(&s, x, extra, &weights, target, &out[r], gradient_workspace, gradient_bytes,
+        CHECK(cbn_sidewards_gradient(&s, x, extra, &weights, target, &out[r], ROOM(gradient_workspace, gradient_bytes),
                                      1 + 2 * r) == CBN_OK);
     }
     CHECK(memcmp(out[0].first, out[1].first, (size_t)(4 * n_first)) == 0);

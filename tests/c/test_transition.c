@@ -34,12 +34,12 @@ static void check_shape(int channels, int height, int width, int kernels, int si
         CHECK(cbn_transition_workspace_size(&t, threads, &bytes) == CBN_OK);
         void *workspace = allocate(bytes);
         uint64_t *to = threads == 1 ? out : again;
-        CHECK(cbn_transition_forward(&t, planes, n, to, workspace, bytes - 1, threads) == CBN_E_WORKSPACE);
-        CHECK(cbn_transition_forward(&t, planes, n, to, workspace, bytes, threads) == CBN_OK);
+        CHECK(cbn_transition_forward(&t, PLANES(planes, n), to, ROOM(workspace, bytes - 1), threads) == CBN_E_WORKSPACE);
+        CHECK(cbn_transition_forward(&t, PLANES(planes, n), to, ROOM(workspace, bytes), threads) == CBN_OK);
         CHECK(threads == 1 || memcmp(out, again, (size_t)(8 * n_out * words)) == 0);
         free(workspace);
     }
-    CHECK(cbn_unpack_planes(out, n, n_out, states, 1) == CBN_OK);
+    CHECK(cbn_unpack_planes(PLANES(out, n), n_out, states, 1) == CBN_OK);
     int same = 1;
     for (int64_t i = 0; i < n; i++)
         for (int64_t v = 0; v < n_out; v++) {
@@ -58,28 +58,28 @@ static void check_shape(int channels, int height, int width, int kernels, int si
     uint8_t *required = allocate(kernels);
     for (int k = 0; k <= kernels; k++) begin[k] = k;
     for (int k = 0; k < kernels; k++) parent[k] = 0, dy[k] = -2, dx[k] = 0, required[k] = 0;
-    const cbn_layer layer = {kernels, out_height, out_width, begin, parent, dy, dx, required};
+    const cbn_layer layer = {{kernels, out_height, out_width}, begin, parent, dy, dx, required};
     CHECK(cbn_layer_rows(&layer, &rows) == CBN_OK);
     int64_t *counts = allocate(16 * rows);
-    CHECK(cbn_count(&layer, out, n, counts, 2) == CBN_OK);
+    CHECK(cbn_count(&layer, PLANES(out, n), counts, 2) == CBN_OK);
+    const cbn_objective objective = {&layer, counts, 1.0, 8.0};
     double *first = allocate(8 * (n_weights + kernels)), *second = allocate(8 * (n_weights + kernels));
     for (int threads = 1; threads <= 3; threads++) {
         double *to = threads == 1 ? first : second;
         CHECK(cbn_kernel_gradient_workspace_size(&t, &layer, n, threads, &bytes) == CBN_OK);
         void *workspace = allocate(bytes);
-        CHECK(cbn_kernel_gradient(&t, &layer, planes, out, n, counts, 1.0, 8.0, to, to + n_weights, workspace, bytes,
-                                  threads) == CBN_OK);
+        CHECK(cbn_kernel_gradient(&t, &objective, PLANES(planes, n), out, to, to + n_weights,
+                                  ROOM(workspace, bytes), threads) == CBN_OK);
         CHECK(threads == 1 || memcmp(first, second, (size_t)(8 * (n_weights + kernels))) == 0);
         free(workspace);
     }
     const int32_t child = 0, candidate_dy = -1, candidate_dx = 0;
+    const cbn_relations candidates = {1, &child, &child, &candidate_dy, &candidate_dx};
     double change[2];
     CHECK(cbn_relation_gains_workspace_size(&layer, n, 1, &bytes) == CBN_OK);
     void *workspace = allocate(bytes);
-    CHECK(cbn_relation_gains(&layer, out, n, 1, &child, &child, &candidate_dy, &candidate_dx, change, workspace, bytes,
-                             1) == CBN_OK);
-    CHECK(cbn_relation_gains(&layer, out, n, 1, &child, &child, &candidate_dy, &candidate_dx, change + 1, workspace,
-                             bytes, 3) == CBN_OK);
+    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, change, ROOM(workspace, bytes), 1) == CBN_OK);
+    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, change + 1, ROOM(workspace, bytes), 3) == CBN_OK);
     CHECK(change[0] == change[1]);
     free(workspace), free(begin), free(parent), free(dy), free(dx), free(required), free(counts), free(first);
     free(second), free(weights), free(bias), free(images), free(states), free(planes), free(out), free(again);

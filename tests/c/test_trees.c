@@ -3,6 +3,10 @@
  * asked for, for any number of threads. */
 #include "harness.h"
 
+#define LISTS(begin, node, required) (&(cbn_candidates){begin, node, required})
+#define GROWTH(penalty, max_leaves, min_leaf) (&(cbn_growth){penalty, max_leaves, min_leaf})
+#define SMOOTHING(pseudocount, shrinkage) ((cbn_smoothing){pseudocount, shrinkage})
+
 /* Three pixels in a row: a leaf, a leaf, and a tree that splits on pixel 1 and, where it is 1, on pixel 0. */
 typedef struct {
     int32_t channels, height, width;
@@ -18,7 +22,7 @@ static int check_three(const three_pixels *t) {
     const int64_t n = t->begin[3] >= 0 && t->begin[3] <= 7 ? t->begin[3] : 0;
     int32_t *split = allocate(4 * n), *child = allocate(4 * n);
     memcpy(split, t->split, (size_t)(4 * n)), memcpy(child, t->child, (size_t)(4 * n));
-    const cbn_trees trees = {t->channels, t->height, t->width, t->begin, split, child, t->required};
+    const cbn_trees trees = {{t->channels, t->height, t->width}, t->begin, split, child, t->required};
     const int status = cbn_trees_check(&trees);
     free(split), free(child);
     return status;
@@ -34,7 +38,7 @@ static int check_three(const three_pixels *t) {
 static void malformed(void) {
     CHECK(check_three(&sound) == CBN_OK);
     CHECK(cbn_trees_check(NULL) == CBN_E_NULL);
-    cbn_trees trees = {1, 1, 3, sound.begin, sound.split, NULL, NULL};
+    cbn_trees trees = {{1, 1, 3}, sound.begin, sound.split, NULL, NULL};
     CHECK(cbn_trees_check(&trees) == CBN_E_NULL);
     trees.child = sound.child;
     CHECK(cbn_trees_check(&trees) == CBN_OK);
@@ -112,11 +116,14 @@ static void whole(int64_t n) {
     int64_t *counts = allocate(16 * NODES * MOST), *recount = allocate(16 * NODES * MOST);
     for (int threads = 1; threads <= 3; threads++) {
         int32_t *to = threads == 1 ? split : again;
-        CHECK(cbn_tree_grow_workspace_size(LEVELS, HEIGHT, WIDTH, n, begin, LEAVES, threads, &bytes) == CBN_OK);
+        const cbn_grid grid = {LEVELS, HEIGHT, WIDTH};
+        const cbn_candidates candidates = {begin, candidate, required};
+        const cbn_growth growth = {0.1, LEAVES, 1};
+        const cbn_grown_trees grown = {n_vertices, to, child, counts};
+        CHECK(cbn_tree_grow_workspace_size(grid, n, &candidates, &growth, threads, &bytes) == CBN_OK);
         void *workspace = allocate(bytes);
         for (int missing = 1; missing >= 0; missing--)
-            CHECK(cbn_tree_grow(LEVELS, HEIGHT, WIDTH, planes, n, begin, candidate, required, 0.1, LEAVES, 1,
-                                n_vertices, to, child, counts, workspace, bytes - missing,
+            CHECK(cbn_tree_grow(grid, PLANES(planes, n), &candidates, &growth, &grown, ROOM(workspace, bytes - missing),
                                 threads) == (missing ? CBN_E_WORKSPACE : CBN_OK));
         free(workspace);
         int same = 1;
@@ -134,22 +141,22 @@ static void whole(int64_t n) {
         total += n_vertices[v];
     }
     place[NODES] = total;
-    const cbn_trees trees = {LEVELS, HEIGHT, WIDTH, place, split, child, required};
+    const cbn_trees trees = {{LEVELS, HEIGHT, WIDTH}, place, split, child, required};
     CHECK(cbn_trees_check(&trees) == CBN_OK);
     CHECK(cbn_tree_counts_check(&trees, counts, n) == CBN_OK);
     CHECK(cbn_tree_counts_check(&trees, counts, n + 1) == CBN_E_COUNTS);
     CHECK(cbn_tree_count_workspace_size(&trees, n, 2, &bytes) == CBN_OK);
     void *workspace = allocate(bytes);
-    CHECK(cbn_tree_count(&trees, planes, n, recount, workspace, bytes - 1, 2) == CBN_E_WORKSPACE);
-    CHECK(cbn_tree_count(&trees, planes, n, recount, workspace, bytes, 2) == CBN_OK);
+    CHECK(cbn_tree_count(&trees, PLANES(planes, n), recount, ROOM(workspace, bytes - 1), 2) == CBN_E_WORKSPACE);
+    CHECK(cbn_tree_count(&trees, PLANES(planes, n), recount, ROOM(workspace, bytes), 2) == CBN_OK);
     CHECK(memcmp(counts, recount, 16 * (size_t)total) == 0);
     free(workspace);
 
     double *probability = allocate(16 * total), *values = allocate(16 * total), *scores = allocate(16 * n);
-    CHECK(cbn_tree_probability(&trees, counts, 1.0, 1.0, probability, 2) == CBN_OK);
-    CHECK(cbn_tree_values(&trees, counts, probability, 1.0, 1.0, CBN_LOG_PROBABILITY, 1, values, 2) == CBN_OK);
-    CHECK(cbn_tree_score_images(&trees, planes, n, values, scores, 1) == CBN_OK);
-    CHECK(cbn_tree_score_images(&trees, planes, n, values, scores + n, 3) == CBN_OK);
+    CHECK(cbn_tree_probability(&trees, counts, SMOOTHING(1.0, 1.0), probability, 2) == CBN_OK);
+    CHECK(cbn_tree_values(&trees, counts, probability, SMOOTHING(1.0, 1.0), CBN_LOG_PROBABILITY, 1, values, 2) == CBN_OK);
+    CHECK(cbn_tree_score_images(&trees, PLANES(planes, n), values, scores, 1) == CBN_OK);
+    CHECK(cbn_tree_score_images(&trees, PLANES(planes, n), values, scores + n, 3) == CBN_OK);
     CHECK(memcmp(scores, scores + n, 8 * (size_t)n) == 0);
     double likelihood, bic;
     int64_t parameters;
@@ -164,15 +171,15 @@ static void whole(int64_t n) {
         uint8_t *states = threads == 1 ? first : second;
         CHECK(cbn_tree_sampler_workspace_size(&trees, CHAINS, threads, &bytes) == CBN_OK);
         workspace = allocate(bytes);
-        CHECK(cbn_tree_sample_ancestral(&trees, probability, 3, CHAINS, NULL, states, workspace, bytes - 1, threads) ==
+        CHECK(cbn_tree_sample_ancestral(&trees, probability, 3, NULL, SAMPLED(CHAINS, states), ROOM(workspace, bytes - 1), threads) ==
               CBN_E_WORKSPACE);
-        CHECK(cbn_tree_sample_ancestral(&trees, probability, 3, CHAINS, NULL, states, workspace, bytes, threads) ==
+        CHECK(cbn_tree_sample_ancestral(&trees, probability, 3, NULL, SAMPLED(CHAINS, states), ROOM(workspace, bytes), threads) ==
               CBN_OK);
         const int64_t cut = threads == 1 ? 0 : 101;
-        CHECK(cbn_tree_sample_gibbs(&trees, probability, 4, 7, cut, sites, NODES, CHAINS, states, workspace, bytes,
-                                    threads) == CBN_OK);
-        CHECK(cbn_tree_sample_gibbs(&trees, probability, 4, 7 + (uint64_t)cut, 400 - cut, sites, NODES, CHAINS, states,
-                                    workspace, bytes, threads) == CBN_OK);
+        CHECK(cbn_tree_sample_gibbs(&trees, probability, STEPS_OF(4, 7, cut, sites, NODES), SAMPLED(CHAINS, states),
+                                    ROOM(workspace, bytes), threads) == CBN_OK);
+        CHECK(cbn_tree_sample_gibbs(&trees, probability, STEPS_OF(4, 7 + (uint64_t)cut, 400 - cut, sites, NODES),
+                                    SAMPLED(CHAINS, states), ROOM(workspace, bytes), threads) == CBN_OK);
         free(workspace);
     }
     CHECK(memcmp(first, second, sizeof first) == 0);
@@ -185,7 +192,7 @@ static void whole(int64_t n) {
 }
 
 static void arguments(void) {
-    const cbn_trees trees = {1, 1, 3, sound.begin, sound.split, sound.child, NULL};
+    const cbn_trees trees = {{1, 1, 3}, sound.begin, sound.split, sound.child, NULL};
     const int64_t none[4] = {0, 0, 0, 0}, falls[4] = {0, 2, 1, 2}, two[4] = {0, 0, 1, 2}, far[4] = {0, 0, INT64_MAX, 1};
     const int32_t later[2] = {0, 2}, earlier[2] = {0, 0}, required[3] = {-1, 0, 1};
     uint64_t planes[3] = {1, 1, 0}, workspace[4096];
@@ -193,20 +200,20 @@ static void arguments(void) {
     int32_t n_vertices[3], split[9], child[9];
     double values[14], likelihood, bic;
     uint8_t states[3] = {0};
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 1, two, 2, 1, NULL) == CBN_E_NULL);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 1, NULL, 2, 1, &bytes) == CBN_E_NULL);
-    CHECK(cbn_tree_grow_workspace_size(1, 0, 3, 1, two, 2, 1, &bytes) == CBN_E_SIZE);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 0, two, 2, 1, &bytes) == CBN_E_SIZE);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, INT64_MAX, two, 2, 1, &bytes) == CBN_E_SIZE);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, UINT32_MAX, two, CBN_MAX_LEAVES, INT32_MAX, &bytes) == CBN_E_SIZE);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 1, two, CBN_MAX_LEAVES + 1, 1, &bytes) == CBN_E_PARAMETER);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 1, two, 2, 0, &bytes) == CBN_E_PARAMETER);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 1, falls, 2, 1, &bytes) == CBN_E_TREE);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 1, far, 2, 1, &bytes) == CBN_E_TREE);
-    CHECK(cbn_tree_grow_workspace_size(1, 1, 3, 1, two, 2, 1, &bytes) == CBN_OK && bytes <= (int64_t)sizeof workspace);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 1, LISTS(two, NULL, NULL), GROWTH(0.5, 2, 1), 1, NULL) == CBN_E_NULL);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 1, LISTS(NULL, NULL, NULL), GROWTH(0.5, 2, 1), 1, &bytes) == CBN_E_NULL);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 0, 3), 1, LISTS(two, NULL, NULL), GROWTH(0.5, 2, 1), 1, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 0, LISTS(two, NULL, NULL), GROWTH(0.5, 2, 1), 1, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), INT64_MAX, LISTS(two, NULL, NULL), GROWTH(0.5, 2, 1), 1, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), UINT32_MAX, LISTS(two, NULL, NULL), GROWTH(0.5, CBN_MAX_LEAVES, 1), INT32_MAX, &bytes) == CBN_E_SIZE);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 1, LISTS(two, NULL, NULL), GROWTH(0.5, CBN_MAX_LEAVES + 1, 1), 1, &bytes) == CBN_E_PARAMETER);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 1, LISTS(two, NULL, NULL), GROWTH(0.5, 2, 1), 0, &bytes) == CBN_E_PARAMETER);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 1, LISTS(falls, NULL, NULL), GROWTH(0.5, 2, 1), 1, &bytes) == CBN_E_TREE);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 1, LISTS(far, NULL, NULL), GROWTH(0.5, 2, 1), 1, &bytes) == CBN_E_TREE);
+    CHECK(cbn_tree_grow_workspace_size(GRID(1, 1, 3), 1, LISTS(two, NULL, NULL), GROWTH(0.5, 2, 1), 1, &bytes) == CBN_OK && bytes <= (int64_t)sizeof workspace);
 #define GROW(begin, candidate, required, penalty, leaves, least)                                                       \
-    cbn_tree_grow(1, 1, 3, planes, 1, begin, candidate, required, penalty, leaves, least, n_vertices, split, child,    \
-                  counts, workspace, sizeof workspace, 1)
+    cbn_tree_grow(GRID(1, 1, 3), PLANES(planes, 1), LISTS(begin, candidate, required), GROWTH(penalty, leaves, least), \
+                  &(cbn_grown_trees){n_vertices, split, child, counts}, ROOM(workspace, sizeof workspace), 1)
     CHECK(GROW(two, earlier, NULL, 0.5, 2, 1) == CBN_OK);
     CHECK(GROW(two, earlier, NULL, 0.5, 2, INT64_MAX) == CBN_OK);
     CHECK(GROW(none, NULL, NULL, 0.5, 2, 1) == CBN_OK);
@@ -221,7 +228,7 @@ static void arguments(void) {
     CHECK(cbn_tree_count_workspace_size(&trees, 0, 1, &bytes) == CBN_E_SIZE);
     CHECK(cbn_tree_count_workspace_size(&trees, 1, 0, &bytes) == CBN_E_PARAMETER);
     CHECK(cbn_tree_count_workspace_size(&trees, INT64_MAX, INT32_MAX, &bytes) == CBN_OK);
-    CHECK(cbn_tree_count(&trees, planes, 1, counts, workspace, sizeof workspace, 1) == CBN_OK);
+    CHECK(cbn_tree_count(&trees, PLANES(planes, 1), counts, ROOM(workspace, sizeof workspace), 1) == CBN_OK);
     CHECK(cbn_tree_counts_check(&trees, NULL, 1) == CBN_E_NULL);
     CHECK(cbn_tree_counts_check(&trees, counts, -1) == CBN_E_SIZE);
     CHECK(cbn_tree_counts_check(&trees, counts, 1) == CBN_OK);
@@ -231,23 +238,24 @@ static void arguments(void) {
     CHECK(cbn_tree_counts_check(&trees, counts, 1) == CBN_E_COUNTS);
     counts[0] = counts[1] = INT64_MAX;
     CHECK(cbn_tree_bic(&trees, counts, &likelihood, &parameters, &bic) == CBN_E_COUNTS);
-    CHECK(cbn_tree_count(&trees, planes, 1, counts, workspace, sizeof workspace, 1) == CBN_OK);
-    CHECK(cbn_tree_probability(&trees, counts, 1.0, 0.0, values, 1) == CBN_E_PARAMETER);
-    CHECK(cbn_tree_probability(&trees, counts, 0.0, 1.0, values, 1) == CBN_E_PARAMETER);
-    CHECK(cbn_tree_probability(&trees, counts, 1.0, 1.0, NULL, 1) == CBN_E_NULL);
-    CHECK(cbn_tree_probability(&trees, counts, 1.0, 1.0, values, 1) == CBN_OK);
+    CHECK(cbn_tree_count(&trees, PLANES(planes, 1), counts, ROOM(workspace, sizeof workspace), 1) == CBN_OK);
+    CHECK(cbn_tree_probability(&trees, counts, SMOOTHING(1.0, 0.0), values, 1) == CBN_E_PARAMETER);
+    CHECK(cbn_tree_probability(&trees, counts, SMOOTHING(0.0, 1.0), values, 1) == CBN_E_PARAMETER);
+    CHECK(cbn_tree_probability(&trees, counts, SMOOTHING(1.0, 1.0), NULL, 1) == CBN_E_NULL);
+    CHECK(cbn_tree_probability(&trees, counts, SMOOTHING(1.0, 1.0), values, 1) == CBN_OK);
     double other[14];
-    CHECK(cbn_tree_values(&trees, counts, NULL, 1.0, 1.0, CBN_SURPRISE, 0, other, 1) == CBN_E_NULL);
-    CHECK(cbn_tree_values(&trees, counts, values, 1.0, 1.0, CBN_NORMALIZED + 1, 0, other, 1) == CBN_E_PARAMETER);
-    CHECK(cbn_tree_score_images(&trees, planes, 0, values, other, 1) == CBN_E_SIZE);
-    CHECK(cbn_tree_score_nodes(&trees, planes, INT64_MAX, values, other, 1) == CBN_E_SIZE);
-    CHECK(cbn_tree_score_nodes(&trees, planes, 1, values, other, 0) == CBN_E_PARAMETER);
+    CHECK(cbn_tree_values(&trees, counts, NULL, SMOOTHING(1.0, 1.0), CBN_SURPRISE, 0, other, 1) == CBN_E_NULL);
+    CHECK(cbn_tree_values(&trees, counts, values, SMOOTHING(1.0, 1.0), CBN_NORMALIZED + 1, 0, other, 1) == CBN_E_PARAMETER);
+    CHECK(cbn_tree_score_images(&trees, PLANES(planes, 0), values, other, 1) == CBN_E_SIZE);
+    CHECK(cbn_tree_score_nodes(&trees, PLANES(planes, INT64_MAX), values, other, 1) == CBN_E_SIZE);
+    CHECK(cbn_tree_score_nodes(&trees, PLANES(planes, 1), values, other, 0) == CBN_E_PARAMETER);
     CHECK(cbn_tree_sampler_workspace_size(&trees, 0, 1, &bytes) == CBN_E_SIZE);
     CHECK(cbn_tree_sampler_workspace_size(&trees, (int64_t)UINT32_MAX + 1, 1, &bytes) == CBN_E_SIZE);
     CHECK(cbn_tree_sampler_workspace_size(&trees, 1, 0, &bytes) == CBN_E_PARAMETER);
-    CHECK(cbn_tree_sample_ancestral(&trees, values, 1, 1, NULL, NULL, workspace, sizeof workspace, 1) == CBN_E_NULL);
+    CHECK(cbn_tree_sample_ancestral(&trees, values, 1, NULL, SAMPLED(1, NULL), ROOM(workspace, sizeof workspace), 1) == CBN_E_NULL);
 #define GIBBS(n_steps, sites, n_sites)                                                                                 \
-    cbn_tree_sample_gibbs(&trees, values, 1, 0, n_steps, sites, n_sites, 1, states, workspace, sizeof workspace, 1)
+    cbn_tree_sample_gibbs(&trees, values, STEPS_OF(1, 0, n_steps, sites, n_sites), SAMPLED(1, states),                 \
+                          ROOM(workspace, sizeof workspace), 1)
     CHECK(GIBBS(1, &site, 1) == CBN_E_SITE);
     site = -1;
     CHECK(GIBBS(1, &site, 1) == CBN_E_SITE);

@@ -70,7 +70,7 @@ def test_posterior_of_one_pixel_is_exact(folder):
     """The mean at a single missing pixel against Bayes' rule on the naive model."""
     counts = cli.naive_counts(cli.bits_of(IMAGES))
     for y, x in ((0, 0), (2, 2), (5, 4)):
-        chains = ("--n", "200", "--sweeps", "2000", "--npz", "filled.npz")
+        chains = ("--n", "100", "--sweeps", "800", "--npz", "filled.npz")
         result = inpaint(folder, "--hole", f"{y}:{y + 1},{x}:{x + 1}", "--index", "3", *chains)
         assert result.code == 0, result.err
         with_0, with_1 = cli.bits_of(IMAGES[3:4])[0].copy(), cli.bits_of(IMAGES[3:4])[0].copy()

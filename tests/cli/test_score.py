@@ -3,12 +3,15 @@
 
 import itertools
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import cbn
+from cbn.cli._models import load_fitted
+from cbn.fit.fitted import Fitted
 from helpers import programs as cli
 
 TRAIN, TEST = cli.grey_images(40, 6, 5), cli.grey_images(30, 6, 5, 9)
@@ -228,7 +231,8 @@ def test_explanations_of_a_wrong_number(folder, number):
 
 def test_repair(folder, here):
     result = score(folder, "--json", "--repair", "repaired", "--false-alarm-rate", "0.3").json()
-    model = cbn.load(folder / "model.cbn").set_params(false_alarm_rate=0.3)
+    fitted = load_fitted(folder / "model.cbn")
+    model = replace(fitted, settings=replace(fitted.settings, false_alarm_rate=0.3))
     outliers = [row for row in result["images"] if row["verdict"] == "outlier"]
     assert 0 < len(outliers) < 30
     for row in result["images"]:
@@ -248,8 +252,8 @@ def test_repair(folder, here):
 
 
 def test_a_repair_that_fails_is_a_dash(folder, monkeypatch):
-    whole = cbn.ConvolutionalBayesianNetwork.repair
-    monkeypatch.setattr(cbn.ConvolutionalBayesianNetwork, "repair", lambda self, image: whole(self, image, 1))
+    whole = Fitted.repair
+    monkeypatch.setattr(Fitted, "repair", lambda self, image: whole(self, image, 1))
     arguments = "--repair", "repaired", "--false-alarm-rate", "0.3"
     rows = score(folder, *arguments, "--json").json()["images"]
     assert None in [row["changes"] for row in rows]

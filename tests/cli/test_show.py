@@ -36,7 +36,7 @@ def test_facts(here):
         assert picture.format == "PNG" and min(picture.size) > 100
 
 
-def test_likelihood_and_bic(here):
+def test_likelihood_and_bic(here, undrawn):
     train()
     found = cli.done("cbn-show", "--json").json()
     bits = cli.bits_of(cli.grey_images(40, 6, 5))
@@ -46,14 +46,14 @@ def test_likelihood_and_bic(here):
     assert found["bic"] == pytest.approx(found["n_parameters"] * np.log(40) - 2 * at_maximum, abs=1e-5)
 
 
-def test_text_states_the_same_facts(here):
+def test_text_states_the_same_facts(here, undrawn):
     train()
     text = cli.done("cbn-show").out
     for fact in ("6 x 5", "40", "value > 0.3 x 255", "(-1,-1)", "(0,-1)", "log_probability", "0.1", "show.png"):
         assert fact in text, fact
 
 
-def test_thermometer(here):
+def test_thermometer(here, undrawn):
     train("--threshold", "0.1,0.3,0.6")
     found = cli.done("cbn-show", "--json").json()
     for threshold in ("0.1", "0.3", "0.6"):
@@ -78,10 +78,3 @@ def test_same_model_same_picture(here):
     for name in ("a.png", "b.png"):
         cli.done("cbn-show", "--out", name)
     assert (here / "a.png").read_bytes() == (here / "b.png").read_bytes()
-
-
-def test_classifier_is_refused(here):
-    images = cli.grey_images(20, 4, 4)
-    cbn.ConvolutionalBayesianNetworkClassifier().fit(images, np.arange(20) % 2).save("both.cbn")
-    for program in cli.READERS:
-        cli.assert_one_line_error(cli.call(program, "--model", "both.cbn"), 1, "both.cbn", "classifier")

@@ -2,6 +2,7 @@
 """cbn-show for models with hidden layers: facts, figure, responses, local-Markov report, kernels alone."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import cbn
 from cbn.layers.kernels import load_kernels
 from cbn.plots import model as summary
 from helpers import programs as cli
+from helpers.networks import Network
 
 
 def blobs(n, height=14, width=13, seed=0):
@@ -31,13 +33,11 @@ def folder(tmp_path_factory):
     images = blobs(300)
     np.save(folder / "grey.npy", images)
     common = {"random_state": 0, "max_parents": 3, "n_jobs": 1}
-    model = cbn.ConvolutionalBayesianNetwork("hidden", hidden=HIDDEN, iterations=5, forced_relations=FORCED, **common)
+    model = Network("hidden", hidden=HIDDEN, iterations=5, forced_relations=FORCED, **common)
     model.fit(images).save(folder / "hidden.cbn")
-    model = cbn.ConvolutionalBayesianNetwork(
-        "hidden", hidden=((7, 3, 2),), threshold=(0.3, 0.5, 0.7), iterations=0, **common
-    )
+    model = Network("hidden", hidden=((7, 3, 2),), threshold=(0.3, 0.5, 0.7), iterations=0, **common)
     model.fit(images).save(folder / "grey.cbn")
-    cbn.ConvolutionalBayesianNetwork().fit(images).save(folder / "pixel.cbn")
+    Network().fit(images).save(folder / "pixel.cbn")
     return folder
 
 
@@ -51,7 +51,7 @@ def show(folder, *arguments, model="hidden.cbn"):
     return cli.done("cbn-show", "--model", folder / model, *arguments)
 
 
-def test_facts_of_hidden_layers(folder):
+def test_facts_of_hidden_layers(folder, undrawn):
     found = show(folder, "--json").json()
     model = cbn.load(folder / "hidden.cbn")
     first, second = found["hidden_layers"]
@@ -74,11 +74,11 @@ def test_facts_of_hidden_layers(folder):
         assert layer["activation"] == pytest.approx(kept.activation)
         assert [len(layer["curve"][name]) for name in ("gain", "bic", "relations", "activation")] == [6] * 4
     assert found["layer_weights"] == [1, 1, 1]
-    assert found["scales"]["surprise"] == pytest.approx(model._network.scales["surprise"])
+    assert found["scales"]["surprise"] == pytest.approx(model.fitted_.network.scales["surprise"])
     assert (0, 1, -3, 0) in {tuple(r[:4]) for r in second["relations"]}
 
 
-def test_density_is_stated_for_what_it_is(folder):
+def test_density_is_stated_for_what_it_is(folder, undrawn):
     assert set(show(folder, "--json").json()["density"]) == {"pixels", "all_layers"}
     text = show(folder).out
     assert "pixels alone: normalized" in text and "unnormalized energy" in text
@@ -87,7 +87,7 @@ def test_density_is_stated_for_what_it_is(folder):
     assert "normalized over the binarized images" in text and "energy" not in text
 
 
-def test_text_states_the_facts_of_hidden_layers(folder):
+def test_text_states_the_facts_of_hidden_layers(folder, undrawn):
     layers = show(folder, "--json").json()["hidden_layers"]
     text = show(folder).out
     for fact in ("2 hidden layers", "3 x 12 x 11 nodes: 3 kernels of 1 x 3 x 3, pooling 1",
@@ -99,7 +99,7 @@ def test_text_states_the_facts_of_hidden_layers(folder):
     assert all(len(line) < 240 for line in text.splitlines())
 
 
-def test_all_relations(folder):
+def test_all_relations(folder, undrawn):
     layers = show(folder, "--json").json()["hidden_layers"]
     text = show(folder, "--relations").out
     for layer in layers:
@@ -122,7 +122,7 @@ def test_figure_has_a_row_for_every_hidden_layer(folder):
 
 def test_panels_of_the_figure_hold_the_model(folder):
     model = cbn.load(folder / "hidden.cbn")
-    pixels, first, second = summary.panels(model)
+    pixels, first, second = summary.panels(model.fitted_)
     assert [len(s.panels) for s in (pixels, first, second)] == [3, 4, 4]
     assert "3 kernels" in first.title and "5 x 5 pixels" in second.title
     kernels, gain, active, relations = second.panels
@@ -144,7 +144,7 @@ def test_panels_of_the_figure_hold_the_model(folder):
 # ---- responses ----
 
 
-def test_responses(folder):
+def test_responses(folder, undrawn):
     result = show(folder, "--responses", "maps.png", "--data", folder / "grey.npy", "--n", "4", "--json").json()
     assert result["responses"]["images"] == ["0", "1", "2", "3"] and result["responses"]["n_mean"] == 300
     with Image.open("maps.png") as four:
@@ -158,7 +158,7 @@ def test_responses(folder):
     show(folder, "--responses", "grey.png", "--data", folder / "grey.npy", model="grey.cbn")
 
 
-def test_responses_of_chosen_labels(folder):
+def test_responses_of_chosen_labels(folder, undrawn):
     images = blobs(20, seed=1)
     np.savez("split.npz", x_train=images[:8], y_train=np.zeros(8, int), x_test=images, y_test=np.arange(20) % 3)
     arguments = ("--responses", "maps.png", "--data", "split.npz", "--digit", "2", "--n", "3", "--json")
@@ -170,7 +170,7 @@ def test_responses_of_chosen_labels(folder):
 # ---- local Markov property ----
 
 
-def test_markov_report(folder):
+def test_markov_report(folder, undrawn):
     arguments = ("--markov", "--data", folder / "grey.npy")
     found = show(folder, *arguments, "--json").json()["markov"]
     expected = cbn.load(folder / "hidden.cbn").markov_report(blobs(300)).to_dict()
@@ -189,7 +189,7 @@ def test_markov_report(folder):
     assert show(folder, *arguments, "--n", "64", "--json").json()["markov"]["n_images"] == 64
 
 
-def test_markov_report_does_not_depend_on_threads(folder):
+def test_markov_report_does_not_depend_on_threads(folder, undrawn):
     arguments = ("--markov", "--data", folder / "grey.npy", "--quiet")
     texts = {show(folder, *arguments, "--threads", threads).out for threads in (1, 2, 3)}
     assert len(texts) == 1
@@ -198,7 +198,7 @@ def test_markov_report_does_not_depend_on_threads(folder):
 def test_markov_panels(folder):
     model = cbn.load(folder / "hidden.cbn")
     report = model.markov_report(blobs(300))
-    *_, drawn = summary.panels(model, report)
+    *_, drawn = summary.panels(model.fitted_, report)
     assert len(drawn.panels) == 4 and "300 images" in drawn.title
     window, beside = drawn.panels[:2]
     group = next(g for g in report.groups if (g.layer, g.kind) == (1, "window"))
@@ -212,20 +212,17 @@ def test_markov_panels(folder):
     assert np.isnan(beside[1][1, 1]) and np.isnan(beside[1][0, 2])
 
 
-def test_markov_report_of_pixels_alone(folder):
+def test_markov_report_of_pixels_alone(folder, undrawn):
     text = show(folder, "--markov", "--data", folder / "grey.npy", model="pixel.cbn").out
     assert "pixel ; earlier pixel two away" in text and "node ; parent" not in text
 
 
-def test_markov_report_on_the_embedded_training_images():
+def test_markov_report_on_the_embedded_training_images(undrawn):
     """A model that says which of the embedded images it is of is measured on them; one that does not names the mend."""
-    train, _ = cbn.datasets.load_mnist()
-    own = train.select(1)
-    model = cbn.ConvolutionalBayesianNetwork(offsets=((-1, 0),)).fit(own.images)
-    model.binarization_ = own.binarization
-    model.save("unknown.cbn")
-    model.provenance_.update(source=own.source, label=1)
-    model.save("one.cbn")
+    own = cli.embedded().part("train", 1)
+    fitted = replace(Network(offsets=((-1, 0),)).fit(own.images).fitted_, rule=own.binarization)
+    fitted.save("unknown.cbn")
+    replace(fitted, provenance={"source": own.source, "label": 1}).save("one.cbn")
     found = cli.done("cbn-show", "--model", "one.cbn", "--markov", "--json").json()["markov"]
     assert (found["n_images"], found["source"]) == (len(own), own.source)
     result = cli.call("cbn-show", "--model", "unknown.cbn", "--markov")
@@ -235,14 +232,14 @@ def test_markov_report_on_the_embedded_training_images():
 # ---- kernels alone ----
 
 
-def test_kernels_alone_start_another_training(folder):
+def test_kernels_alone_start_another_training(folder, undrawn):
     found = show(folder, "--save-kernels", "kernels.npz", "--json").json()
     assert found["kernels"] == "kernels.npz"
     model = cbn.load(folder / "hidden.cbn")
     for loaded, trained in zip(load_kernels("kernels.npz"), model.hidden_layers_, strict=True):
         np.testing.assert_array_equal(loaded.weights, trained.kernels.weights)
         np.testing.assert_array_equal(loaded.bias, trained.kernels.bias)
-    again = cbn.ConvolutionalBayesianNetwork("hidden", hidden=HIDDEN, kernels="kernels.npz", iterations=0)
+    again = Network("hidden", hidden=HIDDEN, kernels="kernels.npz", iterations=0)
     again.fit(blobs(300))
     for a, b in zip(again.hidden_states(blobs(20)), model.hidden_states(blobs(20)), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -9,12 +9,11 @@ from PIL import Image
 
 import cbn
 from cbn.cpd import shape
-from cbn.cpd.boostedlayer import Boosting
-from cbn.cpd.shape import describe_trees, leaves_of, split_distances
+from cbn.cpd.shape import describe_trees, leaves_of, split_distances, tree_pictures
 from cbn.fit.facts import describe
 from cbn.plots import model as summary
-from cbn.plots import trees as treesummary
 from helpers import programs as cli
+from helpers.networks import Boosting, Network
 
 IMAGES = cli.grey_images(120, 8, 7)
 PRESETS = {
@@ -35,7 +34,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     np.save(folder / "grey.npy", IMAGES)
     for name, arguments in PRESETS.items():
-        model = cbn.ConvolutionalBayesianNetwork(**arguments, false_alarm_rate=0.1, n_jobs=1, random_state=0)
+        model = Network(**arguments, false_alarm_rate=0.1, n_jobs=1, random_state=0)
         model.fit(IMAGES).save(folder / f"{name}.cbn")
     return folder
 
@@ -46,19 +45,13 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """For tests of facts: drawing takes most of the time of cbn-show."""
-    monkeypatch.setattr("cbn.plots.figures.model_summary_figure", lambda panels, path: None)
-
-
 def show(folder, name, *arguments):
     return cli.done("cbn-show", "--model", folder / f"{name}.cbn", *arguments)
 
 
 def naive_sizes(layer):
     """(leaves per node, depth per tree, distance per split) by walking every tree."""
-    boosted = hasattr(layer, "tree_begin")
+    boosted = hasattr(layer, "base")
     leaves, depths, distances = [], [], []
     for node in range(layer.n_nodes):
         if boosted:
@@ -86,7 +79,7 @@ def naive_sizes(layer):
 @pytest.mark.parametrize("name", TREES)
 def test_sizes_of_trees(folder, undrawn, name):
     facts = show(folder, name, "--json").json()
-    networks = cbn.load(folder / f"{name}.cbn")._network.networks
+    networks = cbn.load(folder / f"{name}.cbn").fitted_.network.networks
     assert facts["relations"] == [] and len(facts["trees"]) == len(networks)
     for found, network in zip(facts["trees"], networks):
         leaves, depths, distances = naive_sizes(network.layer)
@@ -142,11 +135,11 @@ def titles_of(panels):
 @pytest.mark.parametrize("name", PRESETS)
 def test_panels_and_picture(folder, name):
     model = cbn.load(folder / f"{name}.cbn")
-    titles = list(titles_of(summary.panels(model)))
+    titles = list(titles_of(summary.panels(model.fitted_)))
     assert (
         titles.count("how far trees look")
         == titles.count("size of the trees")
-        == (len(model._network) if name in TREES else 0)
+        == (len(model.fitted_.network) if name in TREES else 0)
     )
     assert any("parents" in title for title in titles) == (name not in TREES)
     assert ("objective (thesis eq. 8)" in titles) == (name in ("hidden", "trained-trees"))
@@ -157,13 +150,13 @@ def test_panels_and_picture(folder, name):
 
 def test_maps_of_trees(folder, undrawn):
     layer = cbn.load(folder / "grey-tree.cbn").layer_
-    (_, leaves, *_), (_, distance, *_) = treesummary.tree_panels(layer)
+    (_, leaves, *_), (_, distance, *_) = tree_pictures(layer)
     assert leaves.sum() * layer.channels == layer.n_leaves
     assert leaves.shape == distance.shape == (8, 7)
     assert np.nanmax(distance) <= 6 and np.nanmin(distance) >= 0
     # a layer without any split
-    single = cbn.ConvolutionalBayesianNetwork("tree", penalty=1e6, false_alarm_rate=0.1).fit(IMAGES)
-    (_, leaves, *_), (_, distance, *_) = treesummary.tree_panels(single.layer_)
+    single = Network("tree", penalty=1e6, false_alarm_rate=0.1).fit(IMAGES)
+    (_, leaves, *_), (_, distance, *_) = tree_pictures(single.layer_)
     assert (leaves == 1).all() and np.isnan(distance).all()
     facts = describe_trees(single.layer_)
     assert (facts["splits"], facts["largest_depth"], facts["largest_distance"]) == (0, 0, None)
@@ -188,7 +181,7 @@ def test_describing_methods(folder, name):
     log_likelihood, n_parameters, bic = model.bic_terms()
     assert log_likelihood < 0 < n_parameters
     assert bic == pytest.approx(n_parameters * np.log(len(IMAGES)) - 2 * log_likelihood) and model.bic() == bic
-    json.dumps(describe(model))
+    json.dumps(describe(model.fitted_))
     scale = model.heat_map_scale()
     maps = model.surprise_map(IMAGES)
     assert maps.shape == IMAGES.shape and 0.99 < (maps <= scale).mean() <= 1

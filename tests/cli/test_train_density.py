@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 
 import cbn
-from cbn.cli import _train_options as options
+from cbn._params import Parameters, Real, parameter, parameters
+from cbn.cli._train_arguments import fit_arguments
 from cbn.cli._train_density import density_figures
-from cbn.cpd.boostedlayer import Boosting
-from cbn.fit import growth as fitting
-from cbn.fit.presets import PRESETS
+from cbn.cli.train import build_parser
+from cbn.cpd import kinds
+from cbn.cpd.base import CPD
+from cbn.cpd.grid import Layer
+from cbn.cpd.table import TableCPD
+from cbn.fit.recipe import Growing
 from helpers import programs as cli
+from helpers.networks import Boosting, Classifier
 
 SMALL = ("--boosting", "rounds=4,max_leaves=3,n_candidates=12", "--reach", 3)
 TREE, BOOSTED = ("--preset", "tree", "--reach", 3, "--folds", 2), ("--preset", "boosted", *SMALL)
@@ -56,7 +61,7 @@ def test_density_of_all_labels_is_that_of_the_classifier(here, arguments):
     found = train(here, *arguments, "--digit", "all", "--json").json()
     split = np.load(here / "split.npz")
     x, y = split["x_test"], split["y_test"]
-    model = cbn.ConvolutionalBayesianNetworkClassifier(**ESTIMATORS[arguments])
+    model = Classifier(**ESTIMATORS[arguments])
     model.fit(split["x_train"], split["y_train"])
     assert found["bayes_accuracy"] == pytest.approx(100 * model.score(x, y))
     assert found["mixture_nats"] == pytest.approx(-model.log_probability(x).mean())
@@ -107,7 +112,7 @@ def test_without_labels_of_test_images_there_is_a_density_but_no_accuracy(here):
 def test_report_of_trees(here):
     found, text = (train(here, *TREE, "--digit", "0", *more) for more in (("--json",), ()))
     found = found.json()
-    assert (found["cpd"], found["calibration"], found["n_trees"]) == ("tree", "cross-validation", None)
+    assert (found["cpd"], found["calibration"], found["n_trees"]) == ("tree", "cross-validation", 30)
     assert found["n_leaves"] == [found["n_parameters"]]
     assert f"pixels {found['n_leaves'][0]:,}" in text.out and "cross-validation scores" in text.out
 
@@ -154,8 +159,8 @@ def test_progress_of_boosted_trees_ends_at_100_percent(here):
 @pytest.mark.parametrize("arguments", [TREE, BOOSTED], ids=lambda a: a[1])
 def test_trees_are_grown_once_where_other_images_set_the_threshold(here, arguments, monkeypatch):
     grown = []
-    network_of = fitting.network_of
-    monkeypatch.setattr(fitting, "network_of", lambda *a: grown.append(a[5]) or network_of(*a))
+    grow = Growing.grow
+    monkeypatch.setattr(Growing, "grow", lambda self, planes: grown.append(planes) or grow(self, planes))
     split = np.load(here / "split.npz")
     np.save("calibration.npy", split["x_test"])
     train(here, *arguments)
@@ -195,20 +200,22 @@ def test_dry_run_expects_more_of_more_rounds(here):
         (("--preset", "boosted", "--max-leaves", 9), ("--max-leaves",)),
         (("--preset", "boosted", "--min-leaf", 9), ("--min-leaf",)),
         (("--preset", "boosted", "--shrinkage", 9), ("--shrinkage",)),
-        (("--preset", "tree", "--boosting", "rounds=3"), ("--boosting", "boosted", "tree")),
+        (("--preset", "tree", "--boosting", "rounds=3"), ("--fields", "boosted", "tree")),
+        (("--preset", "tree", "--rounds", 3), ("--rounds", "boosted", "tree")),
+        (("--preset", "tree", "--boosted-leaves", 3), ("--boosted-leaves", "boosted", "tree")),
         (("--folds", 3), ("--folds",)),
         (("--preset", "tree", "--offsets", "-1,0"), ("--offsets", "table")),
         (("--preset", "tree", "--cpd", "table", "--penalty", 1), ("--penalty",)),
         (("--preset", "tree", "--iterations", 3), ("--iterations", "hidden")),
         (("--preset", "tree", "--resume"), ("--resume", "hidden")),
         (("--preset", "hidden", "--cpd", "boosted"), ("--cpd boosted", "pixels alone")),
-        (("--preset", "boosted", "--boosting", "round=3"), ("--boosting", "'round=3'", "rounds", "min_hessian")),
-        (("--preset", "boosted", "--boosting", "rounds=3,rounds=4"), ("--boosting", "once")),
-        (("--preset", "boosted", "--boosting", "rounds=3.5"), ("--boosting", "rounds", "whole")),
-        (("--preset", "boosted", "--boosting", "rate=fast"), ("--boosting", "rate", "'fast'")),
-        (("--preset", "boosted", "--boosting", "rate=2"), ("boosting: rate", "2")),
-        (("--preset", "boosted", "--boosting", "max_leaves=1"), ("boosting: max_leaves", "1")),
-        (("--preset", "tree", "--max-leaves", 1), ("max_leaves", "1")),
+        (("--preset", "boosted", "--boosting", "round=3"), ("--fields", "'round=3'", "rounds", "min_hessian")),
+        (("--preset", "boosted", "--boosting", "rounds=3,rounds=4"), ("--fields", "once")),
+        (("--preset", "boosted", "--boosting", "rounds=3.5"), ("--fields", "rounds", "whole")),
+        (("--preset", "boosted", "--boosting", "rate=fast"), ("--fields", "rate", "'fast'")),
+        (("--preset", "boosted", "--boosting", "rate=2"), ("--fields", "rate: 2")),
+        (("--preset", "boosted", "--boosting", "max_leaves=1"), ("--fields", "max_leaves: 1")),
+        (("--preset", "tree", "--max-leaves", 1), ("--max-leaves", "1")),
     ],
     ids=str,
 )
@@ -217,24 +224,82 @@ def test_options_that_do_not_apply_are_refused(here, arguments, words):
     cli.assert_one_line_error(result, 2, *words)
 
 
-def test_options_reach_the_model(monkeypatch):
-    made = []
-    monkeypatch.setattr("cbn.cli.train.common.load_data", lambda arguments: made.append(arguments) or _stop())
+def parsed(*argv):
+    return fit_arguments(build_parser().parse_args(list(map(str, argv))))
+
+
+def test_options_reach_the_fit():
     argv = ("--cpd", "tree", "--reach", 4, "--penalty", 0.7, "--max-leaves", 9, "--min-leaf", 2, "--shrinkage", 3)
-    cli.call("cbn-train", *argv, "--folds", 5, "--threshold", "auto")
-    model = options.make_model(made[0])
-    names = ("cpd", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "folds")
-    assert [getattr(model, name) for name in names] == ["tree", 4, 0.7, 9, 2, 3.0, 5] and model.threshold == "auto"
+    found = parsed(*argv, "--folds", 5, "--threshold", "auto")
+    assert found.cpd == cbn.Tree(reach=4, penalty=0.7, max_leaves=9, min_leaf=2, shrinkage=3.0)
+    assert (found.folds, found.threshold, found.features) == (5, "auto", None)
 
 
-def _stop():
-    raise cbn.DataError("stopped")
+def test_options_replace_fields_of_the_presets_objects():
+    best = parsed("--preset", "best", "--min-leaf", 2, "--iterations", 3, "--pseudocount", 0.5)
+    assert best.cpd == cbn.Tree(penalty=1.0, max_leaves=32, shrinkage=1.0, min_leaf=2, pseudocount=0.5)
+    assert (best.features.iterations, best.features.activation, best.features.pseudocount) == (3, (0.5, 0.9), 0.5)
+    # another kind has its own defaults, the preset's kind by name those of the preset
+    assert parsed("--preset", "best", "--cpd", "table").resolve().cpd == cbn.Table()
+    assert parsed("--preset", "tree", "--cpd", "tree", "--reach", 2).cpd == cbn.Tree(reach=2, penalty=0.4, shrinkage=35)
+    assert parsed("--cpd", "boosted", "--fields", "rounds=3, rate=0.5", "--l2", 1).cpd == cbn.Boosted(
+        rounds=3, rate=0.5, l2=1.0
+    )
+    assert parsed("--fields", "offsets=-1,0;0,-1,pseudocount=2").cpd == cbn.Table(((-1, 0), (0, -1)), 2.0)
+    assert parsed("--preset", "hidden") == parsed("--preset", "hidden", "--seed", 0)
+    assert parsed().cpd is None and parsed().features is None
 
 
 def test_help_names_the_defaults_of_every_preset():
-    assert options.default_text("iterations") == "50 / 0 (best)"
-    assert options.default_text("reach") == "6 / 28 (boosted)"
-    first, second = PRESETS["best"]["hidden"]
-    best = ";".join(f"{layer.kernels},{layer.kernel_size},{layer.pool}" for layer in (first, second))
-    assert options.default_text("hidden") == f"5,3,2;5,3,2 (hidden) / {best} (best)"
-    assert "n_candidates=" in options.default_text("boosting")
+    text = " ".join(build_parser().format_help().split())
+    for words in (
+        "0 keeps the kernels (default: 50 / 0 (best))", "no common pixel (default: 6 / 28 (boosted))",
+        "(default: 200 / 32 (best))", "(default: 0.5 / 0.4 (tree) / 1 (best))",
+        "(default: 5,3,2;5,3,2 (hidden) / 32,2,2;24,3,2 (best))", "(default: 0.3,0.6 / 0.5,0.9 (best))",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_a_new_kind_has_its_options(monkeypatch, here):
+    """Registered, and nothing else: options, help, refusals, training, facts."""
+
+    @parameters
+    class Coin(Parameters):
+        """Nodes without parents."""
+
+        heads: float = parameter(Real(0.5, 10), "Nothing.", default=2.0)
+        pseudocount: float = parameter(Real(1e-9, 1e9), "Added to every count.", default=1.0)
+
+    class CoinCPD(TableCPD):
+        name, nouns, parameter_class = "coin", "coins", Coin
+        most = CPD.most
+
+        @classmethod
+        def check_size(cls, own, field, pixels):
+            pass
+
+        @classmethod
+        def learn(cls, own, task):
+            grid = task.grid
+            return cls.counted(Layer(grid.channels, grid.height, grid.width), task.planes, own.pseudocount, 1)
+
+        def describe(self):
+            return super().describe() | {"cpd": self.name}
+
+    kinds.register(CoinCPD)
+    try:
+        text = " ".join(build_parser().format_help().split())
+        assert "coins: For --cpd coin, or a preset of such. --heads X" in text
+        assert "tables, trees, boosted trees, coins: added to every count" in text
+        result = cli.call("cbn-train", "--data", here / "split.npz", "--heads", 1)
+        cli.assert_one_line_error(result, 2, "--heads", "--cpd coin", "table")
+        assert parsed("--cpd", "coin", "--heads", 3).cpd == Coin(heads=3.0)
+        result = cli.call("cbn-train", "--data", here / "split.npz", "--cpd", "coin", "--heads", 11)
+        cli.assert_one_line_error(result, 2, "--heads", "11", "0.5 to 10")
+        found = train(here, "--cpd", "coin", "--heads", 3, "--digit", "0", "--json").json()
+        assert (found["cpd"], found["n_parameters"]) == ("coin", 30)
+        assert "parents (dy,dx)  none" in cli.done("cbn-show").out
+        assert train(here, "--cpd", "coin", "--dry-run", "--json").json()["n_parameters"] == 30
+        assert cli.done("cbn-sample", "--n", 3, "--json").json()["n"] == 3
+    finally:
+        kinds.unregister(CoinCPD)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-train with hidden layers: options, report, kernels alone, dry run."""
 
-import inspect
 import os
 import subprocess
 import sys
@@ -10,10 +9,13 @@ import numpy as np
 import pytest
 
 import cbn
+from cbn._params import specs
 from cbn.cli import _train_report as report
 from cbn.cpd.base import SCORES
+from cbn.fit.settings import snapshot
 from cbn.layers.kernels import load_kernels
 from helpers import programs as cli
+from helpers.networks import Network
 
 # Two layers that fit 20 x 20 pixels, trained for a fraction of a second.
 LAYERS = "3,3,1;3,2,2"
@@ -77,9 +79,9 @@ def trained(*arguments):
 def test_options_are_constructor_arguments(here, arguments, expected):
     """The model file is that of the estimator with the argument of the same name, byte for byte."""
     model = trained(*arguments)
-    assert {name: model.get_params()[name] for name in expected} == expected
     everything = {"hidden": ((3, 3, 1), (3, 2, 2)), "iterations": 2, **expected}
-    own = cbn.ConvolutionalBayesianNetwork(false_alarm_rate=0.1, random_state=0, full_scale=1, **everything)
+    own = Network(false_alarm_rate=0.1, random_state=0, full_scale=1, **everything)
+    assert model.fitted_.arguments == snapshot(own.arguments())
     own.fit(np.load("images.npy"))
     np.testing.assert_array_equal(own.calibration_scores_, model.calibration_scores_)
     for mine, other in zip(own.hidden_layers_, model.hidden_layers_):
@@ -95,14 +97,13 @@ def test_preset_hidden(here):
     assert [own.kernels.weights.shape for own in cbn.load("model.cbn").hidden_layers_] == [(5, 1, 3, 3), (5, 5, 3, 3)]
 
 
-def test_help_tells_the_defaults_of_the_estimator():
+def test_help_tells_what_fields_say_of_themselves():
     text = " ".join(cli.call("cbn-train", "--help").out.split())
-    parameters = inspect.signature(cbn.ConvolutionalBayesianNetwork).parameters
-    assert "hidden layers:" in text and "{default}" not in text
-    for name in ("learning_rate", "max_parents", "iterations", "momentum"):
-        if parameters[name].default is not None:
-            option = text.split(f"--{name.replace('_', '-')} ")[2]  # the first is in the usage line
-            assert f"(default: {parameters[name].default:g})" in option[:120]
+    assert "hidden layers:" in text
+    for name in ("learning_rate", "max_parents", "momentum"):
+        option = text.split(f"--{name.replace('_', '-')} ")[2]  # the first is in the usage line
+        spec = next(spec for spec in specs(cbn.Features) if spec.name == name)
+        assert spec.help[1:-1] in option and f"(default: {spec.default:g})" in option[:120]
 
 
 def test_model_bytes_do_not_depend_on_threads(here):
@@ -135,10 +136,10 @@ def test_model_of_given_kernels_stands_alone(here):
     trained("--save-kernels", "kernels.npz")
     trained("--kernels", "kernels.npz", "--iterations", "0")
     (here / "kernels.npz").unlink()
-    assert cbn.load("model.cbn").kernels is None
-    own = cbn.ConvolutionalBayesianNetwork(hidden=((3, 3, 1), (3, 2, 2)), iterations=0, false_alarm_rate=0.1)
+    assert cbn.load("model.cbn").features.kernels is None
     trained("--save-kernels", "kernels.npz")
-    own.set_params(kernels="kernels.npz", full_scale=1).fit(np.load("images.npy")).save("own.cbn")
+    own = Network(hidden=((3, 3, 1), (3, 2, 2)), iterations=0, kernels="kernels.npz", false_alarm_rate=0.1)
+    own.set_params(full_scale=1).fit(np.load("images.npy")).save("own.cbn")
     (here / "kernels.npz").unlink()
     assert cbn.load("own.cbn").score_samples(np.load("images.npy")).shape == (150,)
 
@@ -158,7 +159,7 @@ def test_kernels_of_all_labels(here, ten):
         ("images.npy", LAYERS, 1, ["--kernels", "images.npy", "not a file of kernels"]),
         ("other.npz", LAYERS, 1, ["--kernels", "other.npz", "weights_1"]),
         ("nan.npz", LAYERS, 1, ["--kernels", "nan.npz", "NaN"]),
-        ("kernels.npz", "4,3,1;3,2,2", 2, ["kernels", "layer 1", "(3, 1, 3, 3)", "(4, 1, 3, 3)", "hidden"]),
+        ("kernels.npz", "4,3,1;3,2,2", 2, ["kernels", "layer 1", "(3, 1, 3, 3)", "(4, 1, 3, 3)", "--hidden"]),
         ("kernels.npz", "3,3,1;3,2,1", 2, ["kernels", "layer 2", "pooling 2"]),
         ("kernels.npz", "3,3,1", 2, ["kernels", "2 hidden layers", "1"]),
     ],
@@ -278,6 +279,8 @@ def test_dry_run_describes_the_whole_job(here, ten):
     assert list(here.glob("none*")) == []
     assert (one["n_models"], one["n_train"], every["n_models"], every["n_train"]) == (1, 40, 10, 400)
     assert every["n_parameters"] == one["n_parameters"] >= max(r["n_parameters"] for r in ten[2]["digits"])
+    for result in (one, every):  # of the images that are trained on
+        assert result["memory_bytes"].pop("images") == 400 * result["n_train"]
     assert every["memory_bytes"] == one["memory_bytes"]  # one model after the other
     # 20 x 20 -> 18 x 18, receptive field 3 -> 8 x 8, receptive field 5, stride 2
     shapes = [(layer["shape"], layer["receptive_field"], layer["distance"]) for layer in one["layers"]]

@@ -43,6 +43,7 @@ def arrays():
     return {
         "pack_planes": [images, 76, planes],
         "unpack_planes": [planes, np.zeros((70, 12), np.uint8)],
+        "planes_select": [planes, 70, np.ones(70, np.uint8), planes.copy()],
         "count": [layer, planes, 70, counts.copy()],
         "counts_check": [layer, counts, 70],
         "bic": [layer, counts],
@@ -53,7 +54,7 @@ def arrays():
         "sample_ancestral": [layer, values, 1, np.zeros(12, np.uint8), states],
         "sample_gibbs": [layer, values, 1, 0, 10, np.arange(12), states],
         "sample_gibbs_layers": [stack, values.astype(np.int64), 1.0, np.ones(10), 1, 0, np.arange(12), states.copy()],
-        "tree_grow": [1, 3, 4, planes, 70, begin, earlier, none, 0.5, 3, 1, *grown],
+        "tree_grow": [(1, 3, 4), planes, 70, (begin, earlier, none), (0.5, 3, 1), tuple(grown)],
         "tree_count": [trees, planes, 70, tree_counts.copy()],
         "tree_counts_check": [trees, tree_counts, 70],
         "tree_bic": [trees, tree_counts],
@@ -67,7 +68,7 @@ def arrays():
 
 
 # Arguments that may be None, and those of which there may be any number of chains or sites.
-OPTIONAL = {("sample_ancestral", 3), ("tree_sample_ancestral", 3), ("tree_grow", 7)}
+OPTIONAL = {("sample_ancestral", 3), ("tree_sample_ancestral", 3), ("tree_grow", (3, 2))}
 FREE = {(prefix + name, i) for prefix in ("", "tree_")
         for name, i in (("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5))}  # fmt: skip
 FREE |= {("sample_gibbs_layers", i) for i in (3, 6, 7)}
@@ -78,13 +79,23 @@ def test_right_arguments_are_taken(name):
     getattr(_engine, name)(*arrays()[name])
 
 
+def replaced(arguments, i, value):
+    """The arguments with number i, or number i[1] of the tuple that is number i[0], changed."""
+    i, *inside = i if isinstance(i, tuple) else (i,)
+    if inside:
+        value = tuple(replaced(arguments[i], inside[0], value))
+    return [*arguments[:i], value, *arguments[i + 1 :]]
+
+
 @pytest.mark.parametrize("name", arrays())
 def test_wrong_arrays_are_refused(name):
     """Each array argument in turn: too short, too narrow, empty, of another type, not contiguous, None."""
     function, good = getattr(_engine, name), arrays()[name]
-    for i, argument in enumerate(good):
-        if not isinstance(argument, np.ndarray):
-            continue
+    places = [(i, argument) for i, argument in enumerate(good) if isinstance(argument, np.ndarray)]
+    for i, group in enumerate(good):
+        if isinstance(group, tuple):
+            places += [((i, j), argument) for j, argument in enumerate(group) if isinstance(argument, np.ndarray)]
+    for i, argument in places:
         wrong = [argument[:0], argument.astype(np.float32), argument[::2].repeat(2, axis=0)[::2], argument[None], None]
         wrong.append(np.concatenate([argument, argument]))
         if argument.ndim == 2:
@@ -94,11 +105,11 @@ def test_wrong_arrays_are_refused(name):
                 continue
             if (name, i) == ("sample_gibbs_layers", 3) and array is not None and array.shape == (0,):
                 continue  # no step
-            if (name, i) in FREE and array is not None and array.shape[1:] == argument.shape[1:] and len(array):
-                if array.dtype == argument.dtype and array.flags.c_contiguous:
-                    continue
+            fits = array is not None and array.shape[1:] == argument.shape[1:] and len(array) > 0
+            if (name, i) in FREE and fits and array.dtype == argument.dtype and array.flags.c_contiguous:
+                continue
             with pytest.raises((ValueError, TypeError)):
-                function(*good[:i], array, *good[i + 1 :])
+                function(*replaced(good, i, array))
 
 
 @pytest.mark.parametrize("threads", [0, -1])
@@ -129,21 +140,19 @@ def test_scalars_are_checked():
 
 
 def changed(name, i, value):
-    arguments = arrays()[name]
-    arguments[i] = value
-    return name, arguments
+    return name, replaced(arrays()[name], i, value)
 
 
 @pytest.mark.parametrize(
     "name, arguments",
     [
-        *(changed("tree_grow", 8, penalty) for penalty in (-1e-9, np.nan, np.inf)),
-        changed("tree_grow", 10, 0),
-        *(changed("tree_grow", i, 0) for i in (0, 1, 2, 4)),
-        changed("tree_grow", 5, np.array([0, 5, *range(1, 12)])),  # begins that fall
-        changed("tree_grow", 6, np.arange(1, 12, dtype=np.int32)),  # nodes that may decide for themselves
-        changed("tree_grow", 6, np.full(11, -1, np.int32)),
-        changed("tree_grow", 7, np.arange(12, dtype=np.int32)),
+        *(changed("tree_grow", (4, 0), penalty) for penalty in (-1e-9, np.nan, np.inf)),
+        changed("tree_grow", (4, 2), 0),
+        *(changed("tree_grow", i, 0) for i in ((0, 0), (0, 1), (0, 2), 2)),
+        changed("tree_grow", (3, 0), np.array([0, 5, *range(1, 12)])),  # begins that fall
+        changed("tree_grow", (3, 1), np.arange(1, 12, dtype=np.int32)),  # nodes that may decide for themselves
+        changed("tree_grow", (3, 1), np.full(11, -1, np.int32)),
+        changed("tree_grow", (3, 2), np.arange(12, dtype=np.int32)),
         *(changed(name, i, value) for name in ("tree_probability", "tree_values") for i in (2, 3)
           for value in (0.0, -1.0, np.nan, np.inf) if (name, i) != ("tree_values", 2)),
         *(changed("tree_values", 5, kind) for kind in (-1, 4)),
@@ -161,7 +170,7 @@ def test_largest_trees():
     """max_leaves sizes the outputs: it is checked against them, and against the engine's limit."""
     for max_leaves in (0, -3, 4, _engine.MAX_LEAVES + 1, 2**31 - 1):
         with pytest.raises(ValueError):
-            _engine.tree_grow(*changed("tree_grow", 9, max_leaves)[1])
+            _engine.tree_grow(*changed("tree_grow", (4, 1), max_leaves)[1])
 
 
 def test_the_stub_names_every_function_and_its_parameters():

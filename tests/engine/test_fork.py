@@ -12,7 +12,7 @@ import pytest
 
 from cbn import _engine
 from cbn.cpd.candidates import candidates
-from cbn.cpd.grid import pixel_layer
+from cbn.cpd.grid import Grid, pixel_layer
 from helpers.boosted import SMALL, grow, structured
 from helpers.engines import PATHS
 
@@ -32,7 +32,7 @@ def entry_points():
     counts = engine.counts(layer, planes, n)
     probability = engine.probability(layer, counts)
     values = engine.values(layer, counts, _engine.LOG_PROBABILITY)
-    nearby = candidates(1, 6, 6, 1, 3)
+    nearby = candidates(Grid(1, 6, 6), 1, 3)
     trees, tree_counts = engine.grow((1, 6, 6), planes, n, *nearby)
     tree_probability = engine.tree_probability(trees, tree_counts)
     chains = np.zeros((300, 36), np.uint8)
@@ -90,16 +90,19 @@ def test_child_says_that_it_has_one_thread():
     assert in_child(lambda: str(_engine.max_threads()).encode()) == b"1"
 
 
+_MODEL = []  # what a forked pool finds in its memory
+
+
 def _score_in_pool(images):
-    return _MODEL.score_samples(images)
+    return _MODEL[-1].score_samples(images)
 
 
-def test_pool_that_forks(monkeypatch):
+def test_pool_that_forks():
     import cbn
 
     images = (np.random.default_rng(1).integers(0, 2, (200, 6, 6)) * 255).astype(np.uint8)
     model = cbn.ConvolutionalBayesianNetwork(n_jobs=2).fit(images)
-    monkeypatch.setitem(globals(), "_MODEL", model)
+    _MODEL.append(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         with multiprocessing.get_context("fork").Pool(2) as pool:

@@ -13,9 +13,9 @@ from helpers.engines import ALL, PATHS, TWIN
 from helpers.neural import Problem, gradient, predict, ring
 
 SHAPES = [
-    dict(n=2, height=3, width=4, channels=2, distance=1, units=(4, 3), kernels=2),
-    dict(n=1, height=5, width=4, channels=1, distance=2, units=(3,), kernels=1),
-    dict(n=2, height=2, width=3, channels=1, distance=1, units=(3, 4, 2), kernels=3, n_extra=2),
+    {"n": 2, "height": 3, "width": 4, "channels": 2, "distance": 1, "units": (4, 3), "kernels": 2},
+    {"n": 1, "height": 5, "width": 4, "channels": 1, "distance": 2, "units": (3,), "kernels": 1},
+    {"n": 2, "height": 2, "width": 3, "channels": 1, "distance": 1, "units": (3, 4, 2), "kernels": 3, "n_extra": 2},
 ]
 
 

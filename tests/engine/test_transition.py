@@ -50,9 +50,8 @@ def gradient(engine, transition, layer, planes_in, planes_out, n, threads=1):
     weights, bias = np.empty(transition.weights.shape), np.empty(transition.out_channels)
     made = transition if engine is TWIN else _engine.Transition(transition)
     with engine._path() as module:
-        module.kernel_gradient(
-            made, engine.make_layer(layer), planes_in, planes_out, n, counts, 1.0, 8.0, weights, bias, threads
-        )
+        objective = engine.make_layer(layer), counts, 1.0, 8.0
+        module.kernel_gradient(made, objective, planes_in, planes_out, n, (weights, bias), threads)
     return weights, bias
 
 

@@ -145,7 +145,7 @@ def test_same_as_tables_where_trees_are_tables(engine):
     states = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]] * 9, np.uint8)
     planes = engine.planes(states, [0])
     # only the left neighbour may decide, at no price
-    trees, counts = engine.grow(
+    trees, _ = engine.grow(
         (1, 1, 3), planes, 45, np.array([0, 0, 1, 2]), np.array([0, 1], np.int32), penalty=0, max_leaves=2
     )
     assert trees.n_leaves == 5

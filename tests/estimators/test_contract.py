@@ -242,7 +242,10 @@ def test_in_cross_validation_and_search():
     normal_then_all = [(np.flatnonzero(y[:160] == 0), np.arange(160, 240))]
     assert cross_val_score(Network(false_alarm_rate=0.1), flat, y, cv=normal_then_all, scoring=auroc)[0] > 0.9
     search = GridSearchCV(
-        Network(false_alarm_rate=0.1), {"score": SCORES, "cpd__pseudocount": [0.5, 1]}, scoring=auroc, cv=normal_then_all
+        Network(false_alarm_rate=0.1),
+        {"score": SCORES, "cpd__pseudocount": [0.5, 1]},
+        scoring=auroc,
+        cv=normal_then_all,
     ).fit(flat, y)
     assert search.best_score_ > 0.9 and search.best_params_["score"] in SCORES
     assert set(Network(false_alarm_rate=0.1).fit_predict(X)) == {1, -1}

@@ -221,8 +221,14 @@ BAD = [
     ("boosted", "penalty", 1.0), ("tree", "cpd", "forest"), ("tree", "threshold", "otsu"),
 ]  # fmt: skip
 BAD_OBJECTS = [
-    ("cpd", 3), ("rate", cbn.Boosted(rate=0)), ("cpd", cbn.Boosted), ("cpd", cbn.Features()), ("cpd", {"rate": 0.5}),
-    ("features", cbn.Features(layers=((2, 2, 1),))), ("features", ((2, 2, 1),)), ("features", cbn.Boosted()),
+    ("cpd", 3),
+    ("rate", cbn.Boosted(rate=0)),
+    ("cpd", cbn.Boosted),
+    ("cpd", cbn.Features()),
+    ("cpd", {"rate": 0.5}),
+    ("features", cbn.Features(layers=((2, 2, 1),))),
+    ("features", ((2, 2, 1),)),
+    ("features", cbn.Boosted()),
 ]
 
 

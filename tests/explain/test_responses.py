@@ -19,9 +19,9 @@ def images():
 
 @pytest.fixture(scope="module")
 def model(images):
-    return Network(
-        "hidden", hidden=((3, 3, 2), (2, 2, 1)), iterations=1, random_state=0, false_alarm_rate=0.5
-    ).fit(images)
+    return Network("hidden", hidden=((3, 3, 2), (2, 2, 1)), iterations=1, random_state=0, false_alarm_rate=0.5).fit(
+        images
+    )
 
 
 def naive_states(below, kernels):

@@ -181,9 +181,7 @@ def test_sentence_of_a_hidden_node(hidden):
 
 def test_a_layer_without_weight_explains_nothing(hidden):
     _, train, image = hidden
-    model = Network(
-        "hidden", hidden=((3, 3, 1),), iterations=0, random_state=0, layer_weights=(0, 1)
-    ).fit(train)
+    model = Network("hidden", hidden=((3, 3, 1),), iterations=0, random_state=0, layer_weights=(0, 1)).fit(train)
     assert {node.layer for node in model.explain(image, 10)} == {1}
 
 

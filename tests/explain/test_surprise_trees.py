@@ -28,9 +28,7 @@ STRANGE = np.repeat(np.where(np.arange(6) % 2, 140, 20).astype(np.uint8)[:, None
 
 def fitted(preset, threshold=0.3, **arguments):
     own = {"boosting": Boosting(rounds=15, max_leaves=4), "reach": 4} if preset == "boosted" else {}
-    model = Network(
-        preset, threshold=threshold, false_alarm_rate=0.1, n_jobs=1, random_state=0, **own, **arguments
-    )
+    model = Network(preset, threshold=threshold, false_alarm_rate=0.1, n_jobs=1, random_state=0, **own, **arguments)
     return model.fit(TRAIN)
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files: nothing is lost, old files load for ever, and whatever else a file holds is one ModelFileError."""
 
-import importlib.util
 import io
 import json
 import os
@@ -15,7 +14,18 @@ import pytest
 
 import cbn
 from cbn import CbnError, ModelFileError
-from helpers.modelfiles import SCORES, members_of, npy, refused, save, use, with_header, write
+from helpers.modelfiles import (
+    SCORES,
+    assert_same_arguments,
+    members_of,
+    npy,
+    refused,
+    save,
+    use,
+    version_of,
+    with_header,
+    write,
+)  # fmt: skip
 from helpers.networks import Classifier, Network
 
 FORMAT_V1 = Path(__file__).parents[1] / "data" / "format_v1"
@@ -26,9 +36,11 @@ X = X.astype(np.uint8)
 LABELS = np.arange(200) % 3
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """A saved network of 5 x 4 images with two thresholds, to be changed."""
+@pytest.fixture(scope="module", params=["new", "version 1"])
+def saved(request, tmp_path_factory):
+    """A saved network of 200 images, to be changed: of 5 x 4 pixels with two thresholds, and one that is stored."""
+    if request.param == "version 1":
+        return FORMAT_V1 / "pixel.cbn"
     model = Network(threshold=(0.3, 0.6), score="surprise", random_state=1).fit(X)
     return save(model, tmp_path_factory.mktemp("models") / "model.cbn")
 
@@ -62,8 +74,7 @@ def test_a_network_comes_back_as_it_was(arguments, tmp_path):
         np.testing.assert_array_equal(loaded.sample(9, random_state=3), model.sample(9, random_state=3))
         np.testing.assert_array_equal(loaded.p_values(X), model.p_values(X))
         assert loaded.bic() == model.bic() and loaded.heat_map_scale() == model.heat_map_scale()
-    for name, value in model.get_params().items():
-        np.testing.assert_array_equal(getattr(loaded, name), value)
+    assert_same_arguments(loaded, model)
     more, other = loaded.partial_fit(X), model.partial_fit(X)
     np.testing.assert_array_equal(more.counts_, other.counts_)
     assert more.provenance_ == other.provenance_
@@ -194,11 +205,28 @@ def test_zips_of_another_format(header, saved, tmp_path):
     refused(write(tmp_path / "a.cbn", members_of(saved) | {"header.json": header}), "not a cbn model")
 
 
-@pytest.mark.parametrize("version", [5, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000])
+@pytest.mark.parametrize("version", [6, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000])
 def test_versions(version, saved, tmp_path):
-    newer = type(version) is int and version > 4
+    newer = type(version) is int and version > 5
     path = with_header(saved, tmp_path / "a.cbn", lambda header: header.update(version=version))
     refused(path, "newer than this version" if newer else "version")
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_new_file_that_claims_to_be_old(version, tmp_path):
+    path = save(Network(threshold=(0.3, 0.6)).fit(X), tmp_path / "new.cbn")
+    assert version_of(path) == 5
+    refused(with_header(path, tmp_path / "a.cbn", lambda header: header.update(version=version)), "damaged")
+
+
+@pytest.mark.parametrize("version", [2, 3, 4, 5])
+def test_an_old_file_that_claims_to_be_new(version, tmp_path):
+    """Those of version 1 are files of versions 2 and 3 too, and are read as such; version 5 has settings."""
+    path = with_header(FORMAT_V1 / "pixel.cbn", tmp_path / "a.cbn", lambda header: header.update(version=version))
+    if version == 5:
+        refused(path, "damaged")
+    else:
+        np.testing.assert_array_equal(cbn.load(path).counts_, cbn.load(FORMAT_V1 / "pixel.cbn").counts_)
 
 
 def test_truncated_files(saved, tmp_path):
@@ -287,6 +315,7 @@ def test_bad_priors_of_a_classifier(prior, classifier, tmp_path):
 def test_messages_show_no_control_characters_of_the_file(text, saved, tmp_path):
     for change in (
         lambda h: h["arguments"].update({text: 1}), lambda h: h.update(kind=text), lambda h: h.update(version=text),
-        lambda h: h["networks"][0].update(score=text), lambda h: h["networks"][0].update(thresholds=[text]),
+        lambda h: h.get("settings", h["networks"][0]).update(score=text),
+        lambda h: h["networks"][0].update(thresholds=[text]),
     ):  # fmt: skip
         refused(with_header(saved, tmp_path / "a.cbn", change))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files of networks with hidden layers: nothing is lost, version 2 loads for ever, what cannot be is refused."""
 
-import importlib.util
 import io
 import json
 import tracemalloc
@@ -11,9 +10,9 @@ import numpy as np
 import pytest
 
 import cbn
-from cbn.fit.modelfile import NOT_KEPT, V3_ARGUMENTS
+from cbn.fit.writing import NOT_KEPT
 from helpers.images import blots
-from helpers.modelfiles import every_score, members_of, npy, refused, save, use, version_of, write
+from helpers.modelfiles import assert_same_arguments, every_score, members_of, npy, refused, save, version_of, write
 from helpers.networks import Classifier, Network
 
 FORMAT_V2 = Path(__file__).parents[1] / "data" / "format_v2"
@@ -25,8 +24,14 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def new(tmp_path_factory):
     return save(Network("hidden", **SMALL).fit(X), tmp_path_factory.mktemp("models") / "model.cbn")
+
+
+@pytest.fixture(params=["new", "version 2"])
+def saved(request, new):
+    """A saved network with two hidden layers, the first of three 3 x 3 kernels without pooling, to be changed."""
+    return FORMAT_V2 / "hidden.cbn" if request.param == "version 2" else new
 
 
 def changed(source, path, change):
@@ -55,7 +60,7 @@ def test_a_network_comes_back_as_it_was(arguments, tmp_path):
     model = Network(**({"preset": "hidden"} | SMALL | arguments)).fit(grey)
     path = save(model, tmp_path / "a.cbn")
     loaded = cbn.load(path)
-    assert version_of(path) == 2 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
+    assert version_of(path) == 5 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
     for score in SCORES:
         np.testing.assert_array_equal(loaded.layer_scores(grey, score), model.layer_scores(grey, score))
         np.testing.assert_array_equal(loaded.score_samples(grey, score), model.score_samples(grey, score))
@@ -65,26 +70,35 @@ def test_a_network_comes_back_as_it_was(arguments, tmp_path):
         np.testing.assert_array_equal(own.kernels.weights, other.kernels.weights)
         np.testing.assert_array_equal(own.kernels.bias, other.kernels.bias)
         assert (own.layer, own.steps, own.curve, own.best) == (other.layer, other.steps, other.curve, other.best)
-    for name, value in model.get_params().items():
-        if name not in NOT_KEPT:
-            np.testing.assert_array_equal(getattr(loaded, name), value)
+    assert_same_arguments(loaded, model)
     more, other = loaded.partial_fit(grey), model.partial_fit(grey)
     np.testing.assert_array_equal(more.layer_scores(grey), other.layer_scores(grey))
     if arguments.get("random_state", 0) is not None:
         assert save(loaded.fit(grey), tmp_path / "c.cbn").read_bytes() == path.read_bytes()  # every argument was kept
 
 
-def test_version_2_has_every_argument_and_version_1_those_it_knows(saved, tmp_path):
-    header = json.loads(members_of(saved)["header.json"])
-    assert header["arguments"].keys() == Network().get_params().keys() - set(NOT_KEPT) - V3_ARGUMENTS
+def test_arguments_and_settings_in_a_file(new, tmp_path):
+    """Arguments as they were given, null where one was left to the preset; settings without a gap."""
+    header = json.loads(members_of(new)["header.json"])
+    fields = cbn.Features().get_params().keys() - set(NOT_KEPT)
+    assert header["version"] == 5
+    assert header["arguments"].keys() == Network().get_params(deep=False).keys() - set(NOT_KEPT)
+    assert header["arguments"]["cpd"] is None and header["arguments"]["score"] is None
+    assert header["settings"].keys() == header["arguments"].keys()
+    assert header["settings"]["cpd"] == {"kind": "table", "offsets": [[-1, -1], [-1, 0], [-1, 1], [0, -1]],
+                                         "pseudocount": 1.0}  # fmt: skip
+    for part in ("arguments", "settings"):
+        assert header[part]["features"].keys() == fields
+        assert header[part]["features"]["layers"] == [[3, 3, 1], [2, 3, 1]]
+    nothing = {name for name, value in header["settings"].items() if value is None}
+    assert nothing == {"image_shape", "full_scale"}  # None means something there
     path = save(Network(n_jobs=1, random_state=4).fit(X), tmp_path / "pixel.cbn")
     header = json.loads(members_of(path)["header.json"])
-    assert header["version"] == 1 and "hidden" not in header["networks"][0]
-    assert not {"hidden", "iterations", "shift"} & header["arguments"].keys()
+    assert header["networks"][0]["hidden"] == [] and header["arguments"]["features"] is None
+    assert header["settings"]["features"]["layers"] == []
     path = save(Classifier(n_jobs=1).fit(X, np.arange(150) % 2), tmp_path / "classifier.cbn")
-    assert version_of(path) == 1
-    path = save(Network("hidden", **SMALL | {"hidden": ()}).fit(X), tmp_path / "a.cbn")
-    assert version_of(path) == 2  # version 1 does not know the preset
+    header = json.loads(members_of(path)["header.json"])
+    assert header["arguments"].keys() == Classifier().get_params(deep=False).keys() - set(NOT_KEPT)
 
 
 # ---- files that cannot be ----
@@ -107,10 +121,16 @@ OF_A_LAYER = {
 
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in OF_A_LAYER.items() for value in values])
 def test_layers_that_cannot_be(name, value, saved, tmp_path):
+    members = members_of(saved)
+    own = json.loads(members["header.json"])["networks"][0]["hidden"]
     tracemalloc.start()
     for number in (0, 1):
+        if (name, value) == ("best", 2):
+            value = len(np.load(io.BytesIO(members[f"hidden_0_{number + 1}_curve.npy"])))
+        if own[number][name] == value and type(value) is int:
+            continue  # it is good where it is: the stored file has a layer of 2 x 2 kernels
         path = changed(
-            saved, tmp_path / "a.cbn", lambda h, n=number: h["networks"][0]["hidden"][n].update({name: value})
+            saved, tmp_path / "a.cbn", lambda h, n=number, v=value: h["networks"][0]["hidden"][n].update({name: v})
         )
         refused(path, "damaged")
     peak = tracemalloc.get_traced_memory()[1]
@@ -164,15 +184,45 @@ def test_more_layers_than_fit(n, saved, tmp_path):
 
 def test_arguments_that_a_file_does_not_hold(saved, tmp_path):
     """Above all no path: loading a model reads no other file."""
-    for name, value in {"kernels": "/dev/zero", "n_jobs": 1}.items():
-        refused(changed(saved, tmp_path / "a.cbn", lambda h, n=name, v=value: h["arguments"].update({n: v})), "damaged")
-    for name, value in {
-        "hidden": [[3, 3]], "layer_weights": [1, 1], "iterations": -1, "activation": [2, 3], "momentum": 1,
-        "forced_relations": [[1, 0, 0, 1, 0]], "normalize_kernels": 1, "shift": 9, "max_parents": 11,
-        "replace_worst": "1",
-    }.items():  # fmt: skip
-        path = changed(saved, tmp_path / "a.cbn", lambda h, n=name, v=value: h["arguments"].update({n: v}))
-        refused(path, "damaged", name)
+    nested = version_of(saved) == 5
+    for part in ("arguments", "settings") if nested else ("arguments",):
+
+        def changed_to(name, value, part=part):
+            def change(header):
+                own = header[part]
+                if nested and name in own["features"].keys() | {"kernels"}:
+                    own = own["features"]
+                own[name] = value
+
+            return changed(saved, tmp_path / "a.cbn", change)
+
+        for name, value in {"kernels": "/dev/zero", "n_jobs": 1}.items():
+            refused(changed_to(name, value), "damaged")
+        for name, value in {
+            "layers" if nested else "hidden": [[3, 3]], "layer_weights": [1, 1], "iterations": -1, "activation": [2, 3],
+            "momentum": 1, "forced_relations": [[1, 0, 0, 1, 0]], "normalize_kernels": 1, "shift": 9, "max_parents": 11,
+            "replace_worst": "1", "strange": 1,
+        }.items():  # fmt: skip
+            refused(changed_to(name, value), "damaged", name.replace("hidden", "layers"))
+
+
+def test_objects_that_a_file_does_not_hold(new, tmp_path):
+    for part in ("arguments", "settings"):
+        for name, value in (
+            ("features", 3), ("features", [1]), ("features", "x"), ("cpd", {"kind": "forest"}), ("cpd", {}),
+            ("cpd", {"kind": "table", "reach": 3}), ("cpd", {"kind": "table", "offsets": [[1, 0]]}), ("cpd", [1]),
+            ("cpd", {"kind": ["table"]}), ("cpd", 3), ("cpd", "forest"), ("preset", None), ("preset", "nothing"),
+            ("preset", ["hidden"]), ("score", "x"), ("threshold", "x"), ("threshold", [2]), ("folds", 1), ("full_scale", 7),
+        ):  # fmt: skip
+            path = changed(new, tmp_path / "a.cbn", lambda h, p=part, n=name, v=value: h[p].update({n: v}))
+            refused(path, "damaged")
+    for name in ("cpd", "features", "threshold", "score", "folds"):  # settings leave nothing open
+        refused(changed(new, tmp_path / "a.cbn", lambda h, n=name: h["settings"].update({n: None})), "damaged")
+    refused(changed(new, tmp_path / "a.cbn", lambda h: h["settings"].update(cpd="table")), "damaged")
+    for part in ("arguments", "settings"):
+        for value in (None, [], 3, "x"):
+            refused(changed(new, tmp_path / "a.cbn", lambda h, p=part, v=value: h.update({p: v})), "damaged")
+        refused(changed(new, tmp_path / "a.cbn", lambda h, p=part: h.pop(p)), "damaged")
 
 
 def bad_arrays(array, name):

@@ -2,7 +2,6 @@
 """Model files of trees and boosted trees: nothing is lost, and version 3 loads for ever."""
 
 import copy
-import importlib.util
 import json
 import pickle
 import warnings
@@ -13,8 +12,8 @@ import pytest
 from sklearn.base import clone
 
 import cbn
-from cbn.fit.modelfile import NOT_KEPT
-from helpers.modelfiles import members_of, save, use, version_of
+from cbn.fit.writing import NOT_KEPT
+from helpers.modelfiles import assert_same_arguments, members_of, save, use, version_of
 from helpers.networks import Boosting, Classifier, Network
 from helpers.trees import QUICK, SMALL, X, fitted
 
@@ -43,7 +42,7 @@ def test_a_network_comes_back_as_it_was(preset, arguments, tmp_path):
     model = fitted(preset, **arguments)
     path = save(model, tmp_path / "a.cbn")
     loaded = cbn.load(path)
-    assert version_of(path) == 3 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
+    assert version_of(path) == 5 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
     for score in SCORES:
         np.testing.assert_array_equal(loaded.layer_scores(X, score), model.layer_scores(X, score))
         np.testing.assert_array_equal(loaded.score_samples(X, score), model.score_samples(X, score))
@@ -56,10 +55,8 @@ def test_a_network_comes_back_as_it_was(preset, arguments, tmp_path):
         for array, wanted in zip(own.layer.arrays(), other.layer.arrays(), strict=True):
             np.testing.assert_array_equal(array, wanted)
             assert array.dtype == wanted.dtype
-    for name, value in model.get_params().items():
-        if name not in NOT_KEPT:
-            np.testing.assert_array_equal(getattr(loaded, name), value)
-    if hasattr(model.fitted_.network.pixels, "recounted"):
+    assert_same_arguments(loaded, model)
+    if model.fitted_.network.pixels.adds_counts:
         more, other = copy.deepcopy(loaded).partial_fit(X), copy.deepcopy(model).partial_fit(X)
         np.testing.assert_array_equal(more.layer_scores(X), other.layer_scores(X))
         assert cbn.load(save(more, tmp_path / "c.cbn")).calibration_ == other.calibration_
@@ -90,7 +87,7 @@ def test_a_classifier_comes_back_as_it_was(preset, threshold, tmp_path):
     arguments = {name: value for name, value in QUICK[preset].items() if name != "folds"}
     model = Classifier(preset, threshold=threshold, **SMALL | arguments).fit(X, labels)
     loaded = cbn.load(save(model, tmp_path / "a.cbn"))
-    assert version_of(tmp_path / "a.cbn") == 3
+    assert version_of(tmp_path / "a.cbn") == 5
     np.testing.assert_array_equal(loaded.joint_log_probability(X), model.joint_log_probability(X))
     assert save(loaded, tmp_path / "b.cbn").read_bytes() == (tmp_path / "a.cbn").read_bytes()
     if preset == "tree":
@@ -124,20 +121,15 @@ def test_a_single_image(tmp_path):
         np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
 
 
-def test_the_oldest_version_that_holds_a_model_is_written(tmp_path):
-    """A program that knows only version 1 or 2 says that a file is newer, not that it is damaged."""
-    layers = {"hidden": ((2, 3, 1),)}
-    numbers = {"iterations": 1, "activation": (0.3, 0.6)}
-    for version, preset, arguments in [
-        (1, "pixel", {}), (1, "pixel", {"threshold": (0.2, 0.6)}), (2, "pixel", numbers),
-        (2, "hidden", layers | numbers), (3, "hidden", layers | {"iterations": 1}),
-        (3, "hidden", layers | {"activation": (0.3, 0.6), "replace_worst": 1}),
-        (3, "hidden", layers | numbers | {"threshold": "auto"}), (3, "pixel", {"cpd": "table"}),
-    ]:  # fmt: skip
-        path = save(fitted(preset, **arguments), tmp_path / "a.cbn")
-        assert version_of(path) == version, (preset, arguments)
+def test_objects_in_a_file(tmp_path):
+    """Every field of the objects, with the name of the kind; what none of them has is beside the arrays."""
     header = json.loads(members_of(save(fitted("boosted"), tmp_path / "a.cbn"))["header.json"])
-    assert header["arguments"].keys() == Network().get_params().keys() - set(NOT_KEPT)
-    assert header["arguments"]["boosting"]["rounds"] == 4 and "pseudocount" not in header["networks"][0]
-
-
+    assert header["arguments"].keys() == Network().get_params(deep=False).keys() - set(NOT_KEPT)
+    for part in ("arguments", "settings"):
+        cpd = header[part]["cpd"]
+        assert cpd.pop("kind") == "boosted" and cpd["rounds"] == 4 and cpd.keys() == cbn.Boosted().get_params().keys()
+    assert "pseudocount" not in header["networks"][0]
+    header = json.loads(members_of(save(fitted("tree"), tmp_path / "a.cbn"))["header.json"])
+    assert header["settings"]["cpd"] == {"kind": "tree", "reach": 3, "penalty": 0.4, "max_leaves": 200, "min_leaf": 1,
+                                         "shrinkage": 35.0, "pseudocount": 1.0}  # fmt: skip
+    assert header["settings"]["folds"] == 2 and header["networks"][0]["shrinkage"] == 35.0

@@ -4,27 +4,42 @@
 import io
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cbn
-from helpers.modelfiles import every_score, members_of, npy, refused, save, use, with_header, write
+from helpers.modelfiles import every_score, members_of, npy, refused, save, use, version_of, with_header, write
 from helpers.networks import Classifier
 from helpers.trees import SMALL, X, fitted
+
+FORMAT_V3 = Path(__file__).parents[1] / "data" / "format_v3"
 
 
 def array_of(members, name):
     return np.load(io.BytesIO(members[f"{name}.npy"]))
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
+@pytest.fixture(scope="module", params=["new", "version 3"])
+def files(request, tmp_path_factory):
     """Saved models by kind, to be changed: tree and boosted have two thresholds, best two hidden layers."""
+    if request.param == "version 3":
+        return {kind: FORMAT_V3 / f"{kind}.cbn" for kind in ("tree", "boosted", "best")}
     folder = tmp_path_factory.mktemp("models")
     two = {"threshold": (0.2, 0.6)}
     models = {"tree": fitted("tree", **two), "boosted": fitted("boosted", **two), "best": fitted("best", threshold=0.3)}
     return {kind: save(model, folder / f"{kind}.cbn") for kind, model in models.items()}
+
+
+def network_of(files, kind):
+    """What the header of a file says of its network."""
+    return json.loads(members_of(files[kind])["header.json"])["networks"][0]
+
+
+def pixels_of(files):
+    layer = network_of(files, "tree")["layer"]
+    return layer["height"] * layer["width"]
 
 
 def change_network(files, kind, path, change):
@@ -126,16 +141,16 @@ def set_element(files, kind, name, path, index, value):
 
 def test_splits_that_cannot_be(files, tmp_path):
     """One number of an otherwise good file: later nodes, the node itself, other nodes than the lower threshold."""
-    path = tmp_path / "a.cbn"
-    for kind, n_nodes in (("tree", 2 * X[0].size), ("boosted", 2 * X[0].size), ("best", X[0].size)):
+    path, n_pixels = tmp_path / "a.cbn", pixels_of(files)
+    for kind, n_nodes in (("tree", 2 * n_pixels), ("boosted", 2 * n_pixels), ("best", n_pixels)):
         split = array_of(members_of(files[kind]), "split_0")
         last = int(np.flatnonzero(split >= 0)[-1])  # of a node at the end of the picture
         for value in (n_nodes - 1, n_nodes, 2**31 - 1, -1, -2, -(2**31)):
             refused(set_element(files, kind, "split_0", path, last, value), "damaged")
     sizes = array_of(members_of(files["tree"]), "sizes_0")
-    higher = int(sizes[: X[0].size].sum())  # root of the first node of the higher threshold
+    higher = int(sizes[:n_pixels].sum())  # root of the first node of the higher threshold
     for node in range(higher, int(sizes.sum()), 97):
-        root = int(np.r_[0, np.cumsum(sizes)][X[0].size + (node - higher) % X[0].size])
+        root = int(np.r_[0, np.cumsum(sizes)][n_pixels + (node - higher) % n_pixels])
         refused(set_element(files, "tree", "split_0", path, root, -1), "damaged")
 
 
@@ -150,9 +165,10 @@ def test_nodes_that_see_the_same_pixels_do_not_decide_for_each_other(change, fil
         trees = array_of(members, prefix("trees"))
         sizes = np.add.reduceat(np.r_[sizes, 0], np.r_[0, np.cumsum(trees)[:-1]]) * (trees > 0)
     node = np.repeat(np.arange(len(sizes)), sizes)
-    first = X[0].size if kind == "boosted" else 0  # the higher threshold sees the lower one at the same pixel
+    n_pixels = pixels_of(files)
+    first = n_pixels if kind == "boosted" else 0  # the higher threshold sees the lower one at the same pixel
     vertex = int(np.flatnonzero((split >= 0) & (node >= max(1, first)))[-1])
-    split[vertex] = node[vertex] - (X[0].size if kind == "boosted" else 1)
+    split[vertex] = node[vertex] - (n_pixels if kind == "boosted" else 1)
     path = write(tmp_path / "a.cbn", members | {f"{prefix('split')}.npy": npy(split)})
     if kind == "best":
         refused(path, "damaged", "positions apart")
@@ -200,12 +216,14 @@ def test_trees_of_hidden_layers_have_the_size_of_the_kernels(files, tmp_path):
 
 
 def test_counts_against_each_other(files, tmp_path):
-    path, n_pixels = tmp_path / "a.cbn", X[0].size
-    for value in ((151, 0), (-1, 151), (0, 149), (2**63 - 1, 2**63 - 1)):
-        refused(set_element(files, "boosted", "counts_0", path, 3, value), "damaged")
-        refused(set_element(files, "tree", "counts_0", path, 0, value), "damaged")
+    path, n_pixels = tmp_path / "a.cbn", pixels_of(files)
+    for kind, place in (("boosted", 3), ("tree", 0)):
+        n = network_of(files, kind)["n_images"]
+        for value in ((n + 1, 0), (-1, n + 1), (0, n - 1), (2**63 - 1, 2**63 - 1)):
+            refused(set_element(files, kind, "counts_0", path, place, value), "damaged")
     lower = int(array_of(members_of(files["boosted"]), "counts_0")[5, 1])
-    value = (149 - lower, lower + 1)  # more images above the higher threshold than above the lower one
+    n = network_of(files, "boosted")["n_images"]
+    value = (n - 1 - lower, lower + 1)  # more images above the higher threshold than above the lower one
     refused(set_element(files, "boosted", "counts_0", path, n_pixels + 5, value), "damaged")
 
 
@@ -217,10 +235,13 @@ BOOSTING = {
 
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in BOOSTING.items() for value in values])
 def test_arguments_of_boosting(name, value, files, tmp_path):
-    def change(header):
-        header["arguments"]["boosting"][name] = value
+    nested = version_of(files["boosted"]) == 5
+    for part in ("arguments", "settings") if nested else ("arguments",):
 
-    refused(with_header(files["boosted"], tmp_path / "a.cbn", change), "damaged")
+        def change(header, part=part):
+            header[part]["cpd" if nested else "boosting"][name] = value
+
+        refused(with_header(files["boosted"], tmp_path / "a.cbn", change), "damaged", name)
 
 
 @pytest.mark.parametrize(
@@ -229,8 +250,17 @@ def test_arguments_of_boosting(name, value, files, tmp_path):
      ("offsets", [[-1, 0]]), ("max_leaves", 1), ("shrinkage", 0), ("min_leaf", 0), ("threshold", "other")],
 )  # fmt: skip
 def test_arguments_that_no_estimator_takes(name, value, files, tmp_path):
-    path = with_header(files["tree"], tmp_path / "a.cbn", lambda header: header["arguments"].update({name: value}))
-    refused(path, "damaged", name)
+    nested = version_of(files["tree"]) == 5
+    for part in ("arguments", "settings") if nested else ("arguments",):
+
+        def change(header, part=part):
+            if nested and name in (*header["settings"]["cpd"], "offsets"):
+                header[part]["cpd"] = header["settings"]["cpd"] | {name: value}
+            else:
+                header[part][name] = value
+
+        words = () if (part, name) == ("settings", "cpd") else (name,)  # a word leaves it open there
+        refused(with_header(files["tree"], tmp_path / "a.cbn", change), "damaged", *words)
 
 
 def test_networks_of_different_kinds_are_no_classifier(tmp_path):

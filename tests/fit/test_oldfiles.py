@@ -137,7 +137,9 @@ def test_old_files_load_for_ever(version, name, tmp_path):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_all_stored_files_are_tried(version):
     folder = folder_of(version)
-    assert sorted(expected_of(version)) == sorted(path.name for path in folder.glob("*.cbn") if path.name != "energy.cbn")
+    assert sorted(expected_of(version)) == sorted(
+        path.name for path in folder.glob("*.cbn") if path.name != "energy.cbn"
+    )
     assert len(expected_of(version)) == VERSIONS[version]
 
 

@@ -27,9 +27,26 @@ FUZZ = settings(deadline=None, max_examples=int(os.environ.get("CBN_FUZZ_EXAMPLE
 SECONDS = 10  # any file here loads in a hundredth of that
 
 
+DATA = Path(__file__).parents[1] / "data"
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    return make_files(tmp_path_factory.mktemp("models"))["network"]
+    return write(tmp_path_factory.mktemp("models") / "network", FILES["network"]["members"])
+
+
+def as_version_1(header):
+    """The header of a new file of tables as version 1 would have it."""
+    arguments, settings = header["arguments"], header.pop("settings")
+    of_table = arguments.pop("cpd")
+    for name in ("features", "folds", "shift"):
+        del arguments[name]
+    arguments |= {"offsets": of_table["offsets"], "pseudocount": of_table["pseudocount"]}
+    for network in header["networks"]:
+        for name in ("hidden", "scales", "heat_map_scale"):
+            del network[name]
+        network["score"] = settings["score"]
+    return header | {"version": 1}
 
 
 def make_files(folder):
@@ -38,7 +55,7 @@ def make_files(folder):
     hidden = Network("hidden", hidden=((2, 2, 1), (1, 2, 1)), iterations=1, random_state=0, n_jobs=1).fit(larger)
     two = {"threshold": (0.3, 0.6), "n_jobs": 1, "random_state": 0}
     models = {
-        "network": Network(threshold=(0.3, 0.6)).fit(X),
+        "network": Network(threshold=(0.3, 0.6), pseudocount=1.5).fit(X),
         "classifier": Classifier(class_prior=(0.2, 0.3, 0.5)).fit(X, np.arange(120) % 3),
         "hidden": hidden,
         "tree": Network("tree", **two, penalty=0.1).fit(X),
@@ -48,7 +65,8 @@ def make_files(folder):
     }
     for name, model in models.items():
         model.save(folder / name)
-    return {name: folder / name for name in models}
+    old = {"version 1": "format_v1/pixel", "version 2": "format_v2/hidden", "version 3": "format_v3/tree"}
+    return {name: folder / name for name in models} | {name: DATA / f"{path}.cbn" for name, path in old.items()}
 
 
 with tempfile.TemporaryDirectory() as temporary:
@@ -157,9 +175,9 @@ WRONG = [None, True, "x", "1", "", -1, 0, 1.5, 2, 10**30, 1e999, [], [1], ["0.3"
 MUST_REFUSE = {
     "kind": ["forest", "classifier", None, 3, []], "networks": [[], {}, None, 3, "x", [[]], [{}, {}]],
     "arguments": [[], 3, None, "x", {"nothing": 1}], "arguments/preset": [3, None, "x", []],
-    "arguments/offsets": ["ab", 3, [1], [[0, 0]], [[1, 2, 3]], {"a": 1}, [["a", 0]]],
+    "arguments/cpd/offsets": ["ab", 3, [1], [[0, 0]], [[1, 2, 3]], {"a": 1}, [["a", 0]]],
     "arguments/threshold": ["high", -1, 1.5, [0.5, 0.2], {}, [None]], "arguments/score": ["x", 3, []],
-    "arguments/pseudocount": [0, -1, "1", [], True], "arguments/image_shape": [3, [3], "34", [3, 0], [3, 4.5]],
+    "arguments/cpd/pseudocount": [0, -1, "1", [], True], "arguments/image_shape": [3, [3], "34", [3, 0], [3, 4.5]],
     "arguments/false_alarm_rate": [0, 1, 5, -1, "0.1", None, [], True], "arguments/full_scale": [2, "255", 255.5],
     "arguments/random_state": [-1, "x", 1.5, [1], 2**64], "networks/0/layer": [[], None, {}, 3],
     "networks/0/layer/channels": [1, 3, True, 2.0, "2", 0, -2, None],
@@ -170,7 +188,7 @@ MUST_REFUSE = {
     "networks/0/thresholds": ["0.3", ["0.3", "0.6"], [0.3], [0.6, 0.3], 0.3, [0.3, 1.0], [True, 0.6], None],
     "networks/0/full_scale": [1, 255.0, True, "255", 254, None], "networks/0/pseudocount": [0, -1, "1", True, None],
     "networks/0/n_images": [119, 121, 120.0, "120", True, 0, -120, None, 2**62],
-    "networks/0/score": ["x", None, 3, []], "networks/0/calibration": ["x", None, 3],
+    "settings/score": ["x", None, 3, []], "networks/0/calibration": ["x", None, 3],
     "networks/0/binarization": [3, None, []], "networks/0/provenance": [[], None, "x"],
 }  # fmt: skip
 
@@ -183,14 +201,31 @@ def at(header, path):
     return header, last
 
 
+OLD_PLACES = {"arguments/cpd/": "arguments/", "settings/": "networks/0/"}  # where version 1 has what is elsewhere now
+
+
+@pytest.mark.parametrize("version", [1, 5])
 @pytest.mark.parametrize("place, value", [(p, v) for p, values in MUST_REFUSE.items() for v in values])
-def test_wrong_values_in_the_header(place, value, saved, tmp_path):
+def test_wrong_values_in_the_header(place, value, version, saved, tmp_path):
     def change(header):
-        container, key = at(header, place)
+        there = place
+        if version == 1:
+            header = as_version_1(header)
+            for new, old in OLD_PLACES.items():
+                there = there.replace(new, old)
+        container, key = at(header, there)
         container[key] = value
+        return header
 
     with soon():
         refused(with_header(saved, tmp_path / "a.cbn", change), "damaged")
+
+
+def test_the_header_of_version_1_is_one(saved, tmp_path):
+    model, new = cbn.load(with_header(saved, tmp_path / "a.cbn", as_version_1)), cbn.load(saved)
+    np.testing.assert_array_equal(model.calibration_scores_, new.calibration_scores_)
+    assert model.cpd == new.cpd and model.fitted_.settings == new.fitted_.settings
+    assert model.heat_map_scale() == new.heat_map_scale()
 
 
 def places(value, path=""):

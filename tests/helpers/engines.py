@@ -122,8 +122,8 @@ class Engine:
         counts = np.full((n_nodes, capacity, 2), -7, np.int64)
         with self._path() as module:
             module.tree_grow(
-                *shape, planes, n, begin, candidate, required, penalty, max_leaves, min_leaf, n_vertices, split, child,
-                counts, threads,
+                shape, planes, n, (begin, candidate, required), (penalty, max_leaves, min_leaf),
+                (n_vertices, split, child, counts), threads,
             )  # fmt: skip
         used = np.arange(capacity) < n_vertices[:, None]
         assert (split[~used] == -7).all()  # written to the beginning only

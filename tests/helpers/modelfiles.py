@@ -25,6 +25,17 @@ def save(model, path):
     return path
 
 
+def assert_same_arguments(model, other, but=("n_jobs", "kernels")):
+    """Constructor arguments and the fields of parameter objects are the same; arrays may have become tuples."""
+    found, wanted = ({n: v for n, v in m.get_params().items() if n.split("__")[-1] not in but} for m in (model, other))
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        if hasattr(value, "get_params"):
+            assert type(found[name]) is type(value), name
+        else:
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
 def members_of(path):
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

@@ -107,7 +107,7 @@ class Problem:
     def arguments(self, engine):
         floats = given(engine, self.x, self.first, self.extra, self.first_extra, self.hidden, self.last)
         x, first, extra, first_extra, hidden, last = floats
-        return x, self.taps, first, extra, first_extra, hidden, self.units, last
+        return x, self.taps, extra, self.units, (first, first_extra, hidden, last)
 
 
 def predict(engine, problem, threads=1):
@@ -126,7 +126,7 @@ def gradient(engine, problem, threads=1, sums=True):
         module.sidewards_gradient(
             *problem.arguments(engine),
             *given(engine, problem.target),
-            *(out[name] for name in ("error", *Problem.parameters, "sums")),
+            tuple(out[name] for name in (*Problem.parameters, "error", "sums")),
             threads,
         )
     return out

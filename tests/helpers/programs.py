@@ -2,6 +2,7 @@
 """What the tests of the programs share: running them, small data sets, and the model written out naively."""
 
 import contextlib
+import functools
 import gzip
 import importlib
 import io
@@ -130,20 +131,24 @@ def write_pictures(folder, images, suffix=".png"):
 
 def save_hidden_model(path):
     """A model of digit 2 with the two untrained hidden layers of the preset."""
-    import cbn
+    from helpers.networks import Network
 
-    train, _ = cbn.datasets.load_mnist()
-    model = cbn.ConvolutionalBayesianNetwork("hidden", iterations=0, random_state=0)
-    model.fit(train.select(2).images[:500]).save(path)
+    Network("hidden", iterations=0, random_state=0).fit(embedded().part("train", 2).images[:500]).save(path)
+
+
+@functools.cache
+def embedded():
+    """The embedded images, unpacked once."""
+    from cbn.datasets.mnist import EmbeddedMnist
+
+    return EmbeddedMnist()
 
 
 def digit_images(n, digit=2, side=20):
     """(n, side, side) uint8 of 0 and 1: the middle of images of a digit, in which hidden layers find relations."""
-    from cbn import datasets
-
     margin = (28 - side) // 2
-    train, _ = datasets.load_mnist()
-    return np.ascontiguousarray(train.select(digit).images[:n, margin : margin + side, margin : margin + side])
+    images = embedded().part("train", digit).images
+    return np.ascontiguousarray(images[:n, margin : margin + side, margin : margin + side])
 
 
 # ---- the model, naively ----

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbn import _engine
+from cbn._engine import MAX_SEARCH_PARENTS
 from cbn.bits.planes import BitPlanes
-from cbn.cpd.grid import MAX_SEARCH_PARENTS, Layer, Relation
+from cbn.cpd.grid import Layer, Relation
 from cbn.layers import relations as structure
 from cbn.layers.geometry import LayerGeometry
 from cbn.layers.relations import candidate_relations, check_search_size, search_relations

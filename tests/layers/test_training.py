@@ -127,8 +127,9 @@ def twin_gradient(problem, kernels, pseudocount=1.0):
     layer, planes = problem.search(problem.bits(kernels))
     counts = TWIN.counts(layer, planes, problem.n)
     weights, bias = np.empty_like(kernels.weights), np.empty_like(kernels.bias)
+    objective = layer, counts, pseudocount, 8.0
     reference.kernel_gradient(
-        problem.transition(kernels), layer, problem.planes, planes, problem.n, counts, pseudocount, 8.0, weights, bias
+        problem.transition(kernels), objective, problem.planes, planes, problem.n, (weights, bias)
     )
     return weights, bias
 
@@ -282,7 +283,9 @@ def test_shares_are_measured_and_set(n):
 def test_the_sample_on_which_shares_are_measured():
     problem = Problem(n=1300, hidden=((3, 3, 2),))
     meter = meter_of(problem)
-    assert meter.planes.n_images == 512 and meter.planes.words.shape[1] == 8  # full words only: the last one has 20 images
+    assert (
+        meter.planes.n_images == 512 and meter.planes.words.shape[1] == 8
+    )  # full words only: the last one has 20 images
     kernels = random_kernels(problem.hidden[0], problem.geometries[0], Draws(0, 0, 0))
     np.testing.assert_allclose(meter.shares(kernels), problem.bits(kernels).mean(axis=(0, 2, 3)), atol=0.03)
 

@@ -55,8 +55,8 @@ class _Call:
         return WHOLE, rows, columns, WHOLE if self.kernel is None else slice(self.kernel, self.kernel + 1)
 
 
-# Taps, weights of the first layer, further inputs and their weights, the other hidden layers, units, last layer.
-_Models = tuple[npt.NDArray[np.int32], Array, Array, Array, Array, npt.NDArray[np.int32], Array]
+# Taps, further inputs, units, and the weights: first layer, those of further inputs, other hidden layers, last layer.
+_Models = tuple[npt.NDArray[np.int32], Array, npt.NDArray[np.int32], tuple[Array, Array, Array, Array]]
 
 
 class SidewardsModels:
@@ -216,9 +216,9 @@ class SidewardsModels:
 
     def _models(self, call: _Call) -> _Models:
         """Arguments of the engine's functions between the input and the outputs."""
-        p = self.parameters
-        return (self.taps, p["first"][call.model], self.extra, self._first_extra(call), p["hidden"][call.model],
-                self.units, p["last"][call.model])  # fmt: skip
+        p, model = self.parameters, call.model
+        weights = p["first"][model], self._first_extra(call), p["hidden"][model], p["last"][model]
+        return self.taps, self.extra, self.units, weights
 
     def predict(self, x: Array, out: Array, num_threads: int = 1) -> None:
         """Predicted activations.
@@ -310,8 +310,8 @@ class SidewardsModels:
             own = {name: np.empty_like(values) for name, values in own.items()}
             own["first_extra"] = np.empty((3, self.hidden[0]), x.dtype)
         _engine.sidewards_gradient(
-            self._seen(x, call), *self._models(call), own_target, own_error,
-            own["first"], own["first_extra"], own["hidden"], own["last"], d_sums, num_threads,
+            self._seen(x, call), *self._models(call), own_target,
+            (own["first"], own["first_extra"], own["hidden"], own["last"], own_error, d_sums), num_threads,
         )  # fmt: skip
         if not call.whole:
             error[call.nodes] = own_error

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The images of --data: their options, how they are loaded, and how a model reads them."""
+
+from typing import TYPE_CHECKING
+
+from ..exceptions import DataError
+from ._running import UsageError, naming, warn
+
+if TYPE_CHECKING:
+    from ..datasets.imageset import ImageSet
+
+# What --digit says where no image is left out.
+ALL = "all"
+RESPONSES = 8  # images of cbn-show --responses, where none are asked for
+
+
+def add_data(parser, what):
+    """Options that name images."""
+    group = parser.add_argument_group("images")
+    group.add_argument(
+        "--data", "--images",
+        metavar="PATH",
+        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), .npy "
+        "or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
+    )  # fmt: skip
+    group.add_argument("--labels", metavar="PATH", help="labels for a single IDX or .npy file of images")
+    return group
+
+
+def add_choice(group, classes=""):
+    """Options that choose among the images of --data, for programs that read some of them."""
+    group.add_argument("--split", choices=("train", "test"), help="which part (default: test where there is one)")
+    group.add_argument(
+        "--digit", "--label", metavar="LABEL", help=f"only images of this label ('all': every image){classes}"
+    )
+
+
+def label_of(arguments):
+    """The label of --digit; None where all images are meant."""
+    return None if arguments.digit == ALL else arguments.digit
+
+
+class Halves:
+    """Training and test images, of which parts are asked for; cbn.datasets.mnist.EmbeddedMnist has the same face."""
+
+    def __init__(self, train: "ImageSet", test: "ImageSet | None"):
+        self._sets = {"train": train} if test is None else {"train": train, "test": test}
+
+    @property
+    def splits(self):
+        return tuple(self._sets)
+
+    def part(self, split, label=None):
+        """The ImageSet of a half, or those of its images that have a label."""
+        return self._sets[split] if label is None else self._sets[split].select(label)
+
+    def indices(self, split, label=None):
+        """The index of every image of :meth:`part` in its half."""
+        import numpy as np
+
+        own = self._sets[split]
+        return np.arange(len(own)) if label is None else np.flatnonzero(own.labels == own.select(label).labels[0])
+
+
+def load_halves(arguments):
+    """The images of --data and --labels: Halves, or the embedded ones."""
+    if arguments.data is None or arguments.data == "openml":
+        if arguments.labels is not None:
+            raise UsageError("--labels goes with --data FILE")
+        from ..datasets import mnist
+
+        return mnist.EmbeddedMnist() if arguments.data is None else Halves(*mnist.fetch_mnist_grey())
+    from ..datasets import load_images
+
+    with naming("--data"):
+        return Halves(*load_images(arguments.data, arguments.labels))
+
+
+def choose_images(arguments, label=None):
+    """The ImageSet that --data, --split and --digit (or another label) name; and the index of each image in its half."""
+    halves = load_halves(arguments)
+    split = arguments.split or halves.splits[-1]
+    if split not in halves.splits:
+        raise DataError(f"--split test: {arguments.data} has no test images; use --split train")
+    label = label_of(arguments) if label is None else label
+    return halves.part(split, label), halves.indices(split, label)
+
+
+def images_for(arguments, fitted, images, option="--data"):
+    """Images of an ImageSet, given by an option, as a fitted network (or one of a classifier's) reads them.
+
+    Sets that are binary count as such whatever the model's scale. Grey sets are binarized by the model's own rule, also
+    where the model was trained on images that had been binarized by that rule before (the embedded MNIST). A model of
+    pixels that were drawn gets the likelier state of each, and a warning.
+    """
+    import numpy as np
+
+    from ..bits.binarization import Binarization
+    from ..datasets.stochastic import RULE
+
+    shape = images.images.shape[1:]
+    if shape != tuple(fitted.image_shape):
+        height, width = fitted.image_shape
+        raise DataError(
+            f"{option}: images of {shape[0]} x {shape[1]} pixels, but the model needs {height} x {width}; resize them"
+        )
+    if images.binarization is not None:
+        if images.binarization != fitted.rule:
+            warn(
+                arguments,
+                f"{option}: binary images ({images.binarization}) for a model of another rule ({fitted.rule}): "
+                "their scores compare only if both rules give the same bits",
+            )
+        return images.images.astype(bool)
+    own = fitted.binarization
+    grey = Binarization(own.thresholds, 255)
+    if own.full_scale == 1 and fitted.rule == grey.describe():
+        return images.images > int(np.floor(own.thresholds[0] * 255))
+    if fitted.rule.startswith(RULE):
+        warn(
+            arguments,
+            f"{option}: grey images are binarized by value > 0.5 x 255, but the model is of another rule "
+            f"({fitted.rule}): their scores do not compare with those that set its threshold",
+        )
+        return images.images > 127
+    return images.images

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: a parser whose errors are one line, the options that all programs have, types of values."""
+
+import argparse
+import re
+
+from .._version import __version__
+
+DEFAULT_MODEL = "model.cbn"
+
+
+def one_line(message):
+    return " ".join(str(message).split())
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)\n")
+
+
+def make_parser(program, description, examples):
+    """A parser with the options that every program has."""
+    epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples)
+    parser = Parser(prog=program, description=description, epilog=epilog)
+    parser.set_defaults(program=program)
+    common = parser.add_argument_group("common options")
+    common.add_argument("--threads", type=thread_count, metavar="N", help="threads (default: all cores)")
+    common.add_argument("--json", action="store_true", help="print one JSON object on stdout, nothing else there")
+    common.add_argument("--quiet", action="store_true", help="no progress or messages on stderr, errors excepted")
+    common.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return parser
+
+
+def add_seed(parser):
+    parser.add_argument("--seed", type=integer(0, 2**64 - 1), default=0, metavar="N", help="random seed (default: 0)")
+
+
+def add_model(parser):
+    """The model file to read, by its option or alone."""
+    parser.add_argument(
+        "--model", action=_Once, default=DEFAULT_MODEL, metavar="FILE",
+        help=f"model file to read (default: {DEFAULT_MODEL})",
+    )  # fmt: skip
+    parser.add_argument(
+        "positional",
+        nargs="?",
+        action=_Once,
+        default=argparse.SUPPRESS,
+        metavar="MODEL",
+        help="the same without --model",
+    )
+
+
+class _Once(argparse.Action):
+    """The one model file of a program, however it is named."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        earlier = getattr(namespace, "model", DEFAULT_MODEL)
+        if option_string is None and earlier not in (DEFAULT_MODEL, values):
+            parser.error(f"--model: {earlier!r} beside {values!r}; name one model")
+        namespace.model = values
+
+
+def with_values(argv):
+    """Words of a command line in which values that begin with a dash, such as -1,0, are joined to their option."""
+    joined = []
+    for word in map(str, argv):
+        if joined and re.match(r"-[\d.]", word) and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] = f"{joined[-1]}={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def integer(low, high):
+    """An argparse type: a whole number in low..high."""
+
+    def convert(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def rate(text):
+    """An argparse type: a number between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+thread_count = integer(1, 1024)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What programs leave: JSON and tables on stdout, and files under names that are checked before any work is done."""
+
+import json
+import math
+import os
+import re
+
+from ..exceptions import CbnError
+from ._running import UsageError
+
+# What a file is, its name must say: endings of the options that write pictures, animations and arrays.
+_ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
+# Options that name files to read.
+_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights")
+
+
+def print_json(result):
+    """One JSON object on stdout. NaN and infinity, which JSON lacks, become null."""
+    print(json.dumps(_finite(result), allow_nan=False))
+
+
+def _finite(value):
+    import numpy as np
+
+    if isinstance(value, dict):
+        return {str(key): _finite(v) for key, v in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_table(columns, rows):
+    """A header and rows on stdout, separated by tabs; ``rows`` are dicts."""
+    print("\t".join(map(cell, columns)))
+    for row in rows:
+        print("\t".join(cell(row[name]) for name in columns))
+
+
+def cell(value):
+    """A value in a table: six digits; tabs, line breaks and other control characters escaped; "-" for None."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = "-" if value is None else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def counted(labels):
+    """ "3 (21), 5 (43)": labels and how many there are of each; of one label that alone."""
+    counts = {}
+    for label in labels:
+        counts[label] = counts.get(label, 0) + 1
+    if len(counts) == 1:
+        return f"label {next(iter(counts))}"
+    return "labels " + ", ".join(f"{label} ({n:,})" for label, n in counts.items())
+
+
+def check_outputs(arguments, *options, picture="--out"):
+    """Refuses output files that cannot be, before any work is done.
+
+    The folder must be there; pictures, animations and arrays have their usual endings; no two options name the same
+    file, and none a file that is read.
+    """
+    inputs = {option: getattr(arguments, option.removeprefix("--"), None) for option in _INPUTS}
+    taken = {os.path.realpath(path): option for option, path in inputs.items() if path}
+    for option in options:
+        path = getattr(arguments, option.removeprefix("--").replace("-", "_"))
+        if path is None:
+            continue
+        if not path or os.path.isdir(path) or path.endswith(("/", os.sep)):
+            raise CbnError(f"{option}: cannot write {path!r}: it is a folder or empty; give the name of a file")
+        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise CbnError(
+                f"{option}: cannot write {path!r}: its folder does not exist; create the folder or give another path"
+            )
+        ending = ".png" if option == picture else _ENDINGS.get(option)
+        if ending and not path.lower().endswith(ending) and (os.path.isfile(path) or not os.path.exists(path)):
+            raise UsageError(f"{option}: {path!r}; give a name that ends in {ending}")
+        real = os.path.realpath(path)
+        if real in taken:
+            raise UsageError(f"{option}: {path!r} is the file of {taken[real]} too; give another name")
+        if os.path.isfile(path) or not os.path.exists(path):
+            taken[real] = option
+
+
+def output_folder(option, path):
+    """The folder of an option, made if it is not there; None where the option is not given."""
+    if path is None:
+        return None
+    if not path:
+        raise CbnError(f"{option}: empty; give the name of a folder")
+    from ..io.files import make_folder
+
+    make_folder(path)
+    return path
+
+
+def safe_name(text):
+    """Text as part of a file name: letters, digits, points, dashes and underscores, not beginning with a point."""
+    return re.sub(r"[^\w.-]", "_", str(text)).lstrip(".") or "_"
+
+
+def file_names(values):
+    """Safe file names of values, all different: "a/b" and "a_b" become "a_b" and "a_b-2"."""
+    names = {}  # in order; a dict, because thousands of names are looked up
+    for value in values:
+        stem = name = safe_name(value)
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{stem}-{number}"
+        names[name] = None
+    return list(names)

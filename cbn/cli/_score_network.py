@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-score for a network: scores, verdicts, heat maps, explanations and repairs."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+
+from . import _common as common
+from . import _images as images_of
+
+
+def score_network(arguments, fitted):
+    """Everything that the options ask for."""
+    clock = common.Clock()
+    with clock.part("load"):
+        chosen, index = images_of.choose_images(arguments)
+        index = index[: arguments.n]
+        images = images_of.images_for(arguments, fitted, chosen)[: arguments.n]
+    rate = arguments.false_alarm_rate or fitted.settings.false_alarm_rate
+    common.output_folder("--heatmap", arguments.heatmap)
+    common.output_folder("--repair", arguments.repair)
+    with clock.part("score"):
+        scores = fitted.score_samples(images)
+        p_values = fitted.p_values_of(scores)
+        threshold = fitted.threshold_at(rate)
+    outliers = scores < threshold
+    names = chosen.names or [str(i) for i in index]
+    rows = [
+        {"image": names[i], "score": float(scores[i]), "p_value": float(p_values[i]),
+         "verdict": "outlier" if outliers[i] else "normal"}
+        for i in range(len(images))
+    ]  # fmt: skip
+    if chosen.labels is not None:
+        for row, label in zip(rows, chosen.labels.tolist()):
+            row["label"] = label
+    if arguments.heatmap:
+        with clock.part("heatmap"):
+            write_heat_maps(arguments, fitted, images, rows)
+    explanations = []
+    if arguments.explain is not None:
+        with clock.part("explain"):
+            numbers = common.progress(range(len(images)), arguments, len(images), "image", "explanations")
+            explanations = [fitted.explain(images[i], arguments.explain) for i in numbers]
+    if arguments.repair:
+        with clock.part("repair"):
+            at_rate = replace(fitted, settings=replace(fitted.settings, false_alarm_rate=rate))
+            write_repairs(arguments, at_rate, images, rows, np.flatnonzero(outliers))
+    summary = {
+        "n": len(rows),
+        "n_outliers": int(outliers.sum()),
+        "score": fitted.settings.score,
+        "threshold": threshold,
+        "false_alarm_rate": rate,
+        "calibration": fitted.calibration.source,
+        "n_calibration": len(fitted.calibration.scores),
+        "binarization": fitted.rule,
+    }
+    if arguments.json:
+        for row, nodes in zip(rows, explanations):
+            row["explanation"] = [node.to_dict() for node in nodes]
+        common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
+        return
+    shown = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
+    columns = [name for name in shown if name in rows[0]]
+    print("\t".join(columns))
+    for i, row in enumerate(rows):
+        print("\t".join(common.cell(row[name]) for name in columns))
+        for node in explanations[i] if explanations else ():
+            print(f"  {node}")
+    common.say(
+        arguments,
+        f"{summary['n_outliers']:,} of {summary['n']:,} images are outliers at a false-alarm rate of {rate:g} "
+        f"({summary['score']} below {threshold:.6g}; threshold from {summary['n_calibration']:,} "
+        f"{summary['calibration']} scores; {summary['binarization']})",
+    )
+
+
+def write_heat_maps(arguments, fitted, images, rows):
+    """One picture per image, all with the model's scale."""
+    from ..plots import pictures
+
+    vmax = fitted.heat_map_scale()
+    names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
+    for i in common.progress(range(len(images)), arguments, len(images), "picture", "heat maps"):
+        row = rows[i]
+        path = os.path.join(arguments.heatmap, f"{names[i]}.png")
+        title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
+        surprise = fitted.surprise_map(images[i : i + 1])[0]
+        shown = fitted.binarized_pictures(images[i : i + 1])[0]
+        pictures.save_png(pictures.heat_map(shown, surprise, vmax, fitted.binarization.full_scale, title), path)
+        row["heatmap"] = path
+
+
+def write_repairs(arguments, fitted, images, rows, outliers):
+    """One picture per outlier; rows get the number of changed pixels, None where no set of changes was found."""
+    from ..plots import pictures
+
+    names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
+    for row in rows:
+        row["changes"] = 0
+    for i in common.progress(outliers.tolist(), arguments, len(outliers), "image", "repairs"):
+        found = fitted.repair(images[i])
+        rows[i]["changes"] = len(found.changes) if found.succeeded else None
+        rows[i]["repair"] = os.path.join(arguments.repair, f"{names[i]}.png")
+        picture = pictures.repair(found.image, found.repaired, fitted.binarization.full_scale)
+        pictures.save_png(picture, rows[i]["repair"])

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The jobs of cbn-train: its images, and the networks or the classifier to be trained on them."""
+
+import os
+
+from ..bits.binarization import check_thresholds, chosen_thresholds
+from ..exceptions import DataError
+from ..fit.recipe import planned_geometries
+from ..layers.features import starting_kernels
+from . import _common as common
+from . import _images as images_of
+from ._train_arguments import classifier_arguments, fit_arguments, naming_options, with_scale
+
+
+def train_job(parsed):
+    """Everything that the options ask for."""
+    clock = common.Clock()
+    common.check_outputs(parsed, "--out", "--save-kernels", picture=None)
+    if parsed.classifier and parsed.digit not in (None, images_of.ALL):
+        raise common.UsageError(f"--digit {parsed.digit}: a classifier is of all labels; leave it out, or --classifier")
+    arguments = classifier_arguments(parsed) if parsed.classifier else fit_arguments(parsed)
+    with clock.part("load"):
+        images, test, calibration = load_images(parsed)
+    every = "--classifier" if parsed.classifier else "--digit all"
+    if (parsed.classifier or parsed.digit == images_of.ALL) and images.labels is None:
+        mend = (
+            "give --labels, or a folder whose sub-folders are labels" if parsed.classifier else "leave the option out"
+        )
+        raise DataError(f"{every}: the training images have no labels; {mend}")
+    arguments = with_scale(arguments, images)
+    check_rule(parsed, images)
+    geometries = layer_geometries(parsed, arguments, images)
+    if parsed.dry_run:
+        from ._train_dry_run import dry_run
+
+        dry_run(parsed, arguments, images, geometries)
+    elif parsed.classifier:
+        from ._train_classifier import train_classifier
+
+        train_classifier(parsed, arguments, images, test, clock)
+    else:
+        train_networks(parsed, arguments, images, test, calibration, clock)
+
+
+def load_images(parsed):
+    """The training images of --digit, the test images and those of --calibration: ImageSets, or None."""
+    halves = images_of.load_halves(parsed)
+    splits = halves.splits
+    label = images_of.label_of(parsed)
+    if parsed.binarization == "stochastic":  # what is drawn depends on the index of an image in its half
+        halves = drawn_halves(parsed, halves)
+    images = halves.part("train", label)
+    test = halves.part("test") if "test" in splits else None
+    return images, test, load_calibration(parsed, images)
+
+
+def drawn_halves(parsed, halves):
+    """Halves binarized stochastically."""
+    if parsed.threshold is not None:
+        raise common.UsageError("--threshold: does nothing with --binarization stochastic; leave one of them out")
+    return images_of.Halves(*(drawn(parsed, halves.part(split), split) for split in halves.splits))
+
+
+def drawn(parsed, given, split):
+    """An ImageSet binarized stochastically; raises DataError where it is binary already."""
+    from ..datasets import draw_binary
+
+    if given.binarization is not None:
+        embedded = split != "calibration" and parsed.data is None
+        mend = "give the grey IDX files with --data, or --data openml" if embedded else "give grey images"
+        raise DataError(
+            f"--binarization stochastic: draws from grey values, but {'the embedded MNIST' if embedded else split} "
+            f"images are binary already ({given.binarization}); {mend}"
+        )
+    return draw_binary(given, parsed.seed, split)
+
+
+def load_calibration(parsed, images):
+    """The ImageSet of --calibration or None; its images have the size of the training images."""
+    if parsed.calibration is None:
+        return None
+    from .. import datasets
+
+    with common.naming("--calibration"):
+        calibration = datasets.load_images(parsed.calibration)[0]
+    found, needed = calibration.images.shape[1:], images.images.shape[1:]
+    if found != needed:
+        raise DataError(
+            f"--calibration: images of {found[0]} x {found[1]} pixels, but the training images have "
+            f"{needed[0]} x {needed[1]}; resize them"
+        )
+    return drawn(parsed, calibration, "calibration") if parsed.binarization == "stochastic" else calibration
+
+
+def check_rule(parsed, images):
+    """A threshold cannot be changed on images that are binary already."""
+    threshold = parsed.threshold
+    if threshold is None or images.binarization is None:
+        return
+    if not isinstance(threshold, float) or images.binarization != f"value > {threshold:g} x 255":
+        given = threshold if isinstance(threshold, str | float) else ",".join(f"{t:g}" for t in threshold)
+        raise DataError(
+            f"--threshold {given}: the images are binary already ({images.binarization}); "
+            "give grey images with --data, or leave the option out"
+        )
+
+
+def layer_geometries(parsed, arguments, images):
+    """The geometry of all layers; what does not fit is refused before any work is done."""
+    with naming_options(parsed):
+        settings = arguments.resolve()
+        thresholds = chosen_thresholds(settings.threshold, images.images, settings.full_scale)
+        n_thresholds = len(check_thresholds(thresholds, settings.full_scale))
+        geometries = planned_geometries(settings, images.images.shape[1:], n_thresholds)
+        starting_kernels(settings.features.kernels, settings.features.layers, geometries)
+    return geometries
+
+
+def train_networks(parsed, arguments, images, test, calibration, clock):
+    """One network, or one for each label, and the report."""
+    from . import _train_fit as fitting
+    from . import _train_report as report
+
+    jobs = list_jobs(parsed, images, calibration)
+    fitting.check_checkpoints(parsed, [job["out"] for job in jobs])
+    results, columns = [], []
+    with fitting.Progress(parsed, arguments.resolve(), len(jobs), images.images.shape[1:]) as progress:
+        for job in jobs:
+            own_clock = common.Clock(clock.seconds)
+            chosen = images if job["label"] is None else images.select(job["label"])
+            fitted = fitting.train_network(
+                parsed, arguments, chosen, job["calibration"], job["out"], job["kernels_out"], own_clock, progress
+            )
+            result, log_probability = report.describe(parsed, fitted, chosen, test, own_clock, job["out"])
+            results.append(result)
+            columns.append(log_probability)
+    if parsed.digit != images_of.ALL:
+        common.print_json(results[0]) if parsed.json else report.print_one(results[0], images)
+        return
+    from ._train_density import density_figures
+
+    means = report.summary(results) | density_figures(results, columns, None if test is None else test.labels)
+    common.print_json({"digits": results, **means}) if parsed.json else report.print_all(results, means, images)
+
+
+def list_jobs(parsed, images, calibration):
+    """Label (None: no selection is left to make), calibration images and output files of every network to train."""
+    if parsed.digit != images_of.ALL:
+        return [{"label": None, "calibration": calibration, "out": parsed.out, "kernels_out": parsed.save_kernels}]
+    import numpy as np
+
+    labels = np.unique(images.labels).tolist()
+    jobs = []
+    for label, name in zip(labels, common.file_names(labels)):
+        own = calibration
+        if calibration is not None and calibration.labels is not None:
+            with common.naming("--calibration"):
+                own = calibration.select(label)
+        out, kernels_out = (_labelled(path, name) for path in (parsed.out, parsed.save_kernels))
+        jobs.append({"label": label, "calibration": own, "out": out, "kernels_out": kernels_out})
+    return jobs
+
+
+def _labelled(path, name):
+    """model.cbn -> model-NAME.cbn"""
+    if path is None:
+        return None
+    stem, suffix = os.path.splitext(path)
+    return f"{stem}-{name}{suffix}"

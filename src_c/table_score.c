@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Scores under tables: a node contributes the entry of its table for its row and state. */
+#include "score.h"
+
+typedef struct {
+    const cbn_layer *layer;
+    const double *values;
+} table_network;
+
+static void contribution(const void *network, const cbn_kernels *kernels, int64_t node, cbn_planes planes,
+                         int64_t first_word, int n_words, double *sums) {
+    const table_network *own = network;
+    const cbn_place place = cbn_place_of(own->layer, node);
+    cbn_variables variables;
+    cbn_variables_of(own->layer, &place, node, planes.words, cbn_plane_words(planes.n_images), &variables);
+    kernels->score_block(&variables, place.k + 1, first_word, n_words, own->values + 2 * place.table, sums);
+}
+
+int cbn_score_images(const cbn_layer *layer, cbn_planes planes, const double *values, double *scores, int num_threads) {
+    CBN_TRY(cbn_layer_check(layer));
+    if (!values) return CBN_E_NULL;
+    const table_network own = {layer, values};
+    const cbn_scored_network scored = {layer->grid, contribution, &own};
+    return cbn_score_sums(&scored, planes, scores, num_threads);
+}
+
+int cbn_score_nodes(const cbn_layer *layer, cbn_planes planes, const double *values, double *contributions,
+                    int num_threads) {
+    CBN_TRY(cbn_layer_check(layer));
+    if (!values) return CBN_E_NULL;
+    const table_network own = {layer, values};
+    const cbn_scored_network scored = {layer->grid, contribution, &own};
+    return cbn_score_each(&scored, planes, contributions, num_threads);
+}

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every preset gives today it gave yesterday, to the last bit: counts, scores, draws, calibration.
+
+``data/same_bytes.json`` holds hashes of it. Where a result changes on purpose, ``python tests/test_same_bytes.py`` writes
+the file anew, and CHANGELOG.md says why.
+"""
+
+import hashlib
+import json
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cbn
+
+RECORD = Path(__file__).parent / "data" / "same_bytes.json"
+SCORES = ("log_probability", "surprise", "standardized", "normalized")
+
+
+@cache
+def images():
+    """(100, 28, 28) training images of twos, 40 test images of all digits, binary; and the training images in grey."""
+    train, test = cbn.datasets.load_mnist()
+    twos = train.select(2).images[:100]
+    shade = 30 + np.arange(twos.size, dtype=np.int64).reshape(twos.shape) * 7919 % 226
+    return twos, test.images[:40], (twos * shade).astype(np.uint8)
+
+
+def fitted(preset, part=slice(None), *, grey=False, **arguments):
+    twos, _, shaded = images()
+    model = cbn.ConvolutionalBayesianNetwork(preset, random_state=0, n_jobs=1, false_alarm_rate=0.05, **arguments)
+    return model.fit((shaded if grey else twos)[part])
+
+
+SMALL_BOOSTED = cbn.Boosted(rounds=3, max_leaves=4, n_candidates=20)
+FEATURES = cbn.Features(layers=((5, 3, 2), (5, 3, 2)), iterations=2)
+MODELS = {
+    "pixel": lambda: fitted("pixel"),
+    "pixel, thresholds, shifts": lambda: fitted("pixel", slice(40), grey=True, threshold=(0.2, 0.5), shift=1),
+    "pixel, added, calibrated": lambda: fitted("pixel", slice(50)).partial_fit(images()[0][50:]).calibrate(images()[0]),
+    "hidden": lambda: fitted("hidden", features=FEATURES),
+    "tree": lambda: fitted("tree"),
+    "tree, added": lambda: fitted("tree", slice(50)).partial_fit(images()[0][50:]),
+    "boosted": lambda: fitted("boosted", cpd=SMALL_BOOSTED),
+    "best": lambda: fitted("best"),
+    "best, grey": lambda: fitted(
+        "best", slice(50), grey=True, features=cbn.Features(layers=((8, 2, 2),), iterations=0)
+    ),
+}
+
+
+def hash_of(*arrays):
+    found = hashlib.sha256()
+    for array in map(np.ascontiguousarray, arrays):
+        found.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+    return found.hexdigest()[:16]
+
+
+def results(model):
+    """Hashes by name."""
+    _, test, _ = images()
+    test = test * np.uint8(model.binarizer_.full_scale)
+    networks = model.fitted_.network.networks
+    mask = np.zeros((28, 28), bool)
+    mask[18:] = True
+    boosted = model.fitted_.settings.kind.name == "boosted"
+    painted = model.inpaint(test[5], mask, n=3, random_state=5, **({} if boosted else {"n_sweeps": 10}))
+    return {
+        "counts": hash_of(*(own.counts for own in networks)),
+        "structure": hash_of(*(array for own in networks for array in own.layer.arrays())),
+        "kernels": hash_of(*(k for t in model.hidden_layers_ for k in (t.kernels.weights, t.kernels.bias))),
+        **{score: hash_of(model.layer_scores(test, score), model.score_samples(test, score)) for score in SCORES},
+        "calibration": hash_of(
+            model.calibration_scores_, [model.offset_, model.heat_map_scale()], model.p_values(test)
+        ),
+        "map": hash_of(model.surprise_map(test[:5])),
+        "sample": hash_of(model.sample(5, random_state=3)),
+        "chains": "" if boosted else hash_of(model.sample(2, "gibbs", n_steps=1000, random_state=4)),
+        "inpainting": hash_of(painted.samples, painted.mean),
+        "repair": hash_of(model.repair(test[9], 5).repaired),
+        "bic": hash_of(np.array(model.bic_terms(), float)),
+    }
+
+
+def recorded(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cbn.MixingWarning)  # short runs on purpose
+        return results(MODELS[name]())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_results_are_those_that_were_recorded(name):
+    assert recorded(name) == json.loads(RECORD.read_text())[name]
+
+
+if __name__ == "__main__":
+    RECORD.write_text(json.dumps({name: recorded(name) for name in MODELS}, indent=1) + "\n")
