@@ -32,6 +32,7 @@ are hidden layers or trees. Version 4 has introspective energy models only.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from zipfile import ZipFile
 
@@ -266,7 +267,7 @@ def _judge(archive: ZipFile, described: Any, i: int, network: LayeredNetwork) ->
         if cpd_of(own) is not type(like):
             raise ValueError("a judging network of another cpd")
         source = Source(
-            archive, own, lambda name, number=number: f"judge_{i}_{number}_{name}", geometry.grid(), geometry.distance,
+            archive, own, partial("judge_{}_{}_{}".format, i, number), geometry.grid(), geometry.distance,
             number == 0, {},
         )  # fmt: skip
         networks.append(read_cpd(source, n_images))
