@@ -11,6 +11,7 @@ from . import _common as common
 from ._iem_data import add_synthetic, synthetic
 from ._iem_files import cell, load_fitted
 from ._iem_options import DEFAULT_MODEL, SCALE_KEY
+from ._verdicts import add_verdicts, csv_rows, judge_in_batches
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -42,10 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add_synthetic(group)
     group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
-    parser.add_argument(
-        "--false-alarm-rate", type=common.rate, metavar="P",
-        help="share of normal pictures that may be called outliers (default: the model's)",
-    )  # fmt: skip
+    add_verdicts(parser, "pictures")
     parser.add_argument(
         "--maps", "--heatmap", metavar="DIR",
         help="write a picture of where each is unlike normal ones, in standard deviations, with the model's one scale",
@@ -76,29 +74,27 @@ def score(arguments: argparse.Namespace) -> None:
         from ..io.files import make_folder
 
         make_folder(arguments.maps)
-    rate = arguments.false_alarm_rate or fitted.calibration.false_alarm_rate
-    with clock.part("score"):
-        scores = fitted.score_samples(test)
-        p_values = fitted.p_values_of(scores)
-        threshold = fitted.threshold_at(rate)
+    rows: list[dict[str, Any]] = []
+    with clock.part("score"), csv_rows(arguments) as write_row:
+
+        def done(i: int, score: float, verdict: dict[str, Any]) -> None:
+            label = {} if dataset.defects is None else {"label": dataset.defects[i]}
+            rows.append({"image": dataset.test_names[i], "energy": -score, **verdict, **label})
+            if write_row:
+                write_row({**rows[-1], "file": dataset.test_names[i], "score": score})
+
+        _, judgement = judge_in_batches(
+            arguments, fitted.calibration, lambda part: fitted.score_samples(test[part]), len(test), BATCH, done
+        )
     clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
-    outliers = scores < threshold
-    rows: list[dict[str, Any]] = [
-        {"image": name, "energy": float(-s), "p_value": float(p), "verdict": "outlier" if outlier else "normal"}
-        for name, s, p, outlier in zip(dataset.test_names, scores, p_values, outliers, strict=False)
-    ]
-    if dataset.defects is not None:
-        for row, defect in zip(rows, dataset.defects, strict=False):  # --n may leave some out
-            row["label"] = defect
     if arguments.maps is not None:
         scale = arguments.scale or scale_of(fitted, arguments.model)
         with clock.part("maps"):
             write_maps(arguments, fitted, dataset, rows, scale)
     summary = {
         "n": len(rows),
-        "n_outliers": int(outliers.sum()),
-        "threshold": float(-threshold),
-        "false_alarm_rate": rate,
+        "threshold": -judgement.verdicts.threshold,
+        **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
     }
@@ -107,15 +103,16 @@ def score(arguments: argparse.Namespace) -> None:
             summary["scale"] = scale
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
+    if arguments.csv == "-":
+        return
     columns = [name for name in ("image", "label", "energy", "p_value", "verdict", "map") if name in rows[0]]
     print("\t".join(columns))
     for row in rows:
         print("\t".join(cell(row[c]) for c in columns))
     common.say(
         arguments,
-        f"{summary['n_outliers']:,} of {summary['n']:,} pictures are outliers at a false-alarm rate of {rate:g} "
-        f"(energy above {summary['threshold']:.6g}; threshold from {summary['n_calibration']:,} "
-        f"{summary['calibration']})",
+        f"{judgement.sentence('pictures')} (energy above {summary['threshold']:.6g}; threshold from "
+        f"{summary['n_calibration']:,} {summary['calibration']})",
     )
 
 
@@ -173,7 +170,8 @@ def write_maps(
             maps = fitted.energy_map(dataset.test[i : min(i + BATCH, len(rows))], arguments.level)
         row = rows[i]
         path = os.path.join(arguments.maps, f"{names[i]}.png")
-        title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
+        p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.4g}"
+        title = f"{row['image']}: {row['verdict']}{p_value}"
         mask = None if dataset.masks is None else dataset.masks[i]
         pictures.save_png(pictures.energy_map(dataset.test[i], maps[i % BATCH], scale, title, mask), path)
         row["map"] = path

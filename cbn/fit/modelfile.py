@@ -263,11 +263,11 @@ def _judge(archive: ZipFile, described: Any, i: int, network: LayeredNetwork) ->
     if not isinstance(described["networks"], list) or len(described["networks"]) != len(network):
         raise ValueError("a judging network of other layers")
     networks = []
-    for number, (own, geometry, like) in enumerate(zip(described["networks"], network.geometries, network.networks)):
+    for number, (own, shape, like) in enumerate(zip(described["networks"], network.geometries, network.networks)):
         if cpd_of(own) is not type(like):
             raise ValueError("a judging network of another cpd")
         source = Source(
-            archive, own, partial("judge_{}_{}_{}".format, i, number), geometry.grid(), geometry.distance,
+            archive, own, partial("judge_{}_{}_{}".format, i, number), shape.grid(), shape.distance,
             number == 0, {},
         )  # fmt: skip
         networks.append(read_cpd(source, n_images))

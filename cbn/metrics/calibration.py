@@ -144,6 +144,12 @@ class Calibration:
         threshold = mean + spread * float(stdtrit(n - 1, self.false_alarm_rate))
         return threshold, stdtr(n - 1, (scores - mean) / spread)
 
+    def listed(self, scores: Floats, false_discovery_rate: float) -> Verdicts:
+        """Verdicts of a list of images at a false discovery rate; the threshold is the lowest score of the normal ones."""
+        found = self.discoveries(scores, false_discovery_rate)
+        threshold = float(scores[~found].min()) if not found.all() else np.inf
+        return self._verdicts(self.p_values(scores), found, "guaranteed", threshold if found.any() else -np.inf)
+
     def discoveries(self, scores: Floats, false_discovery_rate: float) -> npt.NDArray[np.bool_]:
         """Which of many images are outliers at a false discovery rate; see :func:`cbn.metrics.conformal.discoveries`."""
         rate = validation.check_real(false_discovery_rate, "fdr", 0, 1, open_ends=True)
