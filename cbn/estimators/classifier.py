@@ -14,7 +14,7 @@ from .. import _validation as validation
 from .._params import Parameters
 from ..exceptions import DataError
 from ..fit.classifier import ClassifierArguments, FittedClassifier, fit_classifier
-from ..fit.settings import materialized, snapshot
+from ..fit.settings import materialized, snapshot, unknown_argument
 from ._delegation import delegated, learned
 from .network import ConvolutionalBayesianNetwork
 
@@ -55,7 +55,10 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         full_scale: int | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise TypeError(unknown_argument(type(self).__name__, min(unknown)))
         self.preset = preset
         self.cpd = cpd
         self.threshold = threshold

@@ -42,6 +42,10 @@ class Detection(FittedState):
         """
         return self.combined(self.planes(self.validated(X)), self.score_name(score))
 
+    def mean_log_probability(self, X: Any) -> float:
+        """Mean log-probability of the pixels of images, nats: of the normalized part of the network."""
+        return float(self.layer_scores(X, "log_probability")[:, 0].mean())
+
     def layer_scores(self, X: Any, score: str | None = None) -> Floats:
         """The score of every layer before they are combined: (n, layers) float64, the pixel layer first.
 

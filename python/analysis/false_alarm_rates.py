@@ -25,8 +25,10 @@ def main() -> None:
             own = test.select(digit).images
             held_out = len(images) // 10
             models = (
-                cbn.ConvolutionalBayesianNetwork(score=score).fit(images),
-                cbn.ConvolutionalBayesianNetwork(score=score).fit(images[held_out:]).calibrate(images[:held_out]),
+                cbn.ConvolutionalBayesianNetwork(outlier_score=score).fit(images),
+                cbn.ConvolutionalBayesianNetwork(outlier_score=score)
+                .fit(images[held_out:])
+                .calibrate(images[:held_out]),
             )
             for model in models:
                 p = model.p_values(own)
