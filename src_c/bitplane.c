@@ -66,8 +66,8 @@ int cbn_planes_select_workspace_size(int64_t n_images, int64_t *bytes) {
     return cbn_arena_size(&arena, bytes);
 }
 
-/* Places by which the bits of keep move down when they are squeezed to the bottom of the word: moves[level] are those that
- * move by 1 << level, where they are by then (Warren, Hacker's Delight, 7-4). */
+/* Places by which the bits of keep move down when they are squeezed to the bottom of the word: moves[level] are those
+ * that move by 1 << level, where they are by then (Warren, Hacker's Delight, 7-4). */
 static void moves_of(uint64_t keep, uint64_t moves[6]) {
     uint64_t dropped = ~keep << 1; /* bits with an unkept one below, carried up: parity of all that are below */
     for (int level = 0; level < 6; level++) {

@@ -16,8 +16,8 @@
  * lie one behind the other in node order: the rows of a layer are numbered 0 .. cbn_layer_rows() - 1. An array "per
  * row and state" has two entries a row, [row][0] for state 0 and [row][1] for state 1.
  *
- * BIT-PLANES (cbn_planes). Data live as one row of 64-bit words per node, one bit per image: bit (i % 64) of word (i / 64)
- * is the state in image i. A plane has cbn_plane_words(n_images) words; the unused bits of the last word are 0.
+ * BIT-PLANES (cbn_planes). Data live as one row of 64-bit words per node, one bit per image: bit (i % 64) of word
+ * (i / 64) is the state in image i. A plane has cbn_plane_words(n_images) words; the unused bits of the last word are 0.
  *
  * OWNERSHIP. The caller owns every array and frees it; no function allocates. Arrays are C-contiguous and do not
  * overlap unless it is said. Scratch memory (cbn_workspace) is asked for by the function's *_workspace_size(), with the
@@ -30,7 +30,7 @@
  * THREADS. num_threads >= 1 is the number of OpenMP threads of that call (ignored in a build without OpenMP). Results
  * are the same bytes for every thread count and every instruction set. Functions keep no state and may run at the same
  * time on different outputs. Environment variable CBN_FORCE_GENERIC=1 forces the portable code path,
- * CBN_INSTRUCTION_SET=avx2 (avx512, generic) another one that the processor has. In a child that was forked from a process whose
+ * CBN_INSTRUCTION_SET=avx2 (avx512, generic) another one that the processor has. In a child forked from a process whose
  * OpenMP threads have run, calls must ask for one thread: libgomp would wait for threads that the child does not have.
  */
 #ifndef CBN_H
@@ -102,7 +102,7 @@ typedef struct {
     uint8_t *states; /* (n, nodes) of 0 and 1, in and out */
 } cbn_chains;
 
-/* Which steps of Gibbs chains are made: first .. first + n - 1, so that two calls in a row give the same bytes as one. */
+/* Which steps of Gibbs chains are made: first .. first + n - 1; two calls in a row give the same bytes as one long one. */
 typedef struct {
     uint64_t seed, first;
     int64_t n;
@@ -141,7 +141,7 @@ int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, i
 /* The way back: states (n_images, n_nodes) of 0 and 1. */
 int cbn_unpack_planes(cbn_planes planes, int64_t n_nodes, uint8_t *states, int num_threads);
 /*
- * Planes of some of the images, in their order: those with keep[i] != 0. keep (n_images); out (n_nodes, out_words), where
+ * Planes of some of the images, in their order: those with keep[i] != 0. keep (n_images); out (n_nodes, out_words):
  * out_words is cbn_plane_words() of the number of images kept, at least one (CBN_E_SIZE).
  */
 int cbn_planes_select_workspace_size(int64_t n_images, int64_t *bytes);
@@ -173,10 +173,10 @@ typedef struct {
 } cbn_relations;
 
 /*
- * What a greedy search asks at every step: bic_change[i] = change of the BIC if the tied relation i were added to the layer; negative is better. It is summed over the positions where the parent exists, in position
- * order; each adds one more parameter for every row that its table can have, and gains likelihood. Candidates must be
- * relations that the layer could have and has not (CBN_E_RELATION), for channels with fewer than CBN_MAX_SEARCH_PARENTS
- * parents (CBN_E_PARENTS).
+ * What a greedy search asks at every step: bic_change[i] = change of the BIC if the tied relation i were added to the
+ * layer; negative is better. It is summed over the positions where the parent exists, in position order; each adds one
+ * more parameter for every row that its table can have, and gains likelihood. Candidates must be relations that the layer
+ * could have and has not (CBN_E_RELATION), for channels with fewer than CBN_MAX_SEARCH_PARENTS parents (CBN_E_PARENTS).
  */
 #define CBN_MAX_SEARCH_PARENTS 10
 int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes);
@@ -317,9 +317,9 @@ typedef struct {
 
 /*
  * Grow the tree of every node, best leaf first: the split with the largest gain of log-likelihood (nats, at maximum
- * likelihood) is made as long as that gain exceeds penalty * ln(n_images) and the tree has fewer than max_leaves leaves.
- * Of equal gains the leaf that is older and the candidate that comes first win. The split of a required node is made
- * first, without a price, whatever its sides hold. n_images < 2^32.
+ * likelihood) is made as long as that gain exceeds penalty * ln(n_images) and the tree has fewer than max_leaves
+ * leaves. Of equal gains the leaf that is older and the candidate that comes first win. The split of a required node is
+ * made first, without a price, whatever its sides hold. n_images < 2^32.
  */
 int cbn_tree_grow_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
                                  const cbn_growth *growth, int num_threads, int64_t *bytes);
@@ -423,8 +423,9 @@ typedef struct {
 /*
  * Grow the trees of nodes by Newton boosting, best leaf first. Statistics of splits are sums of gradients and Hessians
  * rounded stochastically to a few levels (Shi, Ke, Chen, Zheng, Liu 2022), and so popcounts; the values of leaves come
- * from exact sums. Of equal gains the older leaf and the first candidate drawn win. A round in which no split pays gives
- * no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which the required node is 0 take no part.
+ * from exact sums. Of equal gains the older leaf and the first candidate drawn win. A round in which no split pays
+ * gives no tree; CBN_BARREN_ROUNDS of them in a row end a node's growth. Images in which the required node is 0 take no
+ * part.
  * Random numbers are functions of (seed, purpose, node, round, image): the trees are the same whatever range they are
  * grown in. candidates: of all nodes of the grid. n_images <= 2^28.
  */
@@ -458,12 +459,12 @@ typedef struct {
  * Inpainting by sequential Monte Carlo, a particle filter over the raster pass (Gordon, Salmond, Smith 1993; Doucet,
  * Johansen 2009): missing nodes are drawn from their CPD, a known node multiplies a particle's weight by the
  * probability of its state. When the effective sample size 1 / sum w^2 falls below half of the particles, they are
- * drawn anew by systematic resampling. As their number grows, the weighted particles become the posterior of the missing
- * nodes given the known ones, whether these come earlier or later.
+ * drawn anew by systematic resampling. As their number grows, the weighted particles become the posterior of the
+ * missing nodes given the known ones, whether these come earlier or later.
  *
  * log_marginal: log of an unbiased estimate of the product over the known nodes of p(state | known nodes before), the
- * probability of the known nodes. CBN_E_IMPOSSIBLE when every particle has weight 0: a required node is known to be 0 and
- * its dependent to be 1.
+ * probability of the known nodes. CBN_E_IMPOSSIBLE when every particle has weight 0: a required node is known to be 0
+ * and its dependent to be 1.
  */
 int cbn_inpaint_workspace_size(int64_t n_nodes, int64_t n_particles, int num_threads, int64_t *bytes);
 int cbn_boosted_inpaint(const cbn_boosted *boosted, uint64_t seed, const cbn_particles *particles,
@@ -528,7 +529,7 @@ typedef struct {
 typedef struct {
     const int64_t *values; /* the tables (rows, 2) of all layers, one behind the other, in whole multiples of ... */
     double unit;           /* ... so many nats (weight x log p): sums are exact and do not depend on their order */
-    const double *inverse_temperature; /* (steps): 0 or more; INFINITY: strict climbing, only what raises P is accepted */
+    const double *inverse_temperature; /* (steps): 0 or more; INFINITY: only what raises P is accepted */
 } cbn_energy;
 
 /* Bytes of workspace of cbn_sample_gibbs_layers. */

@@ -47,8 +47,8 @@ static inline int64_t cbn_thread(void) {
 }
 
 /*
- * The next loop, or block, in at most `threads` threads, and no more than there are `units` of work; the last argument is
- * OpenMP's schedule. In a block, CBN_FOR shares a loop between its threads and CBN_SINGLE leaves a statement to one.
+ * The next loop, or block, in at most `threads` threads, and no more than there are `units` of work; the last argument
+ * is OpenMP's schedule. In a block, CBN_FOR shares a loop between its threads and CBN_SINGLE leaves a statement to one.
  */
 #ifdef _OPENMP
 #define CBN_PRAGMA(...) _Pragma(#__VA_ARGS__)
@@ -115,7 +115,8 @@ static inline cbn_place cbn_place_at(const cbn_layer *layer, int channel, int ro
 
 static inline cbn_place cbn_place_of(const cbn_layer *layer, int64_t node) {
     const int64_t positions = cbn_grid_positions(layer->grid), inside = node % positions;
-    return cbn_place_at(layer, (int)(node / positions), (int)(inside / layer->grid.width), (int)(inside % layer->grid.width));
+    const int row = (int)(inside / layer->grid.width), column = (int)(inside % layer->grid.width);
+    return cbn_place_at(layer, (int)(node / positions), row, column);
 }
 
 /* Index of the node at an offset from (row, column), or -1 outside the layer. */

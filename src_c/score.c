@@ -5,9 +5,6 @@
  */
 #include "score.h"
 
-/* Nodes whose contributions are kept before they are written: a cache line for every image. */
-#define NODES_TOGETHER 8
-
 static int check_arguments(const cbn_scored_network *scored, cbn_planes planes, const double *out, int num_threads) {
     int64_t entries;
     if (!planes.words || !out) return CBN_E_NULL;
@@ -53,15 +50,11 @@ int cbn_score_each(const cbn_scored_network *scored, cbn_planes planes, double *
     CBN_PARALLEL_FOR(num_threads, n_blocks, dynamic)
     for (int64_t block = 0; block < n_blocks; block++) {
         double *out = contributions + block * CBN_SCORE_BLOCK * n_nodes;
-        for (int64_t first = 0; first < n_nodes; first += NODES_TOGETHER) {
-            const int64_t n = n_nodes - first < NODES_TOGETHER ? n_nodes - first : NODES_TOGETHER;
-            double own[NODES_TOGETHER][CBN_SCORE_BLOCK];
-            memset(own, 0, sizeof own[0] * (size_t)n);
-            for (int64_t k = 0; k < n; k++)
-                scored->contribution(scored->network, kernels, first + k, planes, block * CBN_SCORE_WORDS,
-                                     words_in(planes, block), own[k]);
-            for (int64_t i = 0; i < images_in(planes, block); i++)
-                for (int64_t k = 0; k < n; k++) out[i * n_nodes + first + k] = own[k][i];
+        for (int64_t node = 0; node < n_nodes; node++) {
+            double own[CBN_SCORE_BLOCK] = {0.0};
+            scored->contribution(scored->network, kernels, node, planes, block * CBN_SCORE_WORDS,
+                                 words_in(planes, block), own);
+            for (int64_t i = 0; i < images_in(planes, block); i++) out[i * n_nodes + node] = own[i];
         }
     }
     return CBN_OK;

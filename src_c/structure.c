@@ -74,7 +74,8 @@ static inline double row_likelihood(const double *n_ln_n, int64_t n0, int64_t n1
  * The histogram without the candidate is counted once, the one of the images in which the candidate is 1 for each. */
 static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, cbn_planes planes, int64_t node,
                      const cbn_relations *candidates, const double *n_ln_n, double *gain) {
-    const int64_t n_images = planes.n_images, n_words = cbn_plane_words(n_images), positions = cbn_grid_positions(layer->grid);
+    const int64_t n_images = planes.n_images, n_words = cbn_plane_words(n_images);
+    const int64_t positions = cbn_grid_positions(layer->grid);
     const cbn_place place = cbn_place_of(layer, node);
     cbn_variables variables;
     cbn_variables_of(layer, &place, node, planes.words, n_words, &variables);
@@ -100,7 +101,8 @@ static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, cbn_pla
 
 /* A candidate must be a relation that the layer could have and has not. */
 static int check_candidate(const cbn_layer *layer, int32_t child, int32_t parent, int32_t dy, int32_t dx) {
-    if (child < 0 || child >= layer->grid.channels || parent < 0 || parent >= layer->grid.channels) return CBN_E_RELATION;
+    const int32_t channels = layer->grid.channels;
+    if (child < 0 || child >= channels || parent < 0 || parent >= channels) return CBN_E_RELATION;
     if (!(dy < 0 || (dy == 0 && (dx < 0 || (dx == 0 && parent < child))))) return CBN_E_RELATION;
     if (cbn_parent_count(layer, child) >= CBN_MAX_SEARCH_PARENTS) return CBN_E_PARENTS;
     for (int64_t r = layer->relation_begin[child]; r < layer->relation_begin[child + 1]; r++) {

@@ -17,7 +17,7 @@ static void row_probability(int64_t n0, int64_t n1, double pseudocount, int can_
 /* Rows below which another thread costs more than it does. */
 #define LEAST_ROWS 4096
 /* Rows whose logarithms are taken together. */
-#define CHUNK 64
+#define CHUNK 16
 
 /* The rows of a chunk, as they are and, for leave-one-out, without one image of each state. */
 typedef struct {
@@ -26,7 +26,7 @@ typedef struct {
 
 static void rows_from_counts(const cbn_kernels *kernels, const int64_t *n, int64_t n_rows, int left_out,
                              double pseudocount, uint32_t first_row, uint32_t required, cbn_row *rows) {
-    double p[2 * CHUNK], log_p[2 * CHUNK];
+    double p[2 * CHUNK] = {0.0}, log_p[2 * CHUNK];
     for (int64_t r = 0; r < n_rows; r++) { /* where there is no image to leave out, the numbers are of no use */
         const int64_t n0 = n[2 * r] - (left_out == 0 && n[2 * r] > 0);
         const int64_t n1 = n[2 * r + 1] - (left_out == 1 && n[2 * r + 1] > 0);

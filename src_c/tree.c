@@ -194,8 +194,8 @@ static void renumber(const grower *g, int32_t n, int32_t *split, int32_t *child,
 }
 
 /* The tree of one node in the order of growth; the number of its vertices. */
-static int32_t grow_node(const grower *g, int64_t node, const cbn_candidates *candidates, int32_t *split, int32_t *child,
-                         int64_t *counts) {
+static int32_t grow_node(const grower *g, int64_t node, const cbn_candidates *candidates, int32_t *split,
+                         int32_t *child, int64_t *counts) {
     const int64_t n_images = g->n_images, required = cbn_required_node(candidates->required, node);
     const int64_t first = candidates->begin[node], n_candidates = candidates->begin[node + 1] - first;
     const uint64_t *target = g->planes + node * g->n_words;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Cutting a workspace into parts. ONE function describes the parts by taking them from an arena, in order: over no memory
- * the arena only counts, which answers *_workspace_size(); over the caller's memory the same takes place the parts. So the
- * two cannot disagree.
+ * Cutting a workspace into parts. ONE function describes the parts by taking them from an arena, in order: over no
+ * memory the arena only counts, which answers *_workspace_size(); over the caller's memory the same calls place the
+ * parts. So the two cannot disagree.
  *
  * Parts begin at cache lines. Sizes are checked: an arena whose parts do not fit 64 bits says so in its status, once.
  */

@@ -76,7 +76,7 @@ def read_text(spec: Spec, text: str) -> Any:
         try:
             value = rule.parse(text)
         except ValueError as error:
-            raise ValueError(error if text in str(error) else f"{text!r}: {error}") from None
+            raise ValueError(error if repr(text) in str(error) else f"{text!r}: {error}") from None
         if rule.repeated:  # one entry of several: they are checked together
             return value
     else:

@@ -4,7 +4,7 @@
 from typing import TYPE_CHECKING
 
 from ..exceptions import DataError
-from ._running import UsageError, naming, warn
+from ._running import UsageError, naming, renaming, warn
 
 if TYPE_CHECKING:
     from ..datasets.imageset import ImageSet
@@ -20,8 +20,8 @@ def add_data(parser, what):
     group.add_argument(
         "--data", "--images",
         metavar="PATH",
-        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), .npy "
-        "or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
+        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), "
+        ".npy or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
     )  # fmt: skip
     group.add_argument("--labels", metavar="PATH", help="labels for a single IDX or .npy file of images")
     return group
@@ -76,14 +76,14 @@ def load_halves(arguments):
         return Halves(*load_images(arguments.data, arguments.labels))
 
 
-def choose_images(arguments, label=None):
-    """The ImageSet that --data, --split and --digit (or another label) name; and the index of each image in its half."""
+def choose_images(arguments):
+    """The ImageSet that --data, --split and --digit name; and the index of each image in its half."""
     halves = load_halves(arguments)
     split = arguments.split or halves.splits[-1]
     if split not in halves.splits:
         raise DataError(f"--split test: {arguments.data} has no test images; use --split train")
-    label = label_of(arguments) if label is None else label
-    return halves.part(split, label), halves.indices(split, label)
+    with renaming(label="--digit"):
+        return halves.part(split, label_of(arguments)), halves.indices(split, label_of(arguments))
 
 
 def images_for(arguments, fitted, images, option="--data"):

@@ -16,8 +16,8 @@ def score_classifier(arguments, classifier):
     for name in OF_NETWORKS:
         if getattr(arguments, name) is not None:
             raise common.UsageError(
-                f"--{name.replace('_', '-')}: is for a network of one class; {arguments.model!r} is a classifier: leave "
-                "it out, or train a network with cbn-train --digit LABEL"
+                f"--{name.replace('_', '-')}: is for a network of one class; {arguments.model!r} is a classifier: "
+                "leave it out, or train a network with cbn-train --digit LABEL"
             )
     clock = common.Clock()
     with clock.part("load"):

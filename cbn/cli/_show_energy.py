@@ -23,7 +23,8 @@ def describe(fitted):
     weights = settings.weights(len(fitted.levels)).tolist()
     levels = [
         {"level": size.level, "shape": [size.height, size.width, size.channels],
-         "receptive_field": size.receptive_field, "distance": size.distance, "neighbours": 8 * size.distance, "inputs": size.inputs, "hidden": list(size.hidden),
+         "receptive_field": size.receptive_field, "distance": size.distance, "neighbours": 8 * size.distance,
+         "inputs": size.inputs, "hidden": list(size.hidden),
          "kernel_parameters": size.kernel_parameters, "sidewards_parameters": size.sidewards_parameters,
          "weight": weight, "scale": scale, "dead_kernels": dead, "epochs": len(level.curve), "curve": level.curve}
         for size, level, weight, scale, dead in zip(
@@ -92,10 +93,11 @@ def print_energy_model(facts):
     for level in facts["levels"]:
         nodes = "x".join(map(str, level["shape"]))
         networks = "-".join(map(str, (level["inputs"], *level["hidden"], 1)))
+        n_parameters = level["kernel_parameters"] + level["sidewards_parameters"]
         error = f"{level['curve'][-1]:8.4f}" if level["curve"] else f"{'-':>8}"
         print(
             f"{level['level']:5} {nodes:>12} {level['receptive_field']:6} {level['distance']:9} "
-            f"{level['neighbours']:11} {level['inputs']:7,}  {networks:14} {level['kernel_parameters'] + level['sidewards_parameters']:11,} "
+            f"{level['neighbours']:11} {level['inputs']:7,}  {networks:14} {n_parameters:11,} "
             f"{level['weight']:7g} {level['epochs']:7,} {error}"
         )
     print(f"parameters       {facts['n_parameters']:,}")

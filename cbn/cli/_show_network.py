@@ -118,8 +118,8 @@ def print_network(facts, fitted):
         scales = " ".join(f"{scale:.3g}" for scale in facts["scales"][settings.score])
         print(f"layer weights    {weights}; factors of {settings.score}: {scales} (pixels first)")
     print(
-        f"threshold        {settings.score} {calibration.offset:.6g} at false-alarm rate {settings.false_alarm_rate:g}, "
-        f"from {len(calibration.scores):,} {calibration.source} scores"
+        f"threshold        {settings.score} {calibration.offset:.6g} at false-alarm rate "
+        f"{settings.false_alarm_rate:g}, from {len(calibration.scores):,} {calibration.source} scores"
     )
     print(f"heat maps        0 to {facts['heat_map_scale']:.3g} nats per pixel")
 

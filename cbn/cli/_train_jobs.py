@@ -17,7 +17,7 @@ def train_job(parsed):
     clock = common.Clock()
     common.check_outputs(parsed, "--out", "--save-kernels", picture=None)
     if parsed.classifier and parsed.digit not in (None, images_of.ALL):
-        raise common.UsageError(f"--digit {parsed.digit}: a classifier is of all labels; leave it out, or --classifier")
+        raise common.UsageError(f"--digit {parsed.digit}: --classifier is of all labels; leave one of them out")
     arguments = classifier_arguments(parsed) if parsed.classifier else fit_arguments(parsed)
     with clock.part("load"):
         images, test, calibration = load_images(parsed)
@@ -49,7 +49,8 @@ def load_images(parsed):
     label = images_of.label_of(parsed)
     if parsed.binarization == "stochastic":  # what is drawn depends on the index of an image in its half
         halves = drawn_halves(parsed, halves)
-    images = halves.part("train", label)
+    with common.renaming(label="--digit"):
+        images = halves.part("train", label)
     test = halves.part("test") if "test" in splits else None
     return images, test, load_calibration(parsed, images)
 

@@ -56,7 +56,7 @@ def add_model_options(parser):
         help="train also on copies moved by up to N pixels, (2N+1)^2 images in place of one (default: 0)",
     )
     model.add_argument(
-        "--folds", type=int, metavar="N",
+        "--folds", type=common.integer(2, 1000), metavar="N",
         help="networks without a part of the images, which set the threshold of all but tables (default: "
         f"{_of_presets('folds')})",
     )  # fmt: skip

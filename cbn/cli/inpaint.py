@@ -15,8 +15,8 @@ NAMED_HOLES = ("top", "bottom", "left", "right", "centre")
 def build_parser():
     parser = common.make_parser(
         "cbn-inpaint",
-        "Fill missing pixels of one image: samples of the posterior given the known pixels, and its mean. Of a classifier\n"
-        "the network of the class --digit fills in.",
+        "Fill missing pixels of one image: samples of the posterior given the known pixels, and its mean. Of a\n"
+        "classifier the network of the class --digit fills in.",
         [
             "cbn-inpaint --digit 2 --index 5                # lower half of the sixth test 2 -> inpainted.png",
             "cbn-inpaint --hole 10:20,0:28 --n 8 --sweeps 5000",

@@ -13,7 +13,7 @@ def build_parser():
     parser = common.make_parser(
         "cbn-sample",
         "Draw images from a model and write them as one picture. A classifier draws from the mixture of its classes:\n"
-        "how many of each is drawn by their shares, and they stand in the order of the classes; --digit draws from one.",
+        "how many of each is drawn by their shares, and they stand in the order of classes; --digit draws from one.",
         [
             "cbn-sample --n 64                                   # model.cbn -> samples.png",
             "cbn-sample --method gibbs --steps 1000000 --gif chain.gif",

@@ -17,9 +17,9 @@ def build_parser():
     parser = common.make_parser(
         "cbn-score",
         "Print score, conformal p-value and verdict (normal or outlier) of every image, separated by tabs. Of a\n"
-        "classifier: predicted class, its probability, log p of the image (nats, under the mixture of all classes) and\n"
-        "the probability of every class; where there are labels, the accuracy and how often which class was taken for\n"
-        "which.",
+        "classifier: predicted class, its probability, log p of the image (nats, under the mixture of all classes)\n"
+        "and the probability of every class; where there are labels, the accuracy, and how often which class was\n"
+        "taken for which.",
         [
             "cbn-score                                           # the embedded MNIST test images",
             "cbn-score --digit 7 --n 20 --heatmap maps/          # where the model is surprised",

@@ -13,8 +13,8 @@ OF_IMAGES = ("data", "labels", "split", "n", "index")
 def build_parser():
     parser = common.make_parser(
         "cbn-show",
-        "Describe a model of any kind: sizes, layers, relations, learning curves, calibration, provenance; and draw it.\n"
-        "Of a classifier --digit shows the network of one class.",
+        "Describe a model of any kind: sizes, layers, relations, learning curves, calibration, provenance; and draw\n"
+        "it. Of a classifier --digit shows the network of one class.",
         [
             "cbn-show                                         # model.cbn -> show.png",
             "cbn-show --model two.cbn --relations --json",

@@ -96,6 +96,8 @@ class CPD(ABC):
         It can be written as tables, see :meth:`table_parents`.
     has_features : bool
         It can stand above and below other layers.
+    counts_surprises : bool
+        The heat-map scale follows from its counts, see :meth:`counted_surprise_quantile`, and need not be measured.
     draws_at_random : bool
         Learning uses random numbers.
     reports : bool
@@ -117,6 +119,7 @@ class CPD(ABC):
     chains_through_layers: ClassVar[bool] = False
     exports: ClassVar[bool] = False
     has_features: ClassVar[bool] = False
+    counts_surprises: ClassVar[bool] = False
     draws_at_random: ClassVar[bool] = False
     reports: ClassVar[bool] = False
     uses_relations: ClassVar[bool] = False
@@ -189,7 +192,7 @@ class CPD(ABC):
         return self.contributions(planes, _engine.SURPRISE, num_threads)
 
     def counted_surprise_quantile(self, share: float, num_threads: int) -> float | None:
-        """The surprise that a share of all counted (image, node) pairs does not exceed, nats, where counts tell it."""
+        """The surprise that a share of all counted (image, node) pairs does not exceed, nats; None where counts do not tell."""
         return None
 
     # ---- draws ----

@@ -167,6 +167,7 @@ class TableCPD(CountedCPD):
     parameter_class = Table
     leaves_one_out = True  # its counts are subtracted
     chains_through_layers = True
+    counts_surprises = True
     uses_relations = True
     _score_images = staticmethod(_engine.score_images)
     _score_nodes = staticmethod(_engine.score_nodes)

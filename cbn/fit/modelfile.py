@@ -179,7 +179,7 @@ def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: A
     judge = _judge(archive, description.get("judge"), i, network)
     scale = description.get("heat_map_scale")
     if scale is None:
-        if len(network) > 1 or network.pixels.counted_surprise_quantile(0.5, 1) is None:
+        if len(network) > 1 or not network.pixels.counts_surprises:
             raise ValueError("no heat-map scale of a network whose counts do not tell it")
     else:
         scale = validation.check_real(scale, "heat_map_scale", -1e300, 1e300)

@@ -287,7 +287,7 @@ def assembled(
     scales = scales_of(settings.features.weights(len(learned.network)), normal.scores)
     network = learned.network.with_scales(scales)
     heat_map_scale = None
-    if len(network) > 1 or not network.pixels.leaves_one_out:
+    if len(network) > 1 or not network.pixels.counts_surprises:
         heat_map_scale = map_quantile(network, planes, HEAT_MAP_SHARE, validation.check_threads(arguments.n_jobs))
     combined = network.combine(normal.scores[settings.score], settings.score)
     return Fitted(

@@ -25,7 +25,7 @@ def unpack_planes(planes: Planes, states: States, num_threads: int = 1) -> None:
 
 
 def planes_select(planes: Planes, n_images: int, keep: States, out: Planes, num_threads: int = 1) -> None:
-    """Planes of the images with keep[i] != 0, in their order; keep (n_images,), out (n_nodes, words of the kept ones)."""
+    """Planes of the images with keep[i] != 0, in their order; keep (n_images,), out (n_nodes, their words)."""
     states = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, states)
     if not keep.any() or out.shape[1] != plane_words(int(np.count_nonzero(keep))):

@@ -157,8 +157,10 @@ def boosted_grow(
     grown: tuple[int, Nodes, Nodes, Nodes, Nodes, Nodes],
     num_threads: int = 1,
 ) -> None:
-    """The trees of nodes first_node, ...; candidates (begin, node, required), grown (first_node, base, n_trees, n_vertices,
-    split, value), filled as ``cbn_boosted_grow`` says."""
+    """The trees of nodes first_node, ..., as ``cbn_boosted_grow`` says.
+
+    candidates (begin, node, required); grown (first_node, base, n_trees, n_vertices, split, value), filled.
+    """
     candidate_begin, candidate, required = candidates
     first_node, base, n_trees, n_vertices, split, value = grown
     unpacked = np.empty((n_images, len(planes)), np.uint8)

@@ -58,8 +58,7 @@ def kernel_gradient(
 ) -> None:
     """dL by weight and bias, in nats per unit of weight.
 
-    objective (layer, counts, pseudocount, sharpness); gradient (weights, bias), filled: (kernels, in_channels, size, size)
-    and (kernels,).
+    objective (layer, counts, pseudocount, sharpness); gradient (weights, bias), filled: shaped as the transition's.
     """
     (layer, counts, pseudocount, sharpness), (weights, bias) = objective, gradient
     by_state = np.empty((n_images, layer.n_nodes))

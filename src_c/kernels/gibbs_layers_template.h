@@ -83,14 +83,16 @@ CBN_FUNCTION inline cbn_place chain_place(const cbn_chain_layer *layer, int chan
 }
 
 CBN_FUNCTION inline int64_t chain_node(const cbn_chain_layer *layer, const cbn_place *place) {
-    return ((int64_t)place->channel * layer->layer->grid.height + place->row) * layer->layer->grid.width + place->column;
+    const cbn_grid grid = layer->layer->grid;
+    return ((int64_t)place->channel * grid.height + place->row) * grid.width + place->column;
 }
 
 /* What the changed nodes of the layer below change in this one: list and masks of the changed nodes. Returns 0 where no
  * window that is used holds one of them. */
 CBN_FUNCTION int propose_layer(const cbn_chain_layer *layer, cbn_chain_state *s, const cbn_chain_layer *below,
                                const cbn_chain_state *from) {
-    const int size = layer->transition->kernel_size, pool = layer->transition->pool, channels = layer->layer->grid.channels;
+    const int size = layer->transition->kernel_size, pool = layer->transition->pool;
+    const int channels = layer->layer->grid.channels;
     int top = INT32_MAX, left = INT32_MAX, bottom = -1, right = -1;
     s->n_changed = 0;
     for (int64_t n = 0; n < from->n_changed; n++) {

@@ -7,7 +7,8 @@
  *   CBN_PACK_BYTES    bytes of a vector, 16 to 64
  */
 
-typedef int8_t pack_bytes __attribute__((vector_size(CBN_PACK_BYTES)));
+typedef uint8_t pack_bytes __attribute__((vector_size(CBN_PACK_BYTES)));
+typedef int8_t pack_signed __attribute__((vector_size(CBN_PACK_BYTES)));
 typedef uint64_t pack_words __attribute__((vector_size(CBN_PACK_BYTES)));
 #define CBN_PACK_WORDS (CBN_PACK_BYTES / 8)
 
@@ -15,11 +16,12 @@ typedef uint64_t pack_words __attribute__((vector_size(CBN_PACK_BYTES)));
 CBN_FUNCTION inline __attribute__((always_inline)) void pack_images(const uint8_t *rows, int64_t step, int cutoff,
                                                                     pack_words *bits) {
     for (int v = 0; v < 64 / CBN_PACK_BYTES; v++) {
-        pack_bytes sums = {0}, row;
+        pack_bytes sums = {0};
+        pack_signed row;
         for (int i = 7; i >= 0; i--) {
             memcpy(&row, rows + i * step + v * CBN_PACK_BYTES, sizeof row);
             /* vectors compare as signed numbers: both sides are moved by 128; what is true is -1 */
-            sums = sums + sums - ((row ^ (int8_t)-128) > (int8_t)(cutoff - 128));
+            sums = sums + sums - (pack_bytes)((row ^ (int8_t)-128) > (int8_t)(cutoff - 128));
         }
         bits[v] = (pack_words)sums;
     }
@@ -63,8 +65,8 @@ CBN_FUNCTION void pack_word(const uint8_t *images, int64_t n_images, int64_t n_p
 }
 #undef CBN_EXCHANGE
 
-/* The kept bits of every word move to its bottom, by 1, 2, 4 .. 32 places (Warren, Hacker's Delight, 7-4): the same moves
- * for all planes, so that the loop over words vectorizes. Then they go where the word's images are in the output. */
+/* The kept bits of every word move to its bottom, by 1, 2, 4 .. 32 places (Warren, Hacker's Delight, 7-4): the same
+ * moves for all planes, so that the loop over words vectorizes. Then they go where the word's images are in the output. */
 CBN_FUNCTION void select_plane(const cbn_selection *selection, const uint64_t *plane, uint64_t *out) {
     const int64_t n_words = selection->n_words;
     uint64_t open = 0; /* the output word that is not full yet */

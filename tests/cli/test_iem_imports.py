@@ -63,7 +63,7 @@ def test_options_of_training_come_from_its_fields():
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
-    [("--learning-rate", "0", "from 1e-12 to 1000"), ("--batch-size", "1.5", "int, 1 to 2**20"),
+    [("--learning-rate", "0", "from 1e-12 to 1000"), ("--batch-size", "1.5", "whole number from 1 to"),
      ("--batch-size", "0", "from 1 to"), ("--epochs", "2,x", "whole numbers"), ("--epochs", "0", "from 1 to"),
      ("--optimizer", "lbfgs", "adam")],
 )  # fmt: skip

@@ -199,6 +199,7 @@ def test_the_surprise_of_counted_pairs(name, case):
     network = learned(name, case)
     for share in (0.3, 0.999):
         found = network.counted_surprise_quantile(share, 1)
+        assert (found is not None) == network.counts_surprises
         if found is not None:
             maps = network.surprise_maps(task_of(case).planes, 1)
             assert (maps <= found + 1e-12).mean() >= share > (maps < found - 1e-12).mean()
@@ -410,7 +411,7 @@ def test_names_and_words(name):
     assert kind.name == name and kind.nouns.isprintable() and kinds.kind_of(kind.parameter_class()) is kind
     for capability in (
         "adds_counts", "leaves_one_out", "gibbs", "chains_through_layers", "exports", "has_features", "draws_at_random",
-        "uses_relations",
+        "uses_relations", "counts_surprises",
     ):  # fmt: skip
         assert type(getattr(kind, capability)) is bool
     assert not kind.chains_through_layers or kind.gibbs
