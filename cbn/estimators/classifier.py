@@ -15,7 +15,7 @@ from .._params import Parameters
 from ..exceptions import DataError
 from ..fit.classifier import ClassifierArguments, FittedClassifier, fit_classifier
 from ..fit.settings import materialized, snapshot, unknown_argument
-from ._delegation import delegated, learned
+from ._delegation import delegated, helpful_new, learned
 from .network import ConvolutionalBayesianNetwork
 
 
@@ -55,10 +55,7 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         full_scale: int | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        **unknown: Any,
     ) -> None:
-        if unknown:
-            raise TypeError(unknown_argument(type(self).__name__, min(unknown)))
         self.preset = preset
         self.cpd = cpd
         self.threshold = threshold
@@ -67,6 +64,8 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.full_scale = full_scale
         self.n_jobs = n_jobs
         self.random_state = random_state
+
+    __new__ = helpful_new(__init__, unknown_argument)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,7 +12,7 @@ from ..fit.fitted import Fitted
 from ..fit.recipe import FitInterrupted, added, fit
 from ..fit.settings import Arguments, materialized, resolve, snapshot, unknown_argument
 from ..layers.features import Features
-from ._delegation import delegated, fitted_of, learned
+from ._delegation import delegated, fitted_of, helpful_new, learned
 
 
 class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
@@ -125,10 +125,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         full_scale: int | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        **unknown: Any,
     ) -> None:
-        if unknown:
-            raise TypeError(unknown_argument(type(self).__name__, min(unknown)))
         self.preset = preset
         self.cpd = cpd
         self.features = features
@@ -141,6 +138,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         self.full_scale = full_scale
         self.n_jobs = n_jobs
         self.random_state = random_state
+
+    __new__ = helpful_new(__init__, unknown_argument)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
