@@ -87,7 +87,8 @@ class CPD(ABC):
     adds_counts : bool
         It is a function of integer counts to which those of other images can be added; see :meth:`recounted`.
     leaves_one_out : bool
-        An image that was counted can be scored by the network without it, exactly.
+        An image that was counted can be scored by the network that the others alone would give, exactly, with a
+        pseudo-count of (n - 1) / n: one image fewer stands for all, and its pseudo-count counts for as much less.
     gibbs : bool
         It proposes flips of single nodes, see :meth:`flip`.
     chains_through_layers : bool

@@ -3,10 +3,10 @@
 
 A zip of ``header.json`` and plain ``.npy`` arrays. The same model gives the same bytes: no times, fixed order, sorted keys.
 
-Header, version 5
+Header, version 6
 -----------------
 format       "cbn-model"
-version      5
+version      6
 kind         "network" or "classifier"; "energy" is read by cbn.iem.files
 arguments    what the user said (settings.Arguments, or classifier.ClassifierArguments), null where it was left open;
              ``cpd`` is null, the name of a kind, or the fields of its parameters with ``kind``; ``features`` is null or
@@ -25,10 +25,11 @@ Arrays: those of the pixels' CPDs of network i, named ``<name>_<i>``; ``calibrat
 of hidden layer l, from 1, begin with ``hidden_<i>_<l>_``, those of layer l of the judging network, from 0, with
 ``judge_<i>_<l>_``. What they are is said in each kind's file in cbn.cpd.
 
-Earlier versions have flat ``arguments`` (see flat.py) and no ``settings``; ``pseudocount`` and ``score`` stand in the
-network's description. Version 1: tables on pixels. Version 2: hidden layers, whose tables are described by the layer
-itself. Version 3: trees; hidden layers of trees have ``network``. ``scales`` and ``heat_map_scale`` stand only where there
-are hidden layers or trees. Version 4 has introspective energy models only.
+Version 5 has no ``judge``: images are judged by the network itself. Versions 1 to 3 have flat ``arguments`` (see
+flat.py) and no ``settings``; ``pseudocount`` and ``score`` stand in the network's description. Version 1: tables on
+pixels. Version 2: hidden layers, whose tables are described by the layer itself. Version 3: trees; hidden layers of
+trees have ``network``. ``scales`` and ``heat_map_scale`` stand only where there are hidden layers or trees. Version 4
+has introspective energy models only.
 """
 
 from dataclasses import replace
@@ -118,7 +119,7 @@ def _as_tuples(value: Any) -> Any:
 
 
 def _nested(found: Any) -> dict[str, Any]:
-    """Arguments of version 5 as they were given."""
+    """Arguments of versions 5 and 6 as they were given."""
     if not isinstance(found, dict):
         raise ValueError("the header names no arguments")
     if any(name in found for name in NOT_KEPT):
@@ -139,7 +140,7 @@ def _nested(found: Any) -> dict[str, Any]:
 
 
 def _settings(found: Any) -> Settings:
-    """Settings of version 5: arguments of which none is left open, checked as arguments are."""
+    """Settings of versions 5 and 6: arguments of which none is left open, checked as arguments are."""
     arguments = Arguments(**_nested(found))
     if isinstance(arguments.cpd, str) or any(
         getattr(arguments, name) is None for name in ("cpd", "features", "threshold", "score", "folds")
