@@ -39,6 +39,14 @@ def add_verdicts(parser, what):
     return group
 
 
+def check_verdicts(arguments):
+    """Refuses options that contradict each other, before anything is read or written. Raises UsageError."""
+    if arguments.fdr is not None and arguments.false_alarm_rate is not None:
+        raise common.UsageError("--fdr: beside --false-alarm-rate; give one of the two")
+    if arguments.json and arguments.csv == "-":
+        raise common.UsageError("--csv -: stdout is that of --json; give a file")
+
+
 @dataclass(frozen=True)
 class Judgement:
     """Verdicts of all scored pictures, and what programs say of them."""
@@ -97,8 +105,6 @@ def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
     """
     import numpy as np
 
-    if arguments.fdr is not None and arguments.false_alarm_rate is not None:
-        raise common.UsageError("--fdr: beside --false-alarm-rate; give one of the two")
     own = calibration if arguments.false_alarm_rate is None else calibration.at(arguments.false_alarm_rate)
     if arguments.fdr is None and not own.decides:
         common.warn(arguments, own.too_few())
@@ -133,8 +139,6 @@ def csv_rows(arguments):
     if arguments.csv is None:
         yield None
         return
-    if arguments.json and arguments.csv == "-":
-        raise common.UsageError("--csv -: stdout is that of --json; give a file")
     try:
         opened = nullcontext(1) if arguments.csv == "-" else _descriptor(arguments.csv)
         with opened as descriptor:

@@ -11,7 +11,7 @@ from . import _common as common
 from ._iem_data import add_synthetic, synthetic
 from ._iem_files import cell, load_fitted
 from ._iem_options import DEFAULT_MODEL, SCALE_KEY
-from ._verdicts import add_verdicts, csv_rows, judge_in_batches
+from ._verdicts import add_verdicts, check_verdicts, csv_rows, judge_in_batches
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -65,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def score(arguments: argparse.Namespace) -> None:
     _check_options(arguments)
+    check_verdicts(arguments)
     fitted = replace(load_fitted(arguments.model), n_jobs=arguments.threads)
     clock = common.Clock()
     with clock.part("load"):

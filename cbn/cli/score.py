@@ -5,7 +5,7 @@ from . import _common as common
 from . import _images as images_of
 from . import _models as models
 from ._common import cell
-from ._verdicts import add_verdicts
+from ._verdicts import add_verdicts, check_verdicts
 
 __all__ = ["build_parser", "cell", "main"]
 
@@ -60,4 +60,5 @@ def score(arguments):
     from ._score_classifier import score_classifier
     from ._score_network import score_network
 
+    check_verdicts(arguments)
     models.with_model(arguments, network=score_network, classifier=score_classifier)
