@@ -31,6 +31,11 @@ def names() -> tuple[str, ...]:
     return tuple(_KINDS)
 
 
+def parameter_classes() -> tuple[type[Parameters], ...]:
+    """The classes of the parameter objects of all kinds."""
+    return tuple(kind.parameter_class for kind in _KINDS.values())
+
+
 def kind_named(name: object, argument: str = "cpd") -> type[CPD]:
     """The kind of a name. Raises ValueError that names the argument and the choices."""
     return _KINDS[validation.check_choice(name, argument, names())]

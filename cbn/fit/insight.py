@@ -77,7 +77,7 @@ class Insight(FittedState):
 
         def score_of(states: npt.NDArray[np.uint8]) -> Floats:
             planes = self.network.planes(BitPlanes.of_states(states, self.threads), self.threads)
-            return self.combined(planes, self.settings.score)
+            return self.judged(planes)
 
         states = self.pixel_planes(images).states(self.threads)[0]
         threshold = self.calibration.threshold_at(self.settings.false_alarm_rate, stacklevel=4)

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from .. import _validation as validation
-from .._params import Parameters
+from .._params import Parameters, specs
 from ..bits.binarization import check_thresholds
 from ..cpd.base import CPD, SCORES
-from ..cpd.kinds import kind_named, kind_of
+from ..cpd.kinds import kind_named, kind_of, parameter_classes
 from ..layers.features import Features
 from .presets import PRESETS, Preset
 
@@ -180,3 +180,18 @@ def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> 
             setattr(model, name, meant.replaced())
             found.pop(name, None)
     return found
+
+
+def unknown_argument(estimator: str, name: str) -> str:
+    """The sentence for a constructor argument that there is not, with what to give in its place where that is known."""
+    if name == "score":
+        return "score: is the name of a method; give outlier_score=..."
+    option = name.replace("_", "-")
+    for argument, kinds in (("cpd", parameter_classes()), ("features", (Features,))):
+        found = [
+            (kind, spec.name) for kind in kinds for spec in specs(kind) if name == spec.name or option == spec.option
+        ]
+        if found:
+            objects = " or ".join(f"{argument}=cbn.{kind.__name__}({field}=...)" for kind, field in found)
+            return f"{name}: belongs to {' and '.join(kind.__name__ for kind, _ in found)}; give {objects}"
+    return f"{name}: no argument of {estimator}; see help(cbn.{estimator})"

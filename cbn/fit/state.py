@@ -40,6 +40,10 @@ class FittedState:
     measured_heat_map_scale : float or None
         None where counts tell it.
     calibration : Calibration
+    judge : LayeredNetwork or None
+        The network by whose scores images are compared with the calibration's, where it is not ``network``: one that was
+        grown without a part of the images, as the networks were that gave the calibration scores. Compared are thus
+        scores under networks of one size.
     rule : str
         The rule that made bits of grey values, in words.
     provenance : dict
@@ -56,6 +60,7 @@ class FittedState:
     n_images: int
     measured_heat_map_scale: float | None
     calibration: Calibration
+    judge: LayeredNetwork | None
     rule: str
     provenance: dict[str, Any]
     n_jobs: int | None = None
@@ -101,3 +106,8 @@ class FittedState:
     def combined(self, planes: Sequence[BitPlanes], score: str) -> Floats:
         """(n,) combined scores of all layers."""
         return self.network.combine(self.network.layer_scores(planes, score, self.threads), score)
+
+    def judged(self, planes: Sequence[BitPlanes]) -> Floats:
+        """(n,) combined scores that can be compared with the calibration's."""
+        network, score = self.judge or self.network, self.settings.score
+        return network.combine(network.layer_scores(planes, score, self.threads), score)

@@ -120,7 +120,7 @@ TREE_OPTIONS = {
     "boosting": ("boosted", Boosting(rounds=3)),
 }  # fmt: skip
 NO_EFFECT = {"n_jobs", "image_shape"}  # threads never change a result; the shape is only for flat images
-FIELDS = {"hidden": "layers"}  # flat names of fields that have another
+FIELDS = {"hidden": "layers", "score": "outlier_score"}  # flat names of fields that have another
 
 
 def outcome(model, X):

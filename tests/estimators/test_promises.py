@@ -68,7 +68,7 @@ def everything(model, folder):
         chains = [model.sample(2, "gibbs", n_steps=100)] if sweeps else []
     repaired = model.repair(1 - NEW[0], 3)
     found = [*(model.score_samples(NEW, score) for score in (None, *SCORES)), model.layer_scores(NEW), model.sample(4),
-             model.p_values(NEW), model.predict(NEW), model.decision_function(NEW), model.surprise_map(NEW),
+             model.judged_scores(NEW), model.p_values(NEW), model.predict(NEW), model.decision_function(NEW), model.surprise_map(NEW),
              painted.samples, painted.mean, *chains, repaired.repaired, model.calibration_scores_, *model.node_statistics(),
              model.binarized_pictures(NEW), model.counts_]  # fmt: skip
     words = [model.offset_, model.score_, model.n_images_, model.bic_terms(), model.heat_map_scale(), repaired.score,
@@ -82,7 +82,7 @@ def everything(model, folder):
 # Another good value of every argument, and of every field of the objects; all of them get a bad one too.
 OTHERS = {
     "preset": "tree", "cpd": cbn.Table(((-1, 0),), 7.0), "features": cbn.Features(layers=((2, 3, 1),)), "threshold": 0.9,
-    "score": "normalized", "folds": 5, "shift": 2, "false_alarm_rate": 0.4, "image_shape": (4, 16), "full_scale": 255,
+    "outlier_score": "normalized", "folds": 5, "shift": 2, "false_alarm_rate": 0.4, "image_shape": (4, 16), "full_scale": 255,
     "random_state": 77, "class_prior": (0.9, 0.1),
 }  # fmt: skip
 BAD = object()
@@ -197,7 +197,7 @@ GRIDS = [
     ("pixel", {"cpd__pseudocount": [1.0, 1e6]}), ("pixel", {"cpd": [cbn.Table(), "tree", cbn.Table(())]}),
     ("best", {"cpd__penalty": [0.5, 2.0], "features__iterations": [0], "features__layers": [LAYERS]}),
     ("hidden", {"features__iterations": [0, 1], "features__layers": [LAYERS]}),
-    ("pixel", {"features": [None, cbn.Features(layers=LAYERS, iterations=0)], "score": ["surprise"]}),
+    ("pixel", {"features": [None, cbn.Features(layers=LAYERS, iterations=0)], "outlier_score": ["surprise"]}),
 ]  # fmt: skip
 
 
@@ -322,6 +322,9 @@ def test_few_arguments_of_constructors():
 def test_delegated_methods_are_those_of_fitted_objects():
     for name in (
         "score_samples",
+        "judged_scores",
+        "verdicts",
+        "discoveries",
         "predict",
         "p_values",
         "sample",

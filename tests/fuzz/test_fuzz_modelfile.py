@@ -204,7 +204,7 @@ def at(header, path):
 OLD_PLACES = {"arguments/cpd/": "arguments/", "settings/": "networks/0/"}  # where version 1 has what is elsewhere now
 
 
-@pytest.mark.parametrize("version", [1, 5])
+@pytest.mark.parametrize("version", [1, 6])
 @pytest.mark.parametrize("place, value", [(p, v) for p, values in MUST_REFUSE.items() for v in values])
 def test_wrong_values_in_the_header(place, value, version, saved, tmp_path):
     def change(header):
