@@ -4,6 +4,7 @@
 from typing import Any
 
 from .. import _validation as validation
+from .._params import Parameters
 from .base import CPD, Source
 from .boosted import BoostedCPD
 from .table import TableCPD
