@@ -66,7 +66,7 @@ def density(context: Context) -> Facts:
     digits = PAIR if context.quick else tuple(range(10))
     densities = {
         f"cbn, {preset}": Density(
-            lambda preset=preset: estimator(context.threads, preset=preset, score="log_probability")
+            lambda preset=preset: estimator(context.threads, preset=preset, outlier_score="log_probability")
         )
         for preset in PRESETS
     }

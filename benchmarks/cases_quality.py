@@ -37,7 +37,7 @@ def quality(context: Context) -> Facts:
         images = context.digit(digit)
         for score in SCORES:
             begin = time.perf_counter()
-            model = estimator(context.threads, score=score).fit(images)
+            model = estimator(context.threads, outlier_score=score).fit(images)
             scores = model.score_samples(test)
             seconds[score].append(time.perf_counter() - begin)
             auroc[score].append(100 * float(roc_auc_score(labels == digit, scores)))

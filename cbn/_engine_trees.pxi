@@ -6,7 +6,7 @@
 
 
 cdef class Trees:
-    """A ``cbn_trees`` made from a ``cbn.cpd.treelayer.TreeLayer``; it keeps the arrays alive."""
+    """A ``cbn_trees`` made from a ``cbn.cpd.tree.TreeLayer``; it keeps the arrays alive."""
 
     cdef cbn_trees c
     cdef readonly int64_t n_nodes, n_vertices
@@ -158,7 +158,7 @@ def tree_score_nodes(Trees trees, const uint64_t[:, ::1] planes, int64_t n_image
 
 
 cdef class Boosted:
-    """A ``cbn_boosted`` made from a ``cbn.cpd.boostedlayer.BoostedLayer``; it keeps the arrays alive."""
+    """A ``cbn_boosted`` made from a ``cbn.cpd.boosted.BoostedLayer``; it keeps the arrays alive."""
 
     cdef cbn_boosted c
     cdef readonly int64_t n_nodes

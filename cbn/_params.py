@@ -151,6 +151,16 @@ class Parameters:
         """A copy with every field checked and in its own type. Raises ValueError that names the field and its range."""
         return type(self)(**{spec.name: spec.rule.check(getattr(self, spec.name), spec.name) for spec in specs(self)})
 
+    def sealed(self) -> Self:
+        """The same object, from now on frozen: that of a fit's settings. Copies can be changed again."""
+        self.__dict__["_sealed"] = True
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.__dict__.get("_sealed"):
+            raise AttributeError(f"{name}: these parameters belong to a fitted model; change those of the estimator")
+        super().__setattr__(name, value)
+
     def replaced(self, **params: Any) -> Self:
         """A copy with other values of some fields."""
         return type(self)(**self.get_params()).set_params(**params)

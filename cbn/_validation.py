@@ -13,22 +13,36 @@ import numpy.typing as npt
 from . import _engine
 from .exceptions import DataError
 
-# Images and pictures as this file gives them. Float16 and longer floats have become float64.
-Images = npt.NDArray[np.bool_ | np.uint8 | np.float32 | np.float64]
+# Images and pictures as this file gives them. Float16 and longer floats have become float64; integers are uint8, or
+# uint16 and uint32 where the full scale is beyond 255.
+Images = npt.NDArray[np.bool_ | np.uint8 | np.uint16 | np.uint32 | np.float32 | np.float64]
 # What a seed comes from, see `check_seed`.
 RandomState: TypeAlias = "int | np.random.Generator | np.random.RandomState | None"  # numpy.random is slow to load
 Choice = TypeVar("Choice", bound=str)
 
+# Integers up to DARKEST_WHITE - 1 (but not only 0 and 1) are of unknown scale: 0 to 16, 6 bits. Read as 0 to 255 they
+# would be nearly black.
+DARKEST_WHITE = 64
+# Floats so far outside of [0, 1] are rounding errors, such as those of scalers.
+ROUNDING = 1e-6
+MAX_FULL_SCALE = 2**31
+# From so many rows on, an array (rows, width, 3 or 4) is one picture with channels and not a set of narrow images.
+TALL = 8
 
-def as_images(X: npt.ArrayLike, *, name: str = "X", image_shape: Sequence[int] | None = None) -> Images:
-    """Images as a C-contiguous (n, height, width) array of bool, uint8 or floating type.
+
+def as_images(
+    X: npt.ArrayLike, *, name: str = "X", image_shape: Sequence[int] | None = None, full_scale: int | None = None
+) -> Images:
+    """Images as a C-contiguous (n, height, width) array of bool, unsigned integers or floating type.
 
     Parameters
     ----------
     X : array-like, (n, height, width) or flat (n, height * width)
-        bool; integers in 0..255; or finite floats in [0, 1].
+        bool; integers in 0..255, or in 0..full_scale; or finite floats in [0, 1].
     image_shape : (height, width), optional
         The shape that every image must have; for flat images also how to read them (square without it).
+    full_scale : int, optional
+        What integers hold where a pixel is white.
 
     Raises
     ------
@@ -39,18 +53,39 @@ def as_images(X: npt.ArrayLike, *, name: str = "X", image_shape: Sequence[int] |
     if X.ndim == 2:
         X = _unflatten(X, name, image_shape)
     elif X.ndim != 3:
-        raise DataError(
-            f"{name}: array of shape {X.shape}; images are (n, height, width) or flat (n, height * width)"
-            + ("; for one image use image[None]" if X.ndim == 1 else "")
-        )
+        raise DataError(f"{name}: array of shape {X.shape}; images are {_FORMS}{_mend_of_form(X, image_shape)}")
     if 0 in X.shape:
         raise DataError(f"{name}: array of shape {X.shape} holds no pixels; at least one image of 1 x 1 is needed")
+    if (image_shape is None and is_one_picture(X.shape)) or (
+        image_shape is not None and X.shape[:2] == tuple(image_shape) != X.shape[1:] and X.shape[2] in (3, 4)
+    ):
+        raise DataError(
+            f"{name}: array of shape {X.shape}, which is one picture of {X.shape[2]} channels and not {len(X)} images of "
+            f"{X.shape[1]} x {X.shape[2]} pixels: make it grey and give image[None]"
+            + ("" if image_shape is not None else ", or set image_shape if they are images")
+        )
     if image_shape is not None and X.shape[1:] != tuple(image_shape):
         raise DataError(
             f"{name}: images of {X.shape[1]} x {X.shape[2]} pixels, but {image_shape[0]} x {image_shape[1]} are needed; "
             "resize them"
         )
-    return np.ascontiguousarray(_as_grey(X, name))
+    return np.ascontiguousarray(_as_grey(X, name, full_scale, "give full_scale={} if that is white"))
+
+
+_FORMS = "(n, height, width) or flat (n, height * width)"
+
+
+def is_one_picture(shape: Sequence[int]) -> bool:
+    """Whether a shape looks like (height, width, channels)."""
+    return len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= TALL
+
+
+def _mend_of_form(X: npt.NDArray[Any], image_shape: Sequence[int] | None) -> str:
+    if X.ndim == 4 and X.shape[3] == 1:
+        return "; leave the channel axis out: X[..., 0]"
+    if X.ndim == 4 and X.shape[3] in (2, 3, 4):
+        return f"; {X.shape[3]} channels: make the images grey"
+    return "; for one image use image[None]" if X.ndim == 1 else ""
 
 
 def as_pictures(X: npt.ArrayLike, *, name: str = "X", picture_shape: Sequence[int] | None = None) -> Images:
@@ -69,6 +104,11 @@ def as_pictures(X: npt.ArrayLike, *, name: str = "X", picture_shape: Sequence[in
         Names the argument, what was found and what to do.
     """
     X = as_array(X, name)
+    if is_one_picture(X.shape):
+        raise DataError(
+            f"{name}: array of shape {X.shape}, which is one picture of {X.shape[2]} channels and not {len(X)} pictures: "
+            + ("give picture[None]" if X.shape[2] == 3 else "leave the transparency out: picture[None, ..., :3]")
+        )
     if X.ndim == 3:
         X = X[..., None]
     if X.ndim != 4 or X.shape[3] not in (1, 3):
@@ -82,7 +122,7 @@ def as_pictures(X: npt.ArrayLike, *, name: str = "X", picture_shape: Sequence[in
         raise DataError(
             f"{name}: pictures of {_sizes(X.shape[1:])}, but {_sizes(picture_shape)} are needed; resize or convert them"
         )
-    return np.ascontiguousarray(_as_grey(X, name))
+    return np.ascontiguousarray(_as_grey(X, name, None, f"give floats, {name} / {{}} if that is white"))
 
 
 def _sizes(shape: Sequence[int]) -> str:
@@ -107,45 +147,103 @@ def _unflatten(X: npt.NDArray[Any], name: str, image_shape: Sequence[int] | None
         if side * side != size or size == 0:
             raise DataError(
                 f"{name}: flat images of {size} values, which is no square; give (n, height, width) or set image_shape"
+                + one_image(X)
+            )
+        if n == size >= TALL:
+            raise DataError(
+                f"{name}: array of shape {X.shape}, which may be one image or {n} flat ones of {side} x {side}: for one "
+                f"image use image[None], for flat ones set image_shape=({side}, {side})"
             )
         image_shape = side, side
     elif image_shape[0] * image_shape[1] != size:
         raise DataError(
             f"{name}: flat images of {size} values, but {image_shape[0]} x {image_shape[1]} = "
             f"{image_shape[0] * image_shape[1]} are needed"
+            + ("; for one image use image[None]" if X.shape == tuple(image_shape) else "")
         )
     return X.reshape(n, *image_shape)
 
 
-def _as_grey(X: npt.NDArray[Any], name: str) -> Images:
-    """bool and uint8 as they are, other integers to uint8, floats checked."""
-    if X.dtype == bool or X.dtype == np.uint8:
+def one_image(X: npt.NDArray[Any]) -> str:
+    """The mend where an array (height, width) may be one image."""
+    return "; for one image use image[None]" if min(X.shape) >= TALL else ""
+
+
+def integers_for(full_scale: int) -> type[np.uint8 | np.uint16 | np.uint32]:
+    """The type of integers 0 to full_scale."""
+    if full_scale <= 255:
+        return np.uint8
+    return np.uint16 if full_scale <= 65535 else np.uint32
+
+
+def check_full_scale_argument(full_scale: object, name: str = "full_scale") -> int | None:
+    """What integer images hold where a pixel is white, or None. Raises ValueError."""
+    if isinstance(full_scale, float) and full_scale.is_integer():
+        full_scale = int(full_scale)
+    return None if full_scale is None else check_integer(full_scale, name, 1, MAX_FULL_SCALE)
+
+
+def _as_grey(X: npt.NDArray[Any], name: str, full_scale: int | None, mend: str) -> Images:
+    """bool and uint8 as they are, other integers as the smallest unsigned type of the full scale, floats checked."""
+    if X.dtype == bool:
         return X
     if X.dtype.kind in "iu":
+        white = 255 if full_scale is None else max(full_scale, 255) if full_scale in (1, 255) else full_scale
+        if X.dtype == np.uint8 and white >= 255:
+            return X.astype(integers_for(white), copy=False)
         darkest, brightest = int(X.min()), int(X.max())
-        if darkest < 0 or brightest > 255:
-            raise DataError(f"{name}: integers from {darkest} to {brightest}; grey values are 0 to 255: rescale them")
-        return X.astype(np.uint8)
+        if darkest < 0 or brightest > white:
+            if full_scale not in (None, 1, 255):
+                raise DataError(
+                    f"{name}: integers from {darkest} to {brightest}, but white is full_scale={full_scale}: rescale them, "
+                    "or give another full_scale"
+                )
+            raise DataError(
+                f"{name}: integers from {darkest} to {brightest}; grey values are 0 to 255: "
+                + ("rescale them" if darkest < 0 else f"rescale them, or {mend.format(brightest)}")
+            )
+        return X.astype(integers_for(white), copy=False)
     if X.dtype.kind == "f":
         low, high = float(X.min()), float(X.max())  # NaN propagates through both
         if math.isnan(low) or math.isinf(low) or math.isinf(high):
             raise DataError(f"{name}: NaN or infinity among the pixels; remove those images or replace the values")
-        if low < 0 or high > 1:
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            whole = (
+                f" ({name}.astype(int), with {mend.format(int(high))})" if _are_whole(X) and 1 < high < 2**31 else ""
+            )
             raise DataError(
                 f"{name}: floats from {low:g} to {high:g}; float images lie in [0, 1]: divide by the largest possible "
-                "value, or give integers 0 to 255"
+                f"value, or give integers 0 to 255{whole}"
             )
+        if low < 0 or high > 1:
+            warnings.warn(f"{name}: floats from {low!r} to {high!r} were clipped to [0, 1]", stacklevel=4)
+            X = np.clip(X, 0, 1)
         return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
     raise DataError(f"{name}: type {X.dtype}; images are bool, integers 0 to 255 or floats in [0, 1]")
 
 
-def full_scale_of(images: Images) -> int:
-    """1 for boolean images and integers of only 0 and 1, 255 for all others (see Binarization)."""
+def _are_whole(X: npt.NDArray[Any]) -> bool:
+    return bool((X == np.rint(X)).all() and X.min() >= 0)
+
+
+def full_scale_of(images: Images, name: str = "X") -> int:
+    """1 for boolean images and integers of only 0 and 1, 255 for all others (see Binarization).
+
+    Raises
+    ------
+    DataError
+        Integers so small that 255 cannot be white.
+    """
     if images.dtype == bool:
         return 1
-    if images.dtype == np.uint8:
-        # an early bright pixel decides most inputs without reading all of them
-        return 255 if images[0].max() > 1 or images.max() > 1 else 1
+    if images.dtype == np.uint8 and images[0].max() < DARKEST_WHITE:  # a bright image decides without reading all
+        brightest = int(images.max())
+        if 1 < brightest < DARKEST_WHITE:
+            raise DataError(
+                f"{name}: integers from {int(images.min())} to {brightest}, whose scale is unknown: give "
+                f"full_scale={brightest} if that is white, or full_scale=255"
+            )
+        return 255 if brightest > 1 else 1
     return 255
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path("/work/main")
+ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cbn"
 # Floors from the ground up: a file imports files of its own room, and of rooms on floors below.
 FLOORS = (

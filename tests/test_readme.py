@@ -27,6 +27,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("readme")
 
 
+@pytest.mark.slow
 def test_commands_run_as_written(folder):
     commands = [line for block in blocks("sh") for line in block.splitlines() if line]
     assert len(commands) >= 6
@@ -49,6 +50,7 @@ def test_commands_run_as_written(folder):
     assert "NOT mixed" in printed  # as the README says of the Gibbs chain
 
 
+@pytest.mark.slow
 def test_pictures_are_what_the_commands_draw(folder):
     """Same seed, same bytes: up to the encoder, the pictures of the README are those of its commands."""
     from PIL import Image, ImageChops
@@ -60,6 +62,7 @@ def test_pictures_are_what_the_commands_draw(folder):
         assert (ROOT / name).exists(), name
 
 
+@pytest.mark.slow
 def test_python_example(folder):
     (code,) = blocks("python")
     done = subprocess.run(
@@ -75,6 +78,7 @@ def test_table_is_what_the_program_prints(tmp_path):
     assert table in done.stdout
 
 
+@pytest.mark.slow
 def test_false_alarm_rates_are_measured():
     script = ROOT / "python" / "analysis" / "false_alarm_rates.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)

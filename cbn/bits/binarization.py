@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _engine
-from .._validation import Images
+from .._validation import Images, integers_for
+from ..exceptions import DataError
+from .automatic import ONE_THRESHOLD, automatic_thresholds
 from .planes import BitPlanes
 
 Threshold = float | Sequence[float]
@@ -25,8 +27,8 @@ class Binarization:
     thresholds : tuple of float
         Increasing, each in [0, 1), as a share of the full scale. More than one make a thermometer code.
     full_scale : int
-        What integer images hold where a pixel is white: 255, or 1 for images of 0 and 1. Float images always have
-        full scale 1.0, boolean images True.
+        What integer images hold where a pixel is white: 255, 1 for images of 0 and 1, or what the user says, such as
+        4095. Float images always have full scale 1.0, boolean images True.
 
     Examples
     --------
@@ -59,21 +61,21 @@ class Binarization:
         planes = BitPlanes.empty(self.channels * n_pixels, n)
         for c, threshold in enumerate(self.thresholds):
             own = planes.words[c * n_pixels : (c + 1) * n_pixels]
-            if images.dtype == np.uint8:
-                # value > t for integers is value > floor(t)
-                bits, cutoff = images.view(np.uint8), int(np.floor(threshold * self.full_scale))
+            level = int(np.floor(threshold * self.full_scale))  # value > t for integers is value > floor(t)
+            if images.dtype == np.uint8 and level <= 255:
+                bits, cutoff = images.view(np.uint8), level
             elif images.dtype == bool:
                 bits, cutoff = images.view(np.uint8), 0
             else:
-                bits, cutoff = (images > threshold).view(np.uint8), 0
+                bits, cutoff = (images > (threshold if images.dtype.kind == "f" else level)).view(np.uint8), 0
             _engine.pack_planes(np.ascontiguousarray(bits).reshape(n, n_pixels), cutoff, own, num_threads)
         return planes
 
     def pictures(self, states: npt.NDArray[np.uint8 | np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-        """Picture values of states (n, nodes): (n, height, width) uint8 that give the same states when binarized.
+        """Picture values of states (n, nodes): (n, height, width) that give the same states when binarized.
 
         The value of a level is 0 below the first threshold, the full scale above the last and the middle between two
-        thresholds in between.
+        thresholds in between. The type is uint8, or uint16 or uint32 for a full scale beyond 255.
         """
         bits = np.asarray(states).reshape(len(states), self.channels, *shape)
         return self.level_values()[bits.sum(axis=1, dtype=np.intp)]
@@ -84,17 +86,10 @@ class Binarization:
         return np.clip(np.tensordot(steps, mean.reshape(self.channels, *shape), axes=1), 0, 1)
 
     def level_values(self) -> npt.NDArray[np.uint8]:
-        """(channels + 1,) uint8: the picture value of "exactly j thresholds exceeded"."""
+        """(channels + 1,) integers: the picture value of "exactly j thresholds exceeded"."""
         cutoffs = [int(np.floor(t * self.full_scale)) for t in self.thresholds]
         between = [(a + 1 + b) // 2 for a, b in pairwise(cutoffs)]  # in a + 1 .. b
-        return np.array([0, *between, self.full_scale], np.uint8)
-
-
-# What "auto" chooses from. Where the grey share of the ink (values above INK) reaches GREY_SHARE, levels are kept:
-# scanned or photographed objects have 0.7 to 1, pen strokes about 0.5. The lowest threshold then parts object and
-# background, and the others cut the ink into parts of equal size, wherever its grey values lie.
-ONE_THRESHOLD, INK, WHITE, GREY_SHARE = (0.3,), 0.1, 0.9, 2 / 3
-QUARTILES = (0.25, 0.5, 0.75)
+        return np.array([0, *between, self.full_scale], integers_for(self.full_scale))
 
 
 def chosen_thresholds(threshold: Threshold | Literal["auto"], images: Images, full_scale: int) -> Threshold:
@@ -113,16 +108,46 @@ def chosen_thresholds(threshold: Threshold | Literal["auto"], images: Images, fu
     """
     if not (isinstance(threshold, str) and threshold == "auto"):
         return threshold
-    if full_scale == 1 and images.dtype.kind in "bu":
+    if images.dtype == bool or (full_scale == 1 and images.dtype.kind == "u"):
         return ONE_THRESHOLD
-    scale = full_scale if images.dtype == np.uint8 else 1
-    ink = images[images > INK * scale]
-    if np.count_nonzero(ink < WHITE * scale) < GREY_SHARE * max(1, len(ink)):
-        return ONE_THRESHOLD
-    levels = np.rint(np.quantile(ink.astype(np.float64), (*QUARTILES, 1), method="lower") * (full_scale / scale))
-    inside = np.unique(levels[(levels > np.floor(INK * full_scale)) & (levels < levels[-1])])
-    # halfway between two levels of integer images, so that no rounding can move a threshold across one
-    return INK, *((inside + 0.5) / full_scale).tolist()
+    return automatic_thresholds(images, full_scale)
+
+
+def refuse_flat(planes: BitPlanes, binarization: Binarization, images: Images, name: str = "X") -> None:
+    """Raise DataError if the bits of all training images are the same: nothing can be learned from them.
+
+    Parameters
+    ----------
+    planes : BitPlanes
+        Of the images under the rule.
+    binarization : Binarization
+    images : ndarray, (n, height, width), validated
+    """
+    ones = planes.ones().reshape(binarization.channels, -1)
+    if not np.isin(ones, (0, planes.n_images)).all() or (ones.min(axis=1) != ones.max(axis=1)).any():
+        return
+    exceeded = np.count_nonzero(ones[:, 0])  # thresholds below all values
+    if binarization.full_scale == 1 and images.dtype.kind != "f":
+        raise DataError(f"{name}: all pixels of all training images are {exceeded}; give images that hold both 0 and 1")
+    white = 1 if images.dtype.kind == "f" else binarization.full_scale
+    darkest, brightest = images.min(), images.max()
+    if not exceeded:
+        mend = "lower the threshold"
+        if 1 < brightest < white:
+            mend += f", or give full_scale={brightest} if that is white"
+        raise DataError(
+            f"{name}: no pixel of any training image exceeds the threshold ({binarization.describe()}); brightest value "
+            f"{brightest:g} of {white}: {mend}"
+        )
+    if exceeded == binarization.channels:
+        raise DataError(
+            f"{name}: every pixel of every training image exceeds the threshold ({binarization.describe()}); darkest "
+            f"value {darkest:g} of {white}: raise the threshold"
+        )
+    raise DataError(
+        f"{name}: all pixels of all training images lie between the same two thresholds ({binarization.describe()}); "
+        f"values {darkest:g} to {brightest:g} of {white}: give thresholds among these"
+    )
 
 
 def check_thresholds(threshold: Threshold, full_scale: int) -> tuple[float, ...]:

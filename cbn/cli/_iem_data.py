@@ -3,12 +3,12 @@
 
 import argparse
 import os
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _common as common
-from ._iem_options import BACKBONE_SIZE, MAX_SIDE, picture_size
+from ._iem_options import BACKBONE_SIZE, MAX_SIDE
+from ._reading import add_reading, naming_reader, picture_size, reading, tell
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -44,6 +44,7 @@ def add_training_data(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--color", choices=("auto", "grey", "rgb"), default="auto", help="auto: rgb if any has colour (default: auto)"
     )
+    add_reading(group)
 
 
 def add_synthetic(group: Any) -> None:
@@ -96,12 +97,15 @@ def load_pictures(arguments: argparse.Namespace, job: Job) -> "InspectionSet":
     options = {"size": size, "color": arguments.color}
     if arguments.synthetic is not None:
         return synthetic(arguments.synthetic, size, arguments.color)
-    options["max_side"] = MAX_SIDE
-    if arguments.good is not None:
-        with naming_folders():
-            return load_good_and_test(arguments.good, arguments.test, **options)
-    with common.naming("--data"):
-        return load_mvtec(job.path, **options)
+    options |= {"max_side": MAX_SIDE, **reading(arguments)}
+    option = "--good, --test" if arguments.good is not None else "--data"
+    with naming_reader(option):
+        if arguments.good is not None:
+            dataset = load_good_and_test(arguments.good, arguments.test, **options)
+        else:
+            dataset = load_mvtec(job.path, **options)
+    tell(arguments, dataset.report, option)
+    return dataset
 
 
 def synthetic(kind: str, size: tuple[int, int] | None, color: str) -> "InspectionSet":
@@ -109,8 +113,3 @@ def synthetic(kind: str, size: tuple[int, int] | None, color: str) -> "Inspectio
     from ..datasets import make_category
 
     return make_category(kind, size=size or SYNTHETIC_SIZE, color=color, random_state=SYNTHETIC_SEED)
-
-
-def naming_folders() -> AbstractContextManager[None]:
-    """Errors about the folders --good and --test name these options."""
-    return common.naming("--good, --test")

@@ -50,11 +50,12 @@ def evaluate(fitted: FittedEnergyModel, dataset: InspectionSet, clock: Clock) ->
             figures["image_auroc"] = bootstrap_auroc(~defective, scores)
             result["baselines"] = _brightness_baselines(dataset)
     maps = None
-    if dataset.masks is not None and _mixed(dataset.masks).any():
+    known = dataset.has_mask
+    if dataset.masks is not None and _mixed(dataset.masks[known]).any():
         with clock.part("maps"):
             maps = fitted.energy_map(test)
         with clock.part("figures"):
-            figures |= bootstrap_localization(dataset.masks, maps)._asdict()
+            figures |= bootstrap_localization(dataset.masks[known], maps[known])._asdict()
             result["baselines"] = (result["baselines"] or {}) | {"image_gradient": _gradient_baseline(dataset)}
     for name, interval in figures.items():
         result[name], result["intervals"][name] = interval.value, list(interval[1:])
@@ -87,9 +88,10 @@ def _by_defect(
                "pixel_auroc": None, "aupro": None}  # fmt: skip
         if good.any():
             row["image_auroc"] = _auroc(good[chosen], scores[chosen])
-        if maps is not None and dataset.masks[own].any() and not dataset.masks[chosen].all():
-            row["pixel_auroc"] = pixel_auroc(dataset.masks[chosen], maps[chosen])
-            row["aupro"] = aupro(dataset.masks[chosen], maps[chosen])
+        known = chosen if maps is None else chosen & dataset.has_mask
+        if maps is not None and dataset.masks[own].any() and not dataset.masks[known].all():
+            row["pixel_auroc"] = pixel_auroc(dataset.masks[known], maps[known])
+            row["aupro"] = aupro(dataset.masks[known], maps[known])
         rows.append(row)
     return rows
 
@@ -113,4 +115,5 @@ def _gradient_baseline(dataset: InspectionSet) -> dict[str, float]:
         grey = picture if picture.ndim == 2 else picture.mean(axis=2)
         gaussian_gradient_magnitude(grey.astype(np.float32), _GRADIENT_SIGMA, output=own)
     functions = {"pixel_auroc": pixel_auroc, "mean_pixel_auroc": mean_pixel_auroc, "aupro": aupro}
-    return {name: function(dataset.masks, maps) for name, function in functions.items()}
+    known = dataset.has_mask
+    return {name: function(dataset.masks[known], maps[known]) for name, function in functions.items()}

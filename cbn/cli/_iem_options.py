@@ -3,7 +3,6 @@
 
 import argparse
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 from ..iem.names import ENERGIES, GEOMETRY_NAMES, SHARINGS
@@ -94,15 +93,6 @@ def _typed(parse: Any) -> Any:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
-
-
-def picture_size(text: str) -> tuple[int, int]:
-    """An argparse type: "300" or "240x320" (height x width)."""
-    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text)
-    sides = [int(side) for side in match.groups() if side is not None] if match else [0]
-    if min(sides) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 300 or 240x320 (height x width)")
-    return sides[0], sides[-1]
 
 
 def check_model_options(arguments: argparse.Namespace) -> None:

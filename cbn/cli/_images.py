@@ -4,7 +4,8 @@
 from typing import TYPE_CHECKING
 
 from ..exceptions import DataError
-from ._running import UsageError, naming, renaming, warn
+from ._reading import add_reading, add_size_and_color, naming_reader, reading, tell
+from ._running import UsageError, renaming, warn
 
 if TYPE_CHECKING:
     from ..datasets.imageset import ImageSet
@@ -20,16 +21,20 @@ def add_data(parser, what):
     group.add_argument(
         "--data", "--images",
         metavar="PATH",
-        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/ and test/ are splits), "
-        ".npy or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
+        help=f"{what}: IDX file or folder, folder of pictures (sub-folders are labels; train/, val/ and test/ are "
+        "splits), .npy or .npz, or one picture; 'openml' downloads the grey MNIST (default: the embedded binarized MNIST)",
     )  # fmt: skip
     group.add_argument("--labels", metavar="PATH", help="labels for a single IDX or .npy file of images")
+    add_size_and_color(group)
+    add_reading(group)
     return group
 
 
 def add_choice(group, classes=""):
     """Options that choose among the images of --data, for programs that read some of them."""
-    group.add_argument("--split", choices=("train", "test"), help="which part (default: test where there is one)")
+    group.add_argument(
+        "--split", choices=("train", "val", "test"), help="which part (default: test where there is one)"
+    )
     group.add_argument(
         "--digit", "--label", metavar="LABEL", help=f"only images of this label ('all': every image){classes}"
     )
@@ -41,10 +46,10 @@ def label_of(arguments):
 
 
 class Halves:
-    """Training and test images, of which parts are asked for; cbn.datasets.mnist.EmbeddedMnist has the same face."""
+    """Images by split, of which parts are asked for; cbn.datasets.mnist.EmbeddedMnist has the same face."""
 
-    def __init__(self, train: "ImageSet", test: "ImageSet | None"):
-        self._sets = {"train": train} if test is None else {"train": train, "test": test}
+    def __init__(self, sets: "dict[str, ImageSet]"):
+        self._sets = sets
 
     @property
     def splits(self):
@@ -69,11 +74,20 @@ def load_halves(arguments):
             raise UsageError("--labels goes with --data FILE")
         from ..datasets import mnist
 
-        return mnist.EmbeddedMnist() if arguments.data is None else Halves(*mnist.fetch_mnist_grey())
-    from ..datasets import load_images
+        if arguments.data is None:
+            return mnist.EmbeddedMnist()
+        return Halves(dict(zip(("train", "test"), mnist.fetch_mnist_grey())))
+    return Halves(read_splits(arguments, "--data", arguments.data, arguments.labels))
 
-    with naming("--data"):
-        return Halves(*load_images(arguments.data, arguments.labels))
+
+def read_splits(arguments, option, path, labels=None):
+    """The ImageSets of the path that an option gives, by split; says what was left out and what was assumed."""
+    from ..datasets import load_splits
+
+    with naming_reader(option):
+        sets = load_splits(path, labels, size=arguments.size, color=arguments.color, **reading(arguments))
+    tell(arguments, sets["train"].report, option)
+    return sets
 
 
 def choose_images(arguments):
@@ -81,7 +95,8 @@ def choose_images(arguments):
     halves = load_halves(arguments)
     split = arguments.split or halves.splits[-1]
     if split not in halves.splits:
-        raise DataError(f"--split test: {arguments.data} has no test images; use --split train")
+        held = " or ".join(f"--split {own}" for own in halves.splits)
+        raise DataError(f"--split {split}: {arguments.data or 'MNIST'} has no {split} images; use {held}")
     with renaming(label="--digit"):
         return halves.part(split, label_of(arguments)), halves.indices(split, label_of(arguments))
 

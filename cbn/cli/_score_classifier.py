@@ -8,13 +8,13 @@ from . import _common as common
 from . import _images as images_of
 
 # Options that ask for what networks alone have.
-OF_NETWORKS = ("false_alarm_rate", "heatmap", "explain", "repair")
+OF_NETWORKS = ("false_alarm_rate", "fdr", "extrapolate", "csv", "heatmap", "explain", "repair")
 
 
 def score_classifier(arguments, classifier):
     """Classes and probabilities of every image."""
     for name in OF_NETWORKS:
-        if getattr(arguments, name) is not None:
+        if getattr(arguments, name) not in (None, False):
             raise common.UsageError(
                 f"--{name.replace('_', '-')}: is for a network of one class; {arguments.model!r} is a classifier: "
                 "leave it out, or train a network with cbn-train --digit LABEL"
@@ -52,6 +52,7 @@ def score_classifier(arguments, classifier):
             row["label"] = label
         summary |= judged(labels, [classes[own] for own in predicted], classes)
     if arguments.json:
+        summary["reading"] = chosen.report.to_dict()
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
     print_rows(rows, classes)

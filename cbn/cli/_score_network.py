@@ -8,6 +8,9 @@ import numpy as np
 
 from . import _common as common
 from . import _images as images_of
+from ._verdicts import csv_rows, judge_in_batches
+
+BATCH = 512  # images that are scored between two writes of rows
 
 
 def score_network(arguments, fitted):
@@ -17,23 +20,24 @@ def score_network(arguments, fitted):
         chosen, index = images_of.choose_images(arguments)
         index = index[: arguments.n]
         images = images_of.images_for(arguments, fitted, chosen)[: arguments.n]
-    rate = arguments.false_alarm_rate or fitted.settings.false_alarm_rate
     common.output_folder("--heatmap", arguments.heatmap)
     common.output_folder("--repair", arguments.repair)
-    with clock.part("score"):
-        scores = fitted.score_samples(images)
-        p_values = fitted.p_values_of(scores)
-        threshold = fitted.threshold_at(rate)
-    outliers = scores < threshold
     names = chosen.names or [str(i) for i in index]
-    rows = [
-        {"image": names[i], "score": float(scores[i]), "p_value": float(p_values[i]),
-         "verdict": "outlier" if outliers[i] else "normal"}
-        for i in range(len(images))
-    ]  # fmt: skip
-    if chosen.labels is not None:
-        for row, label in zip(rows, chosen.labels.tolist()):
-            row["label"] = label
+    labels = None if chosen.labels is None else chosen.labels.tolist()
+    rows = []
+
+    with clock.part("score"), csv_rows(arguments) as write_row:
+
+        def done(i, score, verdict):
+            label = {} if labels is None else {"label": labels[i]}
+            rows.append({"image": names[i], "score": score, **verdict, **label})
+            if write_row:
+                write_row({**rows[-1], "file": names[i]})
+
+        _, judgement = judge_in_batches(
+            arguments, fitted.calibration, lambda part: fitted.judged_scores(images[part]), len(images), BATCH, done
+        )
+    rate, outliers = judgement.rate, judgement.outliers
     if arguments.heatmap:
         with clock.part("heatmap"):
             write_heat_maps(arguments, fitted, images, rows)
@@ -48,10 +52,9 @@ def score_network(arguments, fitted):
             write_repairs(arguments, at_rate, images, rows, np.flatnonzero(outliers))
     summary = {
         "n": len(rows),
-        "n_outliers": int(outliers.sum()),
         "score": fitted.settings.score,
-        "threshold": threshold,
-        "false_alarm_rate": rate,
+        "threshold": judgement.verdicts.threshold,
+        **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
         "binarization": fitted.rule,
@@ -59,7 +62,10 @@ def score_network(arguments, fitted):
     if arguments.json:
         for row, nodes in zip(rows, explanations):
             row["explanation"] = [node.to_dict() for node in nodes]
+        summary["reading"] = chosen.report.to_dict()
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
+        return
+    if arguments.csv == "-":
         return
     shown = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
     columns = [name for name in shown if name in rows[0]]
@@ -70,9 +76,8 @@ def score_network(arguments, fitted):
             print(f"  {node}")
     common.say(
         arguments,
-        f"{summary['n_outliers']:,} of {summary['n']:,} images are outliers at a false-alarm rate of {rate:g} "
-        f"({summary['score']} below {threshold:.6g}; threshold from {summary['n_calibration']:,} "
-        f"{summary['calibration']} scores; {summary['binarization']})",
+        f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; threshold from "
+        f"{summary['n_calibration']:,} {summary['calibration']} scores; {summary['binarization']})",
     )
 
 
@@ -85,7 +90,8 @@ def write_heat_maps(arguments, fitted, images, rows):
     for i in common.progress(range(len(images)), arguments, len(images), "picture", "heat maps"):
         row = rows[i]
         path = os.path.join(arguments.heatmap, f"{names[i]}.png")
-        title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
+        p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.4g}"
+        title = f"{row['image']}: {row['verdict']}{p_value}"
         surprise = fitted.surprise_map(images[i : i + 1])[0]
         shown = fitted.binarized_pictures(images[i : i + 1])[0]
         pictures.save_png(pictures.heat_map(shown, surprise, vmax, fitted.binarization.full_scale, title), path)

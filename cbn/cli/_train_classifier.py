@@ -52,6 +52,7 @@ def train_classifier(parsed, arguments, images, test, clock):
         "preset": settings.preset,
         "cpd": settings.kind.name,
         "n_train": len(images),
+        "reading": images.report.to_dict(),
         **figures,
         "binarization": fitted.rule,
         "n_parameters": sum(network.bic_terms()[1] for network in networks),

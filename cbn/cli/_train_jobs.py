@@ -59,7 +59,7 @@ def drawn_halves(parsed, halves):
     """Halves binarized stochastically."""
     if parsed.threshold is not None:
         raise common.UsageError("--threshold: does nothing with --binarization stochastic; leave one of them out")
-    return images_of.Halves(*(drawn(parsed, halves.part(split), split) for split in halves.splits))
+    return images_of.Halves({split: drawn(parsed, halves.part(split), split) for split in halves.splits})
 
 
 def drawn(parsed, given, split):
@@ -80,10 +80,7 @@ def load_calibration(parsed, images):
     """The ImageSet of --calibration or None; its images have the size of the training images."""
     if parsed.calibration is None:
         return None
-    from .. import datasets
-
-    with common.naming("--calibration"):
-        calibration = datasets.load_images(parsed.calibration)[0]
+    calibration = images_of.read_splits(parsed, "--calibration", parsed.calibration)["train"]
     found, needed = calibration.images.shape[1:], images.images.shape[1:]
     if found != needed:
         raise DataError(

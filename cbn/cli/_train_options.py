@@ -9,13 +9,14 @@ import argparse
 
 from .._params import specs
 from ..cpd import kinds
+from ..cpd.base import SCORES as KNOWN_SCORES
 from ..fit.presets import PRESETS
 from ..layers.features import Features
 from . import _common as common
 from ._fields import add_field, as_option, has_option, help_of
 
-SCORES = ("log_probability", "surprise", "standardized", "normalized")
 FALSE_ALARM_RATE = 0.01
+SCORES = tuple(KNOWN_SCORES)
 
 
 def add_model_options(parser):

@@ -30,6 +30,7 @@ def describe(parsed, fitted, chosen, test, clock, out):
         "cpd": settings.kind.name,
         "n_layers": len(fitted.network),
         "n_train": len(chosen),
+        "reading": chosen.report.to_dict(),
         **quality,
         "gain": [[layer.curve[0].gain, layer.curve[layer.best].gain] for layer in trained],
         "n_relations": [len(layer.layer.relations) for layer in trained],

@@ -11,6 +11,8 @@ from . import _common as common
 from ._iem_data import add_synthetic, synthetic
 from ._iem_files import cell, load_fitted
 from ._iem_options import DEFAULT_MODEL, SCALE_KEY
+from ._reading import add_reading, naming_reader, reading, tell
+from ._verdicts import add_verdicts, check_verdicts, csv_rows, judge_in_batches
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -41,11 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
         "AD",
     )  # fmt: skip
     add_synthetic(group)
+    add_reading(group)
     group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
-    parser.add_argument(
-        "--false-alarm-rate", type=common.rate, metavar="P",
-        help="share of normal pictures that may be called outliers (default: the model's)",
-    )  # fmt: skip
+    add_verdicts(parser, "pictures")
     parser.add_argument(
         "--maps", "--heatmap", metavar="DIR",
         help="write a picture of where each is unlike normal ones, in standard deviations, with the model's one scale",
@@ -67,6 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def score(arguments: argparse.Namespace) -> None:
     _check_options(arguments)
+    check_verdicts(arguments)
     fitted = replace(load_fitted(arguments.model), n_jobs=arguments.threads)
     clock = common.Clock()
     with clock.part("load"):
@@ -76,36 +77,37 @@ def score(arguments: argparse.Namespace) -> None:
         from ..io.files import make_folder
 
         make_folder(arguments.maps)
-    rate = arguments.false_alarm_rate or fitted.calibration.false_alarm_rate
-    with clock.part("score"):
-        scores = fitted.score_samples(test)
-        p_values = fitted.p_values_of(scores)
-        threshold = fitted.threshold_at(rate)
+    rows: list[dict[str, Any]] = []
+    with clock.part("score"), csv_rows(arguments) as write_row:
+
+        def done(i: int, score: float, verdict: dict[str, Any]) -> None:
+            label = {} if dataset.defects is None else {"label": dataset.defects[i]}
+            rows.append({"image": dataset.test_names[i], "energy": -score, **verdict, **label})
+            if write_row:
+                write_row({**rows[-1], "file": dataset.test_names[i], "score": score})
+
+        _, judgement = judge_in_batches(
+            arguments, fitted.calibration, lambda part: fitted.score_samples(test[part]), len(test), BATCH, done
+        )
     clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
-    outliers = scores < threshold
-    rows: list[dict[str, Any]] = [
-        {"image": name, "energy": float(-s), "p_value": float(p), "verdict": "outlier" if outlier else "normal"}
-        for name, s, p, outlier in zip(dataset.test_names, scores, p_values, outliers, strict=False)
-    ]
-    if dataset.defects is not None:
-        for row, defect in zip(rows, dataset.defects, strict=False):  # --n may leave some out
-            row["label"] = defect
     if arguments.maps is not None:
         scale = arguments.scale or scale_of(fitted, arguments.model)
         with clock.part("maps"):
             write_maps(arguments, fitted, dataset, rows, scale)
     summary = {
         "n": len(rows),
-        "n_outliers": int(outliers.sum()),
-        "threshold": float(-threshold),
-        "false_alarm_rate": rate,
+        "threshold": -judgement.verdicts.threshold,
+        **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
     }
     if arguments.json:
         if arguments.maps is not None:
             summary["scale"] = scale
+        summary["reading"] = dataset.report.to_dict()
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
+        return
+    if arguments.csv == "-":
         return
     columns = [name for name in ("image", "label", "energy", "p_value", "verdict", "map") if name in rows[0]]
     print("\t".join(columns))
@@ -113,9 +115,8 @@ def score(arguments: argparse.Namespace) -> None:
         print("\t".join(cell(row[c]) for c in columns))
     common.say(
         arguments,
-        f"{summary['n_outliers']:,} of {summary['n']:,} pictures are outliers at a false-alarm rate of {rate:g} "
-        f"(energy above {summary['threshold']:.6g}; threshold from {summary['n_calibration']:,} "
-        f"{summary['calibration']})",
+        f"{judgement.sentence('pictures')} (energy above {summary['threshold']:.6g}; threshold from "
+        f"{summary['n_calibration']:,} {summary['calibration']})",
     )
 
 
@@ -142,8 +143,10 @@ def load_pictures(arguments: argparse.Namespace, fitted: "FittedEnergyModel") ->
     color = "grey" if channels == 1 else "rgb"
     if arguments.synthetic is not None:
         return synthetic(arguments.synthetic, (height, width), color)
-    with common.naming("--data"):
-        return load_test(arguments.data, (height, width), color)
+    with naming_reader("--data"):
+        dataset = load_test(arguments.data, (height, width), color, **reading(arguments))
+    tell(arguments, dataset.report)
+    return dataset
 
 
 def scale_of(fitted: "FittedEnergyModel", path: str) -> float:
@@ -173,8 +176,9 @@ def write_maps(
             maps = fitted.energy_map(dataset.test[i : min(i + BATCH, len(rows))], arguments.level)
         row = rows[i]
         path = os.path.join(arguments.maps, f"{names[i]}.png")
-        title = f"{row['image']}: {row['verdict']}, p = {row['p_value']:.4g}"
-        mask = None if dataset.masks is None else dataset.masks[i]
+        p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.4g}"
+        title = f"{row['image']}: {row['verdict']}{p_value}"
+        mask = None if dataset.masks is None or not dataset.has_mask[i] else dataset.masks[i]
         pictures.save_png(pictures.energy_map(dataset.test[i], maps[i % BATCH], scale, title, mask), path)
         row["map"] = path
 

@@ -123,6 +123,7 @@ def _describe(arguments: argparse.Namespace, fitted: "FittedEnergyModel", datase
     return {
         "category": dataset.category,
         "n_train": len(dataset.train),
+        "reading": dataset.report.to_dict(),
         "picture_shape": list(fitted.picture_shape),
         "n_levels": len(fitted.levels),
         "n_parameters": sum(size.kernel_parameters + size.sidewards_parameters for size in sizes),

@@ -5,6 +5,7 @@ from . import _common as common
 from . import _images as images_of
 from . import _models as models
 from ._common import cell
+from ._verdicts import add_verdicts, check_verdicts
 
 __all__ = ["build_parser", "cell", "main"]
 
@@ -25,6 +26,7 @@ def build_parser():
             "cbn-score --digit 7 --n 3 --explain                 # which nodes surprise, and what training saw there",
             "cbn-score --digit 7 --n 3 --repair repaired/        # the fewest changes that make them normal",
             "cbn-score --data pictures/ --false-alarm-rate 0.001 --json",
+            "cbn-score --data pictures/ --fdr 0.05 --csv verdicts.csv",
             "cbn-score --model digits.cbn --digit all            # classes, after cbn-train --classifier",
         ],
     )
@@ -32,12 +34,7 @@ def build_parser():
     group = images_of.add_data(parser, "images to score")
     images_of.add_choice(group)
     group.add_argument("--n", type=common.integer(1, 2**40), metavar="N", help="only the first N images")
-    parser.add_argument(
-        "--false-alarm-rate",
-        type=common.rate,
-        metavar="P",
-        help="share of normal images called outliers (default: the model's)",
-    )
+    add_verdicts(parser, "images")
     parser.add_argument(
         "--heatmap", "--maps",
         metavar="DIR",
@@ -63,4 +60,5 @@ def score(arguments):
     from ._score_classifier import score_classifier
     from ._score_network import score_network
 
+    check_verdicts(arguments)
     models.with_model(arguments, network=score_network, classifier=score_classifier)

@@ -87,7 +87,8 @@ class CPD(ABC):
     adds_counts : bool
         It is a function of integer counts to which those of other images can be added; see :meth:`recounted`.
     leaves_one_out : bool
-        An image that was counted can be scored by the network without it, exactly.
+        An image that was counted can be scored by the network that the others alone would give, exactly, with a
+        pseudo-count of (n - 1) / n: one image fewer stands for all, and its pseudo-count counts for as much less.
     gibbs : bool
         It proposes flips of single nodes, see :meth:`flip`.
     chains_through_layers : bool
@@ -151,6 +152,11 @@ class CPD(ABC):
     @abstractmethod
     def learn(cls, parameters: Any, task: Task) -> Self:
         """The CPDs of a layer, from checked parameters and training images."""
+
+    def freeze(self) -> None:
+        """Makes the arrays that were learned unwritable: what a fitted model says follows from them."""
+        for array in self.arrays().values():
+            array.flags.writeable = False
 
     @abstractmethod
     def check_counts(self, n_images: int) -> None:
@@ -252,6 +258,11 @@ class CPD(ABC):
     @abstractmethod
     def explain(self, place: Place, node: int, states: States, num_threads: int) -> Evidence:
         """What speaks at a node for its state, in the situation of one image (nodes,)."""
+
+    @property
+    def n_images(self) -> int:
+        """The number of images that it was learned from; the first row of the counts has all of them."""
+        return int(self.counts[0].sum())
 
     @property
     def tied_relations(self) -> tuple[Relation, ...] | None:

@@ -32,6 +32,11 @@ def names() -> tuple[str, ...]:
     return tuple(_KINDS)
 
 
+def parameter_classes() -> tuple[type[Parameters], ...]:
+    """The classes of the parameter objects of all kinds."""
+    return tuple(kind.parameter_class for kind in _KINDS.values())
+
+
 def kind_named(name: object, argument: str = "cpd") -> type[CPD]:
     """The kind of a name. Raises ValueError that names the argument and the choices."""
     return _KINDS[validation.check_choice(name, argument, names())]
@@ -46,11 +51,6 @@ def kind_of(parameters: object, argument: str = "cpd") -> type[CPD]:
     raise ValueError(f"{argument}: {parameters!r:.80}; give one of {known}, or {', '.join(map(repr, _KINDS))}")
 
 
-def parameters_named(name: object) -> Parameters:
-    """The default parameters of the kind of a name."""
-    return kind_named(name).parameter_class()
-
-
 def read_cpd(source: Source, n_images: int) -> CPD:
     """One layer's CPDs from a file; anything that cannot be raises one of cbn.io.archive.DAMAGE."""
     grid, described = source.grid, source.description["layer"]
@@ -58,6 +58,7 @@ def read_cpd(source: Source, n_images: int) -> CPD:
         raise ValueError(f"a layer of other sizes than {grid} nodes")
     network = cpd_of(source.description).read(source)
     network.check_counts(n_images)
+    network.freeze()
     return network
 
 

@@ -32,11 +32,6 @@ def describe_trees(layer: Any) -> dict[str, Any]:
     }
 
 
-def _tree_begins(layer: Any) -> Integers:
-    """(trees + 1,) first vertex of every tree."""
-    return layer.tree_begin
-
-
 def _owners(layer: Any) -> Integers:
     """(vertices,) the node of every vertex."""
     return np.repeat(np.arange(layer.n_nodes), np.diff(layer.node_begin))
@@ -49,7 +44,7 @@ def leaves_of(layer: Any) -> Integers:
 
 def depths(layer: Any) -> Integers:
     """(trees,) number of splits on the longest way from the root to a leaf."""
-    begin, inner = _tree_begins(layer), layer.split >= 0
+    begin, inner = layer.tree_begin, layer.split >= 0
     tree = np.repeat(np.arange(len(begin) - 1), np.diff(begin))
     before = np.cumsum(inner) - inner
     first_child = begin[:-1][tree] + 1 + 2 * (before - before[begin[:-1]][tree])  # breadth first

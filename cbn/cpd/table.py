@@ -239,8 +239,13 @@ class TableCPD(CountedCPD):
     # ---- scores and draws ----
 
     def _make_values(self, kind: int, leave_one_out: bool, num_threads: int) -> Floats:
-        table = np.empty(self.counts.shape)
-        _engine.value_table(self.engine_layer, self.counts, self.pseudocount, kind, leave_one_out, table, num_threads)
+        table, pseudocount = np.empty(self.counts.shape), self.pseudocount
+        if leave_one_out:
+            # a network of one image fewer stands for one of all: its pseudo-count counts for as much less, or nodes that
+            # hardly ever change would be more certain, and their entropy smaller, than in the network that judges
+            n = self.n_images
+            pseudocount *= (n - 1) / n if n > 1 else 1.0
+        _engine.value_table(self.engine_layer, self.counts, pseudocount, kind, leave_one_out, table, num_threads)
         return table
 
     def _make_probabilities(self, num_threads: int) -> Floats:
@@ -285,6 +290,10 @@ class TableCPD(CountedCPD):
     def bic(self) -> tuple[float, int, float]:
         """Thesis eq. 3."""
         return _engine.bic(self.engine_layer, self.counts)
+
+    @property
+    def n_images(self) -> int:
+        return int(self.counts[: 1 << len(self.layer.parents(0))].sum())
 
     @property
     def tied_relations(self) -> tuple[Relation, ...]:

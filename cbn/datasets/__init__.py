@@ -7,13 +7,16 @@ from .inspection import InspectionSet
 from .mask import load_mask
 from .mnist import fetch_mnist_grey, load_mnist
 from .mvtec import list_categories, load_good_and_test, load_mvtec, load_test, write_mvtec
-from .source import load_images
+from .report import LeftOut, ReadingReport
+from .source import load_images, load_splits
 from .stochastic import draw_binary
 from .synthetic import make_category
 
 __all__ = [
     "ImageSet",
     "InspectionSet",
+    "LeftOut",
+    "ReadingReport",
     "draw_binary",
     "fetch_mnist_grey",
     "list_categories",
@@ -23,6 +26,7 @@ __all__ = [
     "load_mask",
     "load_mnist",
     "load_mvtec",
+    "load_splits",
     "load_test",
     "make_category",
     "write_mvtec",

@@ -73,19 +73,17 @@ def as_path(path: str | os.PathLike[str], argument: str = "path") -> Path:
     except FileNotFoundError:
         raise data_error(f"{argument}: {text} does not exist; check the spelling") from None
     except (OSError, ValueError) as error:  # ValueError: a null character inside
-        raise data_error(f"{argument}: {text} cannot be read ({_reason(error)})") from error
+        raise data_error(f"{argument}: {text} cannot be read ({reason_of(error)})") from error
     return Path(text)
 
 
 def scan(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
-    """The visible entries of a folder, sorted by name, as (files, folders): two lists of pathlib.Path."""
+    """The entries of a folder, sorted by name, as (files, folders): two lists of pathlib.Path."""
     try:
         entries = sorted(Path(folder).iterdir(), key=lambda entry: entry.name)
-        # "__MACOSX" and "__pycache__" are litter of other programs, like names that begin with a dot
-        entries = [entry for entry in entries if not entry.name.startswith((".", "__"))]
         is_folder = [entry.is_dir() for entry in entries]
     except OSError as error:
-        raise data_error(f"{folder}: the folder cannot be read ({_reason(error)}); check its permissions") from error
+        raise data_error(f"{folder}: the folder cannot be read ({reason_of(error)}); check its permissions") from error
     files = [entry for entry, yes in zip(entries, is_folder) if not yes]
     return files, [entry for entry, yes in zip(entries, is_folder) if yes]
 
@@ -115,7 +113,7 @@ def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[io.Buffer
     except MemoryError as error:
         raise too_large(path) from error
     except Exception as error:
-        raise data_error(f"{path}: cannot be read as {kind} ({_reason(error)}); replace the file") from error
+        raise data_error(f"{path}: cannot be read as {kind} ({reason_of(error)}); replace the file") from error
 
 
 def too_large(path: str | os.PathLike[str]) -> DataError:
@@ -145,7 +143,7 @@ def most_inflated(compressed_bytes: int) -> int:
     return _DEFLATE_LIMIT * compressed_bytes
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -10,7 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .. import _validation as validation
 from ._files import Stream, data_error, fill, listed, most_inflated, reading, sizes
+from .pictures import assumed_white, unknown_scale
 
 Role = Literal["images", "labels", "mask"]
 Labels = npt.NDArray[np.int64] | npt.NDArray[np.str_]
@@ -63,15 +65,21 @@ def read_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Ro
         return arrays
 
 
-def to_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], str | None]:
+def to_images(
+    array: npt.NDArray[Any], where: str, full_scale: float | None = None, color: str | None = None
+) -> tuple[npt.NDArray[np.uint8], str | None]:
     """Convert an array to images.
 
     Parameters
     ----------
-    array : ndarray of shape (n, height, width), or (n, side * side)
-        bool; integers in 0..255; or floats in [0, 1], which become uint8 by rounding 255 x.
+    array : ndarray of shape (n, height, width), (n, side * side), or (n, height, width, 1 or 3)
+        bool; integers in 0..255 or 0..65535; or floats in [0, 1], which become uint8 by rounding 255 x.
     where : str
         File and key, for messages.
+    full_scale : float, optional
+        What is white, where that is another value.
+    color : {"grey"}, optional
+        Makes colour grey, which is refused otherwise.
 
     Returns
     -------
@@ -84,19 +92,59 @@ def to_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8
         array = array.reshape(-1, side, side)
     if array.dtype.kind == "b":
         # a damaged file may hold bytes other than 0 and 1, which NumPy's bool arithmetic does not expect
-        return np.ascontiguousarray(array.view(np.uint8) != 0).astype(np.uint8), ALREADY_BINARY
+        array = np.ascontiguousarray(array.view(np.uint8) != 0).astype(np.uint8)
+        images = _grey(array, where, color)
+        return images, ALREADY_BINARY
     with np.errstate(all="ignore"):  # NaN is looked for below
         low, high = array.min(), array.max()
-    if array.dtype.kind == "f":
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise data_error(f"{where}: images hold NaN or infinity; replace these values")
-        if low < 0 or high > 1:
+    if array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
+        raise data_error(f"{where}: images hold NaN or infinity; replace these values")
+    white = _white(low, high, array.dtype.kind, where, full_scale)
+    if array.dtype.kind != "f" and full_scale is None and high <= 1:
+        return _grey(np.ascontiguousarray(array, dtype=np.uint8), where, color), ALREADY_BINARY
+    if white == 255:
+        levels = np.rint(array) if array.dtype.kind == "f" else array
+        return _grey(np.ascontiguousarray(levels, dtype=np.uint8), where, color), None
+    scale = array.dtype.type(255 / white) if array.dtype.kind == "f" else 255 / white
+    return _grey(np.ascontiguousarray(np.rint(np.clip(array * scale, 0, 255)), dtype=np.uint8), where, color), None
+
+
+def _white(low: Any, high: Any, kind: str, where: str, full_scale: float | None) -> float:
+    """What is white in values from low to high. Raises DataError."""
+    rounding = validation.ROUNDING if kind == "f" else 0
+    if full_scale is not None:
+        if low < -rounding * full_scale or high > full_scale * (1 + rounding):
             found = low if low < 0 else high
-            raise data_error(f"{where}: float images hold {found}; bring them into [0, 1], or use uint8 0..255")
-        return np.ascontiguousarray(np.rint(array * array.dtype.type(255)), dtype=np.uint8), None
-    if low < 0 or high > 255:
-        raise data_error(f"{where}: integer images hold {low if low < 0 else high}; bring them into 0..255")
-    return np.ascontiguousarray(array, dtype=np.uint8), ALREADY_BINARY if high <= 1 else None
+            raise data_error(f"{where}: images hold {found}, but full_scale={full_scale:g} says 0 to {full_scale:g}")
+        return full_scale
+    if kind == "f":
+        if low < -rounding or high > 1 + rounding:
+            found = low if low < 0 else high
+            raise data_error(
+                f"{where}: float images hold {found}; bring them into [0, 1], use uint8 0..255, or give full_scale"
+            )
+        if low < 0 or high > 1:
+            warnings.warn(f"{where}: floats from {low!r} to {high!r} were clipped to [0, 1]", stacklevel=5)
+        return 1
+    if low < 0:
+        raise data_error(f"{where}: integer images hold {low}; bring them into 0..255")
+    white = assumed_white(float(high), True)
+    if white is None:
+        raise unknown_scale(f"{where}: integer images", float(high))
+    return white if high > 1 else 255
+
+
+def _grey(images: npt.NDArray[np.uint8], where: str, color: str | None) -> npt.NDArray[np.uint8]:
+    """Images (n, height, width) of images with or without a channel axis."""
+    if images.ndim == 3:
+        return images
+    if images.shape[3] == 1 or (images[..., :1] == images[..., 1:]).all():
+        return np.ascontiguousarray(images[..., 0])
+    if color != "grey":
+        first = int(np.flatnonzero((images[..., :1] != images[..., 1:]).any(axis=(1, 2, 3)))[0])
+        raise data_error(f"{where}: image {first} has colour, but grey is needed; give color='grey' to lose the colour")
+    weights = np.array([19595, 38470, 7471])  # ITU-R 601, as Pillow rounds it
+    return ((images.astype(np.int64) @ weights + 32768) >> 16).astype(np.uint8)
 
 
 def to_labels(array: npt.NDArray[Any], where: str, count: int) -> Labels:
@@ -163,7 +211,17 @@ def _check_form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str, role: 
     elif len(shape) == 2:
         if role == "images" and math.isqrt(shape[1]) ** 2 != shape[1]:
             raise data_error(
-                f"{where}: flat images of {shape[1]} pixels are not square; reshape them to (n, height, width)"
+                f"{where}: flat images of {shape[1]} pixels are not square; reshape them to (n, height, width), or save "
+                "image[None] if it is one image"
             )
-    elif len(shape) != 3:
+        if role == "images" and shape[0] == shape[1] >= validation.TALL:
+            raise data_error(
+                f"{where}: {shape[0]} values squared may be one image or as many flat ones; save image[None], or "
+                "reshape them to (n, height, width)"
+            )
+    elif role == "images" and validation.is_one_picture(shape):
+        raise data_error(
+            f"{where}: shape {shape} is one picture of {shape[2]} channels; make it grey and save image[None]"
+        )
+    elif len(shape) != 3 and not (role == "images" and len(shape) == 4 and shape[3] in (1, 3)):
         raise data_error(f"{where}: images of shape {shape}; expected (n, height, width), grey without a channel axis")

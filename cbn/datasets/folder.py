@@ -1,97 +1,127 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Folders of pictures as grey ImageSets."""
+"""Folders of pictures as grey ImageSets, by split."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..exceptions import DataError
 from ._files import data_error, printable
 from .arrays import Labels
 from .imageset import ImageSet, as_integer
-from .picturefile import list_pictures, no_pictures, read_picture, read_pictures
+from .layout import TRAIN, VAL, are_masks, find_splits
+from .listing import Lister, mixture, no_pictures, refuse_mixture
+from .pictures import Options, Pictures, read_pictures
+from .report import Notes
 
 
-def load_folder(folder: Path) -> tuple[ImageSet, ImageSet | None]:
+def load_folder(folder: Path, options: Options) -> dict[str, ImageSet]:
     """Read a folder of pictures.
 
     Pictures at the top make a set without labels; pictures in sub-folders take the sub-folder's name as label (integers
-    if all names are). Sub-folders `train` and `test` (or `train` alone) are the two splits, each laid out in one of
-    these ways; other folders beside `train` and `test` are ignored. Hidden files and files that are no pictures are
-    ignored.
+    if all names are). Sub-folders `train`, `val` and `test` and their relatives (training, validation, valid, dev,
+    testing, eval; upper or lower case) are splits, each laid out in one of these ways. Everything that is not read is in
+    the sets' `report`.
 
     Parameters
     ----------
     folder : pathlib.Path
         An existing folder.
+    options : Options
 
     Returns
     -------
-    train : ImageSet
-    test : ImageSet or None
+    dict of str to ImageSet
+        By split: "train", and "val" and "test" where there are such.
 
     Raises
     ------
     DataError
         If there are no pictures, their sizes differ, one cannot be read, or pictures lie beside label folders.
     """
-    pictures, folders = list_pictures(folder)
-    names = {entry.name for entry in folders}
-    if {"train", "test"} <= names or names == {"train"}:
+    notes = Notes(folder)
+    lister = Lister(notes)
+    pictures, folders = lister(folder)
+    splits = find_splits(folder, folders)
+    if splits is None:
+        if any(entry.name.strip().lower() == TRAIN for entry in folders):
+            notes.assume(f"folder {TRAIN} is taken as a label like the others, as no test or val is beside it")
+        places = {TRAIN: folder}
+    else:
         if pictures:
-            raise _mixture(folder, pictures[0], folder / "train")
-        return _load_split(folder / "train"), _load_split(folder / "test") if "test" in names else None
-    if names == {"test"} and not pictures:
-        raise data_error(f"{folder}: holds a folder test but no folder train; add it, or give {folder / 'test'}")
-    return _load_split(folder), None
+            raise mixture(folder, pictures[0], splits[TRAIN])
+        places = splits
+        for entry in folders:
+            if entry not in splits.values():
+                lister.leave_out(entry, "masks, not read" if are_masks(entry.name) else "beside the splits")
+    found = {split: _listed(place, lister) for split, place in places.items()}
+    paths = [path for own, _ in found.values() for path in own]
+    return _sets(read_pictures(paths, options, notes, folder), places, found, notes)
 
 
-def load_picture(path: Path) -> ImageSet:
-    """Read one picture: an ImageSet of one image without a label."""
-    return ImageSet(read_picture(path)[None], names=(path.name,), source=printable(path))
+def load_picture(path: Path, options: Options) -> dict[str, ImageSet]:
+    """Read one picture, or the pages of one file: an ImageSet without labels."""
+    notes = Notes(path)
+    return _sets(read_pictures([path], options, notes, path), {TRAIN: path}, {TRAIN: ([path], None)}, notes)
 
 
-def _load_split(folder: Path) -> ImageSet:
-    pictures, folders = list_pictures(folder)
+def _listed(folder: Path, lister: Lister) -> tuple[list[Path], list[str] | None]:
+    """(pictures of a split, the label of each or None)"""
+    pictures, folders = lister(folder)
     if pictures:
-        refuse_mixture(folder, pictures, folders)
-        return ImageSet(read_pictures(pictures), names=tuple(p.name for p in pictures), source=str(folder))
-    listings = {entry: list_pictures(entry) for entry in folders}
+        refuse_mixture(folder, pictures, folders, lister)
+        return pictures, None
+    listings = {entry: lister(entry) for entry in folders}
     if not any(found for found, _ in listings.values()):
+        deep = next(lister.below(folder), None)
+        if deep is not None:
+            raise data_error(f"{folder}: its pictures lie too deep, such as {deep}; give {deep.parent.parent}")
         raise no_pictures(folder, "it or its folders")
     labels = []
     for label_folder, (found, deeper) in listings.items():
         if not found:
             raise data_error(f"{label_folder}: a label folder without pictures; add pictures or remove the folder")
-        refuse_mixture(label_folder, found, deeper)
+        refuse_mixture(label_folder, found, deeper, lister)
         pictures += found
         labels += [label_folder.name] * len(found)
-    return ImageSet(
-        read_pictures(pictures),
-        labels=_as_labels(labels),
-        names=tuple(f"{p.parent.name}/{p.name}" for p in pictures),
-        source=str(folder),
-    )
+    return pictures, labels
+
+
+def _sets(
+    read: Pictures, places: dict[str, Path], found: dict[str, tuple[list[Path], list[str] | None]], notes: Notes
+) -> dict[str, ImageSet]:
+    """What was read, cut into the splits that it was found in."""
+    split_of = {path: split for split, (paths, _) in found.items() for path in paths}
+    splits = np.array([split_of[path] for path in read.paths])
+    counts = {split: int(np.count_nonzero(splits == split)) for split in places}
+    for split, count in counts.items():
+        if not count:
+            raise data_error(f"{places[split]}: none of its pictures can be read; replace the files")
+    if counts.get(VAL):
+        notes.assume(f"{counts[VAL]} pictures of {places[VAL].name} kept apart from those to learn from and to test")
+    report = notes.report(counts)
+    label_of = {path: label for paths, labels in found.values() if labels for path, label in zip(paths, labels)}
+    sets = {}
+    for split, place in places.items():
+        own = np.flatnonzero(splits == split)
+        paths, labels = [read.paths[i] for i in own], None
+        if found[split][1] is not None:
+            labels = _as_labels([label_of[path] for path in paths])
+        names = [path.name if labels is None else f"{path.parent.name}/{path.name}" for path in paths]
+        sets[split] = ImageSet(
+            read.images[own[0] : own[-1] + 1],
+            labels,
+            tuple(name + read.parts[i] for name, i in zip(names, own)),
+            printable(place),
+            split=split,
+            report=report,
+        )
+    return sets
 
 
 def _as_labels(names: Sequence[str]) -> Labels:
+    """Integers where these say the same as the names: "02" stays text."""
     integers = {name: as_integer(name) for name in names}
-    # "02" beside "2" must remain two labels
-    if None in integers.values() or len(set(integers.values())) < len(integers):
+    if any(str(number) != name for name, number in integers.items()):
         return np.array(names)
     return np.array([integers[name] for name in names], dtype=np.int64)
-
-
-def refuse_mixture(folder: Path, pictures: Sequence[Path], folders: Iterable[Path]) -> None:
-    """Raise DataError if a folder that holds `pictures` has `folders` that hold pictures too."""
-    for entry in folders:
-        if list_pictures(entry)[0]:
-            raise _mixture(folder, pictures[0], entry)
-
-
-def _mixture(folder: Path, picture: Path, entry: Path) -> DataError:
-    return data_error(
-        f"{folder}: holds pictures ({picture.name}) beside a folder of pictures ({entry.name}); "
-        "use either pictures alone or folders alone"
-    )

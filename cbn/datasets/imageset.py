@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """ImageSet: images of one size with what is known about them."""
 
-from dataclasses import dataclass, replace
+import unicodedata
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ._files import data_error, listed, sizes
+from .layout import SPLITS
+from .report import ReadingReport
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # the generated == and repr are of no use on arrays
@@ -27,6 +30,10 @@ class ImageSet:
     binarization : str, optional
         None for grey images; otherwise how they became 0 and 1, as in "value > 0.3 x 255". A likelihood means nothing
         without it.
+    split : {"train", "val", "test"}, optional
+        Which part of a source the images are, where it has parts.
+    report : ReadingReport
+        What was read from the source, what was left out and what was assumed; one for all its splits.
 
     Raises
     ------
@@ -39,6 +46,8 @@ class ImageSet:
     names: tuple[str, ...] | None = None
     source: str = ""
     binarization: str | None = None
+    split: str | None = None
+    report: ReadingReport = field(default_factory=ReadingReport)
 
     def __post_init__(self) -> None:
         images, labels, names = self.images, self.labels, self.names
@@ -53,6 +62,8 @@ class ImageSet:
             raise data_error(
                 f"images: value {images.max()} in binary images; use 0 and 1, or binarization=None for grey"
             )
+        if self.split not in (None, *SPLITS):
+            raise data_error(f"split: {self.split!r}; give one of {', '.join(SPLITS)}, or None")
         if labels is not None:
             if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iuU":
                 found = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
@@ -79,7 +90,8 @@ class ImageSet:
         Parameters
         ----------
         label : int or str
-            The label; "2" selects the integer label 2 as well.
+            The label; "2" selects the integer label 2 as well. Text must be the same to the last blank, but accents may
+            be composed in another way, as file systems do.
 
         Returns
         -------
@@ -108,14 +120,29 @@ class ImageSet:
 
 
 def label_among(labels: npt.NDArray[Any], label: int | str) -> Any:
-    """The one of the labels (n,) that `label` names, as a Python object. Raises DataError if none does."""
+    """The one of the labels (n,) that `label` names, as a Python object. Raises DataError if none does.
+
+    Text must be the same to the last blank; only where no label is the same may accents be composed in another way, as
+    file systems do.
+    """
     present = np.unique(labels)
-    text = str(label).strip()
-    wanted = text if present.dtype.kind == "U" else as_integer(text)
-    matching = [value for value in present.tolist() if value == wanted]
-    if not matching:
-        raise data_error(f"label: no image has the label {label!r}; choose one of {listed(present)}")
+    text = str(label)
+    if present.dtype.kind == "U":
+        matching = [value for value in present.tolist() if value == text]
+        composed = unicodedata.normalize("NFC", text)
+        matching = matching or [v for v in present.tolist() if unicodedata.normalize("NFC", v) == composed]
+    else:
+        matching = [value for value in present.tolist() if value == as_integer(text.strip())]
+    if len(matching) != 1:
+        what = f"has the label {label!r}" if not matching else f"has exactly the label {label!r}"
+        raise data_error(f"label: no image {what}; choose one of {listed(_quoted(present))}")
     return matching[0]
+
+
+def _quoted(labels: npt.NDArray[np.integer] | npt.NDArray[np.str_]) -> list[str]:
+    """Labels as a message shows them: text in quotes where blanks at its ends would be lost."""
+    texts = [str(label) for label in labels.tolist()]
+    return [repr(text) for text in texts] if any(text != text.strip() or not text for text in texts) else texts
 
 
 def as_integer(text: str) -> int | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """InspectionSet: normal pictures to learn from, and pictures to judge with what is known about their defects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from ._files import data_error, sizes
 from .imageset import check_count
-
-GOOD = "good"
+from .layout import GOOD
+from .report import ReadingReport
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # the generated == and repr are of no use on arrays
@@ -29,9 +29,14 @@ class InspectionSet:
     defects : tuple of str, optional
         The kind of defect of every test picture, "good" where there is none.
     masks : ndarray of shape (m, height, width), bool, optional
-        True where a test picture is defective. A mask of a defect may be empty.
+        True where a test picture is defective.
+    has_mask : ndarray of shape (m,), bool, optional
+        Where the mask is known: False for a defective picture whose mask is missing or empty. Figures of pixels leave
+        these pictures out. With `masks` alone all are known.
     train_names, test_names : tuple of str, optional
         File names, those of the test pictures with the folder of their defect.
+    report : ReadingReport
+        What was read, what was left out and what was assumed.
 
     Raises
     ------
@@ -47,6 +52,8 @@ class InspectionSet:
     masks: npt.NDArray[np.bool_] | None = None
     train_names: tuple[str, ...] | None = None
     test_names: tuple[str, ...] | None = None
+    has_mask: npt.NDArray[np.bool_] | None = None
+    report: ReadingReport = field(default_factory=ReadingReport)
 
     def __post_init__(self) -> None:
         if self.train is not None or self.test is None:
@@ -54,7 +61,7 @@ class InspectionSet:
         if self.train_names is not None:
             n_train = 0 if self.train is None else len(self.train)
             check_count(len(self.train_names), "train_names", n_train, "training pictures")
-        about_test = ("labels", "defects", "masks", "test_names")
+        about_test = ("labels", "defects", "masks", "test_names", "has_mask")
         if self.test is None:
             for name in about_test:
                 if getattr(self, name) is not None:
@@ -75,6 +82,10 @@ class InspectionSet:
             raise data_error(
                 f"masks: {self.masks.dtype} {self.masks.shape}; give booleans of shape {self.test.shape[:3]}"
             )
+        if self.has_mask is None and self.masks is not None:
+            object.__setattr__(self, "has_mask", np.ones(len(self.test), bool))
+        if self.has_mask is not None and (self.masks is None or self.has_mask.dtype != bool):
+            raise data_error("has_mask: goes with masks and is an array of booleans; give both, or leave it out")
 
     @property
     def image_shape(self) -> tuple[int, int]:

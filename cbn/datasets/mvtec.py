@@ -6,39 +6,44 @@
     category/test/<defect>/NNN.png
     category/ground_truth/<defect>/NNN_mask.png
 
+Folders may be called in upper or lower case; `good` may be `ok` or `normal`, `ground_truth` may be `masks`, and the splits
+have the names of cbn.datasets.layout. Beside `NNN_mask.png`, a mask may be `NNN.png`, a `.npy` file, or all pictures in a
+folder `NNN`.
+
 P. Bergmann, K. Batzner, M. Fauser, D. Sattlegger, C. Steger, "The MVTec anomaly detection dataset", International
 Journal of Computer Vision 129(4), 2021.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _validation as validation
 from ..io.files import atomic_write, make_folder
-from ._files import as_path, data_error, printable, sizes, too_large
-from .folder import refuse_mixture
-from .inspection import GOOD, InspectionSet
-from .picturefile import has_color, list_pictures, no_pictures, opened, read_picture, read_pictures
-
-Color = Literal["auto", "grey", "rgb"]
-SizeOf = Callable[[Path], tuple[int, int] | None]  # the size that a first picture tells; None: as it is
+from ._files import as_path, data_error, listed, printable, scan
+from .inspection import InspectionSet
+from .layout import GOOD, TEST, TRAIN, VAL, are_masks, is_good, split_of
+from .listing import Lister, no_pictures, refuse_mixture
+from .maskfiles import read_masks
+from .picturefile import Background
+from .pictures import Color, Options, Size, read_pictures
+from .report import Notes
 
 COLORS: tuple[Color, ...] = ("auto", "grey", "rgb")
-_MEND = "give a size to bring all pictures to, such as 256"
-# A mask of values above this is one of black and white; otherwise its values number the kinds of defects.
-_MASK_THRESHOLD = 127
 
 
 def load_mvtec(
     path: str | os.PathLike[str],
-    size: int | tuple[int, int] | None = None,
+    size: Size | None = None,
     color: Color = "auto",
     max_side: int | None = None,
+    *,
+    background: Background = "black",
+    full_scale: float | None = None,
+    skip_bad: bool = False,
 ) -> InspectionSet:
     """Load a category of MVTec AD, or any folder of its layout.
 
@@ -47,16 +52,21 @@ def load_mvtec(
     path : str or os.PathLike
         The folder of the category: it holds `train/good`, `test/good`, `test/<defect>` and `ground_truth/<defect>`.
     size : int or (height, width), optional
-        Resize all pictures to so many pixels (an integer: to a square) by an antialiased filter. Masks are resized such
-        that small defects survive. By default the pictures stay as they are, and must be of one size.
+        Resize all pictures to exactly so many pixels (an integer: to a square) by an antialiased filter, whatever their
+        proportions. Masks are resized such that small defects survive. By default the pictures stay as they are, and must
+        be of one size.
     color : {"auto", "grey", "rgb"}
-        "auto" is "rgb" if any training picture has colour, else "grey".
+        "auto" is "rgb" if any picture, to learn from or to judge, has colour; else "grey".
     max_side : int, optional
         Without a size: pictures of more pixels along a side are shrunk to so many along the longer one.
+    background, full_scale, skip_bad
+        As for :func:`cbn.datasets.load_images`.
 
     Returns
     -------
     InspectionSet
+        Its `report` has what was left out and what was assumed. Defective pictures whose mask is missing or empty are
+        named by a warning, and False in `has_mask`.
 
     Raises
     ------
@@ -65,26 +75,34 @@ def load_mvtec(
     ValueError
         A size or colour that is none.
     """
-    size_of, path = _check_size(size, max_side), as_path(path)
-    validation.check_choice(color, "color", COLORS)
-    for part in ("train", "test"):
-        if not (path / part).is_dir():
+    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad, max_side)
+    path = as_path(path)
+    lister = Lister(Notes(path))
+    parts = _parts(path, lister)
+    for split in (TRAIN, TEST):
+        if split not in parts:
             inside = _categories(path)
             mend = f"a category in it, such as {path / inside[0]}" if inside else "the folder of a category"
-            raise data_error(f"{path}: no folder {part} as in the layout of MVTec AD; give {mend}, or plain folders")
-    train = _pictures_of(path / "train" / GOOD)
-    test, defects = _test_pictures(path / "test")
-    if defects is None:
-        raise data_error(f"{path / 'test'}: pictures outside of folders; move them to test/{GOOD} or test/DEFECT")
-    return _load(path.resolve().name, train, test, defects, size_of, color, path / "ground_truth")
+            raise data_error(f"{path}: no folder {split} as in the layout of MVTec AD; give {mend}, or plain folders")
+    train = _good_pictures(parts[TRAIN], lister)
+    test = _test_pictures(parts[TEST], lister)
+    if test.defects is None:
+        raise data_error(f"{parts[TEST]}: pictures outside of folders; move them to {TEST}/{GOOD} or {TEST}/DEFECT")
+    if VAL in parts:
+        lister.leave_out(parts[VAL], "validation, neither learned from nor judged")
+    return _load(path, train, test, options, lister, parts.get(_MASKS))
 
 
 def load_good_and_test(
     good: str | os.PathLike[str],
     test: str | os.PathLike[str] | None = None,
-    size: int | tuple[int, int] | None = None,
+    size: Size | None = None,
     color: Color = "auto",
     max_side: int | None = None,
+    *,
+    background: Background = "black",
+    full_scale: float | None = None,
+    skip_bad: bool = False,
 ) -> InspectionSet:
     """Load a plain folder of good pictures, and perhaps one of pictures to judge.
 
@@ -94,8 +112,8 @@ def load_good_and_test(
         A folder of normal pictures.
     test : str or os.PathLike, optional
         A folder of pictures: either at its top, which leaves them without labels, or in sub-folders, one of which may
-        be called `good`; the others are kinds of defects.
-    size, color, max_side
+        be called `good`, `ok` or `normal`; the others are kinds of defects.
+    size, color, max_side, background, full_scale, skip_bad
         As for :func:`load_mvtec`.
 
     Returns
@@ -108,14 +126,28 @@ def load_good_and_test(
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    size_of, good = _check_size(size, max_side), as_path(good, "good")
-    validation.check_choice(color, "color", COLORS)
-    pictures, defects = (None, None) if test is None else _test_pictures(as_path(test, "test"))
-    return _load(good.resolve().name, _pictures_of(good), pictures, defects, size_of, color)
+    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad, max_side)
+    good = as_path(good, "good")
+    lister = Lister(Notes(good))
+    judged = None
+    if test is not None:
+        test = as_path(test, "test")
+        if not test.is_dir():
+            raise data_error(f"test: {test} is a file; give the folder that holds it")
+        root = Path(os.path.commonpath([good.absolute(), test.absolute()]))
+        lister = Lister(Notes(root if root not in (Path(root.anchor), good.absolute()) else good))
+        judged = _test_pictures(test, lister)
+    return _load(good, _pictures_of(good, lister), judged, options, lister)
 
 
 def load_test(
-    path: str | os.PathLike[str], size: int | tuple[int, int] | None = None, color: Literal["grey", "rgb"] = "grey"
+    path: str | os.PathLike[str],
+    size: Size | None = None,
+    color: Color = "auto",
+    *,
+    background: Background = "black",
+    full_scale: float | None = None,
+    skip_bad: bool = False,
 ) -> InspectionSet:
     """Load pictures to judge, without any to learn from.
 
@@ -124,9 +156,8 @@ def load_test(
     path : str or os.PathLike
         A category in the layout of MVTec AD, of which the test part is taken; a folder of pictures as the `test` of
         :func:`load_good_and_test`; or one picture.
-    size : int or (height, width), optional
-        As for :func:`load_mvtec`.
-    color : {"grey", "rgb"}
+    size, color, background, full_scale, skip_bad
+        As for :func:`load_mvtec`. With "grey" the report says how many pictures had colour.
 
     Returns
     -------
@@ -138,14 +169,18 @@ def load_test(
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    size_of, path = _check_size(size), as_path(path)
-    validation.check_choice(color, "color", ("grey", "rgb"))
+    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad)
+    path = as_path(path)
+    lister = Lister(Notes(path))
     if not path.is_dir():
-        return _load(path.stem, [], [path], None, size_of, color)
-    is_category = (path / "test").is_dir() and not list_pictures(path)[0]
-    pictures, defects = _test_pictures(path / "test" if is_category else path)
-    ground_truth = path / "ground_truth" if is_category and defects is not None else None
-    return _load(path.resolve().name, [], pictures, defects, size_of, color, ground_truth)
+        return _load(path, [], _Test([path], None), options, lister)
+    parts = {} if lister(path)[0] else _parts(path, lister, of_category=False)
+    if TEST not in parts:
+        return _load(path, [], _test_pictures(path, lister), options, lister)
+    if VAL in parts:
+        lister.leave_out(parts[VAL], "validation, not judged")
+    test = _test_pictures(parts[TEST], lister)
+    return _load(path, [], test, options, lister, parts.get(_MASKS) if test.defects is not None else None)
 
 
 def list_categories(root: str | os.PathLike[str]) -> list[str]:
@@ -198,174 +233,147 @@ def write_mvtec(folder: str | os.PathLike[str], dataset: InspectionSet) -> None:
     for number, picture in enumerate(dataset.train):
         _write_png(folder / "train" / GOOD / f"{number:03}.png", picture)
     numbers = dict.fromkeys(dataset.defects, 0)
-    for picture, defect, mask in zip(dataset.test, dataset.defects, dataset.masks):
+    known = np.ones(len(dataset.test), bool) if dataset.has_mask is None else dataset.has_mask
+    for picture, defect, mask, has_mask in zip(dataset.test, dataset.defects, dataset.masks, known):
         name = f"{numbers[defect]:03}"
         numbers[defect] += 1
         _write_png(folder / "test" / defect / f"{name}.png", picture)
-        if defect != GOOD:
+        if defect != GOOD and has_mask:
             _write_png(folder / "ground_truth" / defect / f"{name}_mask.png", mask.astype(np.uint8) * 255)
 
 
-def resized_mask(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """A mask in another size, in which no defect vanishes.
+_MASKS = "masks"
 
-    A pixel of the result belongs to a defect if the share of it that is covered is at least half of the largest such
-    share within the connected defect: for large defects that is the nearest outline, and what is smaller than a pixel
-    keeps one.
 
-    Parameters
-    ----------
-    mask : ndarray of shape (h, w), bool
-    size : (height, width)
+@dataclass(frozen=True)
+class _Test:
+    """Pictures to judge, and the kind of defect of each, or None where this is not known."""
 
-    Returns
-    -------
-    ndarray of shape (height, width), bool
-
-    Examples
-    --------
-    >>> mask = np.zeros((4, 4), bool)
-    >>> mask[0, 0] = True
-    >>> resized_mask(mask, (2, 2)).tolist()
-    [[True, False], [False, False]]
-    """
-    from PIL import Image
-    from scipy import ndimage
-
-    height, width = size
-    share = np.asarray(Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX))
-    defects, n_defects = ndimage.label(share > 0, structure=np.ones((3, 3)))
-    largest = np.zeros(n_defects + 1)
-    largest[1:] = ndimage.maximum(share, defects, np.arange(1, n_defects + 1))
-    return (share > 0) & (share >= 0.5 * largest[defects])
+    paths: list[Path]
+    defects: list[str] | None
 
 
 def _categories(root: Path) -> list[str]:
-    folders = list_pictures(root)[1] if root.is_dir() else []
-    return [entry.name for entry in folders if (entry / "train" / GOOD).is_dir()]
+    """Folders with good training pictures."""
+    found = []
+    for entry in scan(root)[1] if root.is_dir() else []:
+        train = [folder for folder in scan(entry)[1] if split_of(folder.name) == TRAIN]
+        if any(is_good(folder.name) for folders in train for folder in scan(folders)[1]):
+            found.append(entry.name)
+    return found
 
 
-def _check_size(size: int | tuple[int, int] | None, max_side: int | None = None) -> SizeOf:
-    """A function that tells (height, width) from the first picture: as given, or by ``max_side``."""
-    if size is not None:
-        shape = validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
-        return lambda path: shape
-    if max_side is None:
-        return lambda path: None
-    most = validation.check_integer(max_side, "max_side", 1, 2**20)
+def _parts(path: Path, lister: Lister, of_category: bool = True) -> dict[str, Path]:
+    """The folders of a category by what they hold: "train", "val", "test", "masks"; everything else is left out."""
+    if not path.is_dir():
+        return {}
+    pictures, folders = lister(path)
+    parts: dict[str, Path] = {}
+    others = []
+    for folder in folders:
+        part = _MASKS if are_masks(folder.name) else split_of(folder.name)
+        if part is None:
+            others.append(folder)
+        elif part in parts:
+            raise data_error(f"{path}: {parts[part].name} and {folder.name} are both {part}; keep one of them")
+        else:
+            parts[part] = folder
+    if of_category or TEST in parts:
+        lister.notes.leave_out_all(pictures, "beside the folders of the layout")
+        for folder in others if TRAIN in parts or TEST in parts else []:
+            lister.leave_out(folder, "beside the folders of the layout")
+    return parts
 
-    def at_most(path: Path) -> tuple[int, int] | None:
-        with opened(path) as picture:
-            width, height = picture.size
-        longer = max(width, height)
-        if longer <= most:
-            return None
-        return max(1, round(height * most / longer)), max(1, round(width * most / longer))
 
-    return at_most
+def _good_pictures(folder: Path, lister: Lister) -> list[Path]:
+    """The good pictures of a folder of training pictures."""
+    pictures, folders = lister(folder)
+    good = [entry for entry in folders if is_good(entry.name)]
+    if not good:
+        raise data_error(f"{folder / GOOD}: no such folder; give the folder that holds the good pictures")
+    lister.notes.leave_out_all(pictures, f"beside the folder {good[0].name}")
+    for entry in folders:
+        if entry not in good:
+            lister.leave_out(entry, "for training, but not good")
+    return [picture for entry in good for picture in _pictures_of(entry, lister)]
 
 
-def _pictures_of(folder: Path) -> list[Path]:
+def _pictures_of(folder: Path, lister: Lister) -> list[Path]:
     """The pictures of a folder that must hold some, and no folders of pictures beside them."""
     if not folder.is_dir():
         raise data_error(f"{folder}: no such folder; give the folder that holds the good pictures")
-    pictures, folders = list_pictures(folder)
+    pictures, folders = lister(folder)
     if not pictures:
         raise no_pictures(folder)
-    refuse_mixture(folder, pictures, folders)
+    refuse_mixture(folder, pictures, folders, lister)
     return pictures
 
 
-def _test_pictures(folder: Path) -> tuple[list[Path], tuple[str, ...] | None]:
-    """(paths, kind of defect of each); None for the kinds if the pictures lie at the top."""
-    if not folder.is_dir():
-        raise data_error(f"test: {folder} is a file; give the folder that holds it")
-    pictures, folders = list_pictures(folder)
+def _test_pictures(folder: Path, lister: Lister) -> _Test:
+    """The pictures of a folder, or of the folders in it, which are called by their defects."""
+    pictures, folders = lister(folder)
     if pictures:
-        refuse_mixture(folder, pictures, folders)
-        return pictures, None
+        refuse_mixture(folder, pictures, folders, lister)
+        return _Test(pictures, None)
     defects = []
     for entry in folders:
-        found = _pictures_of(entry)
+        found = _pictures_of(entry, lister)
         pictures += found
-        defects += [entry.name] * len(found)
+        defects += [GOOD if is_good(entry.name) else entry.name] * len(found)
+        if is_good(entry.name) and entry.name != GOOD:
+            lister.notes.assume(f"folder {entry.name} holds good pictures")
     if not pictures:
         raise no_pictures(folder, "it or its folders")
-    return pictures, tuple(defects)
+    return _Test(pictures, defects)
 
 
 def _load(
-    category: str,
-    train: list[Path],
-    test: list[Path] | None,
-    defects: tuple[str, ...] | None,
-    size_of: SizeOf,
-    color: Color,
-    ground_truth: Path | None = None,
+    path: Path, train: list[Path], test: _Test | None, options: Options, lister: Lister, masks: Path | None = None
 ) -> InspectionSet:
-    first = (*train, *(test or ()))[0]
-    if color == "auto":
-        color = "rgb" if any(has_color(path) for path in train) else "grey"
-    size = size_of(first)
-    try:
-        images = read_pictures(train, color, size, _MEND) if train else None
-        if test is None:
-            return InspectionSet(printable(category), images, train_names=_names(train))
-        test_images = read_pictures(test, color, size, _MEND)
-        if images is not None and test_images.shape[1:] != images.shape[1:]:
-            raise data_error(
-                f"{test[0]}: {sizes(test_images.shape[1:3])} pixels (height x width), but the training pictures have "
-                f"{sizes(images.shape[1:3])}; {_MEND}"
-            )
-        masks = None
-        if ground_truth is not None and defects is not None:
-            masks = np.zeros(test_images.shape[:3], dtype=bool)
-            files = {defect: _masks_of(ground_truth / defect) for defect in set(defects) - {GOOD}}
-            for i, (path, defect) in enumerate(zip(test, defects)):
-                if defect != GOOD:
-                    masks[i] = _read_mask(_mask_file(path, defect, ground_truth, files), path, test_images.shape[1:3])
-    except MemoryError as error:
-        raise too_large(first.parent) from error
-    labels = None if defects is None else np.array([defect != GOOD for defect in defects], dtype=np.int64)
-    names = _names(test) if defects is None else tuple(f"{path.parent.name}/{path.name}" for path in test)
-    return InspectionSet(
-        printable(category), images, test_images, labels, defects, masks, _names(train) if train else None, names
+    """Read all pictures together, because one size, scale and number of channels must fit them all."""
+    notes = lister.notes
+    judged = [] if test is None else test.paths
+    read = read_pictures([*train, *judged], options, notes, path)
+    learned = sum(own in set(train) for own in read.paths) if train else 0
+    for part, first, last in (("train", 0, learned), ("test", learned, len(read.paths))):
+        if first == last and (train if part == "train" else judged):
+            raise data_error(f"{path}: none of the {part} pictures can be read; replace the files")
+    names = tuple(own.name + extra for own, extra in zip(read.paths, read.parts))
+    category = printable(path.stem if path.is_file() else path.resolve().name)
+    images = read.images[:learned] if train else None
+    if test is None:
+        return InspectionSet(category, images, train_names=names, report=notes.report({TRAIN: learned}))
+    counts = ({TRAIN: learned} if train else {}) | {TEST: len(read.paths) - learned}
+    test_images, test_names, defects, labels, found, has_mask = (
+        read.images[learned:],
+        names[learned:],
+        None,
+        None,
+        None,
+        None,
     )
-
-
-def _names(paths: Iterable[Path]) -> tuple[str, ...]:
-    return tuple(path.name for path in paths)
-
-
-def _masks_of(folder: Path) -> dict[str, Path]:
-    """The mask files of a kind of defect, by the name that their picture has: that of MVTec AD, or the same name."""
-    if not folder.is_dir():
-        return {}
-    files = list_pictures(folder)[0]
-    return {file.stem: file for file in files} | {file.stem.removesuffix("_mask"): file for file in files}
-
-
-def _mask_file(path: Path, defect: str, ground_truth: Path, files: Mapping[str, Mapping[str, Path]]) -> Path:
-    if path.stem not in files[defect]:
-        raise data_error(
-            f"{ground_truth / defect / (path.stem + '_mask.png')}: the mask of {path} is missing; add it, or load the "
-            "pictures as plain folders without masks"
+    without: list[str] = []
+    if test.defects is not None:
+        kind = dict(zip(test.paths, test.defects))
+        defects = tuple(kind[own] for own in read.paths[learned:])
+        labels = np.array([defect != GOOD for defect in defects], dtype=np.int64)
+        test_names = tuple(f"{own.parent.name}/{name}" for own, name in zip(read.paths[learned:], test_names))
+        if masks is not None:
+            found = read_masks(masks, read, learned, defects, lister)
+            has_mask = (labels == 0) | found.any(axis=(1, 2))
+            without = [name for name, known in zip(test_names, has_mask) if not known]
+    elif masks is not None:
+        lister.leave_out(masks, "masks, not read")
+    if without:
+        warnings.warn(
+            f"{masks}: the masks of {len(without)} defective pictures are missing or empty, which figures of pixels leave "
+            f"out: {listed(without, 5)}",
+            stacklevel=3,
         )
-    return files[defect][path.stem]
-
-
-def _read_mask(file: Path, path: Path, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """The mask of a picture in the size that the picture has been brought to."""
-    with opened(path) as picture:
-        width, height = picture.size
-    values = read_picture(file)
-    if values.shape != (height, width):
-        raise data_error(
-            f"{file}: {values.shape[1]}x{values.shape[0]} pixels (width x height), but its picture {path} has "
-            f"{width}x{height}; give a mask of the same size"
-        )
-    mask = values > (_MASK_THRESHOLD if values.max() > _MASK_THRESHOLD else 0)
-    return mask if mask.shape == shape else resized_mask(mask, shape)
+    return InspectionSet(
+        category, images, test_images, labels, defects, found, names[:learned] if train else None, test_names, has_mask,
+        notes.report(counts, without),
+    )  # fmt: skip
 
 
 def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:

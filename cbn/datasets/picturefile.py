@@ -1,143 +1,188 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Picture files, read with Pillow as 8-bit grey or RGB, resized on the way."""
+"""Picture files, read with Pillow: every page upright, without transparency, as 8 bits or with the range of the file."""
 
-import os
+import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import DataError
-from ._files import data_error, reading, scan, too_large
+from ._files import data_error, reading
+from .pictureformats import formats_of
+from .report import Notes
 
 if TYPE_CHECKING:  # Pillow is loaded with the first picture
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".webp")
-# The decoders allowed, by content. Without the list Pillow also tries formats that start programs (EPS: Ghostscript).
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
-# Modes of Pillow that hold one channel of grey.
-_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+Background = Literal["black", "white"]
+
+ORIENTATION, NEW_SUBFILE_TYPE, BITS_PER_SAMPLE = 0x0112, 254, 258  # tags of TIFF and EXIF
+# Frames that are no pictures of their own: layers of a composite, previews and other views of a camera's picture.
+_ONE_PICTURE = ("PSD", "MPO", "ICO", "CUR", "ICNS")
 
 
-def list_pictures(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
-    """The pictures and the sub-folders of a folder, both sorted by name; hidden files and other files are ignored."""
-    files, folders = scan(folder)
-    return [entry for entry in files if entry.suffix.lower() in SUFFIXES], folders
+@dataclass(eq=False)
+class Page:
+    """One picture of a file, upright and without transparency.
 
+    Attributes
+    ----------
+    values : ndarray
+        (height, width) or (height, width, 3) uint8; or (height, width) of a wider type for more than 8 bits.
+    part : str
+        "" or, in a file of several pictures, "[2]".
+    deep : bool
+        More than 8 bits.
+    white : int or None
+        The value of white; None if only the values can tell it.
+    lossy : bool
+        Compressed such that values are not exact.
+    alpha : (height, width) uint8, or None
+        Where transparency was, before it was laid over the background.
+    """
 
-def no_pictures(folder: str | os.PathLike[str], where: str = "it") -> DataError:
-    """The DataError for a folder in which pictures were expected."""
-    return data_error(f"{folder}: no pictures found in {where}; expected files that end in {', '.join(SUFFIXES)}")
+    values: npt.NDArray[Any]
+    part: str = ""
+    deep: bool = False
+    white: int | None = 255
+    lossy: bool = False
+    alpha: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)"""
+        return self.values.shape[:2]
+
+    @property
+    def has_color(self) -> bool:
+        return self.values.ndim == 3
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator["Image.Image"]:
+def opened(path: Path) -> Iterator["Image.Image"]:
     """Open a picture and yield it as PIL.Image.Image; what is wrong with the file leaves as a one-line DataError."""
     from PIL import Image
 
     with reading(path, "a picture") as (stream, _), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata
         # Pillow only warns between one and two times its limit; both mean a picture far too large to learn from
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(stream, formats=_FORMATS) as picture:
+            with Image.open(stream, formats=formats_of(path)) as picture:
                 yield picture
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise data_error(f"{path}: the picture is too large ({error}); cut or resize it") from error
+            raise _too_large(path, error) from error
 
 
-def read_picture(
-    path: str | os.PathLike[str], color: Literal["grey", "rgb"] = "grey", size: tuple[int, int] | None = None
-) -> npt.NDArray[np.uint8]:
-    """Read one picture.
+def read_pages(path: Path, background: Background = "black", notes: Notes | None = None) -> Iterator[Page]:
+    """Every picture of a file: pages of a TIFF, frames of an animation.
 
     Parameters
     ----------
     path : pathlib.Path
-    color : {"grey", "rgb"}
-        16-bit values are divided by 257, transparent parts are laid over black; of an animation the first frame.
-    size : (height, width), optional
-        Resize to so many pixels, by Pillow's bilinear filter, which is antialiased where it shrinks.
-
-    Returns
-    -------
-    ndarray of shape (height, width), or (height, width, 3) for RGB, uint8
+    background : {"black", "white"}
+        What lies behind transparent parts.
+    notes : Notes, optional
+        Told of pictures that were turned, laid over the background or left out.
 
     Raises
     ------
     DataError
         If the file cannot be read, is no picture, or is too large.
     """
-    from PIL import Image
-
+    notes = Notes(path) if notes is None else notes
     with opened(path) as picture:
-        picture = _eight_bits(picture, path).convert("L" if color == "grey" else "RGB")
-        if size is not None:
-            height, width = size
-            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        return np.array(picture)
+        n_frames = getattr(picture, "n_frames", 1)
+        if picture.format in _ONE_PICTURE:
+            for frame in range(1, n_frames if picture.format == "MPO" else 1):
+                notes.leave_out(path, "preview or other view of a camera's picture", f"[{frame}]")
+            n_frames = 1
+        for frame in range(n_frames):
+            if n_frames > 1:
+                picture.seek(frame)
+                _check_size(picture, path)
+            part = f"[{frame}]" if n_frames > 1 else ""
+            subfile = getattr(picture, "tag_v2", {}).get(NEW_SUBFILE_TYPE, 0) if frame else 0
+            if isinstance(subfile, int) and subfile & 5:
+                notes.leave_out(path, "smaller copy or mask of another page", part)
+                continue
+            page = _decoded(picture, path, part, background, notes)
+            page.part = part
+            yield page
 
 
-def read_pictures(
-    paths: Sequence[Path],
-    color: Literal["grey", "rgb"] = "grey",
-    size: tuple[int, int] | None = None,
-    mend: str = "resize all pictures to one size",
-) -> npt.NDArray[np.uint8]:
-    """Read pictures of one size, or resized to one, into one array.
+def _decoded(picture: "Image.Image", path: Path, part: str, background: Background, notes: Notes) -> Page:
+    from PIL import Image, ImageOps
 
-    Parameters
-    ----------
-    paths : list of pathlib.Path
-        At least one.
-    color, size
-        As for :func:`read_picture`.
-    mend : str
-        What to do about pictures of different sizes, for the message.
+    file_format, raw = picture.format, "".join(str(tile[3]) for tile in getattr(picture, "tile", ()))
+    wide_colour = ";16" in raw and not picture.mode.startswith("I")  # Pillow keeps the upper 8 bits
+    bits = getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, ())
+    turned = _orientation(picture) != 1
+    picture.load()
+    upright = ImageOps.exif_transpose(picture)
+    if turned:
+        notes.count("turned upright by its EXIF orientation", path, part)
+    if upright.mode.startswith("I") or upright.mode == "F":
+        values = np.array(upright)
+        if values.dtype.byteorder == ">":
+            values = values.astype(values.dtype.newbyteorder("="))
+        white = {"PPM": 65535}.get(file_format or "")  # scaled to that by Pillow, from what the file names
+        if set(np.atleast_1d(np.asarray(bits, dtype=object)).tolist()) == {12}:
+            white = 4095
+        return Page(values, deep=True, white=white)
+    alpha = None
+    if upright.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info:
+        layers = upright.convert("RGBA")
+        alpha = np.asarray(layers)[..., 3]
+        if alpha.min() == 255:
+            alpha, upright = None, layers.convert("RGB")
+        else:
+            ground = (0, 0, 0, 255) if background == "black" else (255, 255, 255, 255)
+            upright = Image.alpha_composite(Image.new("RGBA", layers.size, ground), layers).convert("RGB")
+            notes.count(f"with transparent parts, laid over {background}", path, part)
+    values = np.array(upright if upright.mode == "L" else upright.convert("L" if upright.mode == "1" else "RGB"))
+    if values.ndim == 3 and (values[..., :1] == values[..., 1:]).all():
+        values = np.ascontiguousarray(values[..., 0])  # stored as colour, but grey
+    if wide_colour and values.max() < 64:
+        raise data_error(
+            f"{path}{part}: 16 bits a channel of which the upper 8 reach {values.max()} of 255; Pillow reads no more of "
+            "such files: save it with 8 bits a channel"
+        )
+    lossy = file_format in ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
+    return Page(values, lossy=lossy, alpha=alpha)
 
-    Returns
-    -------
-    ndarray of shape (n, height, width), or (n, height, width, 3) for RGB, uint8
-    """
-    first = read_picture(paths[0], color, size)
+
+def refuse_vanished(page: Page, path: Path, background: Background) -> None:
+    """Raise DataError if all that a picture shows is in its transparency and cannot be seen over the background."""
+    if page.alpha is not None and page.alpha.min() < page.alpha.max() and page.values.min() == page.values.max():
+        other = "white" if background == "black" else "black"
+        raise data_error(
+            f"{path}{page.part}: what it shows is in its transparency alone and vanishes over {background}; "
+            f"give background={other!r}"
+        )
+
+
+def _orientation(picture: "Image.Image") -> int:
     try:
-        images = np.empty((len(paths), *first.shape), dtype=np.uint8)
-    except MemoryError as error:
-        raise too_large(paths[0].parent) from error
-    images[0] = first
-    for i, path in enumerate(paths[1:], start=1):
-        picture = read_picture(path, color, size)
-        if picture.shape != first.shape:
-            (h0, w0), (h1, w1) = first.shape[:2], picture.shape[:2]
-            raise data_error(f"{path}: {w1}x{h1} pixels (width x height), but {paths[0]} has {w0}x{h0}; {mend}")
-        images[i] = picture
-    return images
+        return picture.getexif().get(ORIENTATION, 1) or 1
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):  # damaged metadata of a good picture
+        return 1
 
 
-def has_color(path: str | os.PathLike[str]) -> bool:
-    """Whether any pixel of a picture has colour: a picture stored as RGB may still be grey."""
-    with opened(path) as picture:
-        if picture.mode in _GREY_MODES or picture.mode.startswith("I;16"):
-            return False
-        rgb = np.asarray(_eight_bits(picture, path).convert("RGB"))
-        return not (np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 0], rgb[..., 2]))
-
-
-def _eight_bits(picture: "Image.Image", path: str | os.PathLike[str]) -> "Image.Image":
-    """A Pillow picture of which `convert` gives 8-bit grey or RGB without loss of range or transparency."""
+def _check_size(picture: "Image.Image", path: Path) -> None:
+    """Pillow checks the first page alone."""
     from PIL import Image
 
-    # Pillow's own conversion of 16-bit grey clips at 255. It gives 16-bit PGM (and, in older versions, PNG) mode "I".
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
-        rounded = (np.asarray(picture).astype(np.uint32) + 128) // 257
-        return Image.fromarray(rounded.astype(np.uint8))
-    if picture.mode in ("I", "F"):
-        raise data_error(f"{path}: 32-bit pictures have no fixed range of grey; save it with 8 or 16 bits")
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
-    return picture
+    limit, pixels = Image.MAX_IMAGE_PIXELS, picture.size[0] * picture.size[1]
+    if limit is not None and pixels > limit:
+        raise _too_large(path, f"{pixels} pixels, the limit is {limit}")
+
+
+def _too_large(path: Path, reason: object) -> DataError:
+    return data_error(f"{path}: the picture is too large ({reason}); cut or resize it")

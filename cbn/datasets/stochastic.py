@@ -16,7 +16,7 @@ from .imageset import ImageSet
 # Splits draw different numbers: pixel j of image i of a split, images of n pixels, is step BLOCK * split + n i + j of
 # chain 0, far from the steps of the samplers that have the same seed.
 BLOCK = 1 << 56
-SPLITS = {"train": 1, "test": 2, "calibration": 3}
+SPLITS = {"train": 1, "test": 2, "calibration": 3, "val": 4}
 # How ``binarization`` of such images begins.
 RULE = "stochastic, value / 255"
 # Images drawn at a time: 6 MB of numbers for pictures of 28 x 28.
@@ -32,7 +32,7 @@ def draw_binary(images: ImageSet, seed: int, split: str = "train") -> ImageSet:
         Grey images.
     seed : int
         From 0 to 2^64 - 1. What is drawn for an image is a function of the seed, the split and the index of the image.
-    split : {"train", "test", "calibration"}
+    split : {"train", "test", "calibration", "val"}
         Which part the images are: parts draw different numbers.
 
     Returns

@@ -6,6 +6,7 @@ one exception is ``n_jobs``: it is read at every call, because no result depends
 """
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -45,3 +46,21 @@ def learned(read: Callable[[Any], Result], doc: str) -> Any:
         return read(fitted)
 
     return property(get, doc=doc)
+
+
+def helpful_new(init: Callable[..., None], explain: Callable[[str, str], str]) -> Any:
+    """A ``__new__`` that says in a sentence where an argument belongs that the constructor does not know.
+
+    ``explain`` makes the sentence from the names of estimator and argument. Signature and help are those of ``init``.
+    """
+
+    @functools.wraps(init)
+    def new(cls: type[Own], *args: Any, **kwargs: Any) -> Own:
+        known = inspect.signature(cls.__init__).parameters
+        unknown = kwargs.keys() - known.keys()
+        if unknown and not any(own.kind is own.VAR_KEYWORD for own in known.values()):
+            raise TypeError(explain(cls.__name__, min(unknown)))
+        return object.__new__(cls)
+
+    new.__name__ = "__new__"
+    return staticmethod(new)

@@ -14,8 +14,8 @@ from .. import _validation as validation
 from .._params import Parameters
 from ..exceptions import DataError
 from ..fit.classifier import ClassifierArguments, FittedClassifier, fit_classifier
-from ..fit.settings import materialized, snapshot
-from ._delegation import delegated, learned
+from ..fit.settings import materialized, snapshot, unknown_argument
+from ._delegation import delegated, helpful_new, learned
 from .network import ConvolutionalBayesianNetwork
 
 
@@ -64,6 +64,8 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.full_scale = full_scale
         self.n_jobs = n_jobs
         self.random_state = random_state
+
+    __new__ = helpful_new(__init__, unknown_argument)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

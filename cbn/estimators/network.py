@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from .._params import Parameters
 from ..fit.fitted import Fitted
 from ..fit.recipe import FitInterrupted, added, fit
-from ..fit.settings import Arguments, materialized, resolve, snapshot
+from ..fit.settings import Arguments, materialized, snapshot, unknown_argument
 from ..layers.features import Features
-from ._delegation import delegated, fitted_of, learned
+from ._delegation import delegated, fitted_of, helpful_new, learned
 
 
 class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
@@ -49,8 +49,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         thermometer code, one channel each; the lower one at the same pixel is then a parent of the higher one. "auto"
         chooses by the training images: 0.3 for binary images and for drawings whose ink is mostly full; where at least
         two thirds of the pixels above 0.1 are grey (below 0.9), 0.1 and the quartiles of these pixels.
-    score : {"log_probability", "surprise", "standardized", "normalized"}, optional
-        What :meth:`score_samples` returns; see there.
+    outlier_score : {"log_probability", "surprise", "standardized", "normalized"}, optional
+        What :meth:`score_samples` returns and verdicts are made of; see there.
     folds : int, optional
         Networks that are grown without a part of the images to calibrate the threshold; for trees (3 by default, 2 with
         "best") and boosted trees (2).
@@ -62,8 +62,9 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         Share of normal images that :meth:`predict` may call outliers.
     image_shape : (height, width), optional
         How to read flat images (n, height * width) that are not square.
-    full_scale : {None, 1, 255}
-        What integer images hold where a pixel is white. None: 1 if the training images hold only 0 and 1, else 255.
+    full_scale : int, optional
+        What integer images hold where a pixel is white, such as 16 or 4095. None: 1 if the training images hold only 0
+        and 1, else 255; integers that are too small for that are refused.
     n_jobs : int, optional
         Threads; None is all cores. Results do not depend on it.
     random_state : int, NumPy generator or None
@@ -117,7 +118,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         cpd: Parameters | str | None = None,
         features: Features | None = None,
         threshold: float | Sequence[float] | str | None = None,
-        score: str | None = None,
+        outlier_score: str | None = None,
         folds: int | None = None,
         shift: int = 0,
         false_alarm_rate: float = 0.01,
@@ -130,7 +131,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         self.cpd = cpd
         self.features = features
         self.threshold = threshold
-        self.score = score
+        self.outlier_score = outlier_score
         self.folds = folds
         self.shift = shift
         self.false_alarm_rate = false_alarm_rate
@@ -138,6 +139,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         self.full_scale = full_scale
         self.n_jobs = n_jobs
         self.random_state = random_state
+
+    __new__ = helpful_new(__init__, unknown_argument)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -150,11 +153,14 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
 
     def arguments(self) -> Arguments:
         """The constructor arguments as programs and files know them."""
-        return Arguments(**self.get_params(deep=False))
+        given = self.get_params(deep=False)
+        return Arguments(score=given.pop("outlier_score"), **given)
 
-    def check_arguments(self) -> None:
-        """Raises ValueError for a constructor argument outside its range, as :meth:`fit` would."""
-        resolve(self.arguments())
+    @classmethod
+    def of_arguments(cls, arguments: Arguments) -> Self:
+        """The estimator that is constructed with these arguments."""
+        given = vars(arguments).copy()
+        return cls(outlier_score=given.pop("score"), **given)
 
     def fit(self, X: Any, y: Any = None, *, progress: Any = None, checkpoint: Any = None, resume: bool = False) -> Self:
         """Learn from normal images, and calibrate the threshold on them.
@@ -225,11 +231,27 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     @classmethod
     def _of(cls, fitted: Fitted) -> Self:
         """The estimator of a fitted network: constructed as it was, and fitted."""
-        model = cls(**vars(replace(snapshot(fitted.arguments), n_jobs=fitted.n_jobs)))
+        model = cls.of_arguments(replace(snapshot(fitted.arguments), n_jobs=fitted.n_jobs))
         model.fitted_ = fitted
         return model
 
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-probability of images, nats: of the pixels, whose distribution is normalized. Higher is better.
+
+        What ``cross_val_score`` and ``GridSearchCV`` take where no ``scoring`` is given. To search for the best detector,
+        give a ``scoring`` that knows outliers.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+        y : ignored
+        """
+        return fitted_of(self).mean_log_probability(X)
+
     score_samples = delegated(Fitted.score_samples)
+    judged_scores = delegated(Fitted.judged_scores)
+    verdicts = delegated(Fitted.verdicts)
+    discoveries = delegated(Fitted.discoveries)
     layer_scores = delegated(Fitted.layer_scores)
     decision_function = delegated(Fitted.decision_function)
     predict = delegated(Fitted.predict)

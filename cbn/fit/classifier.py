@@ -180,7 +180,11 @@ def fit_classifier(
     """
     arguments = snapshot(arguments)
     settings = arguments.resolve()
-    images = validation.as_images(images, image_shape=known.image_shape if known else settings.image_shape)
+    images = validation.as_images(
+        images,
+        image_shape=known.image_shape if known else settings.image_shape,
+        full_scale=known.networks[0].binarization.full_scale if known else settings.full_scale,
+    )
     if len(labels) != len(images):
         raise DataError(f"y: {len(labels)} labels for {len(images)} images")
     own = arguments.of_networks()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from ..cpd.base import SCORES
-from ..metrics.calibration import Calibration
+from ..metrics.calibration import Calibration, Verdicts
 from .state import FittedState, Floats
 
 
@@ -42,6 +42,10 @@ class Detection(FittedState):
         """
         return self.combined(self.planes(self.validated(X)), self.score_name(score))
 
+    def mean_log_probability(self, X: Any) -> float:
+        """Mean log-probability of the pixels of images, nats: of the normalized part of the network."""
+        return float(self.layer_scores(X, "log_probability")[:, 0].mean())
+
     def layer_scores(self, X: Any, score: str | None = None) -> Floats:
         """The score of every layer before they are combined: (n, layers) float64, the pixel layer first.
 
@@ -60,11 +64,12 @@ class Detection(FittedState):
 
     def decision_function(self, X: Any) -> Floats:
         """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
-        return self.score_samples(X) - self.calibration.offset
+        return self.judged_scores(X) - self.calibration.offset
 
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
         """+1 for normal images, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
-        return np.where(self.score_samples(X) < self.calibration.offset, -1, 1)
+        self.calibration.warn_if_too_few(stacklevel=4)
+        return np.where(self.judged_scores(X) < self.calibration.offset, -1, 1)
 
     def p_values(self, X: Any) -> Floats:
         """Conformal p-values (n,) float64: small for outliers.
@@ -75,7 +80,42 @@ class Detection(FittedState):
         is close where one image changes the counts little. So it is with those of cross-validation, for trees: their
         networks have seen fewer images, which makes alarms rarer.
         """
-        return self.p_values_of(self.score_samples(X))
+        return self.p_values_of(self.judged_scores(X))
+
+    def judged_scores(self, X: Any) -> Floats:
+        """Scores that can be compared with the calibration's and with the threshold: (n,) float64, higher is more normal.
+
+        For tables they are those of :meth:`score_samples`. Trees were chosen with the training images in view, so that
+        these are judged by networks grown without them, and new images by one of these networks.
+        """
+        return self.judged(self.planes(self.validated(X)))
+
+    def verdicts(self, X: Any, *, false_alarm_rate: float | None = None, extrapolate: bool = False) -> Verdicts:
+        """Normal, outlier or undecided, with p-values, their basis and the threshold.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+        false_alarm_rate : float, optional
+            That of the fit by default.
+        extrapolate : bool
+            With too few calibration images for the rate: verdicts of a fitted tail, marked as such, rather than
+            "undecided".
+
+        Returns
+        -------
+        cbn.metrics.calibration.Verdicts
+        """
+        calibration = self.calibration if false_alarm_rate is None else self.calibration.at(false_alarm_rate)
+        return calibration.verdicts(self.judged_scores(X), extrapolate=extrapolate)
+
+    def discoveries(self, X: Any, fdr: float = 0.05) -> npt.NDArray[np.bool_]:
+        """Which of the images are outliers, such that of these the expected share of normal ones is at most ``fdr``.
+
+        Benjamini & Hochberg 1995; for long lists of images, of which a false-alarm rate would call a share outliers even
+        if all are normal. (n,) bool.
+        """
+        return self.calibration.discoveries(self.judged_scores(X), fdr)
 
     def p_values_of(self, scores: Floats) -> Floats:
         """Conformal p-values of given scores."""
@@ -92,5 +132,5 @@ class Detection(FittedState):
         """
         rate = self.settings.false_alarm_rate
         calibration = Calibration.of(self.score_samples(X), "separate images", rate)
-        calibration.threshold_at(rate, stacklevel=4)  # warns of too few images
-        return replace(self, calibration=calibration)
+        calibration.warn_if_too_few(stacklevel=4)
+        return replace(self, calibration=calibration, judge=None)

@@ -15,10 +15,7 @@ from ..explain.repair import Repair, repair_image
 from ..explain.responses import mean_patches
 from ..explain.surprise import Evidence, explain_image
 from ..layers.geometry import LayerGeometry
-from .state import FittedState, Floats
-
-# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below.
-HEAT_MAP_SHARE = 0.999
+from .state import HEAT_MAP_SHARE, FittedState, Floats
 
 
 class Insight(FittedState):
@@ -80,7 +77,7 @@ class Insight(FittedState):
 
         def score_of(states: npt.NDArray[np.uint8]) -> Floats:
             planes = self.network.planes(BitPlanes.of_states(states, self.threads), self.threads)
-            return self.combined(planes, self.settings.score)
+            return self.judged(planes)
 
         states = self.pixel_planes(images).states(self.threads)[0]
         threshold = self.calibration.threshold_at(self.settings.false_alarm_rate, stacklevel=4)

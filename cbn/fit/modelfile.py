@@ -3,10 +3,10 @@
 
 A zip of ``header.json`` and plain ``.npy`` arrays. The same model gives the same bytes: no times, fixed order, sorted keys.
 
-Header, version 5
+Header, version 6
 -----------------
 format       "cbn-model"
-version      5
+version      6
 kind         "network" or "classifier"; "energy" is read by cbn.iem.files
 arguments    what the user said (settings.Arguments, or classifier.ClassifierArguments), null where it was left open;
              ``cpd`` is null, the name of a kind, or the fields of its parameters with ``kind``; ``features`` is null or
@@ -16,19 +16,24 @@ networks     one description per network: ``layer`` (sizes and what the kind say
              tables have none) and what belongs to the kind, ``thresholds``, ``full_scale``, ``n_images``,
              ``calibration`` (where its scores come from), ``binarization`` (the rule in words), ``provenance``,
              ``hidden`` (a list of layers, see cbn.layers.files, each with ``network``, the description of its CPDs),
-             ``scales`` (score name to one factor for every layer), ``heat_map_scale`` or null; of a classifier ``class``
+             ``scales`` (score name to one factor for every layer), ``heat_map_scale`` or null, ``judge`` (null, or
+             ``n_images`` and ``networks``, the descriptions of the CPDs of every layer of the network by whose scores
+             images are judged); of a classifier ``class``
 package      version of cbn that wrote the file
 
 Arrays: those of the pixels' CPDs of network i, named ``<name>_<i>``; ``calibration_<i>`` float64 (n,), uncompressed; those
-of hidden layer l, from 1, begin with ``hidden_<i>_<l>_``. What they are is said in each kind's file in cbn.cpd.
+of hidden layer l, from 1, begin with ``hidden_<i>_<l>_``, those of layer l of the judging network, from 0, with
+``judge_<i>_<l>_``. What they are is said in each kind's file in cbn.cpd.
 
-Earlier versions have flat ``arguments`` (see flat.py) and no ``settings``; ``pseudocount`` and ``score`` stand in the
-network's description. Version 1: tables on pixels. Version 2: hidden layers, whose tables are described by the layer
-itself. Version 3: trees; hidden layers of trees have ``network``. ``scales`` and ``heat_map_scale`` stand only where there
-are hidden layers or trees. Version 4 has introspective energy models only.
+Version 5 has no ``judge``: images are judged by the network itself. Versions 1 to 3 have flat ``arguments`` (see
+flat.py) and no ``settings``; ``pseudocount`` and ``score`` stand in the network's description. Version 1: tables on
+pixels. Version 2: hidden layers, whose tables are described by the layer itself. Version 3: trees; hidden layers of
+trees have ``network``. ``scales`` and ``heat_map_scale`` stand only where there are hidden layers or trees. Version 4
+has introspective energy models only.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from zipfile import ZipFile
 
@@ -114,7 +119,7 @@ def _as_tuples(value: Any) -> Any:
 
 
 def _nested(found: Any) -> dict[str, Any]:
-    """Arguments of version 5 as they were given."""
+    """Arguments of versions 5 and 6 as they were given."""
     if not isinstance(found, dict):
         raise ValueError("the header names no arguments")
     if any(name in found for name in NOT_KEPT):
@@ -135,7 +140,7 @@ def _nested(found: Any) -> dict[str, Any]:
 
 
 def _settings(found: Any) -> Settings:
-    """Settings of version 5: arguments of which none is left open, checked as arguments are."""
+    """Settings of versions 5 and 6: arguments of which none is left open, checked as arguments are."""
     arguments = Arguments(**_nested(found))
     if isinstance(arguments.cpd, str) or any(
         getattr(arguments, name) is None for name in ("cpd", "features", "threshold", "score", "folds")
@@ -165,13 +170,14 @@ def _flat(header: Header) -> dict[str, Any]:
 
 def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: Arguments, settings: Settings) -> Fitted:
     full_scale = description["full_scale"]
-    if type(full_scale) is not int or full_scale not in (1, 255):
+    if type(full_scale) is not int or not 1 <= full_scale <= validation.MAX_FULL_SCALE:
         raise ValueError(f"full scale {full_scale!r}")
     binarization = Binarization(check_thresholds(description["thresholds"], full_scale), full_scale)
     n_images = validation.check_integer(description["n_images"], "n_images", 1, 2**62)
     if "score" in description:  # before version 5
         settings = replace(settings, score=validation.check_choice(description["score"], "score", SCORES))
     network, trained = _layers(archive, description, i, binarization.channels, n_images, settings)
+    judge = _judge(archive, description.get("judge"), i, network)
     scale = description.get("heat_map_scale")
     if scale is None:
         if len(network) > 1 or not network.pixels.counts_surprises:
@@ -195,6 +201,7 @@ def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: A
         n_images=n_images,
         measured_heat_map_scale=scale,
         calibration=Calibration(scores, source, settings.false_alarm_rate),
+        judge=judge,
         rule=description["binarization"],
         provenance=description["provenance"],
     )
@@ -247,3 +254,22 @@ def _layers(
         if len(scales[name]) != len(networks):
             raise ValueError(f"{len(scales[name])} scales for {len(networks)} layers")
     return LayeredNetwork(networks, transitions, geometries, scales), tuple(trained)
+
+
+def _judge(archive: ZipFile, described: Any, i: int, network: LayeredNetwork) -> LayeredNetwork | None:
+    """The network by whose scores images are judged, if the file has one: layers like those of ``network``."""
+    if described is None:
+        return None
+    n_images = validation.check_integer(described["n_images"], "n_images", 1, 2**62)
+    if not isinstance(described["networks"], list) or len(described["networks"]) != len(network):
+        raise ValueError("a judging network of other layers")
+    networks = []
+    for number, (own, shape, like) in enumerate(zip(described["networks"], network.geometries, network.networks)):
+        if cpd_of(own) is not type(like):
+            raise ValueError("a judging network of another cpd")
+        source = Source(
+            archive, own, partial("judge_{}_{}_{}".format, i, number), shape.grid(), shape.distance,
+            number == 0, {},
+        )  # fmt: skip
+        networks.append(read_cpd(source, n_images))
+    return LayeredNetwork(networks, network.transitions, network.geometries, network.scales)

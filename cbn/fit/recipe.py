@@ -30,13 +30,13 @@ from ..metrics.calibration import Calibration
 from .features import train_features
 from .fitted import Fitted
 from .settings import Arguments, Settings, resolve, snapshot
+from .state import HEAT_MAP_SHARE
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
 
-# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below; with hidden
-# layers or trees it is measured on the maps of so many images.
-HEAT_MAP_SHARE, SCALE_IMAGES = 0.999, 1000
+# Images on whose maps the heat-map scale is measured where counts do not tell it.
+SCALE_IMAGES = 1000
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -99,7 +99,7 @@ def fit(
     arguments = snapshot(arguments)
     settings = resolve(arguments)
     threads = validation.check_threads(arguments.n_jobs)
-    images = validation.as_images(X, image_shape=settings.image_shape)
+    images = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)
     check_labels(y, images)
     prepared = prepare(settings, images, threads)
     trained, interrupted = train_features(
@@ -129,11 +129,18 @@ def prepare(settings: Settings, images: npt.NDArray[Any], num_threads: int) -> P
     binarization = Binarization(thresholds, full_scale)
     geometries = planned_geometries(settings, images.shape[1:], binarization.channels)
     kernels = starting_kernels(settings.features.kernels, settings.features.layers, geometries)
-    counted = binarization.planes(shifted_images(images, settings.shift), num_threads)
-    own = counted
-    if settings.shift:
-        own = counted.select(np.arange(counted.n_images) < len(images), num_threads)
+    own, counted = packed(binarization, images, settings.shift, num_threads)
     return Prepared(binarization, geometries, own, counted, kernels)
+
+
+def packed(
+    binarization: Binarization, images: npt.NDArray[Any], shift: int, num_threads: int
+) -> tuple[BitPlanes, BitPlanes]:
+    """Pixels of the images, and of all that are counted: with shifted copies, the images first."""
+    counted = binarization.planes(shifted_images(images, shift), num_threads)
+    if not shift:
+        return counted, counted
+    return counted.select(np.arange(counted.n_images) < len(images), num_threads), counted
 
 
 def planned_geometries(settings: Settings, shape: Sequence[int], n_thresholds: int) -> tuple[LayerGeometry, ...]:
@@ -191,17 +198,23 @@ class Growing:
             return None
         return lambda n_done, n_nodes: progress(earlier * n_nodes + n_done, n_networks * n_nodes)
 
-    def normal_scores(self, network: LayeredNetwork, planes: Sequence[BitPlanes]) -> tuple[str, dict[str, Floats]]:
-        """Where scores of the training images come from, and score name -> (n_images, layers)."""
+    def normal_scores(self, network: LayeredNetwork, planes: Sequence[BitPlanes]) -> "Normal":
+        """Scores of the training images, each by a network that has not seen it where that can be had."""
         names = score_names(self.settings, network)
         if network.pixels.leaves_one_out:
-            return "leave-one-out", scores_of(network, planes, names, self.num_threads, leave_one_out=True)
+            return Normal("leave-one-out", scores_of(network, planes, names, self.num_threads, leave_one_out=True))
         if self.folds:
-            return "cross-validation", self._cross_validated(names)
-        return "training images", scores_of(network, planes, names, self.num_threads)
+            return self._cross_validated(names)
+        return Normal("training images", scores_of(network, planes, names, self.num_threads))
 
-    def _cross_validated(self, names: Sequence[str]) -> dict[str, Floats]:
-        """Scores of every image by a network grown without its fold: image i belongs to fold i modulo their number."""
+    def _cross_validated(self, names: Sequence[str]) -> "Normal":
+        """Scores of every image by a network grown without its fold: image i belongs to fold i modulo their number.
+
+        New images are judged by the first of these networks. All of them have seen the same number of images like these,
+        so that the score of a new image is distributed as the calibration scores are; under the network of all images it
+        would not be, least of all where pixels hardly ever change.
+        """
+        judge = None
         images = self.prepared.images
         found = {name: np.zeros((images.n_images, len(self.geometries))) for name in names}
         fold_of = np.arange(images.n_images) % self.folds
@@ -211,7 +224,8 @@ class Growing:
             planes = network.planes(images.select(own, self.num_threads), self.num_threads)
             for name, scores in scores_of(network, planes, names, self.num_threads).items():
                 found[name][own] = scores
-        return found
+            judge = judge or network
+        return Normal("cross-validation", found, judge)
 
 
 def score_names(settings: Settings, network: LayeredNetwork) -> list[str]:
@@ -235,9 +249,27 @@ def calibrated(arguments: Arguments, growing: Growing, network: LayeredNetwork) 
     """The fitted network: scales of its layers, threshold and heat-map scale from the training images."""
     prepared = growing.prepared
     planes = network.planes(prepared.images, growing.num_threads)
-    source, scores = growing.normal_scores(network, planes)
+    normal = growing.normal_scores(network, planes)
     learned = Learned(network, growing.trained, prepared.binarization, prepared.counted.n_images, prepared.digest)
-    return assembled(arguments, growing.settings, learned, planes, source, scores)
+    return assembled(arguments, growing.settings, learned, planes, normal)
+
+
+@dataclass(frozen=True, eq=False)
+class Normal:
+    """Scores of normal images by which new ones are judged.
+
+    Attributes
+    ----------
+    source : str
+        Where they come from; see cbn.metrics.calibration.Calibration.
+    scores : dict of score name -> ndarray, (n_images, layers)
+    judge : LayeredNetwork, optional
+        The network by which new images are to be scored, if it is not that of all images.
+    """
+
+    source: str
+    scores: dict[str, Floats]
+    judge: LayeredNetwork | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,16 +288,18 @@ def assembled(
     settings: Settings,
     learned: Learned,
     planes: Sequence[BitPlanes],
-    source: str,
-    scores: dict[str, Floats],
+    normal: Normal,
 ) -> Fitted:
-    """The Fitted of what was learned; ``planes`` and ``scores`` are of images that are among the counted ones."""
-    weights = settings.features.weights(len(learned.network))
-    network = learned.network.with_scales(scales_of(weights, scores))
+    """The Fitted of what was learned; ``planes`` and ``normal`` are of images that are among the counted ones."""
+    scales = scales_of(settings.features.weights(len(learned.network)), normal.scores)
+    network = learned.network.with_scales(scales)
     heat_map_scale = None
     if len(network) > 1 or not network.pixels.counts_surprises:
         heat_map_scale = map_quantile(network, planes, HEAT_MAP_SHARE, validation.check_threads(arguments.n_jobs))
-    combined = network.combine(scores[settings.score], settings.score)
+    judge = normal.judge and normal.judge.with_scales(scales)
+    for layer in (*network.networks, *(judge.networks if judge else ())):
+        layer.freeze()
+    combined = network.combine(normal.scores[settings.score], settings.score)
     return Fitted(
         arguments=arguments,
         settings=settings,
@@ -274,7 +308,8 @@ def assembled(
         binarization=learned.binarization,
         n_images=learned.n_images,
         measured_heat_map_scale=heat_map_scale,
-        calibration=Calibration.of(combined, source, settings.false_alarm_rate),
+        calibration=Calibration.of(combined, normal.source, settings.false_alarm_rate),
+        judge=judge,
         rule=learned.binarization.describe(),
         provenance={"data_sha256": learned.digest},
         n_jobs=arguments.n_jobs,
@@ -304,25 +339,22 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     images = fitted.validated(X)
     check_labels(y, images)
     threads = fitted.threads
-    counted = fitted.binarization.planes(shifted_images(images, settings.shift), threads)
-    own = counted
-    if settings.shift:
-        own = counted.select(np.arange(counted.n_images) < len(images), threads)
+    own, counted = packed(fitted.binarization, images, settings.shift, threads)
     network, names = fitted.network, score_names(settings, fitted.network)
     planes = network.planes(own, threads)
-    source, scores = "separate images", {}
-    if not pixels.leaves_one_out:  # by their scores before they are counted
-        scores = scores_of(network, planes, names, threads)
+    normal = None
+    if not pixels.leaves_one_out:  # by their scores before they are counted, as new images are judged from now on
+        normal = Normal("separate images", scores_of(network, planes, names, threads), network)
     more = network.recounted(counted, threads)
     for new, earlier in zip(more.networks, network.networks):
         new.add(earlier.counts)
-    if pixels.leaves_one_out:
-        source, scores = "leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True)
+    if normal is None:
+        normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
     digest = hashlib.sha256(counted.words.data)
     digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
     learned = Learned(
         more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
     )
-    result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, source, scores)
+    result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
     result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=4)  # warns of too few images
     return result

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from .. import _validation as validation
-from .._params import Parameters
+from .._params import Parameters, specs
 from ..bits.binarization import check_thresholds
 from ..cpd.base import CPD, SCORES
-from ..cpd.kinds import kind_named, kind_of
+from ..cpd.kinds import kind_named, kind_of, parameter_classes
 from ..layers.features import Features
 from .presets import PRESETS, Preset
 
@@ -61,7 +61,8 @@ class Settings:
     shift : int
     false_alarm_rate : float
     image_shape : (height, width) or None
-    full_scale : 1, 255 or None
+    full_scale : int or None
+        What integer images hold where a pixel is white; 1 for images of 0 and 1.
     random_state : int, NumPy generator or None
         A generator is advanced by every use, so it is kept as it is.
     """
@@ -89,9 +90,16 @@ class Settings:
 
 
 def snapshot(arguments: Kept) -> Kept:
-    """The same arguments with parameter objects of their own, which nobody else can change."""
-    given = {own.name: getattr(arguments, own.name) for own in fields(arguments)}
-    return replace(arguments, **{name: v.replaced() for name, v in given.items() if isinstance(v, Parameters)})
+    """The same arguments with objects, lists and arrays of their own, which nobody else can change."""
+    return replace(arguments, **{own.name: _own(getattr(arguments, own.name)) for own in fields(arguments)})
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, Parameters):
+        return type(value)(**{name: _own(field) for name, field in value.get_params().items()})
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_own(entry) for entry in value)
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def resolve(arguments: Arguments) -> Settings:
@@ -106,10 +114,10 @@ def resolve(arguments: Arguments) -> Settings:
     """
     a = arguments
     preset = PRESETS[validation.check_choice(a.preset, "preset", PRESETS)]
-    cpd = _cpd(a.cpd, preset)
+    cpd = chosen_cpd(a.cpd, preset).checked().sealed()
     if a.features is not None and not isinstance(a.features, Features):
         raise ValueError(f"features: {a.features!r:.80}; give cbn.Features(layers=...), or None")
-    features = (preset.features if a.features is None else a.features).checked()
+    features = (preset.features if a.features is None else a.features).checked().sealed()
     kind = kind_of(cpd)
     if features.layers and not kind.has_features:
         raise ValueError(
@@ -119,14 +127,16 @@ def resolve(arguments: Arguments) -> Settings:
         raise ValueError(
             f"folds: {a.folds!r} is for trees; {kind.nouns} leave every image out of the counts: leave it out"
         )
-    if isinstance(a.full_scale, bool | np.ndarray) or a.full_scale not in (None, 1, 255):
-        raise ValueError(f"full_scale: {a.full_scale!r}; give 1, 255 or None")
+    full_scale = validation.check_full_scale_argument(a.full_scale)
     threshold = preset.threshold if a.threshold is None else a.threshold
     thresholds: tuple[float, ...] | Literal["auto"] = "auto"
     if isinstance(threshold, str):
-        validation.check_choice(threshold, "threshold", ("auto",))
+        if threshold != "auto":
+            raise ValueError(
+                f"threshold: {threshold!r}; give 'auto', a number in [0, 1), or a sequence of such numbers"
+            )
     else:
-        thresholds = check_thresholds(threshold, a.full_scale or 255)
+        thresholds = check_thresholds(threshold, full_scale or 255)
     validation.check_threads(a.n_jobs)
     return Settings(
         preset=a.preset,
@@ -138,7 +148,7 @@ def resolve(arguments: Arguments) -> Settings:
         shift=validation.check_integer(a.shift, "shift", 0, 8),
         false_alarm_rate=validation.check_real(a.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True),
         image_shape=None if a.image_shape is None else validation.check_shape(a.image_shape),
-        full_scale=None if a.full_scale is None else int(a.full_scale),
+        full_scale=full_scale,
         random_state=a.random_state,
     )
 
@@ -153,10 +163,6 @@ def chosen_cpd(cpd: Any, preset: Preset) -> Parameters:
         return preset.cpd if isinstance(preset.cpd, kind.parameter_class) else kind.parameter_class()
     kind_of(cpd)
     return cpd
-
-
-def _cpd(cpd: Any, preset: Preset) -> Parameters:
-    return chosen_cpd(cpd, preset).checked()
 
 
 def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> dict[str, Any]:
@@ -174,3 +180,18 @@ def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> 
             setattr(model, name, meant.replaced())
             found.pop(name, None)
     return found
+
+
+def unknown_argument(estimator: str, name: str) -> str:
+    """The sentence for a constructor argument that there is not, with what to give in its place where that is known."""
+    if name == "score":
+        return "score: is the name of a method; give outlier_score=..."
+    option = name.replace("_", "-")
+    for argument, kinds in (("cpd", parameter_classes()), ("features", (Features,))):
+        found = [
+            (kind, spec.name) for kind in kinds for spec in specs(kind) if name == spec.name or option == spec.option
+        ]
+        if found:
+            objects = " or ".join(f"{argument}=cbn.{kind.__name__}({field}=...)" for kind, field in found)
+            return f"{name}: belongs to {' and '.join(kind.__name__ for kind, _ in found)}; give {objects}"
+    return f"{name}: no argument of {estimator}; see help(cbn.{estimator})"

@@ -18,6 +18,8 @@ from ..metrics.calibration import Calibration
 from .settings import Arguments, Settings
 
 Floats = npt.NDArray[np.float64]
+# Heat maps reach from 0 to the surprise that this share of the pixels of the training images stays below.
+HEAT_MAP_SHARE = 0.999
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,6 +40,10 @@ class FittedState:
     measured_heat_map_scale : float or None
         None where counts tell it.
     calibration : Calibration
+    judge : LayeredNetwork or None
+        The network by whose scores images are compared with the calibration's, where it is not ``network``: one that was
+        grown without a part of the images, as the networks were that gave the calibration scores. Compared are thus
+        scores under networks of one size.
     rule : str
         The rule that made bits of grey values, in words.
     provenance : dict
@@ -54,6 +60,7 @@ class FittedState:
     n_images: int
     measured_heat_map_scale: float | None
     calibration: Calibration
+    judge: LayeredNetwork | None
     rule: str
     provenance: dict[str, Any]
     n_jobs: int | None = None
@@ -76,8 +83,9 @@ class FittedState:
 
     def validated(self, X: Any, name: str = "X") -> npt.NDArray[Any]:
         """Images (n, height, width) of the shape and scale that were learned. Raises DataError."""
-        images = validation.as_images(X, name=name, image_shape=self.image_shape)
-        validation.check_full_scale(images, self.binarization.full_scale, name)
+        full_scale = self.binarization.full_scale
+        images = validation.as_images(X, name=name, image_shape=self.image_shape, full_scale=full_scale)
+        validation.check_full_scale(images, full_scale, name)
         return images
 
     def validated_image(self, image: Any) -> npt.NDArray[Any]:
@@ -98,3 +106,8 @@ class FittedState:
     def combined(self, planes: Sequence[BitPlanes], score: str) -> Floats:
         """(n,) combined scores of all layers."""
         return self.network.combine(self.network.layer_scores(planes, score, self.threads), score)
+
+    def judged(self, planes: Sequence[BitPlanes]) -> Floats:
+        """(n,) combined scores that can be compared with the calibration's."""
+        network, score = self.judge or self.network, self.settings.score
+        return network.combine(network.layer_scores(planes, score, self.threads), score)

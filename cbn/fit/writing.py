@@ -67,6 +67,8 @@ def _save(
         arrays |= {f"{name}_{i}": array for name, array in layers[0].arrays().items()}
         arrays[f"calibration_{i}"] = fitted.calibration.scores
         stored.add(f"calibration_{i}")
+        for number, own in enumerate(fitted.judge.networks if fitted.judge else ()):
+            arrays |= {f"judge_{i}_{number}_{name}": array for name, array in own.arrays().items()}
         for number, trained in enumerate(fitted.hidden_layers, start=1):
             prefix = f"hidden_{i}_{number}"
             stored.add(f"{prefix}_curve")
@@ -91,7 +93,15 @@ def _describe(fitted: FittedState) -> dict[str, Any]:
         "hidden": hidden,
         "scales": {name: list(scale) for name, scale in fitted.network.scales.items()},
         "heat_map_scale": fitted.measured_heat_map_scale,
+        "judge": _describe_judge(fitted),
     }
+
+
+def _describe_judge(fitted: FittedState) -> dict[str, Any] | None:
+    if fitted.judge is None:
+        return None
+    networks = [own.describe() for own in fitted.judge.networks]
+    return {"n_images": fitted.judge.pixels.n_images, "networks": networks}
 
 
 def as_json(arguments: Any) -> dict[str, Any]:

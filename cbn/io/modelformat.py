@@ -13,7 +13,7 @@ import numpy as np
 from .._params import Parameters
 from .archive import read_archive
 
-FORMAT, NEWEST_VERSION = "cbn-model", 5
+FORMAT, NEWEST_VERSION = "cbn-model", 6
 
 T = TypeVar("T")
 

@@ -139,7 +139,7 @@ def geometry(height: int, width: int, n_thresholds: int, hidden: Sequence[Hidden
         Names the hidden layer (1 is the first) that does not fit, or has no room for a relation, and why.
     """
     if len(hidden) >= MAX_LAYERS:
-        raise ValueError(f"hidden: {len(hidden)} layers, at most {MAX_LAYERS - 1} are possible")
+        raise ValueError(f"layers: {len(hidden)} hidden layers, at most {MAX_LAYERS - 1} are possible")
     if hidden and n_thresholds > MAX_KERNELS:
         raise ValueError(
             f"threshold: {n_thresholds} values, but kernels look at no more than {MAX_KERNELS}: give fewer, or no "

@@ -78,9 +78,9 @@ BAD = {
     "infinity": (lambda folder: _nan(folder, np.inf), ["infinity"]),
     "float beyond 1": (lambda folder: _nan(folder, 2.0), ["2.0", "[0, 1]"]),
     "negative": (_saved(np.full((2, 6, 5), -1)), ["-1", "255"]),
-    "above 255": (_saved(np.full((2, 6, 5), 256)), ["256", "255"]),
+    "above 255": (_saved(np.full((2, 6, 5), 256)), ["256", "--full-scale"]),
     "complex": (_saved(np.zeros((2, 6, 5), complex)), ["complex"]),
-    "colour": (_saved(np.zeros((2, 6, 5, 3), np.uint8)), ["(2, 6, 5, 3)"]),
+    "colour": (_saved(np.arange(180, dtype=np.uint8).reshape(2, 6, 5, 3)), ["image 0 has colour", "--color grey"]),
     "no images": (_saved(np.zeros((0, 6, 5), np.uint8)), ["(0, 6, 5)"]),
     "no pixels": (_saved(np.zeros((2, 6, 0), np.uint8)), ["(2, 6, 0)"]),
     "flat, not square": (_saved(np.zeros((2, 30), np.uint8)), ["30", "square"]),
@@ -99,7 +99,7 @@ BAD = {
     "empty IDX": (_bytes("bad.idx", b""), ["empty"]),
     "empty folder": (_empty_folder, ["no pictures", ".png"]),
     "folder without pictures": (_no_pictures, ["no pictures", ".png"]),
-    "mixed sizes": (_mixed_sizes, ["5x6", "4x6"]),
+    "mixed sizes": (_mixed_sizes, ["6x5", "6x4"]),
     "broken picture": (_broken_picture, ["001.png"]),
 }
 

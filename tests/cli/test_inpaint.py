@@ -113,7 +113,7 @@ def test_mask_as_a_single_picture(folder, here):
 @pytest.mark.parametrize(
     ("mask", "words"),
     [
-        (np.ones((2, 6, 5), bool), ["2", "6 x 5"]),
+        (np.ones((2, 6, 5), bool), ["(2, 6, 5)", "one mask"]),
         (np.ones((1, 5, 6), bool), ["5 x 6", "6 x 5"]),
         (np.zeros((1, 6, 5), bool), ["missing"]),
     ],

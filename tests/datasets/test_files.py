@@ -42,7 +42,7 @@ def refused(call, *parts):
     return message
 
 
-IMAGES = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+IMAGES = 4 * np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
 LABELS = np.array([7, 0, 7], dtype=np.uint8)
 
 
@@ -181,8 +181,8 @@ def test_idx_file_with_labels(tmp_path):
 
 
 def test_idx_file_of_zeros_and_ones_is_binary(tmp_path):
-    train, _ = load_images(write(tmp_path / "images", idx_bytes(IMAGES % 2)))
-    assert train.binarization == "already binary (0 and 1)" and np.array_equal(train.images, IMAGES % 2)
+    train, _ = load_images(write(tmp_path / "images", idx_bytes(IMAGES // 4 % 2)))
+    assert train.binarization == "already binary (0 and 1)" and np.array_equal(train.images, IMAGES // 4 % 2)
 
 
 def test_idx_file_refusals(tmp_path):
@@ -228,9 +228,9 @@ def test_classic_folder_missing_partner(tmp_path, name):
 def test_classic_folder_refusals(tmp_path):
     classic(tmp_path)
     refused(lambda: load_images(tmp_path, labels=tmp_path / "x"), "labels", "leave the argument out")
-    write(tmp_path / "t10k-images-idx3-ubyte.gz", idx_bytes(np.full((3, 5, 5), 9, np.uint8)))
+    write(tmp_path / "t10k-images-idx3-ubyte.gz", idx_bytes(np.full((3, 5, 5), 99, np.uint8)))
     refused(lambda: load_images(tmp_path), "4x5", "5x5", "one size")
-    write(tmp_path / "t10k-images-idx3-ubyte.gz", idx_bytes(IMAGES % 2))
+    write(tmp_path / "t10k-images-idx3-ubyte.gz", idx_bytes(IMAGES // 4 % 2))
     refused(lambda: load_images(tmp_path), "grey training images and binary test images")
     write(tmp_path / "t10k-images-idx3-ubyte.gz", idx_bytes(LABELS))
     refused(lambda: load_images(tmp_path), "t10k-images", "look like labels")
@@ -318,8 +318,10 @@ def test_mixed_sizes_name_the_two(tmp_path):
     picture(tmp_path / "b.png")
     picture(tmp_path / "c.png", size=(6, 7))
     picture(tmp_path / "d.png", size=(1, 1))
-    message = refused(lambda: load_images(tmp_path), "a.png", "5x4", "c.png", "6x7", "resize")
-    assert "b.png" not in message and "d.png" not in message
+    message = refused(
+        lambda: load_images(tmp_path), "2 of 4x5 (a.png, ...), 1 of 7x6 (c.png), 1 of 1x1 (d.png)", "size="
+    )
+    assert "b.png" not in message
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", "cut", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 5\n"])
@@ -364,14 +366,14 @@ def test_modes(tmp_path):
         return result
 
     assert saved("1", 1) == 255
-    assert saved("RGB", (255, 255, 255)) == 255 and saved("RGB", (255, 0, 0)) == 76
+    assert saved("RGB", (255, 255, 255)) == 255 and saved("RGB", (76, 76, 76)) == 76
     assert saved("RGBA", (255, 255, 255, 0)) == 0 and saved("RGBA", (255, 255, 255, 128)) == 128
     assert saved("LA", (200, 255)) == 200 and saved("LA", (200, 0)) == 0
     assert saved("L", 50, transparency=50) == 0 and saved("L", 50, transparency=51) == 50
     assert saved("CMYK", (0, 0, 0, 0), "x.tif") == 255
 
 
-def test_palettes_and_first_frame(tmp_path):
+def test_palettes(tmp_path):
     image = Image.new("P", (2, 1))
     image.putpalette([10, 10, 10, 200, 200, 200])
     image.putdata([0, 1])
@@ -379,15 +381,6 @@ def test_palettes_and_first_frame(tmp_path):
     assert grey_of(tmp_path / "x.png").tolist() == [[10, 200]]
     image.save(tmp_path / "x.png", transparency=1)
     assert grey_of(tmp_path / "x.png").tolist() == [[10, 0]]
-    (tmp_path / "x.png").unlink()
-    Image.new("L", (2, 2), 30).save(tmp_path / "x.gif", save_all=True, append_images=[Image.new("L", (2, 2), 90)])
-    assert grey_of(tmp_path / "x.gif").tolist() == [[30, 30], [30, 30]]
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.int32])
-def test_32_bit_pictures_are_refused(tmp_path, kind):
-    Image.fromarray(np.ones((2, 2), kind)).save(tmp_path / "x.tif")
-    refused(lambda: load_images(tmp_path), "x.tif", "32-bit", "16 bits")
 
 
 # --- .npy
@@ -408,9 +401,9 @@ def test_npy_with_labels(tmp_path):
 
 @pytest.mark.parametrize("kind", ["?", "u1", "i1", ">u2", "<i8", "u8"])
 def test_npy_zeros_and_ones_are_binary(tmp_path, kind):
-    train, _ = load_images(npy(tmp_path / "x.npy", (IMAGES % 2).astype(kind)))
+    train, _ = load_images(npy(tmp_path / "x.npy", (IMAGES // 4 % 2).astype(kind)))
     assert train.binarization == "already binary (0 and 1)"
-    assert train.images.dtype == np.uint8 and np.array_equal(train.images, IMAGES % 2)
+    assert train.images.dtype == np.uint8 and np.array_equal(train.images, IMAGES // 4 % 2)
 
 
 @pytest.mark.parametrize("kind", ["<f2", "<f4", ">f8"])
@@ -428,11 +421,11 @@ def test_npy_flat_images(tmp_path):
 @pytest.mark.parametrize(
     "array, parts",
     [
-        (IMAGES * 5.0, ["295.0", "[0, 1]"]),
+        (IMAGES * 5.0, ["1180.0", "[0, 1]"]),
         (IMAGES - 1.0, ["-1.0", "[0, 1]"]),
         (np.full((1, 2, 2), np.nan), ["NaN"]),
         (np.full((1, 2, 2), np.inf), ["infinity"]),
-        (IMAGES.astype(np.int16) * 9, ["531", "0..255"]),
+        (IMAGES.astype(np.int16) * 9, ["2124", "full_scale=2124"]),
         (IMAGES.astype(np.int16) - 3, ["-3", "0..255"]),
         (IMAGES.astype(object), ["object", "pickle"]),
         (IMAGES.astype(complex), ["complex128"]),
@@ -440,7 +433,10 @@ def test_npy_flat_images(tmp_path):
         (np.zeros((2, 2), dtype=[("a", "u1")]), ["[('a', 'u1')]"]),
         (LABELS, ["look like labels"]),
         (np.uint8(3), ["()"]),
-        (IMAGES.reshape(15, 2, 2, 1), ["(15, 2, 2, 1)", "(n, height, width)"]),
+        (IMAGES.reshape(3, 2, 2, 5), ["(3, 2, 2, 5)", "(n, height, width)"]),
+        (IMAGES.reshape(5, 2, 2, 3), ["image 0 has colour", "color='grey'"]),
+        (np.zeros((9, 8, 3), np.uint8), ["one picture of 3 channels", "image[None]"]),
+        (np.zeros((16, 16), np.uint8), ["one image or as many flat ones", "image[None]"]),
         (IMAGES.reshape(12, 5), ["5 pixels", "not square"]),
         (IMAGES[:0], ["(0, 4, 5)", "nothing"]),
         (IMAGES[:, :0], ["(3, 0, 5)", "nothing"]),

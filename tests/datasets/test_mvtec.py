@@ -12,7 +12,7 @@ from PIL import Image
 
 from cbn import DataError
 from cbn.datasets import list_categories, load_good_and_test, load_mvtec, load_test, make_category, write_mvtec
-from cbn.datasets.mvtec import resized_mask
+from cbn.datasets.mask import resized_mask
 
 DATA = Path(os.environ.get("CBN_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REAL = pytest.mark.skipif(
@@ -53,10 +53,13 @@ def test_a_category(category):
     assert repr(loaded) == "InspectionSet(bolt: 2 training and 5 test pictures of 32x32, grey, 4 with defects)"
 
 
-def test_an_empty_mask_is_a_mask(category):
+def test_an_empty_mask_of_a_defect_is_named_and_left_out_of_figures(category):
     save(category / "ground_truth" / "spot" / "000_mask.png", np.zeros((32, 32)))
-    loaded = load_mvtec(category)
+    with pytest.warns(UserWarning, match="masks of 1 defective pictures are missing or empty.*spot/000.png"):
+        loaded = load_mvtec(category)
     assert loaded.labels[-1] == 1 and not loaded.masks[-1].any()
+    assert loaded.has_mask.tolist() == [True, True, True, True, False]
+    assert loaded.report.without_mask == ("spot/000.png",)
 
 
 def test_masks_may_have_the_name_of_their_picture_and_number_defects(category):
@@ -95,12 +98,12 @@ def test_shrinking_averages(tmp_path):
 
 def test_pictures_of_different_sizes(category):
     save(category / "train" / "good" / "009.png", np.zeros((8, 9)))
-    refused(lambda: load_mvtec(category), category / "train" / "good" / "009.png", "9x8", "32x32", "give a size")
+    refused(lambda: load_mvtec(category), category, "7 of 32x32", "1 of 8x9 (train/good/009.png)", "give size=")
     assert load_mvtec(category, size=16).train.shape == (3, 16, 16)
     (category / "train" / "good" / "009.png").unlink()
     for path in (category / "test").rglob("*.png"):
         save(path, np.zeros((8, 9)))
-    refused(lambda: load_mvtec(category), "test/good/000.png", "8x9", "32x32", "give a size")
+    refused(lambda: load_mvtec(category), "5 of 8x9 (test/good/000.png, ...)", "2 of 32x32", "give size=")
 
 
 @pytest.mark.parametrize(("color", "channels"), [("auto", 1), ("grey", 1), ("rgb", 3)])
@@ -252,16 +255,18 @@ def test_pictures_beside_folders_of_pictures(category):
 def test_missing_mask(category):
     path = category / "ground_truth" / "spot" / "000_mask.png"
     path.unlink()
-    refused(lambda: load_mvtec(category), path, "missing", category / "test" / "spot" / "000.png")
-    path.parent.rmdir()
-    refused(lambda: load_mvtec(category), path, "missing")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="spot/000.png"):
+            assert not load_mvtec(category).has_mask[-1]
+        if path.parent.is_dir():
+            path.parent.rmdir()
 
 
 def test_mask_of_another_size(category):
     path = category / "ground_truth" / "spot" / "000_mask.png"
     save(path, np.zeros((16, 32)))
     for size in (None, 16):
-        refused(lambda size=size: load_mvtec(category, size=size), path, "32x16", "32x32")
+        refused(lambda size=size: load_mvtec(category, size=size), path, "16x32", "32x32")
 
 
 @pytest.mark.parametrize("where", ["train/good/001.png", "test/spot/000.png", "ground_truth/spot/000_mask.png"])
@@ -303,6 +308,7 @@ def test_screw():
 
 @REAL
 def test_magnetic_tile():
-    loaded = load_mvtec(DATA / "magnetic_tile")
+    with pytest.warns(UserWarning, match="missing or empty"):
+        loaded = load_mvtec(DATA / "magnetic_tile")
     assert loaded.train.shape == (758, 128, 128) and loaded.labels.sum() == 392 and len(loaded.labels) == 586
     assert 386 <= loaded.masks.any(axis=(1, 2)).sum() <= 388  # some masks of "uneven" are empty

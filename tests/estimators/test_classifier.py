@@ -205,7 +205,7 @@ BAD_PRIORS = [
 ]  # fmt: skip
 BAD_ARGUMENTS = [
     ("preset", "x"), ("offsets", 3), ("threshold", 2), ("pseudocount", NAN), ("image_shape", 5), ("image_shape", "54"),
-    ("full_scale", 7), ("n_jobs", 0), ("image_shape", (5,)),
+    ("full_scale", 0), ("n_jobs", 0), ("image_shape", (5,)),
 ]  # fmt: skip
 
 

@@ -89,6 +89,9 @@ class RowNetwork(Network):
     def score_samples(self, X, score=None):
         return super().score_samples(rows_as_images(X), score)
 
+    def score(self, X, y=None):
+        return super().score(rows_as_images(X), y)
+
     def decision_function(self, X):
         return super().decision_function(rows_as_images(X))
 
@@ -192,7 +195,9 @@ def duplicates(model):
 
 def test_copies_of_a_network_are_the_same_model():
     X, _ = bars(150)
-    model = Network(threshold=(0.05, 0.5), score="normalized", random_state=4, false_alarm_rate=0.05).fit(X[:120])
+    model = Network(threshold=(0.05, 0.5), outlier_score="normalized", random_state=4, false_alarm_rate=0.05).fit(
+        X[:120]
+    )
     for other in duplicates(model):
         assert other.get_params() == model.get_params() and other.image_shape_ == model.image_shape_
         for score in SCORES:
@@ -243,11 +248,11 @@ def test_in_cross_validation_and_search():
     assert cross_val_score(Network(false_alarm_rate=0.1), flat, y, cv=normal_then_all, scoring=auroc)[0] > 0.9
     search = GridSearchCV(
         Network(false_alarm_rate=0.1),
-        {"score": SCORES, "cpd__pseudocount": [0.5, 1]},
+        {"outlier_score": SCORES, "cpd__pseudocount": [0.5, 1]},
         scoring=auroc,
         cv=normal_then_all,
     ).fit(flat, y)
-    assert search.best_score_ > 0.9 and search.best_params_["score"] in SCORES
+    assert search.best_score_ > 0.9 and search.best_params_["outlier_score"] in SCORES
     assert set(Network(false_alarm_rate=0.1).fit_predict(X)) == {1, -1}
 
 
@@ -266,7 +271,7 @@ BAD_ARGUMENTS = {
     "false_alarm_rate": [0, 1, -0.1, 1.5, NAN, INF, "0.1", None, True, False, [0.1]],
     "image_shape": [36, "66", (6,), (6, 6, 1), (6.0, 6), (0, 36), (-6, -6), (True, 36), (NAN, 6), (6, None), True,
                     (6, "6")],
-    "full_scale": [0, 2, 256, -1, 0.5, "255", NAN, True, False, (1, 255), np.array([1, 255])],
+    "full_scale": [0, 2**31 + 1, -1, 0.5, "255", NAN, True, False, (1, 255), np.array([1, 255])],
     "n_jobs": [0, -2, 1.5, 2000, "2", True, NAN, [1]],
     "random_state": [-1, 2**64, 0.5, "0", True, NAN, [1], (1, 2)],
 }  # fmt: skip
@@ -317,7 +322,8 @@ NETWORK_METHODS = {
     "score_samples": [IMAGES], "predict": [IMAGES], "decision_function": [IMAGES], "p_values": [IMAGES], "bic": [],
     "surprise_map": [IMAGES], "calibrate": [IMAGES], "binarized_pictures": [IMAGES], "heat_map_scale": [], "sample": [],
     "node_statistics": [], "gibbs_chains": [1], "inpaint": [IMAGES[0], HOLE], "threshold_at": [0.1],
-    "p_values_of": [np.zeros(3)], "save": ["never.cbn"],
+    "p_values_of": [np.zeros(3)], "save": ["never.cbn"], "judged_scores": [IMAGES], "verdicts": [IMAGES],
+    "discoveries": [IMAGES], "score": [IMAGES],
 }  # fmt: skip
 CLASSIFIER_METHODS = {
     "predict": [IMAGES], "predict_proba": [IMAGES], "predict_log_proba": [IMAGES], "joint_log_probability": [IMAGES],

@@ -44,6 +44,7 @@ model.save(sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_for_every_thread_count_and_instruction_set(tmp_path):
     found = set()
     for threads, extra in [(1, {}), (2, {}), (2, {"CBN_FORCE_GENERIC": "1"})]:
@@ -119,7 +120,7 @@ TREE_OPTIONS = {
     "boosting": ("boosted", Boosting(rounds=3)),
 }  # fmt: skip
 NO_EFFECT = {"n_jobs", "image_shape"}  # threads never change a result; the shape is only for flat images
-FIELDS = {"hidden": "layers"}  # flat names of fields that have another
+FIELDS = {"hidden": "layers", "score": "outlier_score"}  # flat names of fields that have another
 
 
 def outcome(model, X):

@@ -68,7 +68,7 @@ def everything(model, folder):
         chains = [model.sample(2, "gibbs", n_steps=100)] if sweeps else []
     repaired = model.repair(1 - NEW[0], 3)
     found = [*(model.score_samples(NEW, score) for score in (None, *SCORES)), model.layer_scores(NEW), model.sample(4),
-             model.p_values(NEW), model.predict(NEW), model.decision_function(NEW), model.surprise_map(NEW),
+             model.judged_scores(NEW), model.p_values(NEW), model.predict(NEW), model.decision_function(NEW), model.surprise_map(NEW),
              painted.samples, painted.mean, *chains, repaired.repaired, model.calibration_scores_, *model.node_statistics(),
              model.binarized_pictures(NEW), model.counts_]  # fmt: skip
     words = [model.offset_, model.score_, model.n_images_, model.bic_terms(), model.heat_map_scale(), repaired.score,
@@ -82,7 +82,7 @@ def everything(model, folder):
 # Another good value of every argument, and of every field of the objects; all of them get a bad one too.
 OTHERS = {
     "preset": "tree", "cpd": cbn.Table(((-1, 0),), 7.0), "features": cbn.Features(layers=((2, 3, 1),)), "threshold": 0.9,
-    "score": "normalized", "folds": 5, "shift": 2, "false_alarm_rate": 0.4, "image_shape": (4, 16), "full_scale": 255,
+    "outlier_score": "normalized", "folds": 5, "shift": 2, "false_alarm_rate": 0.4, "image_shape": (4, 16), "full_scale": 255,
     "random_state": 77, "class_prior": (0.9, 0.1),
 }  # fmt: skip
 BAD = object()
@@ -197,7 +197,7 @@ GRIDS = [
     ("pixel", {"cpd__pseudocount": [1.0, 1e6]}), ("pixel", {"cpd": [cbn.Table(), "tree", cbn.Table(())]}),
     ("best", {"cpd__penalty": [0.5, 2.0], "features__iterations": [0], "features__layers": [LAYERS]}),
     ("hidden", {"features__iterations": [0, 1], "features__layers": [LAYERS]}),
-    ("pixel", {"features": [None, cbn.Features(layers=LAYERS, iterations=0)], "score": ["surprise"]}),
+    ("pixel", {"features": [None, cbn.Features(layers=LAYERS, iterations=0)], "outlier_score": ["surprise"]}),
 ]  # fmt: skip
 
 
@@ -259,10 +259,13 @@ def test_presets_cannot_be_changed():
         clone(model).set_params(cpd__pseudocount=3.0)
     for preset, changed in NETWORKS.items():
         model = network(preset).fit(X)
-        for own in (model.fitted_.settings, model.fitted_.arguments):
-            for part in (own.cpd, own.features):
-                if part is not None:
-                    part.set_params(pseudocount=77.0)
+        for part in (model.fitted_.settings.cpd, model.fitted_.settings.features):
+            with pytest.raises(AttributeError, match="belong to a fitted model"):
+                part.set_params(pseudocount=77.0)
+            part.replaced(pseudocount=77.0)
+        for part in (model.fitted_.arguments.cpd, model.fitted_.arguments.features):
+            if part is not None:
+                part.set_params(pseudocount=77.0)
         assert before == PRESETS
         assert all(part.pseudocount == 1.0 for part in changed.values() if hasattr(part, "pseudocount"))
 
@@ -319,6 +322,9 @@ def test_few_arguments_of_constructors():
 def test_delegated_methods_are_those_of_fitted_objects():
     for name in (
         "score_samples",
+        "judged_scores",
+        "verdicts",
+        "discoveries",
         "predict",
         "p_values",
         "sample",
@@ -372,3 +378,32 @@ def test_images_are_packed_once(preset, thresholds, shift, monkeypatch):
     network(preset, threshold=thresholds, shift=shift).fit(images)
     cutoffs = [int(t * 255) for t in np.atleast_1d(thresholds)]
     assert packed == [((2 * shift + 1) ** 2 * len(X), cutoff) for cutoff in cutoffs]
+
+
+def test_what_was_given_can_change_after_the_fit(tmp_path):
+    """Lists and arrays that were arguments belong to the user again; what was learned has its own."""
+    layers, thresholds, offsets, prior = [[3, 3, 2]], [0.3], [[-1, 0]], [0.5, 0.5]
+    features, table = cbn.Features(layers=layers, iterations=0), cbn.Table(offsets=offsets)
+    model = cbn.ConvolutionalBayesianNetwork(
+        "hidden", cpd=table, features=features, threshold=thresholds, n_jobs=1, false_alarm_rate=0.3, random_state=0
+    ).fit(X)
+    model.save(tmp_path / "before.cbn")
+    layers.append([4, 3, 2])
+    thresholds.append(0.5)
+    offsets.append([0, -1])
+    model.save(tmp_path / "after.cbn")
+    assert (tmp_path / "before.cbn").read_bytes() == (tmp_path / "after.cbn").read_bytes()
+    labels = np.arange(len(X)) % 2
+    classifier = cbn.ConvolutionalBayesianNetworkClassifier(class_prior=prior, n_jobs=1).fit(X, labels)
+    prior[0] = 0.9
+    classifier.partial_fit(X, labels)
+    np.testing.assert_array_equal(np.exp(classifier.class_log_prior_), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("preset", NETWORKS)
+def test_what_was_learned_cannot_be_written(preset, tmp_path):
+    model = network(preset).fit(X)
+    model.save(tmp_path / "model.cbn")
+    for own in (model, cbn.load(tmp_path / "model.cbn")):
+        with pytest.raises(ValueError, match="read-only"):
+            own.counts_[:] = 0

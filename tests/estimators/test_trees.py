@@ -170,6 +170,7 @@ for preset in ("tree", "boosted"):
 FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 
+@pytest.mark.slow
 def test_same_bytes_for_threads_and_instruction_sets():
     outputs = set()
     for threads, extra in (("1", {}), ("2", {}), ("2", {"CBN_FORCE_GENERIC": "1"})):

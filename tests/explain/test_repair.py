@@ -38,9 +38,9 @@ def test_every_preset_and_score(preset, score, threshold):
         preset, threshold=threshold, score=score, false_alarm_rate=0.1, n_jobs=1, random_state=0, **ARGUMENTS[preset]
     ).fit(images_of(200))
     found = model.repair(CHECKER)
-    assert found.score == pytest.approx(model.score_samples(CHECKER[None])[0]) and found.score < model.offset_
+    assert found.score == pytest.approx(model.judged_scores(CHECKER[None])[0]) and found.score < model.offset_
     assert found.succeeded and found.threshold == model.offset_ and found.max_changes == 200
-    assert found.repaired_score == pytest.approx(model.score_samples(found.repaired[None])[0])
+    assert found.repaired_score == pytest.approx(model.judged_scores(found.repaired[None])[0])
     assert model.predict(found.repaired[None])[0] == 1
     np.testing.assert_array_equal(found.image, model.binarized_pictures(CHECKER[None])[0])
     np.testing.assert_array_equal(found.repaired, model.binarized_pictures(found.repaired[None])[0])

@@ -205,9 +205,9 @@ def test_zips_of_another_format(header, saved, tmp_path):
     refused(write(tmp_path / "a.cbn", members_of(saved) | {"header.json": header}), "not a cbn model")
 
 
-@pytest.mark.parametrize("version", [6, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000])
+@pytest.mark.parametrize("version", [7, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000])
 def test_versions(version, saved, tmp_path):
-    newer = type(version) is int and version > 5
+    newer = type(version) is int and version > 6
     path = with_header(saved, tmp_path / "a.cbn", lambda header: header.update(version=version))
     refused(path, "newer than this version" if newer else "version")
 
@@ -215,15 +215,15 @@ def test_versions(version, saved, tmp_path):
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_new_file_that_claims_to_be_old(version, tmp_path):
     path = save(Network(threshold=(0.3, 0.6)).fit(X), tmp_path / "new.cbn")
-    assert version_of(path) == 5
+    assert version_of(path) == 6
     refused(with_header(path, tmp_path / "a.cbn", lambda header: header.update(version=version)), "damaged")
 
 
-@pytest.mark.parametrize("version", [2, 3, 4, 5])
+@pytest.mark.parametrize("version", [2, 3, 4, 5, 6])
 def test_an_old_file_that_claims_to_be_new(version, tmp_path):
-    """Those of version 1 are files of versions 2 and 3 too, and are read as such; version 5 has settings."""
+    """Those of version 1 are files of versions 2 and 3 too, and are read as such; versions 5 and 6 have settings."""
     path = with_header(FORMAT_V1 / "pixel.cbn", tmp_path / "a.cbn", lambda header: header.update(version=version))
-    if version == 5:
+    if version >= 5:
         refused(path, "damaged")
     else:
         np.testing.assert_array_equal(cbn.load(path).counts_, cbn.load(FORMAT_V1 / "pixel.cbn").counts_)

@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 
 import cbn
+from cbn.metrics.conformal import TIE
 from helpers.modelfiles import members_of, save, use, version_of
 
 DATA = Path(__file__).parents[1] / "data"
-VERSIONS = {1: 3, 2: 3, 3: 5, 5: 6}  # and how many files each has; energy models, of version 4 too, are in tests/iem
+VERSIONS = {
+    1: 3,
+    2: 3,
+    3: 5,
+    5: 6,
+    6: 6,
+}  # and how many files each has; energy models, of version 4 too, are in tests/iem
 NEWEST = max(VERSIONS)
 
 
@@ -58,6 +65,15 @@ OF_FEATURES = {
 OF_CPD = {"offsets", "reach", "penalty", "max_leaves", "min_leaf", "shrinkage", "pseudocount"}
 
 
+def less_rounding(wanted, model):
+    """Offsets as they are since version 6: lower by what makes a tie, so that equal images are equally normal."""
+    if "networks" in wanted:
+        for own, network in zip(wanted["networks"], model.networks_, strict=True):
+            less_rounding(own, network)
+    elif wanted.get("offset") is not None:
+        wanted["offset"] -= TIE * max(1.0, np.abs(model.calibration_scores_).max())
+
+
 def check_flat(model, flat, plain):
     """Every argument of versions 1 to 3 is where it belongs now; what none gave is left to the preset."""
     given = {name: value for name, value in flat.items() if value is not None}
@@ -76,7 +92,7 @@ def check_flat(model, flat, plain):
         elif name == "hidden":
             assert features["layers"] == value
         else:
-            assert plain(getattr(model, name)) == value, name
+            assert plain(getattr(model, {"score": "outlier_score"}.get(name, name))) == value, name
     if "pseudocount" in given and "hidden" in flat:
         assert features["pseudocount"] == given["pseudocount"]
 
@@ -107,6 +123,7 @@ def content_of(path):
     return members | {"header": header}
 
 
+@pytest.mark.filterwarnings("ignore::cbn.CalibrationWarning")  # of classes with few images
 @pytest.mark.parametrize("version, name", [(version, name) for version in VERSIONS for name in expected_of(version)])
 def test_old_files_load_for_ever(version, name, tmp_path):
     wanted = expected_of(version)[name]
@@ -114,6 +131,10 @@ def test_old_files_load_for_ever(version, name, tmp_path):
     path = folder_of(version) / name
     assert version_of(path) == version
     model = cbn.load(path)
+    if version < NEWEST:
+        less_rounding(wanted, model)
+    if version == 5 and "score" in arguments:  # the argument has another name since
+        arguments["outlier_score"] = arguments.pop("score")
     found = behaviour_of(version, model)
     if version == 1:
         assert found.keys() == wanted.keys()
@@ -146,7 +167,7 @@ def test_all_stored_files_are_tried(version):
 def test_arguments_of_version_1():
     grey = cbn.load(folder_of(1) / "grey.cbn")
     assert grey.threshold == (0.25, 0.6) and grey.cpd == cbn.Table(((-1, 0), (0, -1), (-2, 1)), 0.5)
-    assert (grey.score, grey.false_alarm_rate) == ("normalized", 0.05)
+    assert (grey.outlier_score, grey.false_alarm_rate) == ("normalized", 0.05)
     assert cbn.load(folder_of(1) / "pixel.cbn").random_state == 3
     assert cbn.load(folder_of(1) / "classifier.cbn").class_prior == (0.5, 0.25, 0.25)
     assert len(cbn.load(folder_of(2) / "interrupted.cbn").hidden_layers_) == 1

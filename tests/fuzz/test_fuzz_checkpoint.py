@@ -59,6 +59,7 @@ def resume(path):
     return True
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_checkpoints(data, folder):

@@ -204,7 +204,7 @@ def at(header, path):
 OLD_PLACES = {"arguments/cpd/": "arguments/", "settings/": "networks/0/"}  # where version 1 has what is elsewhere now
 
 
-@pytest.mark.parametrize("version", [1, 5])
+@pytest.mark.parametrize("version", [1, 6])
 @pytest.mark.parametrize("place, value", [(p, v) for p, values in MUST_REFUSE.items() for v in values])
 def test_wrong_values_in_the_header(place, value, version, saved, tmp_path):
     def change(header):
@@ -245,6 +245,7 @@ EVERY_PLACE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, place", EVERY_PLACE)
 def test_anything_at_every_place_of_the_header(kind, place, tmp_path):
     for value in [*WRONG, "missing"]:
@@ -259,6 +260,7 @@ def test_anything_at_every_place_of_the_header(kind, place, tmp_path):
         attempt(write(tmp_path / "a.cbn", members), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [0, 8, 12, 14], ids=["stored", "deflate", "bzip2", "LZMA"])
 def test_every_seventh_byte_changed(method, saved, tmp_path):
     content = write(tmp_path / "good.cbn", members_of(saved), method).read_bytes()
@@ -387,6 +389,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_bytes(data, folder):
@@ -395,6 +398,7 @@ def test_damaged_bytes(data, folder):
     attempt(path, folder)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_members(data, folder):
@@ -404,6 +408,7 @@ def test_damaged_members(data, folder):
     attempt(write(folder / "members.cbn", members, data.draw(st.sampled_from([0, 8]))), folder)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_changed_headers(data, folder):
@@ -419,6 +424,7 @@ def test_changed_headers(data, folder):
     attempt(write(folder / "header.cbn", members), folder)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_changed_npy_headers(data, folder):

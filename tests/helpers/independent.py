@@ -96,11 +96,15 @@ class IndependentCPD(CPD):
 
     def _values(self, kind, without=None):
         """(nodes, 4) values by situation; ``without`` is one in which one image fewer was counted."""
-        counts = np.column_stack([self.counts[0].sum() - self.counts.sum(axis=1), self.counts])
+        counts, pseudocount = (
+            np.column_stack([self.counts[0].sum() - self.counts.sum(axis=1), self.counts]),
+            self.pseudocount,
+        )
         if without is not None:
             counts[:, without] -= 1  # of no meaning where there was none
+            pseudocount *= 1 - 1 / self.n_images if self.n_images > 1 else 1.0
         n, zeros, ones = counts.sum(axis=1), counts[:, ZERO], counts[:, ONE]
-        p = (np.stack([zeros, ones], axis=1) + self.pseudocount) / (zeros + ones + 2 * self.pseudocount)[:, None]
+        p = (np.stack([zeros, ones], axis=1) + pseudocount) / (zeros + ones + 2 * pseudocount)[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             nats = -np.log(p)
             entropy = (p * nats).sum(axis=1)

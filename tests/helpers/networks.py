@@ -16,7 +16,7 @@ Boosting = dict
 
 def Network(preset="pixel", **flat):
     """A cbn.ConvolutionalBayesianNetwork of flat arguments."""
-    return cbn.ConvolutionalBayesianNetwork(**vars(from_flat({"preset": preset, **flat})))
+    return cbn.ConvolutionalBayesianNetwork.of_arguments(from_flat({"preset": preset, **flat}))
 
 
 def Classifier(preset="pixel", **flat):

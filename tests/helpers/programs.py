@@ -198,6 +198,8 @@ def naive_scores(train, test, pseudocount=1.0, offsets=PARENTS):
     """(log p of the test bits, conformal p-values by the leave-one-out scores of the training bits)."""
     counts = naive_counts(train, offsets)
     scores = np.array([naive_log_probability(counts, image, pseudocount, offsets) for image in test])
-    left_out = np.array([naive_log_probability(counts, image, pseudocount, offsets, True) for image in train])
+    n = len(train)
+    share = pseudocount * (n - 1) / n if n > 1 else pseudocount  # one image fewer has as much less of it
+    left_out = np.array([naive_log_probability(counts, image, share, offsets, True) for image in train])
     p_values = np.array([(1 + np.sum(left_out <= s + 1e-9)) / (len(train) + 1) for s in scores])
     return scores, p_values

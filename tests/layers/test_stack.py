@@ -53,20 +53,20 @@ def layers_of(model):
     return [model.layer_, *(trained.layer for trained in model.hidden_layers_)]
 
 
-def nodes_by_twin(model, images, kind, train=TRAIN):
+def nodes_by_twin(model, images, kind, train=TRAIN, pseudocount=1.0):
     """For every layer (n, nodes) contributions, tables counted from the training images."""
     found = []
     for layer, known, own in zip(layers_of(model), all_bits(model, train), all_bits(model, images), strict=True):
         counts = TWIN.counts(layer, known, len(train))
-        found.append(TWIN.contributions(layer, own, len(images), TWIN.values(layer, counts, kind)))
+        found.append(TWIN.contributions(layer, own, len(images), TWIN.values(layer, counts, kind, pseudocount)))
     return found
 
 
-def layer_scores_by_twin(model, images, score, train=TRAIN):
+def layer_scores_by_twin(model, images, score, train=TRAIN, pseudocount=1.0):
     kind = {"log_probability": LOG_PROBABILITY, "normalized": NORMALIZED}.get(score, SURPRISE)
-    sums = np.stack([nodes.sum(axis=1) for nodes in nodes_by_twin(model, images, kind, train)], axis=1)
+    sums = np.stack([nodes.sum(axis=1) for nodes in nodes_by_twin(model, images, kind, train, pseudocount)], axis=1)
     if score == "standardized":
-        sums /= np.sqrt([nodes.sum(axis=1) for nodes in nodes_by_twin(model, images, VARIANCE, train)]).T
+        sums /= np.sqrt([nodes.sum(axis=1) for nodes in nodes_by_twin(model, images, VARIANCE, train, pseudocount)]).T
     return sums if score == "log_probability" else -sums
 
 
@@ -86,7 +86,8 @@ def test_scores_of_layers_and_their_sum(model, score):
 def without(model, i):
     """Leave-one-out scores of image i by recounting: {score: (layers,)}."""
     rest = np.delete(TRAIN, i, axis=0)
-    return {s: layer_scores_by_twin(model, TRAIN[i : i + 1], s, rest)[0] for s in SCORES}
+    share = len(rest) / len(TRAIN)  # of the pseudo-count of 1
+    return {s: layer_scores_by_twin(model, TRAIN[i : i + 1], s, rest, share)[0] for s in SCORES}
 
 
 def test_leave_one_out_scores_scales_and_calibration(model):
@@ -112,6 +113,8 @@ def test_recounting_by_the_library_gives_the_same(model):
     """Recounted without an image, kernels and relations fixed, the network scores it as leave-one-out does."""
     kept = model.binarizer_.planes(TRAIN[1:], 1)
     network = model.fitted_.network.recounted(kept, 1)
+    for own in network.networks:
+        own.pseudocount *= (len(TRAIN) - 1) / len(TRAIN)
     one = network.planes(model.binarizer_.planes(TRAIN[:1], 1), 1)
     expected = model.fitted_.network.layer_scores(bit_planes(model, TRAIN), "surprise", 1, leave_one_out=True)
     np.testing.assert_allclose(network.layer_scores(one, "surprise", 1)[0], expected[0], rtol=1e-9)

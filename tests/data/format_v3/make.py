@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Makes the model files of format version 3 and expected.json in this folder.
+"""Made the model files of format version 3 and expected.json in this folder, with the flat arguments of that time.
 
 Images come from whole-number arithmetic, so that nothing depends on a random generator of NumPy.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import cbn
-from cbn.cpd.boostedlayer import Boosting
+from cbn.boosted import Boosting  # as the module was called then
 
 FOLDER = Path(__file__).parent
 SHAPE = (10, 9)

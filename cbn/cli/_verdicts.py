@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the scoring programs of both halves share: verdicts with their basis, lists of discoveries, and rows as CSV."""
+
+import csv
+import io
+import math
+import os
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from ..exceptions import CbnError
+from . import _common as common
+
+COLUMNS = ("file", "label", "score", "p_value", "verdict", "basis", "threshold")
+
+
+def add_verdicts(parser, what):
+    """Options that say how verdicts are made and where rows go; ``what`` is "images" or "pictures"."""
+    group = parser.add_argument_group("verdicts")
+    group.add_argument(
+        "--false-alarm-rate", type=common.rate, metavar="P",
+        help=f"share of normal {what} that may be called outliers (default: the model's)",
+    )  # fmt: skip
+    group.add_argument(
+        "--fdr", type=common.rate, metavar="Q",
+        help=f"call outliers so many of all {what} that an expected share of at most Q of these is normal (Benjamini-"
+        "Hochberg), in place of a false-alarm rate; for long lists",
+    )  # fmt: skip
+    group.add_argument(
+        "--extrapolate", action="store_true",
+        help="with too few calibration scores for the rate: verdicts of a tail fitted to them, marked as extrapolated, "
+        "rather than undecided",
+    )  # fmt: skip
+    group.add_argument(
+        "--csv", metavar="FILE",
+        help=f"write a row for each of the {what} as soon as it is known: {', '.join(COLUMNS)}; -: to stdout",
+    )  # fmt: skip
+    return group
+
+
+def check_verdicts(arguments):
+    """Refuses options that contradict each other, before anything is read or written. Raises UsageError."""
+    if arguments.fdr is not None and arguments.false_alarm_rate is not None:
+        raise common.UsageError("--fdr: beside --false-alarm-rate; give one of the two")
+    if arguments.json and arguments.csv == "-":
+        raise common.UsageError("--csv -: stdout is that of --json; give a file")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Verdicts of all scored pictures, and what programs say of them."""
+
+    verdicts: Any  # cbn.metrics.calibration.Verdicts
+    rate: float
+    fdr: float | None
+
+    def row(self, i):
+        """The columns of one picture that follow from its score."""
+        p_value = float(self.verdicts.p_values[i])
+        return {
+            "p_value": None if math.isnan(p_value) else p_value,
+            "verdict": str(self.verdicts.verdicts[i]),
+            "basis": self.verdicts.basis,
+        }
+
+    @property
+    def outliers(self):
+        return self.verdicts.verdicts == "outlier"
+
+    def summary(self):
+        """For --json: what the verdicts rest on."""
+        return {
+            "n_outliers": int(self.outliers.sum()),
+            "n_undecided": int((self.verdicts.verdicts == "undecided").sum()),
+            "basis": self.verdicts.basis,
+            "false_alarm_rate": self.rate,
+            "fdr": self.fdr,
+            "n_needed": self.verdicts.needed,
+        }
+
+    def sentence(self, what):
+        """How many are outliers, and by what promise."""
+        n, n_outliers = len(self.verdicts.verdicts), int(self.outliers.sum())
+        if self.verdicts.basis == "none":
+            return f"{n:,} {what} are undecided: the rate needs {self.verdicts.needed:,} calibration scores"
+        asked = (
+            f"a false-alarm rate of {self.rate:g}" if self.fdr is None else f"a false discovery rate of {self.fdr:g}"
+        )
+        marked = ", extrapolated" if self.verdicts.basis == "extrapolated" else ""
+        return f"{n_outliers:,} of {n:,} {what} are outliers at {asked}{marked}"
+
+
+def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
+    """Scores of n pictures, and the Judgement of them as the options ask.
+
+    Parameters
+    ----------
+    calibration : cbn.metrics.calibration.Calibration
+    score_of : callable, slice -> (n,) scores that can be compared with the calibration's
+    n, batch : int
+    done : callable, optional
+        Called with (number of the picture, score, columns of its verdict) as soon as they are known: after every batch;
+        with --fdr, whose rule is for the list as a whole, at the end.
+    """
+    import numpy as np
+
+    own = calibration if arguments.false_alarm_rate is None else calibration.at(arguments.false_alarm_rate)
+    if arguments.fdr is None and not own.decides:
+        common.warn(arguments, own.too_few())
+    parts = []
+    for first in common.progress(range(0, n, batch), arguments, -(-n // batch), "batch", "scores"):
+        parts.append(score_of(slice(first, first + batch)))
+        if arguments.fdr is None and done is not None:
+            found = own.verdicts(parts[-1], extrapolate=arguments.extrapolate)
+            _report(done, first, parts[-1], found)
+    scores = np.concatenate(parts)
+    if arguments.fdr is None:
+        verdicts = own.verdicts(scores, extrapolate=arguments.extrapolate)
+    else:
+        verdicts = own.listed(scores, arguments.fdr)
+        if done is not None:
+            _report(done, 0, scores, verdicts)
+    return scores, Judgement(verdicts, own.false_alarm_rate, arguments.fdr)
+
+
+def _report(done, first, scores, verdicts):
+    judgement = Judgement(verdicts, 0.0, None)
+    for i, score in enumerate(scores.tolist()):
+        done(first + i, score, judgement.row(i) | {"threshold": verdicts.threshold})
+
+
+@contextmanager
+def csv_rows(arguments):
+    """A function that writes one row (a dict) and sees to it that it is on the disk, or None without --csv.
+
+    Rows are written as they are known. A program that is killed leaves all its whole rows: each is one write.
+    """
+    if arguments.csv is None:
+        yield None
+        return
+    try:
+        opened = nullcontext(1) if arguments.csv == "-" else _descriptor(arguments.csv)
+        with opened as descriptor:
+            os.write(descriptor, _line(COLUMNS))
+            yield lambda row: _write_all(descriptor, _line([_text(row.get(name)) for name in COLUMNS]))
+    except OSError as error:
+        raise CbnError(f"--csv: cannot write {arguments.csv!r}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _descriptor(path):
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor, data):
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _line(values):
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _text(value):
+    if isinstance(value, float):
+        return repr(value)
+    return "" if value is None else str(value)

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Many picture files as one array: one size, one scale of grey, grey or RGB."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _validation as validation
+from ..exceptions import DataError
+from ._files import data_error, listed, sizes, too_large
+from .picturefile import Background, Page, read_pages, refuse_vanished
+from .report import Notes, plural
+
+Color = Literal["auto", "grey", "rgb"]
+Size = int | tuple[int, int]
+BACKGROUNDS: tuple[Background, ...] = ("black", "white")
+MEND_OF_SIZES = "give size=(height, width) to bring all to one"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pictures are read, checked; see :func:`cbn.datasets.load_images` and :func:`cbn.datasets.load_mvtec`.
+
+    Attributes
+    ----------
+    size : (height, width) or None
+    max_side : int or None
+    color : {"auto", "grey", "rgb"} or None
+        None refuses pictures that have colour.
+    background : {"black", "white"}
+    full_scale : float or None
+    skip_bad : bool
+    """
+
+    size: tuple[int, int] | None = None
+    max_side: int | None = None
+    color: Color | None = None
+    background: Background = "black"
+    full_scale: float | None = None
+    skip_bad: bool = False
+
+    @classmethod
+    def checked(
+        cls,
+        size: Size | None,
+        color: Color | None,
+        colors: Sequence[Color | None],
+        background: Background,
+        full_scale: float | None,
+        skip_bad: bool,
+        max_side: int | None = None,
+    ) -> "Options":
+        """Raises ValueError for what is none of these."""
+        if size is not None:
+            size = validation.check_shape((size, size) if np.ndim(size) == 0 else size, "size")
+        if max_side is not None:
+            max_side = validation.check_integer(max_side, "max_side", 1, 2**20)
+        if color not in colors:
+            raise ValueError(f"color: {color!r}; choose one of {', '.join(str(one) for one in colors)}")
+        validation.check_choice(background, "background", BACKGROUNDS)
+        if full_scale is not None:
+            full_scale = validation.check_real(full_scale, "full_scale", 1e-30, validation.MAX_FULL_SCALE)
+        return cls(size, max_side, color, background, full_scale, bool(skip_bad))
+
+    def target(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """The size that a picture of (height, width) is brought to."""
+        if self.size is not None:
+            return self.size
+        longer = max(shape)
+        if self.max_side is None or longer <= self.max_side:
+            return shape
+        height, width = (max(1, round(n * self.max_side / longer)) for n in shape)
+        return height, width
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What was read.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n, height, width) or (n, height, width, 3), uint8
+    paths : list of pathlib.Path
+        The file of every picture.
+    parts : list of str
+        "" or, in a file of several pictures, "[2]".
+    shapes : list of (height, width)
+        Before resizing.
+    """
+
+    images: npt.NDArray[np.uint8]
+    paths: list[Path]
+    parts: list[str]
+    shapes: list[tuple[int, int]]
+
+
+@dataclass(eq=False)
+class _Read:
+    """A page, resized, and what is known of it before that."""
+
+    path: Path
+    part: str
+    values: npt.NDArray[Any]
+    shape: tuple[int, int]
+    deep: bool
+    white: int | None
+    darkest: float
+    brightest: float
+    whole: bool  # whole numbers only
+
+
+def read_pictures(paths: Sequence[Path], options: Options, notes: Notes, where: Path) -> Pictures:
+    """Read all pictures of some files into one array.
+
+    Parameters
+    ----------
+    paths : list of pathlib.Path
+    options : Options
+    notes : Notes
+        Told of everything that was left out, converted or assumed.
+    where : pathlib.Path
+        What holds the files, for messages.
+
+    Raises
+    ------
+    DataError
+        Files that cannot be read, pictures of different sizes or unknown scale, colour where it is refused.
+    """
+    read: list[_Read] = []
+    try:
+        for path in paths:
+            read += _pages_of(path, options, notes)
+        if not read:
+            raise data_error(f"{where}: none of {len(paths)} pictures can be read; replace the files")
+        _check_sizes(read, options, notes, where)
+        whites = _whites(read, options, notes)
+        has_color = any(one.values.ndim == 3 for one in read)
+        channels = (3,) if (has_color if options.color == "auto" else options.color == "rgb") else ()
+        images = np.empty((len(read), *options.target(read[0].shape), *channels), np.uint8)
+        for i, (one, white) in enumerate(zip(read, whites)):
+            values = one.values if white == 255 else _scaled(one.values, white)
+            images[i] = values if values.ndim == images.ndim - 1 else values[..., None]
+            one.values = values[:0]  # memory of two copies is not needed
+    except MemoryError as error:
+        raise too_large(where) from error
+    brightest = int(images.max())
+    if 1 < brightest < validation.DARKEST_WHITE:
+        notes.assume(
+            f"nearly black: the brightest value is {brightest} of 255; full_scale={brightest} if that is white"
+        )
+    return Pictures(images, [one.path for one in read], [one.part for one in read], [one.shape for one in read])
+
+
+def _pages_of(path: Path, options: Options, notes: Notes) -> list[_Read]:
+    own = Notes(notes.root)
+    pages: list[_Read] = []
+    iterator = read_pages(path, options.background, own)
+    while True:
+        try:
+            page = next(iterator, None)
+        except DataError:
+            if not options.skip_bad:
+                raise
+            notes.leave_out(path, "that cannot be read")
+            return []
+        if page is None:
+            notes.add(own)
+            return pages
+        refuse_vanished(page, path, options.background)
+        pages.append(_resized(page, path, options, own))
+
+
+def _resized(page: Page, path: Path, options: Options, notes: Notes) -> _Read:
+    from PIL import Image
+
+    if page.has_color and options.color in (None, "grey"):
+        if options.color is None:
+            raise data_error(f"{path}{page.part}: has colour, but grey is needed; give color='grey' to lose the colour")
+        page.values = np.asarray(Image.fromarray(page.values).convert("L"))
+        notes.count("of colour made grey", path, page.part)
+    values, shape = page.values, page.shape
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise data_error(f"{path}{page.part}: holds NaN or infinity; replace these values")
+    whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
+    target = options.target(shape)
+    if target != shape:
+        picture = Image.fromarray(values.astype(np.float32) if page.deep else values)
+        values = np.array(picture.resize(target[::-1], Image.Resampling.BILINEAR))
+        stretched = abs(shape[0] * target[1] / (shape[1] * target[0]) - 1) > 0.01
+        change = f"resized from {sizes(shape)} to {sizes(target)} (height x width)"
+        notes.count(change + (", its proportions changed" if stretched else ""), path, page.part)
+    return _Read(path, page.part, values, shape, page.deep, page.white, low, high, whole)
+
+
+def _check_sizes(read: Sequence[_Read], options: Options, notes: Notes, where: Path) -> None:
+    found = Counter(one.shape for one in read)
+    if options.size is None and len(found) > 1:
+        first = {one.shape: one for one in reversed(read)}
+        groups = [
+            f"{n} of {sizes(shape)} ({notes.name(first[shape].path)}{first[shape].part}{', ...' if n > 1 else ''})"
+            for shape, n in found.most_common()
+        ]
+        raise data_error(f"{where}: pictures of different sizes, height x width: {listed(groups, 5)}; {MEND_OF_SIZES}")
+
+
+def _whites(read: Sequence[_Read], options: Options, notes: Notes) -> list[float]:
+    """The value of white in every picture."""
+    given = options.full_scale
+    # a full scale beyond 255 is for pictures of more than 8 bits alone, and for none whose file tells what white is
+    concerned = [one for one in read if one.white is None or (given is not None and given <= 255 and not one.deep)]
+    if not concerned:
+        return [one.white or 255 for one in read]
+    darkest = min(concerned, key=lambda one: one.darkest)
+    brightest = max(concerned, key=lambda one: one.brightest)
+    name = f"{brightest.path}{brightest.part}"
+    if darkest.darkest < 0:
+        raise data_error(
+            f"{darkest.path}{darkest.part}: value {darkest.darkest:g} below 0; 0 is black: shift the values"
+        )
+    if given is not None:
+        if brightest.brightest > given * (1 + validation.ROUNDING):
+            raise data_error(f"{name}: value {brightest.brightest:g} above full_scale={given:g}; give what white is")
+        white = given
+        notes.assume(f"{plural(len(concerned), 'picture')} scaled from 0..{given:g} to 0..255, as full_scale says")
+    else:
+        known = assumed_white(brightest.brightest, all(one.whole for one in concerned))
+        if known is None:
+            raise unknown_scale(name, brightest.brightest)
+        white = known
+        if white != 255:
+            notes.assume(f"{plural(len(concerned), 'picture')} of more than 8 bits scaled from 0..{white} to 0..255")
+    chosen = {id(one) for one in concerned}
+    return [white if id(one) in chosen else one.white or 255 for one in read]
+
+
+def assumed_white(brightest: float, whole: bool) -> int | None:
+    """What white is where the brightest of all values is this: 1, 255 or 65535 if these fit, or None."""
+    if brightest <= 1 + validation.ROUNDING:
+        return 1
+    if whole:
+        for white in (255, 65535):
+            if (white + 1) // 4 <= brightest <= white:
+                return white
+    return None
+
+
+def unknown_scale(where: str, brightest: float) -> DataError:
+    """The DataError for values that 1, 255 and 65535 do not fit."""
+    return data_error(
+        f"{where}: values up to {brightest:g}, whose scale is unknown; give full_scale={brightest:g} if that is white, or "
+        "what white is"
+    )
+
+
+def _scaled(values: npt.NDArray[Any], white: float) -> npt.NDArray[np.uint8]:
+    return np.rint(np.minimum(values * (255 / white), 255)).astype(np.uint8)
