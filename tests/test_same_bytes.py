@@ -68,6 +68,10 @@ def results(model):
     mask[18:] = True
     boosted = model.fitted_.settings.kind.name == "boosted"
     painted = model.inpaint(test[5], mask, n=3, random_state=5, **({} if boosted else {"n_sweeps": 10}))
+    through_layers = len(networks) > 1 and networks[0].chains_through_layers  # then there are chains
+    hole = np.zeros((28, 28), bool)
+    hole[10:14] = True
+    filtered = painted if through_layers else model.inpaint(test[5], hole, n=3, n_particles=1000, random_state=5)
     return {
         "counts": hash_of(*(own.counts for own in networks)),
         "structure": hash_of(*(array for own in networks for array in own.layer.arrays())),
@@ -80,6 +84,7 @@ def results(model):
         "sample": hash_of(model.sample(5, random_state=3)),
         "chains": "" if boosted else hash_of(model.sample(2, "gibbs", n_steps=1000, random_state=4)),
         "inpainting": hash_of(painted.samples, painted.mean),
+        "particles": "" if through_layers else hash_of(filtered.samples, filtered.mean),
         "repair": hash_of(model.repair(test[9], 5).repaired),
         "bic": hash_of(np.array(model.bic_terms(), float)),
     }

@@ -39,4 +39,4 @@ def say_mixing(arguments, mixing, option):
     if not arguments.json:
         print(mixing.summary())
     if not mixing.mixed:
-        common.warn(arguments, f"the chains have not mixed: the samples depend on where they started; raise {option}")
+        common.warn(arguments, f"{mixing.problem}; raise {option}")

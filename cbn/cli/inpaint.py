@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-inpaint: fill the missing pixels of an image with posterior samples."""
 
+import contextlib
+import functools
 import warnings
 
 from ..exceptions import DataError, MixingWarning
@@ -43,8 +45,12 @@ def build_parser():
     parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
     parser.add_argument(
         "--sweeps", type=common.integer(8, 2**40), metavar="N",
-        help="Gibbs proposals per missing pixel and chain (default: from 1000 on until the chains have mixed, at most "
-        "85000; with hidden layers as many as take some seconds)",
+        help="Gibbs proposals per missing pixel and chain, of which the samples are then the ends (default: no chains, but "
+        "with hidden layers: as many as take some seconds)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--particles", type=common.integer(64, 2**40), metavar="N",
+        help="most particles where no chains run (default: some seconds' worth; they end as soon as they are enough)",
     )  # fmt: skip
     chains.add_temperature(parser)
     parser.add_argument("--out", default="inpainted.png", metavar="FILE", help="picture (default: inpainted.png)")
@@ -103,6 +109,12 @@ def inpaint_by_class(arguments, classifier):
     inpaint_by(arguments, models.of_class(arguments, classifier, "fills in")[0])
 
 
+def show(bar, done, most):
+    """Progress on a bar; more than was said to be the most is not shown."""
+    bar.total = most
+    bar.update(done - bar.n)
+
+
 def inpaint_by(arguments, fitted):
     """Fills in, writes and reports."""
     chosen, index = images_of.choose_images(arguments)
@@ -112,13 +124,16 @@ def inpaint_by(arguments, fitted):
     mask = read_mask(arguments, fitted.image_shape)
     temperature = 1 if arguments.temperature is None else arguments.temperature
     clock = common.Clock()
-    names = common.renaming(n_sweeps="--sweeps", temperature="--temperature", mask="--mask")
-    with clock.part("inpaint"), warnings.catch_warnings(), names:
+    names = common.renaming(n_sweeps="--sweeps", n_particles="--particles", temperature="--temperature", mask="--mask")
+    bar = common.progress(None, arguments, None, "", "inpaint")
+    with clock.part("inpaint"), warnings.catch_warnings(), names, contextlib.closing(bar):
         warnings.simplefilter("ignore", MixingWarning)  # said below with the names of this program's options
         result = fitted.inpaint(
             image, mask, arguments.n,
-            n_sweeps=arguments.sweeps, temperature=temperature, random_state=arguments.seed,
+            n_sweeps=arguments.sweeps, n_particles=arguments.particles, temperature=temperature,
+            random_state=arguments.seed, progress=functools.partial(show, bar),
         )  # fmt: skip
+    from ..inference.inpainting import ParticleReport
     from ..plots import pictures
 
     full_scale = fitted.binarization.full_scale
@@ -152,4 +167,5 @@ def inpaint_by(arguments, fitted):
         print(f"{mask.sum()} missing pixels, {arguments.n} samples: {arguments.out}")
         if arguments.npz:
             print(f"also written: {arguments.npz}")
-    chains.say_mixing(arguments, result.mixing, "--sweeps or --n")
+    by_particles = isinstance(result.mixing, ParticleReport)
+    chains.say_mixing(arguments, result.mixing, "--particles" if by_particles else "--sweeps or --n")

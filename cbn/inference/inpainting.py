@@ -121,6 +121,11 @@ class ParticleReport:
         """bool: whether the posterior mean is as good as that of 400 independent draws."""
         return self.ess >= MIN_EFFECTIVE_SAMPLE_SIZE
 
+    @property
+    def problem(self) -> str:
+        """str: what is wrong where they are too few."""
+        return f"the particles are worth fewer than {MIN_EFFECTIVE_SAMPLE_SIZE:.0f} independent draws"
+
     def summary(self) -> str:
         """One line with the effective sample size."""
         return (
@@ -149,6 +154,11 @@ class ExactReport:
     def mixed(self) -> bool:
         """bool: True, there is nothing to mix."""
         return True
+
+    @property
+    def problem(self) -> str:
+        """str: empty, nothing can be wrong."""
+        return ""
 
     def summary(self) -> str:
         """One line that says so."""

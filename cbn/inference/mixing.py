@@ -233,6 +233,11 @@ class MixingReport:
             value >= MIN_EFFECTIVE_SAMPLE_SIZE for value in self.ess.values()
         )
 
+    @property
+    def problem(self) -> str:
+        """str: what is wrong where they have not mixed."""
+        return "the chains have not mixed: the samples depend on where they started"
+
     def summary(self) -> str:
         """Return one line with the worst R-hat, the smallest effective sample size and the verdict."""
         worst = max(self.r_hat, key=self.r_hat.__getitem__)
