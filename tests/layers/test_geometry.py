@@ -153,7 +153,7 @@ def test_refusals_name_the_layer_and_the_reason(shape, hidden, words):
 def test_too_many_layers_or_thresholds():
     one = HiddenLayer(1, 1, 1)
     assert len(geometry(9, 9, 64, [one] * 7)) == 8
-    with pytest.raises(ValueError, match="^hidden: 8 layers, at most 7"):
+    with pytest.raises(ValueError, match="^layers: 8 hidden layers, at most 7"):
         geometry(9, 9, 1, [one] * 8)
     with pytest.raises(ValueError, match="^threshold: 65 values"):
         geometry(9, 9, 65, [one])
