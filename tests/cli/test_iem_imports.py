@@ -42,6 +42,7 @@ def test_help_waits_for_nothing(program, tmp_path):
     subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd=tmp_path, env=cli.environment())
 
 
+@pytest.mark.slow
 def test_training_and_scoring_load_no_estimators(tmp_path):
     subprocess.run([sys.executable, "-P", "-c", WORK], check=True, cwd=tmp_path, env=cli.environment())
 

@@ -108,6 +108,7 @@ def test_thesis_tables_have_the_means_that_the_thesis_prints():
         np.testing.assert_allclose(np.mean(list(table.values()), axis=0), means, atol=0.11)
 
 
+@pytest.mark.slow
 def test_brightness_that_gives_defects_away_is_said(tmp_path):
     made = make_category("texture", 8, 4, 1, size=32)
     write_mvtec(tmp_path / "lit", made)
@@ -119,6 +120,7 @@ def test_brightness_that_gives_defects_away_is_said(tmp_path):
     assert cli.done(*command, "--quiet").err == ""
 
 
+@pytest.mark.slow
 def test_same_seed_same_file_for_any_number_of_threads(tree, tmp_path, trained):
     for threads in (1, 2):
         out = tmp_path / "a.cbn"
@@ -131,6 +133,7 @@ def test_same_seed_same_file_for_any_number_of_threads(tree, tmp_path, trained):
 # ---- other pictures ----
 
 
+@pytest.mark.slow
 def test_synthetic_categories_need_no_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for kind, color in (("texture", "grey"), ("object", "rgb")):
@@ -175,6 +178,7 @@ def test_small_pictures_get_the_levels_that_they_have_room_for(tree, tmp_path):
 # ---- a whole tree ----
 
 
+@pytest.mark.slow
 def test_all_categories(tree, tmp_path):
     out = tmp_path / "m.cbn"
     command = (TRAIN, "--data", tree, "--categories", "all", *FAST, "--out", out)
@@ -217,6 +221,7 @@ def test_dry_run_counts_inputs_and_memory(tree, tmp_path, monkeypatch):
 # ---- interruption and resume ----
 
 
+@pytest.mark.slow
 def test_interrupted_training_goes_on_to_the_same_bytes(tree, tmp_path, monkeypatch):
     """The process stops after the second of four epochs, as Ctrl-C would."""
     from cbn.cli import _iem_fit

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from cbn.cli import _train_options
 from cbn.cpd.base import SCORES
@@ -44,6 +45,7 @@ def test_help_waits_for_nothing(tmp_path):
     run(HELP, tmp_path)
 
 
+@pytest.mark.slow
 def test_programs_load_no_library_that_they_do_not_use(tmp_path):
     images, labels = cli.grey_images(60, 8, 8), np.arange(60) % 2
     np.savez(tmp_path / "split.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])

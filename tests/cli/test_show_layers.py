@@ -108,6 +108,7 @@ def test_all_relations(folder, undrawn):
     assert text.count(" <- ") == sum(len(layer["relations"]) for layer in layers)
 
 
+@pytest.mark.slow
 def test_figure_has_a_row_for_every_hidden_layer(folder):
     for model in ("hidden.cbn", "grey.cbn", "pixel.cbn"):
         show(folder, "--out", f"{model}.png", model=model)

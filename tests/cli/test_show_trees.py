@@ -132,6 +132,7 @@ def titles_of(panels):
             yield panel.title if hasattr(panel, "title") else panel[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_panels_and_picture(folder, name):
     model = cbn.load(folder / f"{name}.cbn")

@@ -97,6 +97,7 @@ def test_killed_training_resumes_to_the_same_bytes(whole, here, count, threads):
     assert names(here) == ["images.npy", "model.cbn"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", MOMENTS)
 def test_interrupted_training_keeps_the_best_and_resumes_to_the_same_bytes(whole, here, count):
     stopped = signalled(["model.cbn.checkpoint", count, signal.SIGINT])

@@ -239,6 +239,7 @@ def test_only_the_module_is_exported():
     assert {name for name in names if not name.startswith("_")} == {"PyInit__engine"}
 
 
+@pytest.mark.slow
 def test_engine_objects_define_only_prefixed_symbols(tmp_path):
     nm, compiler = shutil.which("nm"), shutil.which(os.environ.get("CC", "cc"))
     if nm is None or compiler is None:

@@ -72,6 +72,7 @@ SHAPES = {
 TEMPERATURES = [(1.0, 0.5), (0.0, 1.0), (INFINITY, 2.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperatures", TEMPERATURES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_flip_equals_the_twin(shape, temperatures):
@@ -123,6 +124,7 @@ def problems(draw):
     return layers, transitions, random_values(rng, layers), n_chains, schedule, rng
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(problems(), st.integers(0, 2**64 - 1), st.integers(0, 2**40))
 def test_any_layers_equal_the_twin(problem, seed, first_step):
@@ -143,6 +145,7 @@ def mnist_like(n_chains, seed=0):
     return layers, transitions, random_values(rng, layers), random_pixels(rng, n_chains, layers[0])
 
 
+@pytest.mark.slow
 def test_long_runs_do_not_depend_on_threads_paths_or_calls():
     layers, transitions, values, start = mnist_like(70)
     sites, schedule = np.arange(784), np.linspace(0.2, 2, 6000)
@@ -216,6 +219,7 @@ def p_value(found, states, probability):
     return chisquare(*cells).pvalue
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [1.0, 0.5])
 @pytest.mark.parametrize("n_thresholds", [1, 2])
 def test_chains_follow_the_product_of_the_layers(n_thresholds, beta):

@@ -138,6 +138,7 @@ def test_ancestral_samples_follow_the_distribution(engine):
     assert chisquare(observed(drawn), n * p).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_gibbs_samples_follow_the_distribution(engine):
     layer, counts = network(engine)
     _, p = chain_distribution(engine, layer, counts)
@@ -147,6 +148,7 @@ def test_gibbs_samples_follow_the_distribution(engine):
     assert chisquare(observed(drawn), n * p).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_clamped_gibbs_follows_the_conditional_distribution(engine):
     """Nodes 0 and 4 are known: before and after the free ones in raster order."""
     layer, counts = network(engine)

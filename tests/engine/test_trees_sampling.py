@@ -69,6 +69,7 @@ def test_ancestral_samples_follow_the_distribution(engine, codes):
     assert fit(drawn, p) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codes", [False, True])
 def test_gibbs_samples_follow_the_distribution(engine, codes):
     trees, counts = network(engine, codes)
@@ -80,6 +81,7 @@ def test_gibbs_samples_follow_the_distribution(engine, codes):
     assert fit(drawn, p) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "codes, known, sites",
     [(False, {0: 1, 4: 0}, [1, 2, 3, 5]), (True, {0: 1, 2: 1, 3: 0, 7: 0}, [1, 4, 5, 6])],
@@ -99,6 +101,7 @@ def test_clamped_gibbs_follows_the_conditional_distribution(engine, codes, known
     assert fit(raster, p) < 1e-3  # one raster pass does not look ahead
 
 
+@pytest.mark.slow
 def test_the_test_can_fail(engine):
     """Samples of a slightly different network are told apart, so the tests above have power."""
     trees, counts = network(engine)

@@ -124,6 +124,7 @@ def test_nothing_reads_an_argument_of_a_classifier_after_the_fit(classifier, tmp
     unchanged_by_arguments(classifier, tmp_path)
 
 
+@pytest.mark.slow
 def test_nothing_reads_an_argument_after_loading_and_unpickling(model, classifier, tmp_path):
     for own in (model, classifier):
         own.save(tmp_path / "model.cbn")

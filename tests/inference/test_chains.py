@@ -50,6 +50,7 @@ def test_the_test_of_distribution_can_fail():
 # ---- inpainting ----
 
 
+@pytest.mark.slow
 @IGNORE_MIXING  # the chains have forgotten their start, but their short traces alone do not prove it
 @pytest.mark.parametrize(
     "height, width, n_levels, hole",

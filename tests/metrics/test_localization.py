@@ -138,6 +138,7 @@ def test_mean_of_images_does_not_see_their_scale():
     assert pixel_auroc(masks, scaled) != pixel_auroc(masks, maps)
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_a_plain_loop():
     masks, maps = drawn(5, n=24, decimals=3)
     found = bootstrap_localization(masks, maps, level=0.9, n_resamples=1500)
