@@ -114,7 +114,10 @@ def chosen_thresholds(threshold: Threshold | Literal["auto"], images: Images, fu
 
 
 def refuse_flat(planes: BitPlanes, binarization: Binarization, images: Images, name: str = "X") -> None:
-    """Raise DataError if the bits of all training images are the same: nothing can be learned from them.
+    """Raise DataError if the bits of all training images are the same although their values are not.
+
+    Then the threshold lies beside all that the images show, and every network of them would call every dark (or bright)
+    image normal. Images that are black, or white, throughout show nothing that another threshold would find.
 
     Parameters
     ----------
@@ -126,11 +129,11 @@ def refuse_flat(planes: BitPlanes, binarization: Binarization, images: Images, n
     ones = planes.ones().reshape(binarization.channels, -1)
     if not np.isin(ones, (0, planes.n_images)).all() or (ones.min(axis=1) != ones.max(axis=1)).any():
         return
-    exceeded = np.count_nonzero(ones[:, 0])  # thresholds below all values
-    if binarization.full_scale == 1 and images.dtype.kind != "f":
-        raise DataError(f"{name}: all pixels of all training images are {exceeded}; give images that hold both 0 and 1")
     white = 1 if images.dtype.kind == "f" else binarization.full_scale
     darkest, brightest = images.min(), images.max()
+    if darkest == brightest and darkest in (0, white):
+        return
+    exceeded = np.count_nonzero(ones[:, 0])  # thresholds below all values
     if not exceeded:
         mend = "lower the threshold"
         if 1 < brightest < white:

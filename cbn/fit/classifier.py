@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from .._params import Parameters
-from ..bits.binarization import chosen_thresholds
+from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds, refuse_flat
 from ..exceptions import DataError
 from .fitted import Fitted
 from .recipe import added, fit
@@ -194,7 +194,10 @@ def fit_classifier(
         own = replace(own, full_scale=binarization.full_scale, threshold=binarization.thresholds)
     else:  # one scale for all classes, even one whose images are all dark
         full_scale = validation.full_scale_of(images) if settings.full_scale is None else settings.full_scale
-        own = replace(own, full_scale=full_scale, threshold=chosen_thresholds(settings.threshold, images, full_scale))
+        thresholds = check_thresholds(chosen_thresholds(settings.threshold, images, full_scale), full_scale)
+        rule = Binarization(thresholds, full_scale)
+        refuse_flat(rule.planes(images, validation.check_threads(arguments.n_jobs)), rule, images)
+        own = replace(own, full_scale=full_scale, threshold=thresholds)
     networks = dict(zip(known.classes.tolist(), known.networks)) if known else {}
     for label in np.unique(labels).tolist():
         members = images[labels == label]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .. import _engine
 from .. import _validation as validation
 from ..bits.augmentation import shifted_images
-from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds
+from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds, refuse_flat
 from ..bits.planes import BitPlanes
 from ..cpd.base import CPD, SCORES, Task
 from ..exceptions import DataError
@@ -102,6 +102,8 @@ def fit(
     images = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)
     check_labels(y, images)
     prepared = prepare(settings, images, threads)
+    if held_out:
+        refuse_flat(prepared.images, prepared.binarization, images)
     trained, interrupted = train_features(
         settings, prepared.kernels, prepared.geometries, prepared.counted, threads,
         progress=progress, checkpoint=checkpoint, resume=resume,

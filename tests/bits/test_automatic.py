@@ -119,8 +119,14 @@ def test_flat_results_are_refused_with_their_brightest_or_darkest_value():
     assert "brightest value 0.1 of 1" in flat(np.full((3, 4, 4), 0.1))
     assert "values 100 to 100 of 255" in flat(np.full((3, 4, 4), 100, np.uint8), (0.2, 0.6))
     assert "brightest value 900 of 4095" in flat(np.full((3, 4, 4), 900, np.uint16), (0.3,), 4095)
+
+
+def test_images_that_are_black_or_white_throughout_are_not_refused():
     for value in (0, 1):
-        assert f"are {value}; give images that hold both" in flat(np.full((3, 4, 4), value, bool), (0.3,), 1)
+        images, rule = np.full((3, 4, 4), value, bool), Binarization((0.3,), 1)
+        refuse_flat(rule.planes(images, 1), rule, images)
+        images, rule = np.full((3, 4, 4), 255 * value, np.uint8), Binarization((0.2, 0.6), 255)
+        refuse_flat(rule.planes(images, 1), rule, images)
 
 
 def test_images_of_one_bit_that_differs_are_not_flat():

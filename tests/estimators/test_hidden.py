@@ -148,6 +148,11 @@ def test_every_argument_changes_something(name):
     if name == "full_scale":
         X = X // 200  # of 0 and 1: black throughout on a scale of 255
     changed = base | {name: OPTIONS[name]}
+    if name == "full_scale":
+        assert outcome(Network(**base).fit(X), X) == outcome(Network(**base | {name: 1}).fit(X), X)
+        with pytest.raises(cbn.DataError, match="no pixel of any training image exceeds the threshold"):
+            Network(**changed).fit(X)
+        return
     results = [outcome(Network(**arguments).fit(X), X) for arguments in (base, changed, base)]
     assert results[0] == results[2] != results[1]
 

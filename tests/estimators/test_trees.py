@@ -207,7 +207,9 @@ def test_an_interrupted_growth_leaves_no_half_fitted_model(share):
     "arguments", [{}, {"threshold": "auto"}, {"threshold": (0.2, 0.6)}, {"shift": 1}, {"folds": 9}]
 )
 def test_tiny_data(preset, n, shape, arguments):
-    for X in (images_of(n, *shape), np.zeros((n, *shape), np.uint8), np.full((n, *shape), 255, np.uint8)):
+    some = images_of(n, *shape)
+    some.flat[0], some.flat[-1] = 0, 255  # on both sides of the thresholds
+    for X in (some, np.zeros((n, *shape), np.uint8), np.full((n, *shape), 255, np.uint8)):
         model = Network(preset, full_scale=255, **SMALL | QUICK[preset] | arguments).fit(X)
         for score in ("log_probability", "surprise", "standardized", "normalized"):
             assert np.isfinite(model.score_samples(X, score)).all()
