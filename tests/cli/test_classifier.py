@@ -144,6 +144,7 @@ def test_inpainting_is_that_of_the_class(folder, here):
     assert found["n_missing"] == 15 and found["n"] == 2
 
 
+@pytest.mark.slow
 def test_show(folder, here):
     found = cli.done("cbn-show", folder / "kinds.cbn", "--json").json()
     assert (found["kind"], found["cpd"], found["n_images"]) == ("classifier", "tree", 90)

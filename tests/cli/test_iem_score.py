@@ -70,6 +70,7 @@ def test_one_picture_of_any_size_and_colour(folder, tmp_path):
     assert found["n"] == 1 and found["images"][0]["image"] == "blue.jpg"
 
 
+@pytest.mark.slow
 def test_default_model_and_synthetic_pictures(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cli.done("cbn-iem-train", "--synthetic", "object", "--size", 32, "--levels", 0, "--quick", "--quiet")

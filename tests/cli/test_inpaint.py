@@ -191,6 +191,7 @@ def test_image_of_one_pixel(here):
     assert arrays()[1][0, 0] == pytest.approx((9 + 1) / (38 + 2), abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [(), ("--temperature", "0"), ("--temperature", "2,0.2")])
 def test_hidden_model(here, temperature):
     cli.save_hidden_model("model.cbn")

@@ -14,6 +14,8 @@ import pytest
 import cbn
 from helpers import programs as cli
 
+pytestmark = pytest.mark.slow
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 RATE = ("--false-alarm-rate", "0.1")
 
@@ -236,7 +238,6 @@ def large(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["open", "0", "0.005", "0.02", "0.05", "rename"])
 def test_killed_while_writing(large, when):
     """The earlier model is whole, or the new one is; never a half of either."""
@@ -254,7 +255,6 @@ def test_killed_while_writing(large, when):
     assert [path.name for path in large.glob("*.cbn")] == ["model.cbn"]
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment(large):
     """Kills by the clock, from the start of the program to its end."""
     earlier = (large / "model.cbn").read_bytes()
@@ -290,7 +290,6 @@ def test_disk_that_fills_up_while_writing(large):
     assert {path.name for path in large.iterdir()} == before
 
 
-@pytest.mark.slow
 def test_two_at_once(large):
     """Two programs write one name: the file is that of one of them."""
     command = "{cbn-train} --data new.npy --false-alarm-rate 0.1 --quiet"
@@ -313,7 +312,6 @@ for program, *arguments in json.loads(sys.argv[1]):
 """
 
 
-@pytest.mark.slow
 def test_same_bytes_on_every_instruction_set(tmp_path):
     """The portable code path gives the bytes of the fast one."""
     np.save(tmp_path / "images.npy", cli.grey_images(300, 17, 13))
@@ -344,7 +342,6 @@ def test_same_bytes_on_every_instruction_set(tmp_path):
     assert written[""] == written["1"]
 
 
-@pytest.mark.slow
 def test_same_bytes_in_another_process_with_other_hashes(folder, tmp_path):
     """Nothing depends on the order of sets, the time or the process."""
     written = []

@@ -197,6 +197,7 @@ def test_grid_has_room_for_every_image(model, n):
         assert picture.size[0] * picture.size[1] >= n * 6 * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [(), ("--method", "gibbs", "--steps", "60", "--gif", "s.gif")])
 def test_same_seed_same_bytes_for_any_thread_count(model, here, method):
     written = {}

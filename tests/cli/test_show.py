@@ -64,6 +64,7 @@ def test_thermometer(here, undrawn):
     assert "3 thresholds" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(9, 1, 1), (9, 1, 12), (9, 12, 1), (1, 3, 4)])
 def test_unusual_shapes(here, shape):
     np.save("grey.npy", cli.grey_images(*shape))

@@ -25,6 +25,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_facts_text_and_picture(folder):
     found, text = (cli.done("cbn-show", folder / "iem.cbn", *more) for more in (("--json",), ()))
     found, fitted = found.json(), load_fitted(folder / "iem.cbn")

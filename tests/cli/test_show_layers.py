@@ -171,6 +171,7 @@ def test_responses_of_chosen_labels(folder, undrawn):
 # ---- local Markov property ----
 
 
+@pytest.mark.slow
 def test_markov_report(folder, undrawn):
     arguments = ("--markov", "--data", folder / "grey.npy")
     found = show(folder, *arguments, "--json").json()["markov"]

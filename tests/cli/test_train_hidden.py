@@ -241,6 +241,7 @@ def test_thesis_table_2_stands_beside_hidden_layers(ten, capsys):
     assert " ".join(line.split()) == "thesis Table 2 98.9 99.3 91.3 89.2 90.9 86.7 98.0 94.3 87.7 93.8 93.0"
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("arguments", [(), ("--digit", "all")])
 def test_progress_ends_at_100_percent(here, ten, arguments):

@@ -12,6 +12,8 @@ import pytest
 import cbn
 from helpers import programs as cli
 
+pytestmark = pytest.mark.slow
+
 N_ITERATIONS = 3
 # Two layers that fit 20 x 20 pixels; so few images that a training takes a fraction of a second.
 HIDDEN = (
@@ -86,7 +88,6 @@ def names(folder):
 MOMENTS = [1, N_ITERATIONS, PER_LAYER + 1, PER_LAYER + N_ITERATIONS]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("count", "threads"), list(zip(MOMENTS, (1, 2, 1, 2))))
 def test_killed_training_resumes_to_the_same_bytes(whole, here, count, threads):
     killed = signalled(["model.cbn.checkpoint", count, signal.SIGKILL], arguments=arguments_of("--threads", 1))
@@ -97,7 +98,6 @@ def test_killed_training_resumes_to_the_same_bytes(whole, here, count, threads):
     assert names(here) == ["images.npy", "model.cbn"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", MOMENTS)
 def test_interrupted_training_keeps_the_best_and_resumes_to_the_same_bytes(whole, here, count):
     stopped = signalled(["model.cbn.checkpoint", count, signal.SIGINT])
@@ -116,7 +116,6 @@ def test_interrupted_training_keeps_the_best_and_resumes_to_the_same_bytes(whole
     assert names(here) == ["images.npy", "model.cbn"]
 
 
-@pytest.mark.slow
 def test_interrupted_again_and_again(whole, here):
     """A script that resumes in a loop ends with the model of an undisturbed training."""
     codes = []
@@ -140,7 +139,6 @@ def test_second_interruption_leaves_no_half_file(here):
     assert len(cli.done("cbn-train", *arguments_of("--resume", "--json")).json()["gain"]) == 2
 
 
-@pytest.mark.slow
 def test_kill_before_the_model_is_written_loses_nothing(whole, here):
     """The checkpoint goes only when the model is there."""
     killed = signalled(["model.cbn", 0, signal.SIGKILL])

@@ -297,6 +297,7 @@ def test_sets_that_the_layout_cannot_hold(tmp_path):
 # --- the real sets
 
 
+@pytest.mark.slow
 @REAL
 def test_screw():
     loaded = load_mvtec(DATA / "mvtec" / "screw")

@@ -65,6 +65,7 @@ def test_defects_change_the_picture_inside_their_mask(kind):
         assert roc_auc_score(made.masks[chosen].ravel(), distance[chosen].ravel()) > 0.6
 
 
+@pytest.mark.slow
 @BOTH
 def test_trivial_statistics_do_not_solve_the_task(kind):
     made = make_category(kind, 60, 40, 20, size=64, random_state=1)

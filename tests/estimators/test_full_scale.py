@@ -11,6 +11,7 @@ from helpers.folders import refused
 GREY = np.random.default_rng(0).integers(0, 17, (120, 32, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["pixel", "tree", "best"])
 @pytest.mark.parametrize("full_scale", [16, 4095, 100_000])
 def test_a_network_knows_its_scale(tmp_path, full_scale, preset):

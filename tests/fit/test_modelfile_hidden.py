@@ -121,6 +121,7 @@ OF_A_LAYER = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in OF_A_LAYER.items() for value in values])
 def test_layers_that_cannot_be(name, value, saved, tmp_path):
     members = members_of(saved)
@@ -175,6 +176,7 @@ def test_networks_that_cannot_be(name, value, saved, tmp_path):
         refused(changed(saved, tmp_path / "a.cbn", lambda h: h["networks"][0].pop(name)), "damaged")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 7, 8, 10_000])
 def test_more_layers_than_fit(n, saved, tmp_path):
     def repeat(header):

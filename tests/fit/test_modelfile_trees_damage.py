@@ -14,6 +14,8 @@ from helpers.modelfiles import every_score, members_of, npy, refused, save, use,
 from helpers.networks import Classifier
 from helpers.trees import SMALL, X, fitted
 
+pytestmark = pytest.mark.slow
+
 FORMAT_V3 = Path(__file__).parents[1] / "data" / "format_v3"
 
 

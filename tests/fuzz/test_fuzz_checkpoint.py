@@ -17,6 +17,8 @@ from cbn import ModelFileError
 from helpers.modelfiles import members_of, write
 from helpers.networks import Network
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(1).integers(0, 256, (110, 7, 6), dtype=np.uint8)
 
 
@@ -59,7 +61,6 @@ def resume(path):
     return True
 
 
-@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_checkpoints(data, folder):

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from cbn import DataError
 from cbn.datasets import load_idx, load_images
 
+pytestmark = pytest.mark.slow
+
 FUZZ = settings(deadline=None, max_examples=int(os.environ.get("CBN_FUZZ_EXAMPLES", "200")))
 
 
@@ -89,7 +91,6 @@ def content_of(kind):
     return st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda tail: magic + tail), mutated(kind))
 
 
-@pytest.mark.slow
 @FUZZ
 @given(content_of("idx"))
 def test_idx(content):
@@ -97,14 +98,12 @@ def test_idx(content):
     assert array is None or (array.dtype == np.uint8 and 1 <= array.ndim <= 3 and array.size)
 
 
-@pytest.mark.slow
 @FUZZ
 @given(content_of("idx").map(lambda content: gzip.compress(content, mtime=0)))
 def test_idx_inside_gzip(content):
     check(attempt(load_images, "file", content))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["idx", "npy", "npz"])
 @FUZZ
 @given(st.data())
@@ -126,7 +125,6 @@ HEADERS = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.slow
 @FUZZ
 @given(HEADERS, st.binary(max_size=64), st.booleans())
 def test_npy_headers(header, tail, as_labels):

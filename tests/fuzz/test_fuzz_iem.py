@@ -19,6 +19,8 @@ from helpers.inspection import SMALL, energy_model, textures
 from helpers.modelfiles import members_of
 from helpers.modelfiles import write_stored as write
 
+pytestmark = pytest.mark.slow
+
 PICTURES = textures(12)
 ARCHITECTURE = Architecture(SMALL.levels[:2])
 
@@ -72,7 +74,6 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-@pytest.mark.slow
 @FUZZ
 @pytest.mark.filterwarnings("ignore::cbn.CalibrationWarning")
 @given(data=st.data())

@@ -23,6 +23,8 @@ from cbn import ModelFileError
 from helpers.modelfiles import members_of, npy, refused, use, with_header, write
 from helpers.networks import Boosting, Classifier, Network
 
+pytestmark = pytest.mark.slow
+
 FUZZ = settings(deadline=None, max_examples=int(os.environ.get("CBN_FUZZ_EXAMPLES", "150")))
 SECONDS = 10  # any file here loads in a hundredth of that
 
@@ -245,7 +247,6 @@ EVERY_PLACE = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind, place", EVERY_PLACE)
 def test_anything_at_every_place_of_the_header(kind, place, tmp_path):
     for value in [*WRONG, "missing"]:
@@ -260,7 +261,6 @@ def test_anything_at_every_place_of_the_header(kind, place, tmp_path):
         attempt(write(tmp_path / "a.cbn", members), tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", [0, 8, 12, 14], ids=["stored", "deflate", "bzip2", "LZMA"])
 def test_every_seventh_byte_changed(method, saved, tmp_path):
     content = write(tmp_path / "good.cbn", members_of(saved), method).read_bytes()
@@ -389,7 +389,6 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_bytes(data, folder):
@@ -398,7 +397,6 @@ def test_damaged_bytes(data, folder):
     attempt(path, folder)
 
 
-@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_members(data, folder):
@@ -408,7 +406,6 @@ def test_damaged_members(data, folder):
     attempt(write(folder / "members.cbn", members, data.draw(st.sampled_from([0, 8]))), folder)
 
 
-@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_changed_headers(data, folder):
@@ -424,7 +421,6 @@ def test_changed_headers(data, folder):
     attempt(write(folder / "header.cbn", members), folder)
 
 
-@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_changed_npy_headers(data, folder):

@@ -16,6 +16,8 @@ from cbn.iem.pretrained.weights import load_weights
 from helpers.fuzzing import FUZZ, soon
 from helpers.weight_files import Tensor, legacy_file, safetensors_file, zip_file
 
+pytestmark = pytest.mark.slow
+
 STATE = OrderedDict(w=Tensor(np.arange(6, dtype="f4")), v=[Tensor(np.ones((2, 3), "f2"), "1")], n=3)
 
 
@@ -69,13 +71,11 @@ def test_the_seeds_load(kind, tmp_path):
     assert sum(array.size for array in load_weights(path).values()) == 12
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", SEEDS)
 def test_mutated_files(kind):
     FUZZ(given(mutated(kind))(lambda content: attempt(kind, content)))()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", SEEDS)
 def test_arbitrary_bytes(kind):
     FUZZ(given(st.binary(max_size=200))(lambda content: attempt(kind, content)))()
@@ -83,7 +83,6 @@ def test_arbitrary_bytes(kind):
     FUZZ(given(st.binary(max_size=200))(lambda content: attempt(kind, head + content)))()
 
 
-@pytest.mark.slow
 @given(st.binary(max_size=60))
 @FUZZ
 def test_arbitrary_pickles_inside_a_good_frame(pickle):

@@ -32,6 +32,7 @@ def product_of_layers(model, weights, temperature=1.0):
     return levels, probability / probability.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [1, 1.6])
 @pytest.mark.parametrize("weights", [(1.0, 0.7), (0.5, 0.0)])
 def test_gibbs_chains_follow_the_weighted_product_of_all_layers(weights, temperature):
@@ -57,6 +58,7 @@ def test_pixels_at_another_temperature():
         assert_distributed(found, probability)
 
 
+@pytest.mark.slow
 @IGNORE_MIXING
 def test_inpainting_through_all_layers_follows_the_exact_conditional():
     model = hidden_model()

@@ -90,6 +90,7 @@ def without(model, i):
     return {s: layer_scores_by_twin(model, TRAIN[i : i + 1], s, rest, share)[0] for s in SCORES}
 
 
+@pytest.mark.slow
 def test_leave_one_out_scores_scales_and_calibration(model):
     some = range(0, len(TRAIN), 5)
     recounted = [without(model, i) for i in some]

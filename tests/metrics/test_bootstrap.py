@@ -36,6 +36,7 @@ def test_interval_is_that_of_a_plain_loop():
     np.testing.assert_allclose(found[1:], np.quantile(areas, (0.05, 0.95)), atol=0.006)
 
 
+@pytest.mark.slow
 def test_interval_holds_the_truth_as_often_as_stated():
     """Normal scores one standard deviation apart have the area Phi(1 / sqrt 2) = 0.7602."""
     found = [bootstrap_auroc(*drawn(60, 120, seed), n_resamples=300) for seed in range(200)]

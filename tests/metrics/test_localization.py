@@ -55,6 +55,7 @@ def naive_aupro(masks, maps, limit):
     return area / limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("decimals", [0, 1, 8])
 def test_figures_are_those_of_brute_force(seed, decimals):

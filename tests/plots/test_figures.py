@@ -18,6 +18,7 @@ def digits():
     return np.random.default_rng(0).integers(0, 2, (20, 28, 28), dtype=np.uint8)
 
 
+@pytest.mark.slow
 def test_model_summary_figure(tmp_path, digits):
     path = tmp_path / "model.png"
     summary = [
@@ -153,6 +154,7 @@ def test_one_iteration_and_many_curves(tmp_path):
     assert drawn(tmp_path, [one, many]).shape[1] > 800
 
 
+@pytest.mark.slow
 def test_sections_lie_below_each_other(tmp_path):
     panel = ("a", np.eye(3), "", 0, 1)
     flat = drawn(tmp_path, [panel] * 2)

@@ -158,6 +158,7 @@ def test_a_tensor_that_repeats_its_values_is_refused(write):
     assert "save its contiguous() copy" in refusal(write({"w": Tensor(VALUES, shape=(2**40,), strides=(0,))}))
 
 
+@pytest.mark.slow
 def test_memory_cannot_be_asked_for(write):
     assert "without end" in refusal(write(b"\x80\x02]q\x00(h\x00h\x00h\x00e."))  # a list of itself
     doubled = b"]q\x00" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(30))  # 2^30 empty lists
