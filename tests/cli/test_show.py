@@ -67,7 +67,9 @@ def test_thermometer(here, undrawn):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(9, 1, 1), (9, 1, 12), (9, 12, 1), (1, 3, 4)])
 def test_unusual_shapes(here, shape):
-    np.save("grey.npy", cli.grey_images(*shape))
+    images = cli.grey_images(*shape)
+    images.flat[[0, -1]] = 0, 255  # on both sides of the threshold
+    np.save("grey.npy", images)
     cli.done("cbn-train", "--data", "grey.npy", "--false-alarm-rate", "0.9")
     assert cli.done("cbn-show", "--json", "--quiet", "--out", "odd.png").json()["image_shape"] == list(shape[1:])
     with Image.open("odd.png") as picture:

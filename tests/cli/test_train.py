@@ -182,6 +182,7 @@ def test_offsets_as_help_writes_them(here):
 )
 def test_unusual_shapes(here, shape, seed):
     images = cli.grey_images(*shape, seed)
+    images.flat[0] = 0  # the only pixel of one image: black
     np.save("odd.npy", images)
     result = cli.done("cbn-train", "--data", "odd.npy", "--false-alarm-rate", "0.9", "--json").json()
     assert result["n_train"] == shape[0]

@@ -183,7 +183,7 @@ def refused(model, X, path, *words):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_of_other_arguments(name, tmp_path):
-    images = np.where(X == 1, 200, 100).astype(np.uint8)
+    images = np.where(X == 1, 200, 50).astype(np.uint8)
     images[:, 0, 0] = 120
     path = interrupted(tmp_path / "a.checkpoint", 1, images, full_scale=255)
     refused(
