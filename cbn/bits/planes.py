@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bit-planes: what images are once they are binarized, and the one thing that travels through fits and scores."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,4 +69,6 @@ class BitPlanes:
 
     def sha256(self) -> str:
         """Hash of the words, by which provenance and checkpoints know the images."""
+        import hashlib  # only checkpoints ask
+
         return hashlib.sha256(self.words.data).hexdigest()

@@ -4,7 +4,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +91,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             return
         # A name independent of the target's: a suffix could exceed the longest name allowed. Mode "x" never follows a
         # link or overwrites, and unlike mkstemp leaves the permissions to the umask.
-        temporary = os.path.join(os.path.dirname(target), f".cbn-{secrets.token_hex(8)}.tmp")
+        temporary = os.path.join(os.path.dirname(target), f".cbn-{os.urandom(8).hex()}.tmp")
         ours.add(temporary)
         with open(temporary, "x+b") as file:
             yield file
