@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import stat
 import struct
 import tokenize
 import warnings
@@ -89,6 +90,9 @@ def read_archive(
         May raise anything in DAMAGE.
     """
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe or a device would block for ever or never end
+            raise ModelFileError(f"{str(path)!r}: not a regular file; give {kind} file on disk")
         with open(path, "rb") as file:
             return _read_open(path, file, kind, format_name, newest, restore)
     except FileNotFoundError:

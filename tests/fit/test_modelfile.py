@@ -188,6 +188,9 @@ def test_foreign_files(name, tmp_path):
 
 def test_no_file(tmp_path):
     refused(tmp_path / "none.cbn", "no such file")
+    os.mkfifo(tmp_path / "pipe.cbn")
+    refused(tmp_path / "pipe.cbn", "not a regular file; give a cbn model file on disk")
+    refused("/dev/zero", "not a regular file; give a cbn model file on disk")
     refused(tmp_path, "folder")
     with pytest.raises((ModelFileError, ValueError)):
         cbn.load("a\0b")

@@ -57,6 +57,8 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
         raise DataError(f"{path!r}: no such file; give the path of a file of weights")
     if os.path.isdir(path):
         raise DataError(f"{path!r}: a folder; give the path of a file of weights")
+    if not os.path.isfile(path):  # a pipe or a device would block for ever or never end
+        raise DataError(f"{path!r}: not a regular file; give a file of weights on disk")
     weights = readers[suffix](path)
     if not weights:
         raise DataError(f"{path!r}: holds no arrays; give a file of weights")

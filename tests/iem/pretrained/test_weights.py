@@ -2,6 +2,7 @@
 """Weights from files of every kind; wrong ones are refused by one line that names the file."""
 
 import io
+import os
 import pickle
 import struct
 import sys
@@ -109,6 +110,8 @@ def test_other_paths(tmp_path):
     (tmp_path / "folder.npz").mkdir()
     assert refusal(tmp_path / "none.npz") == "no such file; give the path of a file of weights"
     assert refusal(tmp_path / "folder.npz") == "a folder; give the path of a file of weights"
+    os.mkfifo(tmp_path / "pipe.pth")
+    assert refusal(tmp_path / "pipe.pth") == "not a regular file; give a file of weights on disk"
     text = "weights come from .npz, .safetensors, .pth, .pt files; give one of those"
     assert refusal(tmp_path / "some.onnx") == text
 
