@@ -9,6 +9,7 @@ network stays a normalized distribution that is exact to score and to sample.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from .candidates import (
 )
 from .files import read_begins
 from .grid import Grid
-from .particles import Particles, boosted_posterior
+from .particles import Particles, posterior
 from .shape import describe_trees, tree_pictures
 
 # Vertices of all trees beyond which growth is refused: 4 GiB of splits and values. Files of more nodes than that are too.
@@ -290,7 +291,8 @@ class BoostedCPD(CPD):
         return max(1.0, self.layer.n_trees / self.layer.n_nodes / 8)  # a step down a tree is shared by many particles
 
     def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
-        return boosted_posterior(self.engine_layer, image, known, n_particles, seed=seed, num_threads=num_threads)
+        inpaint = partial(_engine.boosted_inpaint, self.engine_layer)
+        return posterior(inpaint, image, known, n_particles, seed=seed, num_threads=num_threads)
 
     # ---- what it is ----
 

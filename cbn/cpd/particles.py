@@ -123,21 +123,16 @@ class Pool:
         return float(spread / disagreement) if disagreement * n_particles > spread else float(n_particles)
 
 
-def _filter(call: Callable[..., float], known: States, image: States, n_particles: int) -> Particles:
-    states = np.repeat(np.asarray(image, np.uint8)[None], n_particles, axis=0)
-    weight = np.empty(n_particles)
-    log_marginal = call(np.ascontiguousarray(known, np.uint8), states, weight)
-    return Particles(states, weight, log_marginal)
-
-
-def boosted_posterior(
-    boosted: _engine.Boosted, image: States, known: States, n_particles: int, *, seed: int, num_threads: int
+def posterior(
+    inpaint: Callable[..., float], image: States, known: States, n_particles: int, *, seed: int, num_threads: int
 ) -> Particles:
-    """Posterior of the missing nodes of one image under boosted trees.
+    """Posterior of the missing nodes of one image: a particle filter of the engine.
 
     Parameters
     ----------
-    boosted : _engine.Boosted
+    inpaint : callable
+        Of the engine, such as ``_engine.boosted_inpaint``, bound to the model: it is given seed, known, states, weight
+        and num_threads, and returns the logarithm of the estimated probability of the known nodes.
     image : ndarray, (nodes,) uint8
         States of 0 and 1; what it holds at missing nodes is not used.
     known : ndarray, (nodes,) bool or uint8
@@ -155,48 +150,10 @@ def boosted_posterior(
     ValueError
         For sizes that do not fit, or known states that have probability 0.
     """
-    return _filter(
-        lambda known, states, weight: _engine.boosted_inpaint(boosted, seed, known, states, weight, num_threads),
-        known, image, n_particles,
-    )  # fmt: skip
-
-
-def tree_posterior(
-    trees: _engine.Trees,
-    probability: Floats,
-    image: States,
-    known: States,
-    n_particles: int,
-    *,
-    seed: int,
-    num_threads: int,
-) -> Particles:
-    """The same under single trees; probability (vertices, 2) as ``_engine.tree_probability`` makes it."""
-    return _filter(
-        lambda known, states, weight: _engine.tree_inpaint(
-            trees, probability, seed, known, states, weight, num_threads
-        ),
-        known, image, n_particles,
-    )  # fmt: skip
-
-
-def table_posterior(
-    layer: _engine.Layer,
-    probability: Floats,
-    image: States,
-    known: States,
-    n_particles: int,
-    *,
-    seed: int,
-    num_threads: int,
-) -> Particles:
-    """The same under tables; probability (rows, 2) as ``_engine.probability_table`` makes it."""
-    return _filter(
-        lambda known, states, weight: _engine.table_inpaint(
-            layer, probability, seed, known, states, weight, num_threads
-        ),
-        known, image, n_particles,
-    )  # fmt: skip
+    states = np.repeat(np.asarray(image, np.uint8)[None], n_particles, axis=0)
+    weight = np.empty(n_particles)
+    log_marginal = inpaint(seed, np.ascontiguousarray(known, np.uint8), states, weight, num_threads)
+    return Particles(states, weight, log_marginal)
 
 
 def weighted_by_likelihood(

@@ -7,6 +7,7 @@ without that image.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..explain.surprise import NodeSurprise, Place
 from ..io.archive import read_array
 from .base import CPD, Counts, Field, Floats, Source, States, Task
 from .grid import MAX_PARENTS, Layer, Relation, check_table_size, pixel_layer
-from .particles import Particles, table_posterior
+from .particles import Particles, posterior
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # north-west, north, north-east, west: thesis section 3.1
 
@@ -80,6 +81,7 @@ class CountedCPD(CPD):
     _score_nodes: Callable[..., None]
     _sample_ancestral: Callable[..., None]
     _sample_gibbs: Callable[..., None]
+    _inpaint: Callable[..., float]
     engine_layer: Any
     pseudocount: float
     _tables: dict[Any, Floats]
@@ -136,6 +138,10 @@ class CountedCPD(CPD):
         probability = self.probabilities(num_threads)
         self._sample_gibbs(self.engine_layer, probability, seed, first_step, n_steps, sites, states, num_threads)
 
+    def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
+        inpaint = partial(self._inpaint, self.engine_layer, self.probabilities(num_threads))
+        return posterior(inpaint, image, known, n_particles, seed=seed, num_threads=num_threads)
+
     # ---- what it is ----
 
     def row_begins(self) -> npt.NDArray[np.int64]:
@@ -179,6 +185,7 @@ class TableCPD(CountedCPD):
     _score_nodes = staticmethod(_engine.score_nodes)
     _sample_ancestral = staticmethod(_engine.sample_ancestral)
     _sample_gibbs = staticmethod(_engine.sample_gibbs)
+    _inpaint = staticmethod(_engine.table_inpaint)
 
     layer: Layer
     engine_layer: _engine.Layer
@@ -267,12 +274,6 @@ class TableCPD(CountedCPD):
             columns, parent_columns = _overlap(self.layer.width, r.dx)
             asking[r.child, rows, columns] |= asked[r.parent, parent_rows, parent_columns]
         return asking.ravel().view(np.uint8)
-
-    def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
-        return table_posterior(
-            self.engine_layer, self.probabilities(num_threads), image, known, n_particles, seed=seed,
-            num_threads=num_threads,
-        )  # fmt: skip
 
     def log_table(self, num_threads: int) -> Floats:
         log_p = self.values(_engine.LOG_PROBABILITY, False, num_threads)

@@ -29,7 +29,6 @@ from .candidates import (
 )
 from .files import read_begins
 from .grid import Grid
-from .particles import Particles, tree_posterior
 from .shape import describe_trees, tree_pictures
 from .table import ROW_BYTES, CountedCPD
 
@@ -184,6 +183,7 @@ class TreeCPD(CountedCPD):
     _score_nodes = staticmethod(_engine.tree_score_nodes)
     _sample_ancestral = staticmethod(_engine.tree_sample_ancestral)
     _sample_gibbs = staticmethod(_engine.tree_sample_gibbs)
+    _inpaint = staticmethod(_engine.tree_inpaint)
 
     layer: TreeLayer
 
@@ -250,12 +250,6 @@ class TreeCPD(CountedCPD):
 
     def asking(self, nodes: States) -> States:
         return asking_by_split(self.layer.split, self.layer.begin, nodes)
-
-    def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
-        return tree_posterior(
-            self.engine_layer, self.probabilities(num_threads), image, known, n_particles, seed=seed,
-            num_threads=num_threads,
-        )  # fmt: skip
 
     # ---- what it is ----
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbn import DataError
 from cbn.datasets import load_idx, load_images
+from helpers.folders import refused
 
 
 def idx_bytes(array, kind=0x08):
@@ -30,16 +30,6 @@ def picture(path, value=7, size=(5, 4), mode="L"):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, value).save(path)
     return path
-
-
-def refused(call, *parts):
-    with pytest.raises(DataError) as caught:
-        call()
-    message = str(caught.value)
-    assert message.isprintable()
-    for part in parts:
-        assert str(part) in message, message
-    return message
 
 
 IMAGES = 4 * np.arange(60, dtype=np.uint8).reshape(3, 4, 5)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import cbn
-from cbn import DataError
 from cbn.datasets import ImageSet, fetch_mnist_grey, load_images, load_mnist, mnist
+from helpers.folders import refused
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("CBN_DATA", ROOT.parent / "shared" / "data"))
@@ -32,15 +32,6 @@ def grey():
     if not (DATA / "mnist").is_dir():
         pytest.skip(f"no folder {DATA / 'mnist'}; set CBN_DATA to the folder that holds mnist/ with the four IDX files")
     return load_images(DATA / "mnist")
-
-
-def refused(call, *parts):
-    with pytest.raises(DataError) as caught:
-        call()
-    message = str(caught.value)
-    assert message.isprintable()
-    for part in parts:
-        assert part in message, message
 
 
 def images(n=3, h=4, w=5):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbn import DataError
 from cbn.datasets import list_categories, load_good_and_test, load_mvtec, load_test, make_category, write_mvtec
 from cbn.datasets.mask import resized_mask
+from helpers.folders import refused
 
 DATA = Path(os.environ.get("CBN_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REAL = pytest.mark.skipif(
@@ -26,15 +26,6 @@ def category(tmp_path):
     """A category of 2 training and 5 test pictures of 32 x 32, in a tree of one."""
     write_mvtec(tmp_path / "tree" / "bolt", make_category("object", 2, 1, 1, size=32))
     return tmp_path / "tree" / "bolt"
-
-
-def refused(call, *parts):
-    with pytest.raises(DataError) as caught:
-        call()
-    message = str(caught.value)
-    assert message.isprintable()
-    for part in parts:
-        assert str(part) in message, message
 
 
 def save(path, pixels):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Samples of boosted trees, and inpainting by the particle filter against enumeration of all images."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import chisquare
@@ -112,7 +114,8 @@ def test_resampling_happens_and_helps():
     image = np.tile([0, 1], n_nodes // 2).astype(np.uint8)
     known = np.arange(n_nodes) % 3 != 0
     every, p, log_marginal = exact_posterior(layer, image, known)
-    found = particles.boosted_posterior(_engine.Boosted(layer), image, known, 5000, seed=1, num_threads=2)
+    inpaint = partial(_engine.boosted_inpaint, _engine.Boosted(layer))
+    found = particles.posterior(inpaint, image, known, 5000, seed=1, num_threads=2)
     np.testing.assert_allclose(found.mean(), p @ every, atol=0.03)
     assert found.log_marginal == pytest.approx(log_marginal, abs=0.05)
     assert found.effective_size > 1500
