@@ -8,6 +8,8 @@ import importlib
 import os
 import sys
 
+from ._interrupt import is_interrupt
+
 # Threads of the engine that wait do not spin: on a machine that is busy with other work, spinning makes calls of a
 # millisecond ten times longer. The OpenMP library reads this when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -18,7 +20,9 @@ os.environ.pop("MPLBACKEND", None)
 def _start(name):
     try:
         return importlib.import_module(f".{name}", __name__).main()
-    except KeyboardInterrupt:  # while the modules load; later `run` answers it
+    except BaseException as error:  # while the modules load; later `run` answers it
+        if not is_interrupt(error):
+            raise
         print(f"cbn-{name.replace('_', '-')}: error: interrupted", file=sys.stderr)
         return 130
 

@@ -13,7 +13,10 @@ import time
 import warnings
 
 from ..exceptions import CbnError, DataError, ModelFileError
+from ._interrupt import is_interrupt
 from ._parser import one_line, with_values
+
+INTERRUPTED = "interrupted; files that were not complete have not been written"
 
 
 class UsageError(Exception):
@@ -42,8 +45,7 @@ def run(program, build_parser, body, argv):
         _silence_stdout()
         return 1
     except KeyboardInterrupt as interrupt:  # a body that knows what it leaves behind raises one with a message
-        message = str(interrupt) or "interrupted; files that were not complete have not been written"
-        return _fail(program, message, 130)
+        return _fail(program, str(interrupt) or INTERRUPTED, 130)
     except MemoryError:
         return _fail(program, "not enough memory; use fewer or smaller images, or fewer parents", 1)
     except OSError as error:
@@ -53,6 +55,8 @@ def run(program, build_parser, body, argv):
         _show_where()
         return _fail(program, error, 2)
     except Exception as error:  # noqa: BLE001 - whatever it is, users see one line
+        if is_interrupt(error):
+            return _fail(program, INTERRUPTED, 130)
         _show_where()
         return _fail(
             program, f"internal error: {type(error).__name__}: {error}; please report it (CBN_DEBUG=1 shows where)", 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The programs as processes: entry points, pipes, full disks, signals, and bytes that stay the same."""
 
+import argparse
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 import cbn
+import cbn.cli
+from cbn.cli._running import run
 from helpers import programs as cli
 
 pytestmark = pytest.mark.slow
@@ -19,12 +22,18 @@ pytestmark = pytest.mark.slow
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 RATE = ("--false-alarm-rate", "0.1")
 
-# Runs a program after saying that everything is imported, so that a signal meets its work and not the imports.
+# Runs a program by its entry point, which says when everything is imported, so that a signal meets its work and not the
+# imports, nor a line that is not the program's.
 READY = """
 import sys
-from cbn.cli.{name} import main
-print("ready", file=sys.stderr, flush=True)
-sys.exit(main(sys.argv[1:]))
+import cbn.cli
+from cbn.cli import {name} as program
+main = program.main
+def announced():
+    print("ready", file=sys.stderr, flush=True)
+    return main()
+program.main = announced
+sys.exit(cbn.cli.start_{name}())
 """
 
 # Runs cbn-train and kills it: just before the first file is written, so many seconds after that, or just before the
@@ -213,6 +222,30 @@ def test_interrupted_training(tmp_path):
             assert path.suffix == ".cbn", path  # no temporary file is left
             assert cbn.load(path).image_shape_ == (28, 28)
     assert 130 in codes
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "while a class is made"])
+@pytest.mark.parametrize("where", ["start", "body"])
+def test_interrupts_that_python_wraps(where, wrapped, monkeypatch, capsys):
+    """Python 3.11 makes a RuntimeError of Ctrl-C in __set_name__: while modules load, also those that a body loads."""
+
+    class Field:
+        def __set_name__(self, owner, name):
+            raise KeyboardInterrupt
+
+    def interrupted(*_):
+        if not wrapped:
+            raise KeyboardInterrupt
+        type("Owner", (), {"field": Field()})
+
+    if where == "start":
+        monkeypatch.setattr(cbn.cli.importlib, "import_module", interrupted)
+        code = cbn.cli.start_train()
+    else:
+        code = run("cbn-train", argparse.ArgumentParser, interrupted, [])
+    out, err = capsys.readouterr()
+    assert code == 130 and out == ""
+    assert err.startswith("cbn-train: error: interrupted") and len(err.splitlines()) == 1, err
 
 
 def test_interrupted_while_starting(tmp_path):
