@@ -26,6 +26,8 @@ cdef extern from "cbn.h" nogil:
         CBN_MAX_LEAF_VALUE
         CBN_BARREN_ROUNDS
         CBN_MAX_TAPS
+        CBN_MAX_BLOCKS
+        CBN_MAX_PICTURE
         CBN_MAX_POOL
         CBN_MAX_HIDDEN
         CBN_MAX_UNITS
@@ -166,6 +168,16 @@ cdef extern from "cbn.h" nogil:
         int32_t height, width, channels
         int32_t size, stride
 
+    ctypedef struct cbn_mobile:
+        int32_t n_blocks
+        const int32_t *blocks
+
+    ctypedef struct cbn_pictures:
+        int64_t n_images
+        int32_t height, width, channels
+        const float *values
+        float scale, shift
+
     ctypedef struct cbn_sidewards:
         int64_t n_images
         int32_t height, width, kernels
@@ -304,3 +316,9 @@ cdef extern from "cbn.h" nogil:
     int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *extra,
                                const cbn_sidewards_weights *weights, const float *target,
                                const cbn_sidewards_gradients *out, cbn_workspace workspace, int num_threads)
+    int cbn_mobile_check(const cbn_mobile *m)
+    int cbn_mobile_weights(const cbn_mobile *m, int64_t *n)
+    int cbn_mobile_pack(const cbn_mobile *m, const float *weights, float *packed)
+    int cbn_mobile_workspace_size(const cbn_mobile *m, const cbn_pictures *pictures, int num_threads, int64_t *bytes)
+    int cbn_mobile_features(const cbn_mobile *m, const float *packed, const cbn_pictures *pictures, float **out,
+                            cbn_workspace workspace, int num_threads)

@@ -33,6 +33,7 @@ MAX_BOOSTED_LEAVES: int
 MAX_LEAF_VALUE: int
 BARREN_ROUNDS: int
 MAX_TAPS: int
+MAX_PICTURE: int
 MAX_POOL: int
 MAX_HIDDEN: int
 MAX_UNITS: int
@@ -373,5 +374,16 @@ def sidewards_gradient(
         NDArray[np.float32],
         NDArray[np.float32] | None,
     ],
+    num_threads: int = 1,
+) -> None: ...
+def mobile_weights(blocks: NDArray[np.int32]) -> int: ...
+def mobile_pack(blocks: NDArray[np.int32], weights: NDArray[np.float32], packed: NDArray[np.float32]) -> None: ...
+def mobile_features(
+    blocks: NDArray[np.int32],
+    packed: NDArray[np.float32],
+    pictures: NDArray[np.float32],
+    scale: float,
+    shift: float,
+    out: tuple[NDArray[np.float32] | None, ...],
     num_threads: int = 1,
 ) -> None: ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The neural part of the boundary: convolution, pooling and sidewards models. Included by _engine.pyx, under its rules.
+# The neural part of the boundary: convolution, pooling, sidewards models and networks of inverted residuals. Included by _engine.pyx, under its rules.
 
 
 cdef cbn_convolution convolution_of(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, int32_t out_channels,
@@ -185,4 +185,67 @@ def sidewards_gradient(const float[:, :, :, ::1] x, const int32_t[:, ::1] taps, 
     with nogil:
         status = cbn_sidewards_gradient(&s.c, &x[0, 0, 0, 0], s.extra, &s.weights, &target[0, 0, 0, 0], &out,
                                         workspace_in(memory), allowed(num_threads))
+    check(status)
+
+
+cdef cbn_mobile mobile_of(const int32_t[:, ::1] blocks) except *:
+    cdef cbn_mobile m
+    expect("columns of blocks", blocks.shape[1], 4)
+    if not 1 <= blocks.shape[0] <= CBN_MAX_BLOCKS:
+        raise ValueError(f"blocks: {blocks.shape[0]} where 1 to {CBN_MAX_BLOCKS} are needed")
+    m.n_blocks, m.blocks = blocks.shape[0], &blocks[0, 0]
+    check(cbn_mobile_check(&m))
+    return m
+
+
+def mobile_weights(const int32_t[:, ::1] blocks):
+    cdef cbn_mobile m = mobile_of(blocks)
+    cdef int64_t n
+    check(cbn_mobile_weights(&m, &n))
+    return n
+
+
+def mobile_pack(const int32_t[:, ::1] blocks, const float[::1] weights, float[::1] packed):
+    cdef int status
+    cdef cbn_mobile m = mobile_of(blocks)
+    expect("weights", weights.shape[0], mobile_weights(blocks))
+    expect("packed", packed.shape[0], weights.shape[0])
+    with nogil:
+        status = cbn_mobile_pack(&m, &weights[0], &packed[0])
+    check(status)
+
+
+def mobile_features(const int32_t[:, ::1] blocks, const float[::1] packed, const float[:, :, :, ::1] pictures,
+                    float scale, float shift, out, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes, height, width
+    cdef cbn_pictures p
+    cdef float *outputs[CBN_MAX_BLOCKS]
+    cdef float[:, :, :, ::1] own
+    cdef cbn_mobile m = mobile_of(blocks)
+    expect("packed", packed.shape[0], mobile_weights(blocks))
+    expect("blocks of out", len(out), m.n_blocks)
+    if pictures.size == 0:
+        raise ValueError("pictures: empty")
+    if max(pictures.shape[1], pictures.shape[2]) > CBN_MAX_PICTURE:
+        raise ValueError(f"pictures: {pictures.shape[1]} x {pictures.shape[2]}, at most {CBN_MAX_PICTURE} a side")
+    if pictures.shape[3] not in (1, 3):
+        raise ValueError(f"channels of pictures: {pictures.shape[3]} where 1 or 3 are needed")
+    p.n_images, p.height, p.width = pictures.shape[0], pictures.shape[1], pictures.shape[2]
+    p.channels, p.values, p.scale, p.shift = pictures.shape[3], &pictures[0, 0, 0, 0], scale, shift
+    cdef int b
+    height, width = (p.height + 1) // 2, (p.width + 1) // 2  # of the stem
+    for b in range(m.n_blocks):
+        height, width = -(-height // blocks[b, 3]), -(-width // blocks[b, 3])
+        outputs[b] = NULL
+        if out[b] is not None:
+            own = out[b]
+            expect(f"images of out {b}", own.shape[0], p.n_images)
+            expect(f"rows of out {b}", own.shape[1], height)
+            expect(f"columns of out {b}", own.shape[2], width)
+            expect(f"channels of out {b}", own.shape[3], blocks[b, 1])
+            outputs[b] = &own[0, 0, 0, 0]
+    cdef uint8_t[::1] memory = memory_of(cbn_mobile_workspace_size(&m, &p, num_threads, &n_bytes), &n_bytes)
+    with nogil:
+        status = cbn_mobile_features(&m, &packed[0], &p, outputs, workspace_in(memory), allowed(num_threads))
     check(status)

@@ -662,6 +662,50 @@ int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *
                            const cbn_sidewards_gradients *out, cbn_workspace workspace,
                            int num_threads);
 
+/* ---- networks of inverted residuals ------------------------------------------------------------------------------ */
+
+/*
+ * MobileNetV2, EfficientNet-Lite: a chain of blocks, batch norms folded into the weights. A block has three steps: an
+ * EXPANSION to more channels, clipped to [0, 6]; a DEPTHWISE convolution with a window of its own for every channel,
+ * clipped alike; a PROJECTION to fewer channels, not clipped. Where the stride is 1 and the block has as many channels
+ * below as above, its input is added. The expansion of the first block is the stem, a 3 x 3 convolution with stride 2
+ * over the picture, whose input is never added; those of the others look at single positions.
+ *
+ * A length h gives ceil(h / stride) positions; the max((ceil(h / stride) - 1) * stride + size - h, 0) zeros that their
+ * windows need are put around it, the smaller half first. Arrays and sums are as in the convolution above.
+ */
+#define CBN_MAX_BLOCKS 64
+#define CBN_MAX_WINDOW 9         /* side of a depthwise window */
+#define CBN_MAX_CHANNELS 16384   /* of any step */
+#define CBN_MAX_PICTURE 1048576  /* height and width of a picture */
+
+typedef struct {
+    int32_t n_blocks;
+    const int32_t *blocks; /* (n_blocks, 4): expanded channels (a multiple of 16), output channels (a multiple of 8), side
+                            * of the window, its stride (at most the side) */
+} cbn_mobile;
+
+typedef struct {
+    int64_t n_images;
+    int32_t height, width, channels; /* 3 (RGB) or 1 (grey, which is three times the same) */
+    const float *values;             /* (n_images, height, width, channels) */
+    float scale, shift;              /* the network reads value * scale + shift */
+} cbn_pictures;
+
+int cbn_mobile_check(const cbn_mobile *m);
+/*
+ * Number of weights and biases: for every block the expansion (inputs, expanded) and its bias, the windows (size * size,
+ * expanded) and their bias, the projection (expanded, output channels) and its bias. The inputs of the stem are the
+ * pixels of its window row by row, each red, green, blue.
+ */
+int cbn_mobile_weights(const cbn_mobile *m, int64_t *n);
+/* The same numbers in the order in which cbn_mobile_features() reads them. */
+int cbn_mobile_pack(const cbn_mobile *m, const float *weights, float *packed);
+int cbn_mobile_workspace_size(const cbn_mobile *m, const cbn_pictures *pictures, int num_threads, int64_t *bytes);
+/* Outputs of the blocks: out[b], if it is not NULL, becomes that of block b, (n_images, height, width, channels). */
+int cbn_mobile_features(const cbn_mobile *m, const float *packed, const cbn_pictures *pictures, float *const *out,
+                        cbn_workspace workspace, int num_threads);
+
 #ifdef __cplusplus
 }
 #endif

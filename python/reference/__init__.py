@@ -14,6 +14,7 @@ from .counts import count, counts_add, counts_check
 from .gibbs import sample_gibbs
 from .gibbs_layers import LayerStack, sample_gibbs_layers
 from .gradient import kernel_gradient, state_gradient
+from .mobile import mobile_features, mobile_pack, mobile_weights
 from .particles import boosted_inpaint, boosted_sample, table_inpaint, tree_inpaint
 from .pooling import max_pool, max_pool_gradient
 from .random import RESAMPLE as RANDOM_RESAMPLE
@@ -53,6 +54,9 @@ __all__ = [
     "kernel_gradient",
     "max_pool",
     "max_pool_gradient",
+    "mobile_features",
+    "mobile_pack",
+    "mobile_weights",
     "objective_near",
     "pack_planes",
     "philox",

@@ -176,6 +176,13 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 #define CBN_TILE_INPUTS 3
 #include "neural_template.h"
 
+#define CBN_LEAST(a, b) _mm256_min_ps(a, b)
+#define CBN_LOAD_HALF(p) _mm256_loadu_ps(p)
+#define CBN_STORE_HALF(p, v) _mm256_storeu_ps(p, v)
+#define CBN_TILE_8 12
+#define CBN_TILE_DEPTH 6
+#include "mobile_template.h"
+
 CBN_KERNEL_SET(avx2);
 #else
 typedef int cbn_no_avx2; /* ISO C wants a declaration in every file */

@@ -60,4 +60,11 @@ static inline uint64_t bit_mask(const uint8_t *p, int bit) {
 #define CBN_TILE_INPUTS 2
 #include "neural_template.h"
 
+#define CBN_LEAST(a, b) ((a) < (b) ? (a) : (b))
+#define CBN_LOAD_HALF(p) (*(p))
+#define CBN_STORE_HALF(p, v) (*(p) = (v))
+#define CBN_TILE_8 1
+#define CBN_TILE_DEPTH 1
+#include "mobile_template.h"
+
 CBN_KERNEL_SET(generic);

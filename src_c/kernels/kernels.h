@@ -8,6 +8,7 @@
 #define CBN_KERNELS_H
 
 #include "../internal.h"
+#include "../mobile.h"
 #include "../neural.h"
 
 /* Most variables (a node and its present parents) that count_subsets takes: 2^8 counters. */
@@ -266,6 +267,12 @@ typedef struct {
     void (*last_row_gradient)(const cbn_last_plan *plan, const float *u, const float *d_out, float *d_u);
     /* One row of pooled positions; x is the first of the rows that it pools. */
     void (*pool_row)(const cbn_pool_plan *plan, const float *x, float *out, uint8_t *which);
+    /* out = bias + inputs * panel, clipped or with what is added, for all positions of a plan. panel (inputs, 16 or 8);
+     * `added`, if it is not NULL, lies as out does. */
+    void (*panel_sums)(const cbn_sums_plan *plan, const float *x, const float *panel, const float *bias,
+                       const float *added, float *out);
+    /* out (width, 16), clipped, from weights (rows, size, 16); x is the corner of the first window. */
+    void (*depth_row)(const cbn_depth_plan *plan, const float *x, const float *weights, const float *bias, float *out);
 } cbn_kernels;
 
 /* Defines the set of an instruction set, after the templates. */
@@ -278,6 +285,8 @@ typedef struct {
         .last_row = last_row,                                                                                          \
         .last_row_gradient = last_row_gradient,                                                                        \
         .pool_row = pool_row,                                                                                          \
+        .panel_sums = panel_sums,                                                                                      \
+        .depth_row = depth_row,                                                                                        \
         .pack_word = pack_word,                                                                                        \
         .select_plane = select_plane,                                                                                  \
         .count_subsets = count_subsets,                                                                                \

@@ -199,6 +199,5 @@ CBN_FUNCTION void pool_row(const cbn_pool_plan *plan, const float *x, float *out
 }
 #undef CBN_SIDE
 #undef CBN_INLINE
-#undef CBN_TILE_MOST
 #undef CBN_POOLED_TOGETHER
 #undef CBN_UNROLL
