@@ -2,7 +2,7 @@
 # cython: language_level=3
 """What _engine.pyx uses of src_c/cbn.h."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "cbn.h" nogil:
     enum:
@@ -28,6 +28,8 @@ cdef extern from "cbn.h" nogil:
         CBN_MAX_TAPS
         CBN_MAX_BLOCKS
         CBN_MAX_PICTURE
+        CBN_MAX_ROUNDED
+        CBN_MAX_DIRECTIONS
         CBN_MAX_POOL
         CBN_MAX_HIDDEN
         CBN_MAX_UNITS
@@ -316,9 +318,26 @@ cdef extern from "cbn.h" nogil:
     int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *extra,
                                const cbn_sidewards_weights *weights, const float *target,
                                const cbn_sidewards_gradients *out, cbn_workspace workspace, int num_threads)
+    ctypedef struct cbn_gaussians:
+        int32_t height, width, size
+        int64_t n
+        double unit, strength, ridge, prior
+        int32_t reach, without_own
+
     int cbn_mobile_check(const cbn_mobile *m)
     int cbn_mobile_weights(const cbn_mobile *m, int64_t *n)
     int cbn_mobile_pack(const cbn_mobile *m, const float *weights, float *packed)
     int cbn_mobile_workspace_size(const cbn_mobile *m, const cbn_pictures *pictures, int num_threads, int64_t *bytes)
     int cbn_mobile_features(const cbn_mobile *m, const float *packed, const cbn_pictures *pictures, float **out,
                             cbn_workspace workspace, int num_threads)
+    int64_t cbn_factor_floats(int32_t size)
+    int cbn_gaussians_check(const cbn_gaussians *g)
+    int cbn_moments_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes)
+    int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, int64_t *sums, int64_t *products,
+                        cbn_workspace workspace, int num_threads)
+    int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes)
+    int cbn_gaussian_factors(const cbn_gaussians *g, const int64_t *sums, const int64_t *products, float *mean,
+                             float *factors, cbn_workspace workspace, int num_threads)
+    int cbn_gaussian_energies_workspace_size(const cbn_gaussians *g, int64_t n_images, int num_threads, int64_t *bytes)
+    int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_images, const float *mean,
+                              const float *factors, float *energies, cbn_workspace workspace, int num_threads)

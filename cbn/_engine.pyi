@@ -34,6 +34,8 @@ MAX_LEAF_VALUE: int
 BARREN_ROUNDS: int
 MAX_TAPS: int
 MAX_PICTURE: int
+MAX_ROUNDED: int
+MAX_DIRECTIONS: int
 MAX_POOL: int
 MAX_HIDDEN: int
 MAX_UNITS: int
@@ -385,5 +387,27 @@ def mobile_features(
     scale: float,
     shift: float,
     out: tuple[NDArray[np.float32] | None, ...],
+    num_threads: int = 1,
+) -> None: ...
+def factor_floats(size: int) -> int: ...
+def moments_add(
+    x: NDArray[np.int16], sums: NDArray[np.int64], products: NDArray[np.int64], num_threads: int = 1
+) -> None: ...
+def gaussian_factors(
+    sums: NDArray[np.int64],
+    products: NDArray[np.int64],
+    law: tuple[int, float, float, float, float],
+    mean: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    num_threads: int = 1,
+) -> None: ...
+def gaussian_energies(
+    x: NDArray[np.int16],
+    mean: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    law: tuple[int, float, float, float, float],
+    reach: int,
+    without_own: bool,
+    energies: NDArray[np.float32],
     num_threads: int = 1,
 ) -> None: ...

@@ -7,7 +7,7 @@ of exactly the type in the signature. What they mean is said in cbn.h; what that
 ``growth``, ``grown``, ...) comes as a tuple in the order of its members. ``python/reference`` holds the NumPy twins.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from posix.unistd cimport getpid
 
 LOG_PROBABILITY = CBN_LOG_PROBABILITY
@@ -30,6 +30,8 @@ MAX_LEAF_VALUE = CBN_MAX_LEAF_VALUE
 BARREN_ROUNDS = CBN_BARREN_ROUNDS
 MAX_TAPS = CBN_MAX_TAPS
 MAX_PICTURE = CBN_MAX_PICTURE
+MAX_ROUNDED = CBN_MAX_ROUNDED
+MAX_DIRECTIONS = CBN_MAX_DIRECTIONS
 MAX_POOL = CBN_MAX_POOL
 MAX_HIDDEN = CBN_MAX_HIDDEN
 MAX_UNITS = CBN_MAX_UNITS

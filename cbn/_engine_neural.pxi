@@ -249,3 +249,78 @@ def mobile_features(const int32_t[:, ::1] blocks, const float[::1] packed, const
     with nogil:
         status = cbn_mobile_features(&m, &packed[0], &p, outputs, workspace_in(memory), allowed(num_threads))
     check(status)
+
+
+cdef cbn_gaussians gaussians_of(int64_t height, int64_t width, int64_t size, law) except *:
+    cdef cbn_gaussians g
+    if not 1 <= size <= CBN_MAX_DIRECTIONS:
+        raise ValueError(f"features of a position: {size} where 1 to {CBN_MAX_DIRECTIONS} are needed")
+    if max(height, width) >= 2**31:
+        raise ValueError("positions: too many")
+    g.height, g.width, g.size = height, width, size
+    g.n, g.unit, g.strength, g.ridge, g.prior = law
+    g.reach = g.without_own = 0
+    check(cbn_gaussians_check(&g))
+    return g
+
+
+def factor_floats(int32_t size):
+    return cbn_factor_floats(size)
+
+
+def moments_add(const int16_t[:, :, ::1] x, int64_t[:, ::1] sums, int64_t[:, ::1] products, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes, positions = x.shape[1], size = x.shape[2]
+    cdef cbn_gaussians g = gaussians_of(1, positions, size, (1, 1.0, 0.0, 0.0, 0.0))
+    expect("positions of sums", sums.shape[0], positions)
+    expect("features of sums", sums.shape[1], size)
+    expect("positions of products", products.shape[0], positions)
+    expect("products of a position", products.shape[1], size * (size + 1) // 2)
+    if x.shape[0] == 0:
+        raise ValueError("x: empty")
+    cdef uint8_t[::1] memory = memory_of(cbn_moments_workspace_size(&g, num_threads, &n_bytes), &n_bytes)
+    with nogil:
+        status = cbn_moments_add(&g, &x[0, 0, 0], x.shape[0], &sums[0, 0], &products[0, 0], workspace_in(memory),
+                                 allowed(num_threads))
+    check(status)
+
+
+def gaussian_factors(const int64_t[:, ::1] sums, const int64_t[:, ::1] products, law, float[:, ::1] mean,
+                     float[:, ::1] factors, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes, positions = sums.shape[0], size = sums.shape[1]
+    cdef cbn_gaussians g = gaussians_of(1, positions, size, law)
+    expect("positions of products", products.shape[0], positions)
+    expect("products of a position", products.shape[1], size * (size + 1) // 2)
+    expect("positions of mean", mean.shape[0], positions)
+    expect("features of mean", mean.shape[1], size)
+    expect("positions of factors", factors.shape[0], positions)
+    expect("floats of a factor", factors.shape[1], cbn_factor_floats(size))
+    cdef uint8_t[::1] memory = memory_of(cbn_gaussian_factors_workspace_size(&g, num_threads, &n_bytes), &n_bytes)
+    with nogil:
+        status = cbn_gaussian_factors(&g, &sums[0, 0], &products[0, 0], &mean[0, 0], &factors[0, 0],
+                                      workspace_in(memory), allowed(num_threads))
+    check(status)
+
+
+def gaussian_energies(const int16_t[:, :, :, ::1] x, const float[:, ::1] mean, const float[:, ::1] factors, law,
+                      int reach, bint without_own, float[:, :, ::1] energies, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef cbn_gaussians g = gaussians_of(x.shape[1], x.shape[2], x.shape[3], law)
+    g.reach, g.without_own = reach, without_own
+    expect("positions of mean", mean.shape[0], x.shape[1] * x.shape[2])
+    expect("features of mean", mean.shape[1], x.shape[3])
+    expect("positions of factors", factors.shape[0], x.shape[1] * x.shape[2])
+    expect("floats of a factor", factors.shape[1], cbn_factor_floats(x.shape[3]))
+    expect("images of energies", energies.shape[0], x.shape[0])
+    expect("rows of energies", energies.shape[1], x.shape[1])
+    expect("columns of energies", energies.shape[2], x.shape[2])
+    if x.shape[0] == 0:
+        raise ValueError("x: empty")
+    cdef uint8_t[::1] memory = memory_of(
+        cbn_gaussian_energies_workspace_size(&g, x.shape[0], num_threads, &n_bytes), &n_bytes)
+    with nogil:
+        status = cbn_gaussian_energies(&g, &x[0, 0, 0, 0], x.shape[0], &mean[0, 0], &factors[0, 0],
+                                       &energies[0, 0, 0], workspace_in(memory), allowed(num_threads))
+    check(status)

@@ -706,6 +706,47 @@ int cbn_mobile_workspace_size(const cbn_mobile *m, const cbn_pictures *pictures,
 int cbn_mobile_features(const cbn_mobile *m, const float *packed, const cbn_pictures *pictures, float *const *out,
                         cbn_workspace workspace, int num_threads);
 
+/* ---- Gaussian models of positions -------------------------------------------------------------------------------- */
+
+/*
+ * A mean and a covariance at every position of a map of features (PaDiM: Defard, Setkov, Loesch & Audigier 2021), the
+ * covariance shrunk to the one that all positions share. Features are rounded to whole numbers of at most
+ * CBN_MAX_ROUNDED, so that their sums and sums of products are exact: sums of parts are the sums of the whole.
+ */
+#define CBN_MAX_ROUNDED 2047    /* in magnitude */
+#define CBN_MAX_DIRECTIONS 4096 /* features of a position */
+
+typedef struct {
+    int32_t height, width, size; /* positions, and features of each */
+    int64_t n;                   /* images in the sums */
+    double unit;                 /* what 1 of the rounded features stands for */
+    double strength, ridge;      /* covariance (n S_p + strength S) / (n + strength) + ridge I, S the mean of all S_p */
+    double prior;                /* energies are from n / (n + prior) times the mean */
+    int32_t reach;               /* 0: the position's own Gaussian; 1: the nearest of the 3 x 3 around */
+    int32_t without_own;         /* 1: the images are among the n, each is measured by the Gaussians without it */
+} cbn_gaussians;
+
+/* Height, width and size; the functions check what else they read. */
+int cbn_gaussians_check(const cbn_gaussians *g);
+/* Adds images x (n_images, height, width, size) to sums (height * width, size) and products (height * width, size *
+ * (size + 1) / 2), lower triangles row by row. CBN_E_PARAMETER for a feature above CBN_MAX_ROUNDED. */
+int cbn_moments_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes);
+int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, int64_t *sums, int64_t *products,
+                    cbn_workspace workspace, int num_threads);
+/* Floats of the factor of one position: the inverse of L, where L L^T is the covariance, in panels of 16 rows, each as
+ * wide as the last of its rows, column by column. */
+int64_t cbn_factor_floats(int32_t size);
+/* mean (height * width, size) and factors (height * width, cbn_factor_floats(size)) of sums. CBN_E_PARAMETER where a
+ * covariance is not positive. */
+int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes);
+int cbn_gaussian_factors(const cbn_gaussians *g, const int64_t *sums, const int64_t *products, float *mean,
+                         float *factors, cbn_workspace workspace, int num_threads);
+/* Mahalanobis distances (n_images, height, width). An image is taken out of its own Gaussians by the formula of Sherman &
+ * Morrison (1950); the shared covariance stays. */
+int cbn_gaussian_energies_workspace_size(const cbn_gaussians *g, int64_t n_images, int num_threads, int64_t *bytes);
+int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_images, const float *mean,
+                          const float *factors, float *energies, cbn_workspace workspace, int num_threads);
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,7 +34,7 @@ Images = npt.NDArray[np.uint8]
 
 SIDE = 24
 GOLDEN_RATE = 0.05
-N_FRESH = 300
+N_FRESH = 1000
 N_GOLDEN = (30, 100, 300, 1000)
 N_DIGITS = (300, 1000, 3000, 6000)
 # Boosted trees of the preset take minutes here; fewer of them are calibrated in the same way.

@@ -11,6 +11,7 @@ from .bitplane import pack_planes, plane_words, planes_select, unpack_planes
 from .boosted import boosted_grow, boosted_log_odds, boosted_score_images, boosted_score_nodes
 from .convolution import convolve, convolve_weight_gradient
 from .counts import count, counts_add, counts_check
+from .gaussian import factor_floats, gaussian_energies, gaussian_factors, moments_add
 from .gibbs import sample_gibbs
 from .gibbs_layers import LayerStack, sample_gibbs_layers
 from .gradient import kernel_gradient, state_gradient
@@ -51,12 +52,16 @@ __all__ = [
     "count",
     "counts_add",
     "counts_check",
+    "factor_floats",
+    "gaussian_energies",
+    "gaussian_factors",
     "kernel_gradient",
     "max_pool",
     "max_pool_gradient",
     "mobile_features",
     "mobile_pack",
     "mobile_weights",
+    "moments_add",
     "objective_near",
     "pack_planes",
     "philox",

@@ -199,6 +199,16 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 #define CBN_TILE_INPUTS 8
 #include "neural_template.h"
 
+#define CBN_PAIRS __m256i
+#define CBN_PAIR_LANES 8
+#define CBN_LOAD_PAIRS(p) _mm256_loadu_si256((const __m256i *)(p))
+#define CBN_STORE_SUMS(p, v) _mm256_storeu_si256((__m256i *)(p), v)
+#define CBN_SAME_PAIR(i) _mm256_set1_epi32(i)
+#define CBN_NO_SUMS() _mm256_setzero_si256()
+#define CBN_ADD_PAIRS(a, b, c) _mm256_add_epi32(c, _mm256_madd_epi16(a, b))
+#define CBN_TILE_PAIRS 4
+#include "gaussian_template.h"
+
 #define CBN_LEAST(a, b) _mm512_min_ps(a, b)
 #define CBN_LOAD_HALF(p) _mm512_maskz_loadu_ps(0xff, p)
 #define CBN_STORE_HALF(p, v) _mm512_mask_storeu_ps(p, 0xff, v)

@@ -60,6 +60,16 @@ static inline uint64_t bit_mask(const uint8_t *p, int bit) {
 #define CBN_TILE_INPUTS 2
 #include "neural_template.h"
 
+#define CBN_PAIRS int32_t
+#define CBN_PAIR_LANES 1
+#define CBN_LOAD_PAIRS(p) (*(p))
+#define CBN_STORE_SUMS(p, v) (*(p) = (v))
+#define CBN_SAME_PAIR(i) (i)
+#define CBN_NO_SUMS() 0
+#define CBN_ADD_PAIRS(a, b, c) ((c) + (int16_t)(a) * (int16_t)(b) + ((a) >> 16) * ((b) >> 16))
+#define CBN_TILE_PAIRS 1
+#include "gaussian_template.h"
+
 #define CBN_LEAST(a, b) ((a) < (b) ? (a) : (b))
 #define CBN_LOAD_HALF(p) (*(p))
 #define CBN_STORE_HALF(p, v) (*(p) = (v))

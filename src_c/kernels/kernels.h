@@ -273,6 +273,9 @@ typedef struct {
                        const float *added, float *out);
     /* out (width, 16), clipped, from weights (rows, size, 16); x is the corner of the first window. */
     void (*depth_row)(const cbn_depth_plan *plan, const float *x, const float *weights, const float *bias, float *out);
+    /* products (lower triangle of size x size, row by row) += sums over pairs (n_pairs, padded) of images; n_pairs is at
+     * most 64, the columns behind size are 0. */
+    void (*add_products)(const int32_t *pairs, int64_t n_pairs, int64_t size, int64_t padded, int64_t *products);
 } cbn_kernels;
 
 /* Defines the set of an instruction set, after the templates. */
@@ -286,6 +289,7 @@ typedef struct {
         .last_row_gradient = last_row_gradient,                                                                        \
         .pool_row = pool_row,                                                                                          \
         .panel_sums = panel_sums,                                                                                      \
+        .add_products = add_products,                                                                                  \
         .depth_row = depth_row,                                                                                        \
         .pack_word = pack_word,                                                                                        \
         .select_plane = select_plane,                                                                                  \
