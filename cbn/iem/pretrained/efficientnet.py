@@ -214,7 +214,10 @@ def folded(arrays: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Array]]:
             break
         shapes = _shapes(block)
         names = {
-            "expansion": [f"{inner}_expand_conv" if block else f"{prefix}_conv_stem", f"{inner if block else prefix}_bn0"],
+            "expansion": [
+                f"{inner}_expand_conv" if block else f"{prefix}_conv_stem",
+                f"{inner if block else prefix}_bn0",
+            ],
             "windows": [f"{inner}_depthwise_conv", f"{inner}_bn1"],
             "projection": [f"{inner}_project_conv", f"{inner}_bn2"],
         }
