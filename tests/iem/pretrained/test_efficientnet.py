@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """EfficientNet-Lite0: the reference's activations, any picture, files that are damaged or of another network."""
 
+import hashlib
 import importlib.util
 import pickle
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from cbn import DataError
 from cbn.iem.pretrained import efficientnet
 from cbn.iem.pretrained.efficientnet import BLOCKS, EfficientNetLite0, folded
+from helpers.engines import PATHS
 from helpers.weight_files import Tensor, zip_file
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "efficientnet"
@@ -95,6 +97,16 @@ def test_the_activations_are_the_reference_s(make, name):
     for block, maps in zip(make.BLOCKS, found):
         wanted = golden[f"{name}.{block}"]
         np.testing.assert_allclose(maps[0], wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("path", PATHS, ids=repr)
+def test_the_same_bytes_as_ever(make, path):
+    pictures = make.picture("rgb")[None].repeat(3, axis=0)
+    digest = hashlib.sha256()
+    with path._path():
+        for maps in EfficientNetLite0().features(pictures, make.BLOCKS, num_threads=2):
+            digest.update(maps.tobytes())
+    assert digest.hexdigest()[:16] == "68b69aff1c03724d"
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".npz"])
