@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy
 import pyagrum
 from arrays import Facts
+from cases_backbone import backbone
 from cases_density import density
 from cases_detection import detection
 from cases_export import export
@@ -52,6 +53,7 @@ CASES = {
     "density": density,
     "export": export,
     "iem": iem,
+    "backbone": backbone,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 

@@ -16,8 +16,8 @@
 #define STEM_STRIDE 2
 #define STEM_CHANNELS 3
 /* A group has as many rows as keep the slab and what the windows give below these sizes. */
-#define SLAB_FLOATS (10 * 1024)
-#define WINDOWS_FLOATS (48 * 1024)
+#define SLAB_FLOATS (24 * 1024)
+#define WINDOWS_FLOATS (64 * 1024)
 
 /* Positions of a window along one direction. */
 typedef struct {

@@ -190,6 +190,7 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 #define CBN_LOAD_HALF(p) _mm256_loadu_ps(p)
 #define CBN_STORE_HALF(p, v) _mm256_storeu_ps(p, v)
 #define CBN_TILE_8 12
+#define CBN_TILE_PANEL 6
 #define CBN_TILE_DEPTH 6
 #include "mobile_template.h"
 

@@ -213,6 +213,7 @@ CBN_FUNCTION inline uint32_t positive_lanes(const int32_t values[CBN_GROUP]) {
 #define CBN_LOAD_HALF(p) _mm512_maskz_loadu_ps(0xff, p)
 #define CBN_STORE_HALF(p, v) _mm512_mask_storeu_ps(p, 0xff, v)
 #define CBN_TILE_8 12
+#define CBN_TILE_PANEL 12
 #define CBN_TILE_DEPTH 7
 #include "mobile_template.h"
 

@@ -74,6 +74,7 @@ static inline uint64_t bit_mask(const uint8_t *p, int bit) {
 #define CBN_LOAD_HALF(p) (*(p))
 #define CBN_STORE_HALF(p, v) (*(p) = (v))
 #define CBN_TILE_8 1
+#define CBN_TILE_PANEL 1
 #define CBN_TILE_DEPTH 1
 #include "mobile_template.h"
 

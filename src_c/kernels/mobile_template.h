@@ -2,7 +2,9 @@
 /*
  * The hot loops of networks of inverted residuals, on panels of 16 channels. Macros as in neural_template.h, and
  *   CBN_LEAST(a, b)               smaller of two, lane by lane
- *   CBN_LOAD_HALF(p), CBN_STORE_HALF(p, v)  8 floats in as many vectors as they take
+ *   CBN_LOAD_HALF(p), CBN_STORE_HALF(p, v)  8 floats, in as many vectors as they take
+ *   CBN_TILE_PANEL, CBN_TILE_8    positions worked on together, for panels of 16 and 8 outputs
+ *   CBN_TILE_DEPTH                the same for depthwise windows
  *
  * Lanes are outputs, never terms of a sum, and every output adds its terms in the order of its inputs, each rounded once:
  * the bytes do not depend on the width of vectors or on the tiles. Tiles at the end of a row reach back over positions
@@ -68,7 +70,7 @@ CBN_FUNCTION void panel_sums(const cbn_sums_plan *plan, const float *x, const fl
     if (plan->half)
         panel_positions(1, CBN_TILE_8, plan, x, panel, bias, added, out);
     else
-        panel_positions(0, CBN_TILE_16, plan, x, panel, bias, added, out);
+        panel_positions(0, CBN_TILE_PANEL, plan, x, panel, bias, added, out);
 }
 
 /* Positions first .. first + n - 1 (n is a constant) of a row. */

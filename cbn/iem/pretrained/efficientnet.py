@@ -214,7 +214,10 @@ def folded(arrays: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Array]]:
             break
         shapes = _shapes(block)
         names = {
-            "expansion": [f"{inner}_expand_conv" if block else f"{prefix}_conv_stem", f"{inner if block else prefix}_bn0"],
+            "expansion": [
+                f"{inner}_expand_conv" if block else f"{prefix}_conv_stem",
+                f"{inner if block else prefix}_bn0",
+            ],
             "windows": [f"{inner}_depthwise_conv", f"{inner}_bn1"],
             "projection": [f"{inner}_project_conv", f"{inner}_bn2"],
         }
@@ -230,8 +233,11 @@ def folded(arrays: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Array]]:
                 raise DataError(f"{norm}.running_var: a variance is negative; repair or replace the weights")
             factor = weight / np.sqrt(variance + EPSILON)
             matrix = kernels.transpose(2, 3, 1, 0).reshape(inputs, outputs) * factor
+            shift = bias - mean * factor
+            if max(np.abs(matrix).max(), np.abs(shift).max()) > np.finfo(np.float32).max:
+                raise DataError(f"{norm}: weights are too large for single precision; repair or replace them")
             found[part] = np.ascontiguousarray(matrix, np.float32)
-            found[f"{part}_bias"] = (bias - mean * factor).astype(np.float32)
+            found[f"{part}_bias"] = shift.astype(np.float32)
         parameters.append(found)
     if not parameters:
         raise DataError("'_blocks.0._depthwise_conv.weight' is missing; give the weights of EfficientNet-Lite0")
