@@ -35,6 +35,9 @@ from .state import HEAT_MAP_SHARE
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
 
+# Kernels that learn from fewer images than this learn them by heart. They see a third of them, and the threshold comes
+# from the others.
+LEAST_FOR_KERNELS, KERNELS_SHARE = 300, 3
 # Images on whose maps the heat-map scale is measured where counts do not tell it.
 SCALE_IMAGES = 1000
 
@@ -80,6 +83,13 @@ class Prepared:
         copies = self.counted.n_images // self.images.n_images
         return self.counted.select(np.tile(~left_out, copies), num_threads)
 
+    def kept_from_kernels(self, settings: Settings) -> npt.NDArray[np.bool_]:
+        """(n,) bool: images that the kernels of hidden layers are not learned from."""
+        n, features = self.images.n_images, settings.features
+        if not (features.layers and features.iterations) or n < 2 or n >= LEAST_FOR_KERNELS:
+            return np.zeros(n, bool)
+        return np.arange(n) >= max(1, n // KERNELS_SHARE)
+
 
 def fit(
     arguments: Arguments,
@@ -104,8 +114,10 @@ def fit(
     prepared = prepare(settings, images, threads)
     if held_out:
         refuse_flat(prepared.images, prepared.binarization, images)
+    kept = prepared.kept_from_kernels(settings)
+    seen = prepared.without(kept, threads) if kept.any() else prepared.counted
     trained, interrupted = train_features(
-        settings, prepared.kernels, prepared.geometries, prepared.counted, threads,
+        settings, prepared.kernels, prepared.geometries, seen, threads,
         progress=progress, checkpoint=checkpoint, resume=resume,
     )  # fmt: skip
     growing = Growing(settings, prepared, trained, threads, progress, held_out)
@@ -204,10 +216,15 @@ class Growing:
         """Scores of the training images, each by a network that has not seen it where that can be had."""
         names = score_names(self.settings, network)
         if network.pixels.leaves_one_out:
-            return Normal("leave-one-out", scores_of(network, planes, names, self.num_threads, leave_one_out=True))
-        if self.folds:
-            return self._cross_validated(names)
-        return Normal("training images", scores_of(network, planes, names, self.num_threads))
+            normal = Normal("leave-one-out", scores_of(network, planes, names, self.num_threads, leave_one_out=True))
+        elif self.folds:
+            normal = self._cross_validated(names)
+        else:
+            return Normal("training images", scores_of(network, planes, names, self.num_threads))
+        kept = self.prepared.kept_from_kernels(self.settings)
+        if kept.any():
+            normal = replace(normal, scores={name: scores[kept] for name, scores in normal.scores.items()})
+        return normal
 
     def _cross_validated(self, names: Sequence[str]) -> "Normal":
         """Scores of every image by a network grown without its fold: image i belongs to fold i modulo their number.
