@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From energies of positions to maps of pictures and to one energy for each."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ..energy import enlarged
+from ..nn.arrays import Array
+
+# A Gaussian of half a position's width, cut at the neighbours: exp(-2) / (1 + 2 exp(-2)).
+BESIDE = np.float32(0.10650697891920075)
+
+
+def smoothed(energies: Array) -> Array:
+    """Energies (n, height, width) smoothed over neighbours; at borders the position itself stands for the missing one."""
+    for axis in (1, 2):
+        padding = [(0, 0)] * 3
+        padding[axis] = (1, 1)
+        padded = np.pad(energies, padding, mode="edge")
+        length = energies.shape[axis]
+        before, after = (np.take(padded, range(first, first + length), axis) for first in (0, 2))
+        energies = energies * (1 - 2 * BESIDE) + (before + after) * BESIDE
+    return energies
+
+
+def picture_energies(energies: Array, top: float) -> npt.NDArray[np.float64]:
+    """(n,) float64: mean of the largest of smoothed energies, a share ``top`` of them, at least one."""
+    flat = energies.reshape(len(energies), -1)
+    count = max(1, math.floor(top * flat.shape[1] + 0.5))
+    largest = np.sort(np.partition(flat, -count, axis=1)[:, -count:], axis=1)
+    return largest.astype(np.float64).cumsum(axis=1)[:, -1] / count
+
+
+def at_pixels(energies: Array, stride: int, height: int, width: int) -> Array:
+    """Maps (n, height, width) of pixels from smoothed energies of positions."""
+    return enlarged(energies, (stride - 1) / 2, stride, height, width)

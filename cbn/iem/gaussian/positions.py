@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Gaussians of positions: exact sums over pictures, and what follows from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import _engine
+from ..nn.arrays import Array
+from .parameters import Gaussian
+from .whitening import UNIT, Rounded
+
+Sums = npt.NDArray[np.int64]
+# The mean of a position is drawn towards that of all positions as by so many pictures.
+PRIOR = 0.5
+# Pictures whose energies are worked on at a time.
+TOGETHER = 16
+
+
+def n_products(size: int) -> int:
+    """Numbers of a triangle of products."""
+    return size * (size + 1) // 2
+
+
+@dataclass(eq=False)
+class Moments:
+    """Sums and sums of products of rounded features at every position, over pictures. Whole numbers: any order is right.
+
+    Attributes
+    ----------
+    sums : ndarray, (positions, features) int64
+    products : ndarray, (positions, features * (features + 1) / 2) int64
+        Lower triangles, row by row.
+    n : int
+        Pictures.
+    """
+
+    sums: Sums
+    products: Sums
+    n: int = 0
+
+    @classmethod
+    def empty(cls, positions: int, size: int) -> "Moments":
+        """Of no picture yet."""
+        return cls(np.zeros((positions, size), np.int64), np.zeros((positions, n_products(size)), np.int64))
+
+    def add(self, features: Rounded, num_threads: int = 1) -> None:
+        """Count in rounded features (n, height, width, size)."""
+        _engine.moments_add(features.reshape(len(features), *self.sums.shape), self.sums, self.products, num_threads)
+        self.n += len(features)
+
+
+def pooled_moments(features: Rounded, num_threads: int = 1) -> tuple[Sums, Sums, int]:
+    """(sums (size,), products, number of rows) of rounded features over all pictures and positions."""
+    rows = features.reshape(-1, features.shape[-1])
+    columns = min(len(rows), 16)  # that threads share; their sums are added
+    whole = len(rows) // columns * columns
+    moments = Moments.empty(columns, rows.shape[1])
+    _engine.moments_add(rows[:whole].reshape(-1, columns, rows.shape[1]), moments.sums, moments.products, num_threads)
+    if whole < len(rows):
+        rest = rows[whole:]
+        _engine.moments_add(rest[None], moments.sums[: len(rest)], moments.products[: len(rest)], num_threads)
+    return moments.sums.sum(axis=0), moments.products.sum(axis=0), len(rows)
+
+
+def covariance_of(sums: Sums, products: Sums, n: int, unit: float) -> tuple[npt.NDArray[np.float64], ...]:
+    """(mean, covariance) of sums over n rows of features in some unit."""
+    size = len(sums)
+    mean = sums / n
+    lower = np.zeros((size, size))
+    lower[np.tril_indices(size)] = products / n
+    lower -= np.tril(mean[:, None] * mean)
+    covariance = (lower + np.tril(lower, -1).T) * (unit * unit)
+    return mean * unit, covariance
+
+
+@dataclass(frozen=True, eq=False)
+class PositionGaussians:
+    """A mean and a covariance of whitened features at every position.
+
+    Attributes
+    ----------
+    shape : (height, width)
+    n : int
+        Pictures that they were made of.
+    gaussian : Gaussian
+    mean : ndarray, (positions, directions) float32
+    factors : ndarray, (positions, floats) float32
+        Inverse Cholesky factors as the engine packs them.
+    """
+
+    shape: tuple[int, int]
+    n: int
+    gaussian: Gaussian
+    mean: Array
+    factors: Array
+
+    @classmethod
+    def of(cls, moments: Moments, shape: tuple[int, int], gaussian: Gaussian, num_threads: int = 1) -> "PositionGaussians":
+        """Of sums over pictures."""
+        positions, size = moments.sums.shape
+        mean = np.empty((positions, size), np.float32)
+        factors = np.empty((positions, _engine.factor_floats(size)), np.float32)
+        _engine.gaussian_factors(
+            moments.sums, moments.products, _law(moments.n, gaussian), mean, factors, num_threads
+        )  # fmt: skip
+        return cls(shape, moments.n, gaussian, mean, factors)
+
+    def energies(self, features: Rounded, num_threads: int = 1, *, without_own: bool = False) -> Array:
+        """Mahalanobis distances (n, height, width) of whitened features (n, height, width, directions).
+
+        With ``without_own`` the pictures are among those that the Gaussians are of, and each is measured by the Gaussians
+        without it.
+        """
+        out = np.empty(features.shape[:3], np.float32)
+        law = _law(self.n, self.gaussian)
+        for begin in range(0, len(features), TOGETHER):
+            part = slice(begin, begin + TOGETHER)
+            _engine.gaussian_energies(
+                features[part], self.mean, self.factors, law, self.gaussian.reach, without_own, out[part], num_threads
+            )
+        return out
+
+
+def _law(n: int, gaussian: Gaussian) -> tuple[int, float, float, float, float]:
+    return n, UNIT, gaussian.strength, gaussian.ridge, PRIOR
