@@ -5,16 +5,19 @@ Pixels are connected with their eight neighbours.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Bools = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer]
 
 # A region of so many pixels is seen as one change; fewer are a speck.
 LEAST = 3
+# Larger components are no candidates as a whole.
+LARGEST = 256
 
 _RECTANGLES = (1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (2, 2), (2, 3), (3, 2), (3, 3), (1, 5), (5, 1), (4, 4), (5, 5)
 _BENDS = [np.array(bend, bool) for bend in ([[1, 1], [1, 0]], [[1, 1], [0, 1]], [[1, 0], [1, 1]], [[0, 1], [1, 1]])]
@@ -61,9 +64,9 @@ class Changes:
     ----------
     key : tuple
         Names the kind: the same in every step.
-    number : ndarray, (n,) int64
+    number : ndarray, (n,) of integers
         Names each candidate within its kind.
-    positions : ndarray, (n, most) int64
+    positions : ndarray, (n, most) int32
         Pixels, row by row of the image.
     used : ndarray, (n, most) bool
         Which of the positions are changed.
@@ -85,9 +88,14 @@ class Changes:
 
     def part(self, chosen: Bools | slice) -> "Changes":
         """Some of the candidates."""
-        own = self.number, self.positions, self.used, self.starts, self.speck
-        number, positions, used, starts, speck = (array[chosen] for array in own)
-        return Changes(self.key, number, positions, used, self.level, starts, speck)
+        return replace(
+            self,
+            number=self.number[chosen],
+            positions=self.positions[chosen],
+            used=self.used[chosen],
+            starts=self.starts[chosen],
+            speck=self.speck[chosen],
+        )
 
     def __len__(self) -> int:
         return len(self.number)
@@ -98,7 +106,7 @@ def candidates(level: Integers, changed: Bools, levels: int, most: int) -> Itera
 
     Parameters
     ----------
-    level : ndarray, (height, width) int64
+    level : ndarray, (height, width) of integers
         The image's grey levels, 0 to ``levels - 1``.
     changed : ndarray, (height, width) bool
         Pixels that have been changed before, which stay as they are.
@@ -128,35 +136,30 @@ def grown(cells: Bools) -> Bools:
     return whole
 
 
-def _windows(
-    key: tuple[int, int], stencil: Bools, level: Integers, changed: Bools, near: Bools, most: int
-) -> Changes:
+def _windows(key: tuple[int, int], stencil: Bools, level: Integers, changed: Bools, near: Bools, most: int) -> Changes:
     """The pixels under a stencil, at every place, that are not at a level yet; those that are connected."""
     size = stencil.shape
 
-    def views(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def views(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.lib.stride_tricks.sliding_window_view(image, size).reshape(-1, *size)
 
-    before = views(changed).astype(bool)
+    before = views(changed)
     own = (views(level) != key[1]) & stencil & ~before
     counts = own.sum(axis=(1, 2))
     right = np.flatnonzero((counts > 0) & (counts <= most))
     right = right[_in_one_piece(own[right] | before[right])]
     own, counts = own[right], counts[right]
-    starts = ~(own & views(near).astype(bool)[right]).any(axis=(1, 2))
-    positions = views(np.arange(level.size).reshape(level.shape)).astype(np.int64)[right]
+    starts = ~(own & views(near)[right]).any(axis=(1, 2))
+    positions = views(np.arange(level.size, dtype=np.int32).reshape(level.shape))[right]
     flat = len(right), stencil.size
-    return Changes(
-        key, right, positions.reshape(flat), own.reshape(flat), key[1], starts, starts & (counts < LEAST)
-    )
+    return Changes(key, right, positions.reshape(flat), own.reshape(flat), key[1], starts, starts & (counts < LEAST))
 
 
 def _in_one_piece(cells: Bools) -> Bools:
     """Of every window (n, height, width), whether its cells are connected."""
-    flat = cells.reshape(len(cells), -1)
-    reached = np.zeros_like(flat)
-    reached[np.arange(len(flat)), flat.argmax(axis=1)] = flat.any(axis=1)
-    reached = reached.reshape(cells.shape)
+    flat = cells.reshape(len(cells), cells.shape[1] * cells.shape[2])
+    reached = np.zeros_like(cells)
+    reached.reshape(flat.shape)[np.arange(len(flat)), flat.argmax(axis=1)] = flat.any(axis=1)
     while True:
         further = grown(reached) & cells
         if np.array_equal(further, reached):
@@ -164,9 +167,7 @@ def _in_one_piece(cells: Bools) -> Bools:
         reached = further
 
 
-def _components(
-    key: tuple[str, int], inside: Bools, changed: Bools, near: Bools, level: int, most: int
-) -> Changes:
+def _components(key: tuple[str, int], inside: Bools, changed: Bools, near: Bools, level: int, most: int) -> Changes:
     """Connected components of a part of the image, whole, where nothing of them has been changed.
 
     Ink is connected with eight neighbours, what lies around it with four: a closed line has an inside.
@@ -177,13 +178,13 @@ def _components(
     labels, n = ndimage.label(inside, eight if key[0] == "erase" else None)
     sizes = np.bincount(labels.ravel(), minlength=n + 1)
     touched = np.bincount(labels[changed], minlength=n + 1) > 0
-    right = np.flatnonzero((sizes <= most) & ~touched)
+    right = np.flatnonzero((sizes <= min(most, LARGEST)) & ~touched)
     right = right[right > 0]
     width = int(sizes[right].max(initial=0))
     order = np.argsort(labels.ravel(), kind="stable")
     first = np.concatenate([[0], np.cumsum(sizes)])[right]
     used = np.arange(width) < sizes[right, None]
-    positions = order[np.minimum(first[:, None] + np.arange(width), labels.size - 1)]
-    starts = ~(near.ravel()[positions] & used).any(axis=1)
+    positions = order.astype(np.int32)[np.minimum(first[:, None] + np.arange(width), labels.size - 1)]
+    starts = np.logical_not((near.ravel()[positions] & used).any(axis=1))
     # A whole speck of ink, or a pinhole, is what a reader sees as one thing: its end is no speck of a repair.
     return Changes(key, order[first], positions, used, level, starts, np.zeros(len(right), bool))
