@@ -58,7 +58,7 @@ class Insight(FittedState):
         return explain_image(self.network, planes, n, self.binarization.thresholds, self.threads)
 
     def repair(self, image: Any, max_changes: int = 200) -> Repair:
-        """The smallest set of pixel changes found that makes an outlier normal.
+        """A small change in few connected regions that makes an outlier normal.
 
         Parameters
         ----------
@@ -69,8 +69,9 @@ class Insight(FittedState):
         Returns
         -------
         cbn.explain.repair.Repair
-            Without changes for an image that is no outlier. Greedy: an upper bound of the smallest number of changes. A
-            pixel set to any other grey level counts once.
+            Without changes for an image that is no outlier. Regions have three pixels and more, or are whole specks and
+            pinholes, wherever such a change helps. Greedy: an upper bound of the smallest number of changes. A pixel set
+            to any other grey level counts once.
         """
         images = self.validated_image(image)
         max_changes = validation.check_integer(max_changes, "max_changes", 1, 2**30)
