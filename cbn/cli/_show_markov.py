@@ -13,13 +13,13 @@ MEANING = {
 
 
 def markov_images(arguments, fitted):
-    """The images to measure on, as the model reads them, and what they are called."""
+    """The images to measure on, as the model reads them, and the ImageSet that they are from."""
     if any(getattr(arguments, name) is not None for name in ("data", "labels", "split", "digit")):
         chosen, _ = images_of.choose_images(arguments)
         option = "--data"
     else:
         chosen, option = training_images(fitted), "--markov"
-    return images_of.images_for(arguments, fitted, chosen, option)[: arguments.n], chosen.source
+    return images_of.images_for(arguments, fitted, chosen, option)[: arguments.n], chosen
 
 
 def training_images(fitted):
