@@ -91,7 +91,7 @@ def score(arguments: argparse.Namespace) -> None:
                 write_row({**rows[-1], "file": dataset.test_names[i], "score": score})
 
         _, judgement = judge_in_batches(
-            arguments, fitted.calibration, lambda part: fitted.score_samples(test[part]), len(test), BATCH, done
+            arguments, fitted.calibration, lambda part: fitted.judged_scores(test[part]), len(test), BATCH, done
         )
     clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
     if arguments.maps is not None:

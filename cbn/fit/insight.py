@@ -81,7 +81,7 @@ class Insight(FittedState):
             return self.judged(planes)
 
         states = self.pixel_planes(images).states(self.threads)[0]
-        threshold = self.calibration.threshold_at(self.settings.false_alarm_rate, stacklevel=4)
+        threshold = self.calibration.threshold_at(self.settings.false_alarm_rate, stacklevel=3)
         repaired, places, score = repair_image(score_of, states, self.image_shape, threshold, max_changes)
         before, after = self.binarization.pictures(np.stack([states, repaired]), self.image_shape)
         changes = tuple(divmod(place, self.image_shape[1]) for place in places)

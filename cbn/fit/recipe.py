@@ -112,7 +112,7 @@ def fit(
     fitted = calibrated(arguments, growing, growing.grow(prepared.counted))
     if interrupted:
         raise FitInterrupted(fitted)
-    fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=4)  # warns of too few images
+    fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return fitted
 
 
@@ -358,5 +358,5 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
         more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
     )
     result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
-    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=4)  # warns of too few images
+    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return result
