@@ -42,6 +42,9 @@ def print_markov(report, source):
         f"local Markov     mutual information in nats on {report.n_images:,} images ({source}); "
         "0 where the model is right"
     )
+    if not report.groups:
+        print("                 no two nodes of which the model says that they are independent")
+        return
     print(f"  {'':44}     pairs    mean  largest  dependent   if independent: mean, largest")
     for group in report.groups:
         facts = group.to_dict(1)

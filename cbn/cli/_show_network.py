@@ -176,7 +176,7 @@ def print_hidden(layer, all_relations, related):
 def print_relations(relations, all_relations):
     shown = relations if all_relations else relations[:FEW_RELATIONS]
     named = [f"kernel {child} <- {parent} at ({dy},{dx}) {change:,.0f}" for child, parent, dy, dx, change in shown]
-    if all_relations:
+    if all_relations and relations:
         print(f"  relations      {len(relations)}, with their change of the BIC:")
         for line in named:
             print(f"                 {line}")

@@ -116,6 +116,14 @@ def fit(
     return fitted
 
 
+def check_adds(cpd: CPD | type[CPD]) -> None:
+    """Refuses to add images where counts do not hold what was learned. Raises ValueError."""
+    if not cpd.adds_counts:
+        raise ValueError(
+            f"partial_fit: {cpd.nouns} are no counts, to which images could be added; fit all images at once"
+        )
+
+
 def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
     """Labels are not used, but there must be one for each image. Raises DataError."""
     if hasattr(y, "__len__") and len(y) != len(images):
@@ -334,10 +342,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
         The kind of CPDs is no function of counts.
     """
     settings, pixels = fitted.settings, fitted.network.pixels
-    if not pixels.adds_counts:
-        raise ValueError(
-            f"partial_fit: {pixels.nouns} are no counts, to which images could be added; fit all images at once"
-        )
+    check_adds(pixels)
     images = fitted.validated(X)
     check_labels(y, images)
     threads = fitted.threads

@@ -81,6 +81,8 @@ def main() -> None:
     parser.add_argument("--digits", default="2,3,8", help="one network for each (default: 2,3,8)")
     parser.add_argument("--n", type=int, default=15, help="outliers for each network (default: 15)")
     arguments = parser.parse_args()
+    if arguments.n < 1:
+        parser.error(f"--n: {arguments.n}; give 1 or more")
     train, test = cbn.datasets.load_mnist()
     print(f"{'':24} succeeded  pixels  median  regions  in 3 and up  seconds")
     for preset in arguments.presets.split(","):
