@@ -118,6 +118,7 @@ def images_for(arguments, fitted, images, option="--data"):
         height, width = fitted.image_shape
         raise DataError(
             f"{option}: images of {shape[0]} x {shape[1]} pixels, but the model needs {height} x {width}; resize them"
+            f"{'' if images.names is None else f', as --size {height}x{width} does with pictures'}"
         )
     if images.binarization is not None:
         if images.binarization != fitted.rule:

@@ -69,6 +69,7 @@ _OPTIONS = (
     (re.compile(r"\b(color|background)='(\w+)'"), r"--\1 \2"),
     (re.compile(r"\bfull_scale=(\S+)"), r"--full-scale \1"),
     (re.compile(r"\bgive full_scale\b"), "give --full-scale"),
+    (re.compile(r"(cannot be read as a picture \(.*\); replace the file)$"), r"\1, or leave such out by --skip-bad"),
 )
 
 

@@ -13,13 +13,13 @@ MEANING = {
 
 
 def markov_images(arguments, fitted):
-    """The images to measure on, as the model reads them, and what they are called."""
+    """The images to measure on, as the model reads them, and the ImageSet that they are from."""
     if any(getattr(arguments, name) is not None for name in ("data", "labels", "split", "digit")):
         chosen, _ = images_of.choose_images(arguments)
         option = "--data"
     else:
         chosen, option = training_images(fitted), "--markov"
-    return images_of.images_for(arguments, fitted, chosen, option)[: arguments.n], chosen.source
+    return images_of.images_for(arguments, fitted, chosen, option)[: arguments.n], chosen
 
 
 def training_images(fitted):
@@ -42,6 +42,9 @@ def print_markov(report, source):
         f"local Markov     mutual information in nats on {report.n_images:,} images ({source}); "
         "0 where the model is right"
     )
+    if not report.groups:
+        print("                 no two nodes of which the model says that they are independent")
+        return
     print(f"  {'':44}     pairs    mean  largest  dependent   if independent: mean, largest")
     for group in report.groups:
         facts = group.to_dict(1)

@@ -30,11 +30,14 @@ def show_fitted(arguments, fitted):
                 f"--markov: measured where parents are the same everywhere, as for tables; {arguments.model!r} has "
                 f"{pixels.nouns}"
             )
-        images, source = markov_images(arguments, fitted)
-        report = fitted.markov_report(images)
+        images, measured = markov_images(arguments, fitted)
+        report, source = fitted.markov_report(images), measured.source
         description["markov"] = {"source": source, **report.to_dict()}
+        description["reading"] = measured.report.to_dict()
     if arguments.responses is not None:
-        description["responses"] = {"picture": arguments.responses, **draw_responses(arguments, fitted)}
+        found, shown = draw_responses(arguments, fitted)
+        description["responses"] = {"picture": arguments.responses, **found}
+        description["reading"] = shown.report.to_dict()
     if arguments.save_kernels is not None:
         fitted.save_kernels(arguments.save_kernels)
         description["kernels"] = arguments.save_kernels
@@ -66,7 +69,7 @@ def show_fitted(arguments, fitted):
 
 
 def draw_responses(arguments, fitted):
-    """Writes the picture of --responses; what --json says of it."""
+    """Writes the picture of --responses; what --json says of it, and the ImageSet that was read."""
     from ..plots import responses
 
     chosen, index = images_of.choose_images(arguments)
@@ -83,7 +86,7 @@ def draw_responses(arguments, fitted):
         fitted.mean_patches(every[:PATCH_IMAGES]), fitted.layer_geometries()[1:], fitted.binarization.full_scale,
     )  # fmt: skip
     pictures.save_png(picture, arguments.responses)
-    return {"images": names[shown], "source": chosen.source, "n_mean": len(every[:PATCH_IMAGES])}
+    return {"images": names[shown], "source": chosen.source, "n_mean": len(every[:PATCH_IMAGES])}, chosen
 
 
 def print_network(facts, fitted):
@@ -173,7 +176,7 @@ def print_hidden(layer, all_relations, related):
 def print_relations(relations, all_relations):
     shown = relations if all_relations else relations[:FEW_RELATIONS]
     named = [f"kernel {child} <- {parent} at ({dy},{dx}) {change:,.0f}" for child, parent, dy, dx, change in shown]
-    if all_relations:
+    if all_relations and relations:
         print(f"  relations      {len(relations)}, with their change of the BIC:")
         for line in named:
             print(f"                 {line}")

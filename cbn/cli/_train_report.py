@@ -157,8 +157,10 @@ def print_all(results, means, images):
         if first["gain"]:
             print("mean over the labels")
             _print_by_layer(means["mean_auroc"], means["mean_auroc_by_layer"], indent="")
+    else:
+        print(f"{len(results)} labels, one model each; no test images of all of them, by which to measure an AUROC")
     print_density(means, first["binarization"], first["n_test"], first["n_layers"])
-    if has_relations(first):
+    if first["gain"] and has_relations(first):
         print("likelihood gain of relations, nats per training image, start -> best kernels")
         _print_row("", labels, "mean")
         for number in range(len(first["gain"])):

@@ -54,6 +54,7 @@ class Judgement:
     verdicts: Any  # cbn.metrics.calibration.Verdicts
     rate: float
     fdr: float | None
+    least: int = 0  # outliers that can be found together at the false discovery rate, at least
 
     def row(self, i):
         """The columns of one picture that follow from its score."""
@@ -83,11 +84,18 @@ class Judgement:
         """How many are outliers, and by what promise."""
         n, n_outliers = len(self.verdicts.verdicts), int(self.outliers.sum())
         if self.verdicts.basis == "none":
+            if self.fdr is not None:
+                return f"{n:,} {what} are undecided: a single outlier needs {self.verdicts.needed:,} calibration scores"
             return f"{n:,} {what} are undecided: the rate needs {self.verdicts.needed:,} calibration scores"
         asked = (
             f"a false-alarm rate of {self.rate:g}" if self.fdr is None else f"a false discovery rate of {self.fdr:g}"
         )
         marked = ", extrapolated" if self.verdicts.basis == "extrapolated" else ""
+        if n_outliers == 0 and self.least > 1:
+            marked = (
+                f", where fewer than {self.least:,} of {n:,} cannot be found: a single one needs {self.verdicts.needed:,} "
+                "calibration scores"
+            )
         return f"{n_outliers:,} of {n:,} {what} are outliers at {asked}{marked}"
 
 
@@ -105,9 +113,12 @@ def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
     """
     import numpy as np
 
+    from ..metrics.conformal import least_discoveries
+
     own = calibration if arguments.false_alarm_rate is None else calibration.at(arguments.false_alarm_rate)
-    if arguments.fdr is None and not own.decides:
-        common.warn(arguments, own.too_few())
+    too_few = own.no_discovery(n, arguments.fdr) if arguments.fdr is not None else "" if own.decides else own.too_few()
+    if too_few:
+        common.warn(arguments, too_few)
     parts = []
     for first in common.progress(range(0, n, batch), arguments, -(-n // batch), "batch", "scores"):
         parts.append(score_of(slice(first, first + batch)))
@@ -121,7 +132,8 @@ def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
         verdicts = own.listed(scores, arguments.fdr)
         if done is not None:
             _report(done, 0, scores, verdicts)
-    return scores, Judgement(verdicts, own.false_alarm_rate, arguments.fdr)
+    least = 0 if arguments.fdr is None else least_discoveries(len(own.scores), n, arguments.fdr)
+    return scores, Judgement(verdicts, own.false_alarm_rate, arguments.fdr, least)
 
 
 def _report(done, first, scores, verdicts):

@@ -11,7 +11,7 @@ from . import _common as common
 from ._iem_data import add_synthetic, synthetic
 from ._iem_files import cell, load_fitted
 from ._iem_options import DEFAULT_MODEL, SCALE_KEY
-from ._reading import add_reading, naming_reader, reading, tell
+from ._reading import add_reading, naming_reader, picture_size, reading, tell
 from ._verdicts import add_verdicts, check_verdicts, csv_rows, judge_in_batches
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
         "AD",
     )  # fmt: skip
     add_synthetic(group)
+    group.add_argument(
+        "--size", type=picture_size, metavar="N",
+        help="the size of the model, N x N or HEIGHTxWIDTH pixels, to which pictures are resized anyway; another is refused",
+    )  # fmt: skip
     add_reading(group)
     group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
     add_verdicts(parser, "pictures")
@@ -87,7 +91,7 @@ def score(arguments: argparse.Namespace) -> None:
                 write_row({**rows[-1], "file": dataset.test_names[i], "score": score})
 
         _, judgement = judge_in_batches(
-            arguments, fitted.calibration, lambda part: fitted.score_samples(test[part]), len(test), BATCH, done
+            arguments, fitted.calibration, lambda part: fitted.judged_scores(test[part]), len(test), BATCH, done
         )
     clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
     if arguments.maps is not None:
@@ -141,6 +145,11 @@ def load_pictures(arguments: argparse.Namespace, fitted: "FittedEnergyModel") ->
 
     height, width, channels = fitted.picture_shape
     color = "grey" if channels == 1 else "rgb"
+    if arguments.size not in (None, (height, width)):
+        asked = "x".join(map(str, arguments.size))
+        raise common.UsageError(
+            f"--size {asked}: the model reads pictures of {height}x{width}, to which all are resized; leave it out"
+        )
     if arguments.synthetic is not None:
         return synthetic(arguments.synthetic, (height, width), color)
     with naming_reader("--data"):

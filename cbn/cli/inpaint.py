@@ -160,6 +160,7 @@ def inpaint_by(arguments, fitted):
                 "mixing": result.mixing.to_dict(),
                 "picture": arguments.out,
                 "npz": arguments.npz,
+                "reading": chosen.report.to_dict(),
                 "seconds": clock.seconds,
             }
         )

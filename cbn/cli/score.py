@@ -24,7 +24,7 @@ def build_parser():
             "cbn-score                                           # the embedded MNIST test images",
             "cbn-score --digit 7 --n 20 --heatmap maps/          # where the model is surprised",
             "cbn-score --digit 7 --n 3 --explain                 # which nodes surprise, and what training saw there",
-            "cbn-score --digit 7 --n 3 --repair repaired/        # the fewest changes that make them normal",
+            "cbn-score --digit 7 --n 3 --repair repaired/        # connected changes that make them normal",
             "cbn-score --data pictures/ --false-alarm-rate 0.001 --json",
             "cbn-score --data pictures/ --fdr 0.05 --csv verdicts.csv",
             "cbn-score --model digits.cbn --digit all            # classes, after cbn-train --classifier",
@@ -46,8 +46,8 @@ def build_parser():
     )  # fmt: skip
     parser.add_argument(
         "--repair", metavar="DIR",
-        help="find few pixel changes that make each outlier normal, write a picture of each (before, after, "
-        "difference: red added, blue removed), and print the number of changes (-: none found)",
+        help="find a small change in connected regions that makes each outlier normal, write a picture of each "
+        "(before, after, difference: red added, blue removed), and print the number of changed pixels (-: none found)",
     )  # fmt: skip
     return parser
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Number
 from typing import Any, Self
 
 import numpy as np
@@ -128,6 +129,17 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         model.fitted_ = fitted
         return model
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of images whose class is predicted.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or flat
+        y : array-like, (n,) of labels
+        sample_weight : array-like, (n,), optional
+        """
+        return super().score(X, _labels(y), sample_weight)
+
     joint_log_probability = delegated(FittedClassifier.joint_log_probability)
     log_probability = delegated(FittedClassifier.log_probability)
     predict_log_proba = delegated(FittedClassifier.predict_log_proba)
@@ -155,6 +167,22 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _labels(y: Any) -> Any:
+    _check_types(y)
     labels = column_or_1d(y, warn=True)
     check_classification_targets(labels)
     return labels
+
+
+def _check_types(y: Any) -> None:
+    """Refuses labels of different types, which arrays would turn into text or could not order. Raises DataError."""
+    if not isinstance(y, (list, tuple)) and getattr(y, "dtype", None) != object:
+        return
+    labels = [label[0] if isinstance(label, (list, tuple)) and len(label) == 1 else label for label in y]
+    kinds = {"text" if isinstance(label, str) else "a number" if isinstance(label, Number) else "" for label in labels}
+    for label in labels:
+        if not isinstance(label, (str, Number, list, tuple, np.ndarray)):
+            raise DataError(
+                f"y: a label of type {type(label).__name__} is neither text nor a number; give one of the two"
+            )
+    if len(kinds) > 1:
+        raise DataError("y: labels of different types cannot be ordered; use numbers or text for all")

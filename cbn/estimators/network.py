@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 
 from .._params import Parameters
 from ..fit.fitted import Fitted
-from ..fit.recipe import FitInterrupted, added, fit
-from ..fit.settings import Arguments, materialized, snapshot, unknown_argument
+from ..fit.recipe import FitInterrupted, added, check_adds, fit
+from ..fit.settings import Arguments, materialized, resolve, snapshot, unknown_argument
 from ..layers.features import Features
 from ._delegation import delegated, fitted_of, helpful_new, learned
 
@@ -211,9 +211,10 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         With tables and without hidden layers ``fit(A).partial_fit(B)`` has exactly the counts of ``fit(A and B)``. The
         threshold is calibrated again on the images of this call: by their leave-one-out scores under all counts, or, for
         trees, by their scores before they are counted. The first call is the same as :meth:`fit`; parameters and errors
-        are those of :meth:`fit`. Boosted trees cannot add images (ValueError).
+        are those of :meth:`fit`. Boosted trees cannot add images: the first call says so too (ValueError).
         """
         if not hasattr(self, "fitted_"):
+            check_adds(resolve(self.arguments()).kind)
             return self.fit(X, y)
         self.fitted_ = added(fitted_of(self), X, y)
         return self

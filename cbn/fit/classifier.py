@@ -16,7 +16,7 @@ from .._params import Parameters
 from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds, refuse_flat
 from ..exceptions import DataError
 from .fitted import Fitted
-from .recipe import added, fit
+from .recipe import added, check_adds, fit
 from .settings import Arguments, Settings, resolve, snapshot
 from .writing import save_classifier
 
@@ -199,7 +199,14 @@ def fit_classifier(
         refuse_flat(rule.planes(images, validation.check_threads(arguments.n_jobs)), rule, images)
         own = replace(own, full_scale=full_scale, threshold=thresholds)
     networks = dict(zip(known.classes.tolist(), known.networks)) if known else {}
-    for label in np.unique(labels).tolist():
+    present = np.unique(labels).tolist()
+    try:
+        classes = sorted({*networks, *present})
+    except TypeError:
+        raise DataError("y: labels of different types cannot be ordered; use numbers or text for all") from None
+    for label in networks.keys() & set(present):  # before anything is grown
+        check_adds(networks[label].network.pixels)
+    for label in present:
         members = images[labels == label]
         with warnings.catch_warnings():
             # a classifier raises no alarms, and the images of one class may be dark
@@ -212,10 +219,6 @@ def fit_classifier(
                 networks[label] = fit(own, members, held_out=False, progress=report)
         if progress is not None:
             progress(label, 1, 1)
-    try:
-        classes = sorted(networks)
-    except TypeError:
-        raise DataError("y: labels of different types cannot be ordered; use numbers or text for all") from None
     return assembled_classifier(arguments, classes, [networks[label] for label in classes])
 
 

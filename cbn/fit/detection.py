@@ -4,16 +4,14 @@
 from dataclasses import replace
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from .. import _validation as validation
 from ..cpd.base import SCORES
-from ..metrics.calibration import Calibration, Verdicts
+from ..metrics.calibration import Calibration
+from ..metrics.decisions import Decisions
 from .state import FittedState, Floats
 
 
-class Detection(FittedState):
+class Detection(Decisions, FittedState):
     """Scores and decisions of a fitted network."""
 
     def score_samples(self, X: Any, score: str | None = None) -> Floats:
@@ -62,26 +60,6 @@ class Detection(FittedState):
         """A given score, checked, or that of the settings."""
         return self.settings.score if score is None else validation.check_choice(score, "score", SCORES)
 
-    def decision_function(self, X: Any) -> Floats:
-        """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
-        return self.judged_scores(X) - self.calibration.offset
-
-    def predict(self, X: Any) -> npt.NDArray[np.int64]:
-        """+1 for normal images, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
-        self.calibration.warn_if_too_few(stacklevel=4)
-        return np.where(self.judged_scores(X) < self.calibration.offset, -1, 1)
-
-    def p_values(self, X: Any) -> Floats:
-        """Conformal p-values (n,) float64: small for outliers.
-
-        With a separate calibration set (:meth:`calibrate`), a normal image exchangeable with that set has
-        P(p <= a) <= a for every a, whatever the data: the false-alarm rate is guaranteed. With the leave-one-out
-        scores of the training images (the default) no image is set aside, but the guarantee is only approximate: it
-        is close where one image changes the counts little. So it is with those of cross-validation, for trees: their
-        networks have seen fewer images, which makes alarms rarer.
-        """
-        return self.p_values_of(self.judged_scores(X))
-
     def judged_scores(self, X: Any) -> Floats:
         """Scores that can be compared with the calibration's and with the threshold: (n,) float64, higher is more normal.
 
@@ -90,41 +68,6 @@ class Detection(FittedState):
         """
         return self.judged(self.planes(self.validated(X)))
 
-    def verdicts(self, X: Any, *, false_alarm_rate: float | None = None, extrapolate: bool = False) -> Verdicts:
-        """Normal, outlier or undecided, with p-values, their basis and the threshold.
-
-        Parameters
-        ----------
-        X : array-like, (n, height, width) or flat
-        false_alarm_rate : float, optional
-            That of the fit by default.
-        extrapolate : bool
-            With too few calibration images for the rate: verdicts of a fitted tail, marked as such, rather than
-            "undecided".
-
-        Returns
-        -------
-        cbn.metrics.calibration.Verdicts
-        """
-        calibration = self.calibration if false_alarm_rate is None else self.calibration.at(false_alarm_rate)
-        return calibration.verdicts(self.judged_scores(X), extrapolate=extrapolate)
-
-    def discoveries(self, X: Any, fdr: float = 0.05) -> npt.NDArray[np.bool_]:
-        """Which of the images are outliers, such that of these the expected share of normal ones is at most ``fdr``.
-
-        Benjamini & Hochberg 1995; for long lists of images, of which a false-alarm rate would call a share outliers even
-        if all are normal. (n,) bool.
-        """
-        return self.calibration.discoveries(self.judged_scores(X), fdr)
-
-    def p_values_of(self, scores: Floats) -> Floats:
-        """Conformal p-values of given scores."""
-        return self.calibration.p_values(scores)
-
-    def threshold_at(self, false_alarm_rate: float) -> float:
-        """The score below which images are outliers at a rate; -inf, with a warning, if too few calibration images."""
-        return self.calibration.threshold_at(false_alarm_rate, stacklevel=4)
-
     def calibrated(self, X: Any) -> Self:
         """The same network with its threshold from normal images that had no part in training.
 
@@ -132,5 +75,5 @@ class Detection(FittedState):
         """
         rate = self.settings.false_alarm_rate
         calibration = Calibration.of(self.score_samples(X), "separate images", rate)
-        calibration.warn_if_too_few(stacklevel=4)
+        calibration.warn_if_too_few(stacklevel=3)
         return replace(self, calibration=calibration, judge=None)

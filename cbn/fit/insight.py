@@ -58,7 +58,7 @@ class Insight(FittedState):
         return explain_image(self.network, planes, n, self.binarization.thresholds, self.threads)
 
     def repair(self, image: Any, max_changes: int = 200) -> Repair:
-        """The smallest set of pixel changes found that makes an outlier normal.
+        """A small change in few connected regions that makes an outlier normal.
 
         Parameters
         ----------
@@ -69,8 +69,9 @@ class Insight(FittedState):
         Returns
         -------
         cbn.explain.repair.Repair
-            Without changes for an image that is no outlier. Greedy: an upper bound of the smallest number of changes. A
-            pixel set to any other grey level counts once.
+            Without changes for an image that is no outlier. Regions have three pixels and more, or are whole specks and
+            pinholes, wherever such a change helps. Greedy: an upper bound of the smallest number of changes. A pixel set
+            to any other grey level counts once.
         """
         images = self.validated_image(image)
         max_changes = validation.check_integer(max_changes, "max_changes", 1, 2**30)
@@ -80,8 +81,8 @@ class Insight(FittedState):
             return self.judged(planes)
 
         states = self.pixel_planes(images).states(self.threads)[0]
-        threshold = self.calibration.threshold_at(self.settings.false_alarm_rate, stacklevel=4)
-        repaired, places, score = repair_image(score_of, states, images[0].size, threshold, max_changes)
+        threshold = self.calibration.threshold_at(self.settings.false_alarm_rate, stacklevel=3)
+        repaired, places, score = repair_image(score_of, states, self.image_shape, threshold, max_changes)
         before, after = self.binarization.pictures(np.stack([states, repaired]), self.image_shape)
         changes = tuple(divmod(place, self.image_shape[1]) for place in places)
         return Repair(before, after, changes, float(score_of(states[None])[0]), score, threshold, max_changes)

@@ -124,8 +124,16 @@ def fit(
     fitted = calibrated(arguments, growing, growing.grow(prepared.counted))
     if interrupted:
         raise FitInterrupted(fitted)
-    fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=4)  # warns of too few images
+    fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return fitted
+
+
+def check_adds(cpd: CPD | type[CPD]) -> None:
+    """Refuses to add images where counts do not hold what was learned. Raises ValueError."""
+    if not cpd.adds_counts:
+        raise ValueError(
+            f"partial_fit: {cpd.nouns} are no counts, to which images could be added; fit all images at once"
+        )
 
 
 def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
@@ -351,10 +359,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
         The kind of CPDs is no function of counts.
     """
     settings, pixels = fitted.settings, fitted.network.pixels
-    if not pixels.adds_counts:
-        raise ValueError(
-            f"partial_fit: {pixels.nouns} are no counts, to which images could be added; fit all images at once"
-        )
+    check_adds(pixels)
     images = fitted.validated(X)
     check_labels(y, images)
     threads = fitted.threads
@@ -375,5 +380,5 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
         more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
     )
     result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
-    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=4)  # warns of too few images
+    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return result

@@ -170,6 +170,8 @@ def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> 
 
     An object that is None, or a word, becomes a copy of what it stands for under the preset.
     """
+    if "score" in params:  # what outlier_score was called
+        raise ValueError(unknown_argument(type(model).__name__, "score"))
     wanted = {name.split("__")[0] for name in params if "__" in name}
     found = dict(params)
     for name in objects:
@@ -185,6 +187,8 @@ def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> 
 def unknown_argument(estimator: str, name: str) -> str:
     """The sentence for a constructor argument that there is not, with what to give in its place where that is known."""
     if name == "score":
+        if estimator.endswith("Classifier"):
+            return "score: is the name of a method; a classifier has no outlier score: leave it out"
         return "score: is the name of a method; give outlier_score=..."
     option = name.replace("_", "-")
     for argument, kinds in (("cpd", parameter_classes()), ("features", (Features,))):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from ..metrics.calibration import Calibration
+from ..metrics.decisions import Decisions
 from .energy import NodeScale, combined, enlarged, image_energies, in_deviations
 from .files import writing
 from .nn.arrays import Array, Indices, Shape
@@ -21,7 +22,7 @@ from .settings import Settings
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FittedEnergyModel:
+class FittedEnergyModel(Decisions):
     """What :func:`cbn.iem.fitting.fit` learned from normal pictures.
 
     Attributes
@@ -146,31 +147,9 @@ class FittedEnergyModel:
 
     # ---- decisions ----
 
-    def decision_function(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """``score_samples(X) - offset_``: negative for outliers. (n,) float64."""
-        return self.score_samples(X) - self.calibration.offset
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """+1 for normal pictures, -1 where the conformal p-value is at most the false-alarm rate. (n,) int64."""
-        return np.where(self.score_samples(X) < self.calibration.offset, -1, 1)
-
-    def p_values(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Conformal p-values (n,) float64: small for outliers.
-
-        With pictures that were held out, or a separate calibration set (:meth:`calibrate`), a normal picture that is
-        exchangeable with them has P(p <= a) <= a for every a. Held-out pictures come close to that, as errors are
-        normalized by what they are on these same pictures, each by the statistics of the others. With the training
-        pictures themselves (``held_out=0``, or fewer than four) false alarms are more frequent than asked for.
-        """
-        return self.p_values_of(self.score_samples(X))
-
-    def p_values_of(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Conformal p-values of given scores."""
-        return self.calibration.p_values(scores)
-
-    def threshold_at(self, false_alarm_rate: float) -> float:
-        """The score below which pictures are outliers at a rate; -inf, with a warning, if there are too few normal ones."""
-        return self.calibration.threshold_at(false_alarm_rate, stacklevel=3)
+    def judged_scores(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Scores that can be compared with the calibration's and with the threshold: those of :meth:`score_samples`."""
+        return self.score_samples(X)
 
     def calibrate(self, X: npt.ArrayLike) -> "FittedEnergyModel":
         """The same model with the threshold from normal pictures that had no part in its fit: p-values are then valid.

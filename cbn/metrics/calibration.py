@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from ..exceptions import CalibrationWarning
-from .conformal import alarm_threshold, conformal_p_values, discoveries, images_needed, n_below
+from .conformal import alarm_threshold, conformal_p_values, discoveries, images_needed, least_discoveries, n_below
 
 Floats = npt.NDArray[np.float64]
 Basis = Literal["guaranteed", "extrapolated", "none"]
@@ -37,7 +37,8 @@ class Verdicts:
     threshold : float
         The score below which an image is an outlier; -inf without a basis.
     needed : int
-        Calibration images that the rate needs.
+        Calibration images that the rate needs; of a list at a false discovery rate, those with which a single outlier in
+        it can be found.
     """
 
     p_values: Floats
@@ -128,8 +129,10 @@ class Calibration:
         if extrapolate and len(self.scores) >= LEAST_FOR_TAIL:
             threshold, p_values = self._tail(scores)
             return self._verdicts(p_values, p_values <= self.false_alarm_rate, "extrapolated", threshold)
-        undecided = np.full(len(scores), "undecided")
-        return Verdicts(np.full(len(scores), np.nan), undecided, "none", -np.inf, self.needed)
+        return self._undecided(len(scores))
+
+    def _undecided(self, n: int) -> Verdicts:
+        return Verdicts(np.full(n, np.nan), np.full(n, "undecided"), "none", -np.inf, self.needed)
 
     def _verdicts(self, p_values: Floats, alarms: npt.NDArray[np.bool_], basis: Basis, threshold: float) -> Verdicts:
         return Verdicts(p_values, np.where(alarms, "outlier", "normal"), basis, threshold, self.needed)
@@ -145,10 +148,34 @@ class Calibration:
         return threshold, stdtr(n - 1, (scores - mean) / spread)
 
     def listed(self, scores: Floats, false_discovery_rate: float) -> Verdicts:
-        """Verdicts of a list of images at a false discovery rate; the threshold is the lowest score of the normal ones."""
+        """Verdicts of a list of images at a false discovery rate; the threshold is the lowest score of the normal ones.
+
+        All are undecided where there are too few calibration images for any discovery.
+        """
+        needed = images_needed(false_discovery_rate / max(1, len(scores)))
+        if self.no_discovery(len(scores), false_discovery_rate):
+            return replace(self._undecided(len(scores)), needed=needed)
         found = self.discoveries(scores, false_discovery_rate)
         threshold = float(scores[~found].min()) if not found.all() else np.inf
-        return self._verdicts(self.p_values(scores), found, "guaranteed", threshold if found.any() else -np.inf)
+        threshold = threshold if found.any() else -np.inf
+        return replace(self._verdicts(self.p_values(scores), found, "guaranteed", threshold), needed=needed)
+
+    def no_discovery(self, n: int, false_discovery_rate: float) -> str:
+        """The sentence for too few scores to find any outlier in a list of n images; empty where there are enough."""
+        if n == 0 or least_discoveries(len(self.scores), n, false_discovery_rate):
+            return ""
+        single = images_needed(false_discovery_rate / n)
+        return (
+            f"{len(self.scores)} calibration images allow no discovery at a false discovery rate of "
+            f"{false_discovery_rate:g}: at least {images_needed(false_discovery_rate):,} are needed, and {single:,} to find "
+            f"a single outlier among {n:,}; or a higher rate"
+        )
+
+    def warn_if_no_discovery(self, n: int, false_discovery_rate: float, *, stacklevel: int = 2) -> None:
+        """A CalibrationWarning where no outlier can be found in a list of n images."""
+        rate = validation.check_real(false_discovery_rate, "fdr", 0, 1, open_ends=True)
+        if sentence := self.no_discovery(n, rate):
+            warnings.warn(sentence, CalibrationWarning, stacklevel=stacklevel + 1)
 
     def discoveries(self, scores: Floats, false_discovery_rate: float) -> npt.NDArray[np.bool_]:
         """Which of many images are outliers at a false discovery rate; see :func:`cbn.metrics.conformal.discoveries`."""

@@ -70,6 +70,16 @@ def images_needed(false_alarm_rate: float) -> int:
     return n
 
 
+def least_discoveries(n_calibration: int, n: int, false_discovery_rate: float) -> int:
+    """The least number of outliers that can be found in a list of n images, all with the smallest p-value; 0 where none can.
+
+    >>> least_discoveries(99, 10, 0.05), least_discoveries(199, 10, 0.05), least_discoveries(18, 10, 0.05)
+    (2, 1, 0)
+    """
+    within = 1 / (1 + n_calibration) <= false_discovery_rate * np.arange(1, n + 1) / n if n else np.zeros(0, bool)
+    return int(np.argmax(within)) + 1 if within.any() else 0
+
+
 def discoveries(p_values: Floats, false_discovery_rate: float) -> npt.NDArray[np.bool_]:
     """Which of many images are outliers, such that of these the expected share of normal ones is at most a rate.
 

@@ -110,3 +110,52 @@ def test_inspection_says_the_same_and_leaves_unknown_masks_out(tmp_path):
     scored = cli.done("cbn-iem-score", "--data", "c", "--maps", "m", "--threads", "1", "--json")
     assert scored.json()["reading"]["read"] == {"test": 3}
     assert all((tmp_path / row["map"]).is_file() for row in scored.json()["images"])
+
+
+READERS = "cbn-train", "cbn-score", "cbn-inpaint", "cbn-show", "cbn-iem-train", "cbn-iem-score"
+
+
+@pytest.mark.parametrize("program", READERS)
+def test_every_program_that_reads_folders_takes_the_same_options(program):
+    told = cli.done(program, "--help").out
+    for option in ("--size", "--skip-bad", "--background", "--full-scale"):
+        assert f"  {option}" in told, option
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("cbn-score",),
+        ("cbn-inpaint", "--hole", "top", "--sweeps", "8"),
+        ("cbn-show", "--responses", "responses.png"),
+        ("cbn-show", "--markov"),
+    ],
+)
+def test_programs_that_read_a_model_tell_what_was_left_out(pictures, call):
+    layers = ("--hidden", "2,2,1", "--iterations", "1") if "--responses" in call else ()
+    cli.done(*TRAIN, "--skip-bad", "--size", "8", *layers)
+    rest = (*call, "--data", "p", "--split", "train", "--threads", "1", "--json")
+    failed(1, rest, "bad.png", "replace the file", "--skip-bad")
+    done = cli.done(*rest, "--skip-bad", "--size", "8x8")
+    told = done.json()["reading"]
+    assert told["read"] == {"train": 13, "val": 5}
+    assert [one["name"] for one in told["left_out"]] == ["train/notes.txt", "train/bad.png"]
+    assert "1 picture resized from 8x9 to 8x8" in told["assumed"][-1] and "train/bad.png" in done.err
+    failed(1, (*rest, "--quiet", "--skip-bad", "--size", "9x8"), "9 x 8 pixels", "the model needs 8 x 8", "--size 8x8")
+
+
+def test_show_without_pictures_has_read_none(pictures):
+    cli.done(*TRAIN, "--skip-bad", "--size", "8")
+    assert "reading" not in cli.done("cbn-show", "--json").json()
+
+
+def test_iem_score_refuses_another_size(tmp_path):
+    for name in ("train/good/0.png", "train/good/1.png", "train/good/2.png", "test/good/0.png"):
+        save(tmp_path / "c" / name, values(3, (16, 16)))
+    cli.done("cbn-iem-train", "--data", "c", "--epochs", "1", "--levels", "1", "--threads", "1")
+    call = ("cbn-iem-score", "--data", "c", "--threads", "1")
+    failed(2, (*call, "--size", "16x12"), "--size 16x12", "16x16", "leave it out")
+    assert cli.done(*call, "--size", "16").out == cli.done(*call).out
+    (tmp_path / "c" / "test" / "good" / "bad.png").write_bytes(b"x")
+    failed(1, call, "bad.png", "--skip-bad")
+    assert cli.done(*call, "--skip-bad", "--json").json()["reading"]["left_out"][0]["name"] == "test/good/bad.png"

@@ -219,6 +219,20 @@ def test_markov_report_of_pixels_alone(folder, undrawn):
     assert "pixel ; earlier pixel two away" in text and "node ; parent" not in text
 
 
+def test_no_table_has_no_rows(folder, undrawn):
+    np.save("one.npy", np.arange(40, dtype=np.uint8).reshape(40, 1, 1) % 2)
+    cli.done("cbn-train", "--data", "one.npy", "--false-alarm-rate", "0.5", "--out", "one.cbn")
+    lines = cli.done("cbn-show", "--model", "one.cbn", "--markov", "--data", "one.npy").out.splitlines()
+    assert not any("pairs" in line for line in lines) and any("no two nodes" in line for line in lines)
+    data = ("--data", folder / "grey.npy")
+    cli.done(
+        "cbn-train", *data, "--hidden", "1,2,1", "--iterations", "0", "--false-alarm-rate", "0.5", "--out", "lone.cbn"
+    )
+    found = cli.done("cbn-show", "--model", "lone.cbn", "--json").json()["hidden_layers"][0]["relations"]
+    lines = cli.done("cbn-show", "--model", "lone.cbn", "--relations").out.splitlines()
+    assert any("with their change" in line for line in lines) == bool(found)
+
+
 def test_markov_report_on_the_embedded_training_images(undrawn):
     """A model that says which of the embedded images it is of is measured on them; one that does not names the mend."""
     own = cli.embedded().part("train", 1)

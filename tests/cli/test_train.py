@@ -87,6 +87,8 @@ def test_digit_all_on_named_labels(here):
     assert [one["digit"] for one in result["digits"]] == ["cat", "dog"]
     assert result["mean_auroc"] is None
     assert cbn.load("net-cat.cbn").n_images_ == cbn.load("net-dog.cbn").n_images_ == 12
+    lines = cli.done("cbn-train", *arguments, *RATE).out.splitlines()
+    assert "2 labels, one model each; no test images" in lines[0] and not any("relations" in line for line in lines)
 
 
 def test_labels_cannot_lead_files_astray(here):

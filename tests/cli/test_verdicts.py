@@ -16,6 +16,7 @@ from PIL import Image
 
 import cbn
 from cbn.datasets import load_mvtec, make_category, write_mvtec
+from cbn.metrics.conformal import images_needed
 from helpers import programs as cli
 
 COLUMNS = ["file", "label", "score", "p_value", "verdict", "basis", "threshold"]
@@ -253,3 +254,25 @@ def test_trees_are_scored_by_the_network_that_judges(network, here):
     assert [row["p_value"] for row in found["images"]] == model.p_values(images).tolist()
     assert [row["verdict"] == "outlier" for row in found["images"]] == (model.predict(images) == -1).tolist()
     assert [float(row["score"]) for row in rows_of(here / "rows.csv")] == scores
+
+
+def test_a_list_that_is_too_long_for_the_calibration_says_what_it_needs(command):
+    n = cli.done(*command, "--json", "--quiet").json()["n"]
+    done = cli.done(*command, "--fdr", 0.01, "--csv", "rows.csv")
+    said = done.err.splitlines()
+    single = images_needed(0.01 / n)
+    assert "allow no discovery at a false discovery rate of 0.01: at least 99 are needed" in said[0]
+    assert f"{single:,} to find a single outlier among {n}" in said[0] and len(said) == 2
+    assert f"are undecided: a single outlier needs {single:,} calibration scores" in said[1]
+    assert {(row["verdict"], row["p_value"], row["basis"]) for row in rows_of(Path("rows.csv"))} == {
+        ("undecided", "", "none")
+    }
+    found = cli.done(*command, "--fdr", 0.01, "--json", "--quiet").json()
+    assert found["n_undecided"] == n and found["n_needed"] == single and found["basis"] == "none"
+
+
+def test_a_list_in_which_few_cannot_be_found_says_so(network):
+    """40 calibration scores at 5 %: of 30 images fifteen or more can be found together."""
+    done = cli.done(*network, "--fdr", 0.05)
+    assert "0 of 30 images are outliers at a false discovery rate of 0.05, where fewer than 15 of 30 cannot" in done.err
+    assert f"a single one needs {images_needed(0.05 / 30):,} calibration scores" in done.err

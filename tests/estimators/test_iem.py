@@ -12,8 +12,12 @@ from sklearn.model_selection import GridSearchCV, KFold
 
 import cbn
 from cbn import IntrospectiveEnergyModel
+from cbn.fit.fitted import Fitted
 from cbn.iem import TABLE_4, Architecture, Training
+from cbn.iem.fitted import FittedEnergyModel
 from cbn.iem.parameters import Arguments
+from cbn.metrics import conformal
+from cbn.metrics.decisions import Decisions
 from helpers.inspection import SMALL, energy_model, textures, with_defects
 
 TRAIN, NORMAL = textures(40), textures(20, seed=1)
@@ -183,10 +187,52 @@ def test_warnings_point_at_the_line_of_the_user(fitted):
         lambda: clone(model).fit(TRAIN[:3]),
         lambda: model.threshold_at(0.01),
         lambda: model.calibrate(TRAIN[:2]),
+        lambda: model.predict(NORMAL),
+        lambda: model.discoveries(NORMAL, 0.1),
     ):
         with pytest.warns(cbn.CalibrationWarning) as caught:
             use()
         assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_verdicts_are_those_of_the_calibration(fitted):
+    found = fitted.verdicts(ODD)
+    np.testing.assert_array_equal(found.p_values, fitted.p_values(ODD))
+    np.testing.assert_array_equal(found.verdicts == "outlier", fitted.predict(ODD) == -1)
+    assert found.basis == "guaranteed" and found.threshold == fitted.offset_ and found.needed == 4
+    assert (found.verdicts == "outlier").any()
+    other = fitted.verdicts(ODD, false_alarm_rate=0.4)
+    assert other.threshold == fitted.threshold_at(0.4) > found.threshold
+    few = fitted.verdicts(ODD, false_alarm_rate=0.01)
+    assert few.basis == "none" and (few.verdicts == "undecided").all() and few.needed == 99
+    guessed = fitted.verdicts(ODD, false_alarm_rate=0.01, extrapolate=True)
+    assert guessed.basis == "extrapolated" and np.isfinite(guessed.threshold)
+    with pytest.raises(ValueError, match="^false_alarm_rate: 2"):
+        fitted.verdicts(ODD, false_alarm_rate=2)
+
+
+def test_discoveries_are_those_of_the_p_values(fitted):
+    both = np.concatenate([NORMAL[:5], ODD])
+    found = fitted.discoveries(both, fdr=0.5)
+    np.testing.assert_array_equal(found, conformal.discoveries(fitted.p_values(both), 0.5))
+    np.testing.assert_array_equal(found, fitted.fitted_.discoveries(both, 0.5))
+    assert found[5:].mean() > found[:5].mean()
+    with pytest.warns(cbn.CalibrationWarning, match="^10 calibration images allow no discovery .* at least 99 "):
+        assert not fitted.discoveries(both, 0.01).any()
+    with pytest.raises(ValueError, match="^fdr: 0"):
+        fitted.discoveries(both, 0)
+
+
+def test_both_halves_share_the_methods_of_decisions():
+    names = [name for name in vars(Decisions) if not name.startswith("_") and name != "judged_scores"]
+    assert {"verdicts", "discoveries", "predict", "p_values", "threshold_at"} <= set(names)
+    for name in names:
+        for fitted, estimator in (
+            (Fitted, cbn.ConvolutionalBayesianNetwork),
+            (FittedEnergyModel, IntrospectiveEnergyModel),
+        ):
+            assert getattr(fitted, name) is getattr(Decisions, name)
+            assert getattr(estimator, name).__wrapped__ is getattr(Decisions, name)
 
 
 def test_the_record_can_be_replaced(fitted, tmp_path):

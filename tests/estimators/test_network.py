@@ -246,6 +246,24 @@ def test_warning_when_too_few_images_allow_an_alarm(rate, needed):
         assert model.calibrate(X[:needed]).offset_ > -np.inf
 
 
+def test_warnings_of_too_few_images_point_at_the_line_of_the_user():
+    X = grey_images(12, 3, 3)
+    with pytest.warns(CalibrationWarning):
+        model = Network(false_alarm_rate=0.05, full_scale=255).fit(X)
+    for use in (
+        lambda: Network(false_alarm_rate=0.05, full_scale=255).fit(X),
+        lambda: model.predict(X),
+        lambda: model.threshold_at(0.05),
+        lambda: model.repair(X[0]),
+        lambda: model.discoveries(X, 0.05),
+        lambda: model.calibrate(X),
+        lambda: model.partial_fit(X[:2]),
+    ):
+        with pytest.warns(CalibrationWarning) as caught:
+            use()
+        assert [warning.filename for warning in caught] == [__file__]
+
+
 # ---- other figures ----
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From scores to verdicts: p-values, ties, thresholds, what is undecided, the fitted tail, lists of discoveries."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -15,6 +16,7 @@ from cbn.metrics.conformal import (
     conformal_p_values,
     discoveries,
     images_needed,
+    least_discoveries,
     n_below,
     tie_levels,
 )
@@ -207,6 +209,36 @@ def test_listed_verdicts():
     assert scores[outliers].max() < found.threshold == scores[~outliers].min()
     assert own.listed(np.full(4, 9.0), 0.1).threshold == -np.inf  # nothing is one
     assert own.listed(np.full(4, -9.0), 0.1).threshold == np.inf  # all are
+
+
+def test_how_many_can_be_found_together():
+    """The least number, and the images that are needed, against the procedure itself."""
+    for n_calibration, n, rate in itertools.product((1, 5, 18, 19, 59, 99, 239), (1, 2, 12, 40), (0.05, 0.2, 0.5)):
+        smallest = 1 / (1 + n_calibration)
+        able = [k for k in range(1, n + 1) if discoveries(np.array([smallest] * k + [1.0] * (n - k)), rate).any()]
+        assert least_discoveries(n_calibration, n, rate) == (able[0] if able else 0)
+        own = calibration_of(n_calibration)
+        assert bool(own.no_discovery(n, rate)) == (not able)
+        needed = own.listed(np.zeros(n), rate).needed
+        assert least_discoveries(needed, n, rate) == 1 != least_discoveries(needed - 1, n, rate)
+    assert least_discoveries(5, 0, 0.5) == 0
+
+
+def test_lists_with_too_few_images_are_undecided():
+    own = calibration_of(18)
+    assert own.no_discovery(12, 0.05) == (
+        "18 calibration images allow no discovery at a false discovery rate of 0.05: at least 19 are needed, and 239 to "
+        "find a single outlier among 12; or a higher rate"
+    )
+    found = own.listed(np.full(12, -99.0), 0.05)
+    assert found.basis == "none" and (found.verdicts == "undecided").all() and np.isnan(found.p_values).all()
+    assert found.needed == 239 and found.threshold == -np.inf
+    assert (calibration_of(19).listed(np.full(12, -99.0), 0.05).verdicts == "outlier").all()
+    with pytest.warns(CalibrationWarning, match="at least 19 are needed") as caught:
+        own.warn_if_no_discovery(12, 0.05, stacklevel=1)
+    assert caught[0].filename == __file__
+    with pytest.raises(ValueError, match="^fdr: 1"):
+        own.warn_if_no_discovery(12, 1)
 
 
 def test_false_discoveries_are_as_rare_as_promised():
