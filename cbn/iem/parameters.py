@@ -13,6 +13,7 @@ from .._params import Checked, Choice, Parameters, Real, Whole, parameter, param
 from .names import OPTIMIZER_NAMES
 
 if TYPE_CHECKING:
+    from .gaussian.parameters import Gaussian
     from .nn.architecture import Architecture
     from .pretrained.backbone import Backbone
 
@@ -80,6 +81,8 @@ class Arguments:
     As given: :func:`cbn.iem.settings.resolve` checks them. ``n_jobs`` is none of them, as no result depends on it.
     """
 
+    sidewards: str | None = None
+    gaussian: "Gaussian | None" = None
     architecture: "Architecture | None" = None
     backbone: "Backbone | str | None" = None
     backbone_weights: Any = None
@@ -101,8 +104,8 @@ class Arguments:
 def _kept(value: Any) -> Any:
     if isinstance(value, np.random.Generator | np.random.RandomState):
         return None
-    if isinstance(value, Training):
-        return Training(**{name: _kept(own) for name, own in value.get_params().items()})
+    if isinstance(value, Parameters):
+        return type(value)(**{name: _kept(own) for name, own in value.get_params().items()})
     if isinstance(value, np.ndarray | list | tuple):
         return tuple(_kept(own) for own in value)
     return value.item() if isinstance(value, np.generic) else value

@@ -17,7 +17,9 @@ UNIT = 1 / 128
 # Added to every variance, as a share of their mean, so that directions without any do not become noise.
 LEAST_VARIANCE = 1e-4
 # Sweeps of rotations after which a matrix is diagonal to rounding; they double the number of right digits each.
-SWEEPS = 12
+SWEEPS = 16
+# A matrix is diagonal when nothing beside the diagonal is larger than this share of its largest element.
+DIAGONAL = 1e-14
 _ONE_TAP = np.zeros((1, 2), np.int32)
 
 
@@ -85,27 +87,33 @@ def eigenvectors(symmetric: Doubles) -> tuple[Doubles, Doubles]:
         a /= scale
     order = np.arange(even)
     for _ in range(SWEEPS):
-        if even < 2 or np.abs(a - np.diag(np.diag(a))).max() == 0:
+        if even < 2 or np.abs(a - np.diag(np.diag(a))).max() <= DIAGONAL:
             break
         for _ in range(even - 1):
-            half = even // 2
-            _rotate(a, vectors, order[:half], order[half:][::-1])
+            a = _rotated(a, vectors, order[: even // 2], order[even // 2 :][::-1])
             order = np.concatenate((order[:1], order[-1:], order[1:-1]))
-    return np.diag(a)[:size] * scale, vectors[:size, :size]
+    return np.diag(a)[:size] * scale, np.ascontiguousarray(vectors.T[:size, :size])
 
 
-def _rotate(a: Doubles, vectors: Doubles, p: npt.NDArray[np.int64], q: npt.NDArray[np.int64]) -> None:
-    """One round: rotations that make a[p, q] zero, for disjoint pairs (p, q)."""
+def _rotated(a: Doubles, vectors: Doubles, p: npt.NDArray[np.int64], q: npt.NDArray[np.int64]) -> Doubles:
+    """One round: rotations after which a[p, q] is zero, for disjoint pairs (p, q); ``vectors``, in rows, turn with it."""
     off, gap = a[p, q], a[q, q] - a[p, p]
-    # the smaller root of t^2 + 2 theta t - 1 with theta = gap / (2 off), without dividing by an off that is 0
-    root = np.sqrt(gap * gap + 4 * off * off)
-    sign = np.where(gap < 0, -1.0, 1.0)
-    below = np.abs(gap) + root
-    tangent = np.divide(2 * off * sign, below, out=np.zeros_like(off), where=below > 0)
-    cosine = 1 / np.sqrt(tangent * tangent + 1)
-    sine = tangent * cosine
-    for matrix in (a, a.T, vectors.T):  # rows of a, columns of a, columns of the vectors
-        of_p, of_q = matrix[p], matrix[q]
-        matrix[p] = cosine[:, None] * of_p - sine[:, None] * of_q
-        matrix[q] = sine[:, None] * of_p + cosine[:, None] * of_q
+    # the smaller root t of off t^2 + gap t - off, the tangent of the angle, where off may be 0
+    below = np.abs(gap) + np.sqrt(gap * gap + 4 * off * off)
+    tangent = np.divide(2 * off * np.where(gap < 0, -1.0, 1.0), below, out=np.zeros_like(off), where=below > 0)
+    cosine = (1 / np.sqrt(tangent * tangent + 1))[:, None]
+    sine = tangent[:, None] * cosine
+    _rotate_rows(vectors, p, q, cosine, sine)
+    _rotate_rows(a, p, q, cosine, sine)
+    a = np.ascontiguousarray(a.T)  # of a symmetric matrix the columns are turned as the rows are
+    _rotate_rows(a, p, q, cosine, sine)
     a[p, q] = a[q, p] = 0
+    return a
+
+
+def _rotate_rows(
+    matrix: Doubles, p: npt.NDArray[np.int64], q: npt.NDArray[np.int64], cosine: Doubles, sine: Doubles
+) -> None:
+    of_p, of_q = matrix[p], matrix[q]
+    matrix[p] = cosine * of_p - sine * of_q
+    matrix[q] = sine * of_p + cosine * of_q

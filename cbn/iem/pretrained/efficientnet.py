@@ -107,6 +107,16 @@ class EfficientNetLite0:
         """
         pictures = as_pictures(pictures, name="pictures")
         num_threads = check_threads(num_threads, "num_threads")
+        scale = 1 / 255 if pictures.dtype == np.uint8 else 1
+        return self._activations(pictures, scale, blocks, num_threads)
+
+    def activations(self, values: Array, blocks: Sequence[int] = WANTED, num_threads: int = 1) -> list[Array]:
+        """As :meth:`features`, of values (n, height, width, 1 or 3) float32 that may lie outside [0, 1]."""
+        return self._activations(values, 1, blocks, num_threads)
+
+    def _activations(
+        self, pictures: npt.NDArray[Any], scale: float, blocks: Sequence[int], num_threads: int
+    ) -> list[Array]:
         wanted = [check_integer(block, "blocks", 0, len(BLOCKS) - 1) for block in blocks]
         if not wanted:
             raise DataError("blocks: none; give the numbers of one or several")
@@ -121,13 +131,11 @@ class EfficientNetLite0:
             height, width = _divided(height, stride), _divided(width, stride)
             shape = len(pictures), height, width, channels
             out.append(np.empty(shape, np.float32) if block in wanted else None)
-        # (255 x - 127) / 128 for values x in [0, 1]
-        scale = 1 / 128 if pictures.dtype == np.uint8 else 255 / 128
         packed = self._packed[: self._ends[last]]
         for begin in range(0, len(pictures), PICTURES_TOGETHER):
             part = slice(begin, begin + PICTURES_TOGETHER)
             _engine.mobile_features(
-                geometry, packed, pictures[part].astype(np.float32), scale, -127 / 128,
+                geometry, packed, pictures[part].astype(np.float32), scale * (255 / 128), -127 / 128,
                 tuple(None if maps is None else maps[part] for maps in out), num_threads,
             )  # fmt: skip
         return [maps for block in wanted if (maps := out[block]) is not None]

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A fitted Gaussian energy model: scores, maps and decisions for pictures, from what the fit left and nothing else."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import _validation as validation
+from ...metrics.calibration import Calibration
+from ...metrics.decisions import Decisions
+from ..nn.arrays import Array, Shape
+from ..parameters import Arguments
+from ..settings import LEAST_MEDIAN
+from .features import PretrainedFeatures, in_batches
+from .maps import at_pixels, picture_energies, smoothed
+from .positions import TOGETHER, PositionGaussians
+from .whitening import Rounded, Whitening
+
+# What pictures whose brightness is taken out have as their median: the middle of what the network knows.
+MEDIAN = np.float32(0.5)
+
+
+def prepared(pictures: npt.NDArray[Any], brightness: str | None) -> Array:
+    """Pictures (n, height, width, channels) as float32 values in about [0, 1]."""
+    values = pictures.astype(np.float32)
+    if pictures.dtype == np.uint8:
+        values /= 255
+    if brightness == "median":
+        median = np.median(values.reshape(len(values), -1), axis=1).astype(np.float32)
+        values *= (MEDIAN / np.maximum(median, LEAST_MEDIAN))[:, None, None, None]
+    return values
+
+
+def energies_of(
+    gaussians: PositionGaussians, white: Rounded, num_threads: int, *, without_own: bool = False
+) -> tuple[Array, npt.NDArray[np.float64]]:
+    """(smoothed energies of positions, energies of pictures) of whitened features, in units of usual deviations."""
+    energies = gaussians.energies(white, num_threads, without_own=without_own)
+    energies *= np.float32(1 / math.sqrt(white.shape[3]))
+    energies = smoothed(energies)
+    return energies, picture_energies(energies, gaussians.gaussian.top)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedGaussianModel(Decisions):
+    """What :func:`cbn.iem.gaussian.fitting.fit` learned from normal pictures.
+
+    Attributes
+    ----------
+    picture_shape : (height, width, channels)
+    brightness : {None, "median"}
+    extractor : PretrainedFeatures
+    whitening : Whitening
+    gaussians : PositionGaussians
+    calibration : Calibration
+        Scores of normal pictures, each by the model without it, and the threshold that follows from them.
+    n_images : int
+        Pictures of the fit.
+    provenance : dict
+        Free-form record kept in the model file.
+    arguments : Arguments
+        What the model was fitted with, for the file and for another fit; no method reads them.
+    n_jobs : int, optional
+        Threads; None is all cores. Results do not depend on it.
+    """
+
+    picture_shape: Shape
+    brightness: str | None
+    extractor: PretrainedFeatures
+    whitening: Whitening
+    gaussians: PositionGaussians
+    calibration: Calibration
+    n_images: int
+    provenance: dict[str, Any]
+    arguments: Arguments
+    n_jobs: int | None = None
+
+    def __repr__(self) -> str:
+        height, width, channels = self.picture_shape
+        return (
+            f"<FittedGaussianModel: {len(self.gaussians.mean):,} positions of {self.whitening.basis.shape[1]} directions, "
+            f"{self.n_images} {'grey' if channels == 1 else 'RGB'} pictures of {height} x {width}, "
+            f"threshold from {len(self.calibration.scores)} {self.calibration.source} scores>"
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Values of a picture."""
+        return math.prod(self.picture_shape)
+
+    def _energies(self, X: npt.ArrayLike) -> Any:
+        """Yields (part, smoothed energies of positions, energies of pictures)."""
+        threads = validation.check_threads(self.n_jobs)
+        pictures = validation.as_pictures(X, picture_shape=self.picture_shape)
+        for part in in_batches(len(pictures), TOGETHER):
+            features = self.extractor.features(prepared(pictures[part], self.brightness), threads)
+            yield part, *energies_of(self.gaussians, self.whitening(features, self.extractor.unit, threads), threads)
+
+    def score_samples(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Minus the energy of every picture (n,) float64; higher is more normal.
+
+        The energy is the mean over the most unusual positions (``Gaussian.top``) of their Mahalanobis distance over the
+        square root of the number of directions: about 1 where all is as usual.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or (n, height, width, channels)
+            Pictures of the size that was trained on.
+        """
+        return np.concatenate([-own for _, _, own in self._energies(X)])
+
+    judged_scores = score_samples
+
+    def energy_map(self, X: npt.ArrayLike) -> Array:
+        """Where pictures are unlike normal ones, at their own size: (n, height, width) float32, about 1 where as usual."""
+        height, width, _ = self.picture_shape
+        return np.concatenate(
+            [at_pixels(energies, self.extractor.stride, height, width) for _, energies, _ in self._energies(X)]
+        )
+
+    def calibrate(self, X: npt.ArrayLike) -> "FittedGaussianModel":
+        """The same model with the threshold from normal pictures that had no part in its fit: p-values are then valid.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or (n, height, width, channels)
+        """
+        rate = self.calibration.false_alarm_rate
+        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
+        calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
+        return replace(self, calibration=calibration, provenance=dict(self.provenance))
+
+    def save(self, path: Any) -> None:
+        """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all.
+
+        Raises
+        ------
+        CbnError
+            The file cannot be written; an earlier file of that name is then unchanged.
+        """
+        from .files import save
+
+        save(self, path)

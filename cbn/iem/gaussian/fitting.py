@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How a Gaussian energy model is fitted: features of all pictures once, whitening, sums, factors, thresholds."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import _validation as validation
+from ...exceptions import DataError
+from ...metrics.calibration import Calibration
+from ..nn.arrays import Array
+from ..parameters import Arguments
+from ..pretrained.efficientnet import EfficientNetLite0
+from .features import Extractor, PretrainedFeatures, in_batches, memory_of
+from .fitted import FittedGaussianModel, energies_of, prepared
+from .parameters import Gaussian
+from .positions import Moments, PositionGaussians, covariance_of, n_products, pooled_moments
+from .whitening import Rounded, Whitening
+
+# Features of all training pictures are kept where they need no more bytes than this, else computed anew in every pass.
+KEPT_BYTES = 384 * 2**20
+# Pictures that are worked on at a time.
+TOGETHER = 32
+PASSES = 3  # over the pictures: whitening, positions, thresholds
+
+# Called with (passes done, pictures done in the pass under way, pictures).
+Progress = Callable[[int, int, int], object]
+
+
+def fit(
+    X: npt.ArrayLike,
+    arguments: Arguments | None = None,
+    *,
+    n_jobs: int | None = None,
+    progress: Progress | None = None,
+) -> FittedGaussianModel:
+    """Learn from normal pictures, and take the threshold from the same ones, each scored by the model without it.
+
+    Parameters
+    ----------
+    X : array-like, (n, height, width) or (n, height, width, channels)
+        bool, integers 0..255, or floats in [0, 1]; grey, or 1 or 3 channels.
+    arguments : Arguments
+    n_jobs : int, optional
+        Threads; None is all cores. Results do not depend on it.
+    progress : callable, optional
+        Called after every batch of pictures.
+
+    Raises
+    ------
+    DataError
+        Pictures that cannot be used: shape, type, range, NaN, fewer than two. Weights that cannot be used.
+    ValueError
+        An argument outside its range.
+    """
+    arguments = (arguments or Arguments()).kept()
+    gaussian, brightness, rate = checked(arguments)
+    pictures = validation.as_pictures(X)
+    if len(pictures) < 2:
+        raise DataError("X: 1 picture; the spread of features needs at least 2")
+    threads = validation.check_threads(n_jobs)
+    extractor = PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights))
+    source = _Features(pictures, brightness, extractor, threads, progress)
+    whitening = _whitening(source, min(gaussian.directions, extractor.n_features), threads)
+    shape = extractor.shape(*pictures.shape[1:3])
+    moments = Moments.empty(shape[0] * shape[1], whitening.basis.shape[1])
+    for _, features in source.batches(1):
+        moments.add(whitening(features, extractor.unit, threads), threads)
+    gaussians = PositionGaussians.of(moments, shape, gaussian, threads)
+    del moments
+    scores = np.empty(len(pictures))
+    for part, features in source.batches(2):
+        white = whitening(features, extractor.unit, threads)
+        scores[part] = -energies_of(gaussians, white, threads, without_own=True)[1]
+    fitted = FittedGaussianModel(
+        picture_shape=pictures.shape[1:],
+        brightness=brightness,
+        extractor=extractor,
+        whitening=whitening,
+        gaussians=gaussians,
+        calibration=Calibration.of(scores, "leave-one-out", rate),
+        n_images=len(pictures),
+        provenance={"data_sha256": hashlib.sha256(pictures.data).hexdigest()},
+        arguments=arguments,
+        n_jobs=n_jobs,
+    )
+    fitted.calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
+    return fitted
+
+
+def checked(arguments: Arguments) -> tuple[Gaussian, str | None, float]:
+    """(parameters, brightness, false-alarm rate). Raises ValueError."""
+    given: object = arguments.gaussian
+    if given is not None and not isinstance(given, Gaussian):
+        raise ValueError(f"gaussian: {given!r:.60}; give a cbn.iem.Gaussian, such as Gaussian(directions=64)")
+    if arguments.brightness is not None:
+        validation.check_choice(arguments.brightness, "brightness", ("median",))
+    rate = validation.check_real(arguments.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
+    return (Gaussian() if given is None else given.checked()), arguments.brightness, rate
+
+
+def memory(n_images: int, picture_shape: tuple[int, ...], gaussian: Gaussian) -> dict[str, int]:
+    """Bytes that a fit needs beside the pictures, by what they are for."""
+    extractor = PretrainedFeatures(EfficientNetLite0())
+    height, width = picture_shape[:2]
+    rows, columns = extractor.shape(height, width)
+    size = min(gaussian.directions, extractor.n_features)
+    kept = n_images * memory_of(extractor, height, width)
+    return {
+        "features": kept if kept <= KEPT_BYTES else TOGETHER * memory_of(extractor, height, width),
+        "sums": 8 * rows * columns * (size + n_products(size)),
+        "model": 4 * rows * columns * (size + n_products(size + 15)),
+    }
+
+
+class _Features:
+    """Rounded features of the training pictures: kept if there is room, else computed for every pass."""
+
+    def __init__(
+        self,
+        pictures: npt.NDArray[Any],
+        brightness: str | None,
+        extractor: Extractor,
+        num_threads: int,
+        progress: Progress | None,
+    ) -> None:
+        self.pictures, self.brightness, self.extractor = pictures, brightness, extractor
+        self.num_threads, self.progress = num_threads, progress
+        needed = len(pictures) * memory_of(extractor, *pictures.shape[1:3])
+        rows, columns = extractor.shape(*pictures.shape[1:3])
+        shape = (len(pictures), rows, columns, extractor.n_features)
+        self.kept: Rounded | None = np.empty(shape, np.int16) if needed <= KEPT_BYTES else None
+
+    def batches(self, number: int) -> Iterator[tuple[slice, Rounded]]:
+        """(which pictures, their features) in pass ``number``; the first one fills what is kept."""
+        n = len(self.pictures)
+        for part in in_batches(n, TOGETHER):
+            if self.kept is not None and number:
+                yield part, self.kept[part]
+            else:
+                features = self.extractor.features(prepared(self.pictures[part], self.brightness), self.num_threads)
+                if self.kept is not None:
+                    self.kept[part] = features
+                yield part, features
+            if self.progress is not None:
+                self.progress(number, part.stop, n)
+
+
+def _whitening(source: _Features, directions: int, num_threads: int) -> Whitening:
+    size, n = source.extractor.n_features, 0
+    sums, products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
+    for _, features in source.batches(0):
+        own = pooled_moments(features, num_threads)
+        sums += own[0]
+        products += own[1]
+        n += own[2]
+    return Whitening.of(*covariance_of(sums, products, n, source.extractor.unit), directions)
+
+
