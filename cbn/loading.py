@@ -12,6 +12,7 @@ from .estimators.iem import IntrospectiveEnergyModel
 from .estimators.network import ConvolutionalBayesianNetwork
 from .fit.modelfile import restore_classifier, restore_network
 from .iem.files.modelfile import restore as restore_energy
+from .iem.gaussian.files import restore as restore_gaussian
 from .io.modelformat import read_model
 
 Estimator = ConvolutionalBayesianNetwork | ConvolutionalBayesianNetworkClassifier | IntrospectiveEnergyModel
@@ -45,5 +46,6 @@ def load(path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Estimato
             "network": of(ConvolutionalBayesianNetwork, restore_network),
             "classifier": of(ConvolutionalBayesianNetworkClassifier, restore_classifier),
             "energy": of(IntrospectiveEnergyModel, restore_energy),
+            "gaussian": of(IntrospectiveEnergyModel, restore_gaussian),
         },
     )

@@ -30,7 +30,11 @@ def delegated(method: Callable[Concatenate[Own, Arguments], Result]) -> Callable
 
     @functools.wraps(method)
     def call(self: Any, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return method(fitted_of(self), *args, **kwargs)
+        fitted = fitted_of(self)
+        own = getattr(type(fitted), method.__name__, None)
+        if own is None:
+            raise AttributeError(f"{method.__name__}: {type(fitted).__name__} has none; see its other methods")
+        return own(fitted, *args, **kwargs)
 
     return call
 

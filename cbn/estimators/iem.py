@@ -12,52 +12,62 @@ from .. import _validation as validation
 from ..exceptions import DataError
 from ..iem import fitting
 from ..iem.fitted import FittedEnergyModel
+from ..iem.gaussian import fitting as gaussian_fitting
+from ..iem.gaussian.fitted import FittedGaussianModel
+from ..iem.gaussian.parameters import Gaussian
 from ..iem.nn.architecture import Architecture
-from ..iem.parameters import Arguments, Training
+from ..iem.parameters import Arguments, Training, sidewards_of
 from ..iem.pretrained.backbone import Backbone
-from ..iem.training.levelwise import TrainingState
 from ._delegation import delegated, fitted_of, learned
 
 
 class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
-    """Outlier detector for pictures: every region is predicted from its surroundings, on several levels of features.
+    """Outlier detector for pictures: where features of a region are unlike what normal pictures have there.
 
-    Convolution kernels make levels of activations above the image. At every level small networks, the sidewards models,
-    predict each node from the nodes around it (thesis eq. 10). Where the prediction is further off than it was for
-    normal pictures is the outlier. Kernels and sidewards models are trained level by level on normal pictures alone
-    (Algorithm 3).
+    Features are those of levels of convolution kernels above the picture; *sidewards models* say what is usual at every
+    position. By default they are Gaussian: a mean and a covariance of whitened features at every position, in closed form
+    (PaDiM: Defard, Setkov, Loesch & Audigier 2021; with a covariance shrunk to the one of all positions), on the features
+    of a network that was trained on ImageNet and comes with the package. Neural ones are those of the thesis: small
+    networks that predict each node from the nodes around it (eq. 10), trained level by level on normal pictures alone
+    (Algorithm 3), on kernels that are learned as well or come from a file.
 
     Arguments are those of the next ``fit``: setting them changes nothing of a fitted model but its threads.
 
     Parameters
     ----------
     architecture : cbn.iem.Architecture, optional
-        Levels, their kernels, distances of neighbours, sizes of the sidewards models; ``TABLE_4`` by default.
-    backbone : {"alexnet", "caffe_alexnet", "squeezenet1_1"} or cbn.iem.pretrained.backbone.Backbone, optional
-        A pretrained network in place of an architecture: its kernels stay as they are, only sidewards models are
-        trained (section 5).
+        Neural: levels, their kernels, distances of neighbours, sizes of the sidewards models; ``TABLE_4`` by default.
+    sidewards : {"gaussian", "neural"}, optional
+        The kind of sidewards models. By default "neural" where one of their arguments is given (architecture, another
+        backbone, sharing, training, energy, level_weights, floor, held_out), else "gaussian".
+    gaussian : cbn.iem.Gaussian, optional
+        Directions, shrinkage and the like of Gaussian models; ``Gaussian()`` by default. Its fields can be set and searched
+        over by names such as ``gaussian__directions``.
+    backbone : {"efficientnet_lite0", "alexnet", "caffe_alexnet", "squeezenet1_1"} or Backbone, optional
+        A pretrained network: its kernels stay as they are, only sidewards models are fitted (section 5). Gaussian models
+        have "efficientnet_lite0", which comes with the package; neural ones learn kernels, or take one of the others.
     backbone_weights : path, optional
         File with the weights of a backbone that is named: .npz, .safetensors, .pth; see :mod:`cbn.iem.pretrained.weights`.
     sharing : {"a", "b", "c", "d", "e", "f"}
-        What the sidewards models of different nodes share (Figure 15); see :mod:`cbn.iem.nn.sidewards`. "b" has last
+        Neural: what the sidewards models of different nodes share (Figure 15); see :mod:`cbn.iem.nn.sidewards`. "b" has last
         layers of its own at every position, "a" has not and 1/40 of the parameters; "d" shares nothing and is slow.
     training : cbn.iem.Training, optional
-        Optimizer, learning rate, batch size and epochs; ``Training()`` by default. Its fields can be set and searched
+        Neural: optimizer, learning rate, batch size and epochs; ``Training()`` by default. Its fields can be set and searched
         over by names such as ``training__epochs``, also where there is none yet.
     energy : {"pooled", "relative", "sum"}
-        "pooled": squared normalized errors, mean over the kernels of a position and 3 x 3 positions, the largest of a
+        Neural: "pooled": squared normalized errors, mean over the kernels of a position and 3 x 3 positions, the largest of a
         level; levels are added after bringing the fourth root of each to mean 0 and deviation 1 over normal pictures.
         "relative": the same in units of the picture's own typical error, as far as those of normal pictures reach.
         "sum": the sum of all normalized errors' magnitudes as in the thesis (eq. 14 to 16), for which ``floor`` should
         be 0.
     level_weights : sequence of float, optional
-        Weight of every level in the energy and the map (w_l of eq. 16). By default 1 each, but with a backbone 0 for
+        Neural: weight of every level in the energy and the map (w_l of eq. 16). By default 1 each, but with a backbone 0 for
         the image itself, unless ``energy`` is "sum".
     floor : float
-        The deviation of a node's error counts as at least this share of the mean over its kernel's nodes: nodes that
+        Neural: the deviation of a node's error counts as at least this share of the mean over its kernel's nodes: nodes that
         hardly ever change would raise an alarm at the slightest noise.
     held_out : float in [0, 0.5], optional
-        Share of the pictures that is not trained on, and from which errors' means and deviations and the threshold
+        Neural: share of the pictures that is not trained on, and from which errors' means and deviations and the threshold
         come. By default a fifth, or as many as an alarm at ``false_alarm_rate`` needs, at most a third; none of fewer
         than four pictures. 0: all pictures serve for both; models of few pictures then raise more false alarms than
         asked for.
@@ -73,8 +83,8 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
 
     Attributes
     ----------
-    fitted_ : cbn.iem.fitted.FittedEnergyModel
-        What was learned; the attributes below are parts of it.
+    fitted_ : cbn.iem.FittedGaussianModel or cbn.iem.FittedEnergyModel
+        What was learned; the attributes below are parts of it. Levels, scales and dead kernels are of neural models.
     levels_ : tuple of cbn.iem.nn.network.LevelModel
         Kernels, sidewards models and learning curve of every level, the image itself first.
     node_scales_ : tuple of cbn.iem.energy.NodeScale
@@ -85,8 +95,8 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         Share of the kernels of each level whose activations are constant over the pictures that errors are measured on
         (those held out, if any); 0 for the image itself.
     calibration_scores_, calibration_, offset_
-        Scores of normal pictures in increasing order, where they come from ("training images", "held-out images" or
-        "separate images"), and the threshold of :meth:`decision_function`.
+        Scores of normal pictures in increasing order, where they come from ("training images", "held-out images",
+        "separate images", or of Gaussian models "leave-one-out"), and the threshold of :meth:`decision_function`.
     backbone_ : cbn.iem.pretrained.backbone.Backbone or None
         The pretrained network that was used.
     picture_shape_ : (height, width, channels)
@@ -104,12 +114,16 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     >>> model = cbn.IntrospectiveEnergyModel(small, training=Training(epochs=1), false_alarm_rate=0.2).fit(pictures)
     >>> model.score_samples(pictures).shape, model.energy_map(pictures[:2]).shape
     ((12,), (2, 24, 24))
+    >>> cbn.IntrospectiveEnergyModel(false_alarm_rate=0.2).fit(pictures).calibration_
+    'leave-one-out'
     """
 
     def __init__(
         self,
         architecture: Architecture | None = None,
         *,
+        sidewards: str | None = None,
+        gaussian: Gaussian | None = None,
         backbone: Backbone | str | None = None,
         backbone_weights: Any = None,
         sharing: str = "b",
@@ -124,6 +138,8 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         random_state: Any = None,
     ) -> None:
         self.architecture = architecture
+        self.sidewards = sidewards
+        self.gaussian = gaussian
         self.backbone = backbone
         self.backbone_weights = backbone_weights
         self.sharing = sharing
@@ -145,10 +161,11 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     def set_params(self, **params: Any) -> Self:
         """Sets arguments of the next fit, ``training__epochs`` and the like among them.
 
-        Where there is no ``training`` yet, naming one of its fields begins with the defaults of the others.
+        Where there is no ``training`` or ``gaussian`` yet, naming one of its fields begins with the defaults of the others.
         """
-        if params.get("training", self.training) is None and any(name.startswith("training__") for name in params):
-            params = {**params, "training": Training()}
+        for own, kind in (("training", Training), ("gaussian", Gaussian)):
+            if params.get(own, getattr(self, own)) is None and any(name.startswith(f"{own}__") for name in params):
+                params = {**params, own: kind()}
         return super().set_params(**params)
 
     def fit(
@@ -156,7 +173,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         X: Any,
         y: Any = None,
         *,
-        progress: Callable[[TrainingState], object] | None = None,
+        progress: Callable[..., object] | None = None,
         checkpoint: Any = None,
         resume: bool = False,
     ) -> Self:
@@ -164,8 +181,11 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, progress, checkpoint, resume
+        X
             See :func:`cbn.iem.fitting.fit`.
+        progress, checkpoint, resume
+            As there for neural sidewards models; for Gaussian ones progress as for
+            :func:`cbn.iem.gaussian.fitting.fit`, and no checkpoint.
         y : ignored
 
         Returns
@@ -184,6 +204,11 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
             if X.ndim and len(y) != len(X):
                 raise DataError(f"y: {len(y)} labels for {len(X)} pictures")
         arguments = Arguments(**{own.name: getattr(self, own.name) for own in fields(Arguments)})
+        if sidewards_of(arguments) == "gaussian":
+            if checkpoint is not None:
+                raise ValueError("checkpoint: Gaussian sidewards models are fitted in seconds and keep none; leave it out")
+            self.fitted_ = gaussian_fitting.fit(X, arguments, n_jobs=self.n_jobs, progress=progress)
+            return self
         try:
             self.fitted_ = fitting.fit(
                 X, arguments, n_jobs=self.n_jobs, progress=progress, checkpoint=checkpoint, resume=resume
@@ -194,7 +219,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         return self
 
     @classmethod
-    def _of(cls, fitted: FittedEnergyModel) -> Self:
+    def _of(cls, fitted: FittedEnergyModel | FittedGaussianModel) -> Self:
         """The estimator of a fitted model, as :func:`cbn.load` returns it."""
         arguments = fitted.arguments.kept()  # the model's own stay as they are, whatever happens to these
         model = cls(**{own.name: getattr(arguments, own.name) for own in fields(arguments)}, n_jobs=fitted.n_jobs)

@@ -12,10 +12,12 @@ from .._params import Parameters
 from .._version import __version__
 from ..cpd.kinds import kind_of
 from ..io.archive import write_archive
-from ..io.modelformat import FORMAT, NEWEST_VERSION, plain
+from ..io.modelformat import FORMAT, plain
 from ..layers.features import Features
 from ..layers.files import describe_trained, trained_arrays
 from .state import FittedState
+
+VERSION = 6
 
 
 class Classes(Protocol):
@@ -58,7 +60,7 @@ def _save(
     networks: Sequence[FittedState],
     labels: Sequence[dict[str, Any]],
 ) -> None:
-    header |= {"format": FORMAT, "version": NEWEST_VERSION, "package": __version__}
+    header |= {"format": FORMAT, "version": VERSION, "package": __version__}
     header["networks"] = [{**_describe(network), **label} for network, label in zip(networks, labels)]
     arrays: dict[str, npt.NDArray[Any]] = {}
     stored = set()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .fitted import FittedEnergyModel
+    from .gaussian.fitted import FittedGaussianModel
+    from .gaussian.parameters import Gaussian
     from .nn.architecture import TABLE_4, Architecture, Level
     from .nn.steps import Conv, Fire, LocalResponseNorm, Pool, Relu
     from .parameters import Training
@@ -21,6 +23,8 @@ _LAZY = {
     "Pool": "nn.steps",
     "Relu": "nn.steps",
     "FittedEnergyModel": "fitted",
+    "FittedGaussianModel": "gaussian.fitted",
+    "Gaussian": "gaussian.parameters",
     "Training": "parameters",
 }
 
@@ -30,6 +34,8 @@ __all__ = [
     "Conv",
     "Fire",
     "FittedEnergyModel",
+    "FittedGaussianModel",
+    "Gaussian",
     "Level",
     "LocalResponseNorm",
     "Pool",

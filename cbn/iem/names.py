@@ -4,4 +4,6 @@
 SHARINGS = ("a", "b", "c", "d", "e", "f")  # Figure 15
 ENERGIES = ("pooled", "relative", "sum")
 OPTIMIZER_NAMES = ("adam", "sgd")
+SIDEWARDS = ("gaussian", "neural")
+EMBEDDED = "efficientnet_lite0"  # the network that comes with the package
 GEOMETRY_NAMES = ("alexnet", "caffe_alexnet", "squeezenet1_1")

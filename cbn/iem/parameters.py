@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _validation as validation
 from .._params import Checked, Choice, Parameters, Real, Whole, parameter, parameters
-from .names import OPTIMIZER_NAMES
+from .names import EMBEDDED, OPTIMIZER_NAMES, SIDEWARDS
 
 if TYPE_CHECKING:
     from .gaussian.parameters import Gaussian
@@ -99,6 +99,42 @@ class Arguments:
     def kept(self) -> "Arguments":
         """A copy that nobody else can change: plain numbers and tuples; generators, which move on, as None."""
         return Arguments(**{own.name: _kept(getattr(self, own.name)) for own in fields(self)})
+
+
+# Arguments that concern one kind of sidewards models alone.
+OF_NEURAL = ("architecture", "sharing", "training", "energy", "level_weights", "floor", "held_out")
+OF_GAUSSIAN = ("gaussian",)
+
+
+def sidewards_of(arguments: Arguments) -> str:
+    """The kind of sidewards models: as given, else "neural" where an argument of those is given, else "gaussian".
+
+    Raises
+    ------
+    ValueError
+        Arguments of both kinds.
+    """
+    neural = [name for name in OF_NEURAL if _is_given(arguments, name)]
+    gaussian = [name for name in OF_GAUSSIAN if _is_given(arguments, name)]
+    backbone = arguments.backbone
+    if backbone is not None and not (isinstance(backbone, str) and backbone == EMBEDDED):
+        neural.append("backbone")
+    kind = arguments.sidewards
+    if kind is None:
+        kind = "neural" if neural and not gaussian else "gaussian"
+    validation.check_choice(kind, "sidewards", SIDEWARDS)
+    foreign = neural if kind == "gaussian" else gaussian
+    if foreign:
+        other = "neural" if kind == "gaussian" else "gaussian"
+        raise ValueError(f"{foreign[0]}: belongs to sidewards={other!r}, not {kind!r}; leave it out, or give that")
+    if kind == "neural" and backbone is not None and isinstance(backbone, str) and backbone == EMBEDDED:
+        raise ValueError(f"backbone: {EMBEDDED!r} has Gaussian sidewards models alone; give another, or none")
+    return kind
+
+
+def _is_given(arguments: Arguments, name: str) -> bool:
+    value, default = getattr(arguments, name), getattr(Arguments, name)
+    return value is not None if default is None else not (isinstance(value, type(default)) and value == default)
 
 
 def _kept(value: Any) -> Any:

@@ -50,7 +50,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedEnergyModel:
     if header["version"] < FIRST_VERSION:
         raise ValueError(f"kind {KIND!r} in version {header['version']}")
     arguments, backbone = _read_arguments(header), _read_backbone(header["backbone"])
-    shape = _read_shape(header)
+    shape = read_shape(header)
     n_images = validation.check_integer(header["n_images"], "n_images", 2, 2**40)
     n_measured = validation.check_integer(header["n_measured"], "n_measured", 2, n_images)
     source = validation.check_choice(header["calibration"], "calibration", CALIBRATIONS)
@@ -145,7 +145,7 @@ def _read_backbone(description: dict[str, Any] | None) -> Backbone | None:
     return Backbone(Architecture.from_dict(description["architecture"]), [], Preparation(order, scale, mean, deviation))
 
 
-def _read_shape(header: dict[str, Any]) -> Shape:
+def read_shape(header: dict[str, Any]) -> Shape:
     shape = header["picture_shape"]
     if not isinstance(shape, list) or len(shape) != 3:
         raise ValueError(f"picture_shape {shape!r:.40}")

@@ -94,6 +94,8 @@ def fit(
 def checked(arguments: Arguments) -> tuple[Gaussian, str | None, float]:
     """(parameters, brightness, false-alarm rate). Raises ValueError."""
     given: object = arguments.gaussian
+    if arguments.backbone_weights is not None and arguments.backbone is None:
+        raise ValueError(f"backbone_weights: {arguments.backbone_weights!r}; name their network by backbone")
     if given is not None and not isinstance(given, Gaussian):
         raise ValueError(f"gaussian: {given!r:.60}; give a cbn.iem.Gaussian, such as Gaussian(directions=64)")
     if arguments.brightness is not None:

@@ -77,6 +77,22 @@ class EfficientNetLite0:
         """Blocks that are there; the first is number 0."""
         return len(self._ends)
 
+    @property
+    def packed(self) -> Array:
+        """All weights in the order in which the engine reads them, read-only."""
+        return self._packed
+
+    @classmethod
+    def of_packed(cls, packed: Array) -> "EfficientNetLite0":
+        """The network of the weights that ``packed`` has given. Raises DataError where they end amid a block."""
+        network = cls.__new__(cls)
+        ends = tuple(accumulate(sum(map(math.prod, _shapes(block).values())) for block in range(len(BLOCKS))))
+        if len(packed) not in ends or not np.isfinite(packed).all():
+            raise DataError(f"weights: {len(packed)} numbers are not those of EfficientNet-Lite0's first blocks")
+        network._packed = packed
+        network._ends = ends[: ends.index(len(packed)) + 1]
+        return network
+
     def digest(self) -> str:
         """A hash of all weights."""
         return hashlib.sha256(self._packed.data).hexdigest()

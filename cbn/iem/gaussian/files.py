@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Model files of Gaussian energy models: kind "gaussian" of :mod:`cbn.io.modelformat`, from version 7 on.
+
+Header beside ``format``, ``version``, ``kind`` and ``package``
+--------------------------------------------------------------
+arguments      of the fit: ``gaussian`` null or the fields of cbn.iem.Gaussian, ``brightness``, ``false_alarm_rate``
+backbone       hash of the pretrained network's weights; those that come with the package are not in the file
+picture_shape  [height, width, channels]
+n_images       pictures of the fit
+calibration    where the scores of normal pictures come from
+provenance     free-form record
+
+Arrays: ``basis`` float32 (features, directions), ``offset`` float32 (directions,); ``mean`` float32 (positions,
+directions) and ``factors`` float32 (positions, floats) as cbn_gaussian_factors() packs them; ``calibration`` float64 (n,);
+``weights`` float32, where the network's are not those of the package. None is compressed.
+"""
+
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import _engine
+from ... import _validation as validation
+from ..._version import __version__
+from ...io.archive import read_array, write_archive
+from ...io.modelformat import FORMAT, plain
+from ...metrics.calibration import Calibration
+from ..files.levelfile import read_finite
+from ..files.modelfile import read_shape
+from ..parameters import Arguments
+from ..pretrained.efficientnet import EfficientNetLite0
+from .features import PretrainedFeatures
+from .fitted import FittedGaussianModel
+from .fitting import checked
+from .parameters import Gaussian
+from .positions import PositionGaussians
+from .whitening import Whitening
+
+KIND, VERSION = "gaussian", 7
+CALIBRATIONS = ("leave-one-out", "separate images")
+_KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")
+
+
+def save(fitted: FittedGaussianModel, path: Any) -> None:
+    """Write a fitted model, complete or not at all. Raises CbnError where it cannot be written."""
+    network = fitted.extractor.network
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": KIND,
+        "package": __version__,
+        "arguments": {name: plain(getattr(fitted.arguments, name)) for name in (*_KEPT, "gaussian")},
+        "backbone": network.digest(),
+        "picture_shape": list(fitted.picture_shape),
+        "n_images": fitted.n_images,
+        "calibration": fitted.calibration.source,
+        "provenance": fitted.provenance,
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "basis": fitted.whitening.basis,
+        "offset": fitted.whitening.offset,
+        "mean": fitted.gaussians.mean,
+        "factors": fitted.gaussians.factors,
+        "calibration": fitted.calibration.scores,
+    }
+    if network.digest() != EfficientNetLite0().digest():
+        arrays["weights"] = network.packed
+    write_archive(path, header, arrays, stored=set(arrays))
+
+
+def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
+    """The fitted model of an open model file. Anything that cannot be one raises one of the exceptions in DAMAGE."""
+    if header["version"] < VERSION:
+        raise ValueError(f"kind {KIND!r} in version {header['version']}")
+    given = header["arguments"]
+    if not isinstance(given, dict) or set(given) != {*_KEPT, "gaussian"}:
+        raise ValueError("the header names other arguments than Gaussian models have")
+    parameters = given["gaussian"]
+    arguments = Arguments(
+        **{name: given[name] for name in _KEPT},
+        gaussian=None if parameters is None else Gaussian().set_params(**parameters),
+    )
+    if arguments.random_state is not None:
+        validation.check_seed(arguments.random_state)
+    gaussian, brightness, rate = checked(arguments)
+    picture_shape = read_shape(header)
+    n_images = validation.check_integer(header["n_images"], "n_images", 2, 2**40)
+    source = validation.check_choice(header["calibration"], "calibration", CALIBRATIONS)
+    provenance = dict(header["provenance"])
+    if provenance != header["provenance"]:
+        raise ValueError("provenance of another type")
+    extractor = PretrainedFeatures(_network(archive, header["backbone"]))
+    rows, columns = extractor.shape(*picture_shape[:2])
+    size = min(gaussian.directions, extractor.n_features)
+    mean = read_finite(archive, "mean", (rows * columns, size))
+    factors = read_finite(archive, "factors", (rows * columns, _engine.factor_floats(size)))
+    whitening = Whitening(
+        read_finite(archive, "basis", (extractor.n_features, size)), read_finite(archive, "offset", (size,))
+    )
+    scores = read_array(archive, "calibration", np.float64, (None,))
+    if len(scores) < 1 or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+        raise ValueError("calibration scores are not finite numbers in increasing order")
+    return FittedGaussianModel(
+        picture_shape=picture_shape,
+        brightness=brightness,
+        extractor=extractor,
+        whitening=whitening,
+        gaussians=PositionGaussians((rows, columns), n_images, gaussian, mean, factors),
+        calibration=Calibration(scores, source, rate),
+        n_images=n_images,
+        provenance=provenance,
+        arguments=arguments,
+    )
+
+
+def _network(archive: ZipFile, digest: Any) -> EfficientNetLite0:
+    """The network of a file: with weights of its own, or that of the package."""
+    if "weights.npy" in archive.namelist():
+        network = EfficientNetLite0.of_packed(read_array(archive, "weights", np.float32, (None,)))
+    else:
+        network = EfficientNetLite0()
+    if network.digest() != digest:
+        raise ValueError("made with other weights of the pretrained network than those of this version")
+    return network
