@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _common as common
-from ._iem_options import BACKBONE_SIZE, MAX_SIDE
+from ._iem_options import BACKBONE_SIZE, MAX_SIDE, chosen_sidewards
 from ._reading import add_reading, naming_reader, picture_size, reading, tell
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_training_data(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--size", type=picture_size, metavar="N",
         help="resize pictures to N x N, or HEIGHTxWIDTH pixels (default: as they are, but shrunk where a side is "
-        f"longer than {MAX_SIDE}; with a backbone {BACKBONE_SIZE[0]} x {BACKBONE_SIZE[1]})",
+        f"longer than {MAX_SIDE}; with a pretrained network, the default, {BACKBONE_SIZE[0]} x {BACKBONE_SIZE[1]})",
     )  # fmt: skip
     group.add_argument(
         "--color", choices=("auto", "grey", "rgb"), default="auto", help="auto: rgb if any has colour (default: auto)"
@@ -93,7 +93,8 @@ def load_pictures(arguments: argparse.Namespace, job: Job) -> "InspectionSet":
     """The InspectionSet of a job."""
     from ..datasets import load_good_and_test, load_mvtec
 
-    size = arguments.size or (None if arguments.backbone is None else BACKBONE_SIZE)
+    learned = chosen_sidewards(arguments) == "neural" and arguments.backbone is None
+    size = arguments.size or (None if learned else BACKBONE_SIZE)
     options = {"size": size, "color": arguments.color}
     if arguments.synthetic is not None:
         return synthetic(arguments.synthetic, size, arguments.color)

@@ -4,6 +4,7 @@
 from typing import Any
 
 from ..datasets import InspectionSet
+from ..iem.gaussian import fitting
 from ..iem.nn.arrays import Shape
 from ..iem.parameters import Arguments
 from ..iem.settings import backbone_of, resolve
@@ -39,11 +40,39 @@ def describe(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape)
     }  # fmt: skip
 
 
+def describe_gaussian(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape) -> dict[str, Any]:
+    """Positions and the memory that a fit of Gaussian models needs, as --json prints them."""
+    gaussian = fitting.checked(arguments)[0]
+    rows, columns, size = fitting.sizes(picture_shape, gaussian)
+    return {
+        "category": dataset.category,
+        "n_train": len(dataset.train),
+        "n_test": 0 if dataset.test is None else len(dataset.test),
+        "picture_shape": list(picture_shape),
+        "sidewards": "gaussian",
+        "positions": [rows, columns],
+        "n_directions": size,
+        "passes": fitting.PASSES,
+        "features_kept": fitting.keeps(len(dataset.train), picture_shape),
+        "memory_bytes": {
+            "pictures": sum(pictures.nbytes for pictures in (dataset.train, dataset.test) if pictures is not None),
+            **fitting.memory(len(dataset.train), picture_shape, gaussian),
+        },
+    }
+
+
 def print_one(result: dict[str, Any]) -> None:
     height, width, channels = result["picture_shape"]
     color = "grey" if channels == 1 else "RGB"
     print(f"{result['category']}: {result['n_train']:,} training and {result['n_test']:,} test pictures, "
           f"{height} x {width}, {color}")  # fmt: skip
+    if result.get("sidewards") == "gaussian":
+        rows, columns = result["positions"]
+        print(f"positions        {rows} x {columns}, a Gaussian of {result['n_directions']} directions each")
+        kept = "the pretrained network runs once" if result["features_kept"] else "the pretrained network runs in each"
+        print(f"passes           {result['passes']} over the pictures; {kept}")
+        _print_memory(result)
+        return
     print(f"{'level':5} {'nodes':>12} {'field':>6} {'distance':>9} {'inputs':>7}  {'networks':14} "
           f"{'kernels':>10} {'sidewards':>12} {'epochs':>7}")  # fmt: skip
     for number, (level, epochs) in enumerate(zip(result["levels"], result["epochs"], strict=True)):
@@ -54,6 +83,10 @@ def print_one(result: dict[str, Any]) -> None:
             f"{networks:14} {level['kernel_parameters']:10,} {level['sidewards_parameters']:12,} {epochs:7,}"
         )
     print(f"parameters       {result['n_parameters']:,} (sharing {result['sharing']})")
+    _print_memory(result)
+
+
+def _print_memory(result: dict[str, Any]) -> None:
     memory = result["memory_bytes"]
     parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
     print(f"memory           {sum(memory.values()) / 1e6:.1f} MB, about, beside the program: {parts}")

@@ -7,17 +7,20 @@ from ..exceptions import ModelFileError
 
 if TYPE_CHECKING:
     from ..iem.fitted import FittedEnergyModel
+    from ..iem.gaussian.fitted import FittedGaussianModel
 
 
-def load_fitted(path: str) -> "FittedEnergyModel":
+def load_fitted(path: str) -> "FittedEnergyModel | FittedGaussianModel":
     """The introspective energy model of a model file."""
     from ..iem.files.modelfile import KIND, restore
+    from ..iem.gaussian import files as gaussian
     from ..io.modelformat import read_model
 
     def of_another_kind(archive: Any, header: Any) -> None:
         return None
 
-    found = read_model(path, {KIND: restore, "network": of_another_kind, "classifier": of_another_kind})
+    of_energies: dict[str, Any] = {KIND: restore, gaussian.KIND: gaussian.restore}
+    found = read_model(path, of_energies | {"network": of_another_kind, "classifier": of_another_kind})
     if found is None:
         raise ModelFileError(f"{path!r}: a Bayesian network; the programs for it are cbn-score and cbn-show")
     return found

@@ -15,8 +15,11 @@ from ..datasets import InspectionSet
 from ..exceptions import ModelFileError
 from ..iem import fitting
 from ..iem.fitted import FittedEnergyModel
+from ..iem.gaussian import fitting as gaussian_fitting
+from ..iem.gaussian.fitted import FittedGaussianModel
 from ..iem.nn.arrays import Shape
 from ..iem.parameters import Arguments
+from ..iem.pretrained.efficientnet import EfficientNetLite0
 from ..iem.settings import backbone_of, resolve
 from ..iem.training.levelwise import TrainingState
 from ..io.checkpoint import fingerprint
@@ -32,17 +35,24 @@ SCALE_SHARE, SCALE_FACTOR = 0.999, 2.0
 SCALE_PICTURES = 64
 
 
-class EpochProgress(Bar):
-    """The bar of a job of one or several models: epochs of all levels."""
+Fitted = FittedEnergyModel | FittedGaussianModel
 
-    def __init__(self, arguments: argparse.Namespace, n_models: int) -> None:
-        super().__init__(arguments, n_models, 1, "epoch")  # how many an epoch has comes with the first model
+
+class FitProgress(Bar):
+    """The bar of a job of one or several models: epochs of all levels, or passes over pictures."""
+
+    def __init__(self, arguments: argparse.Namespace, n_models: int, unit: str) -> None:
+        super().__init__(arguments, n_models, 1, unit)  # how many a model has comes with the first one
+        self.done = 0
 
     def begin(self, arguments: Arguments, n_train: int, picture_shape: Shape, name: str | None) -> None:
         """A new model: models of one job may differ in epochs, but the bar counts as if all were like this one."""
-        epochs = resolve(arguments, backbone_of(arguments), n_train, picture_shape).epochs
-        earlier = self.bar.n * sum(epochs) // self.per_model
-        self.per_model = sum(epochs)
+        if arguments.sidewards == "gaussian":
+            per_model = gaussian_fitting.PASSES * n_train
+        else:
+            per_model = sum(resolve(arguments, backbone_of(arguments), n_train, picture_shape).epochs)
+        earlier = self.bar.n * per_model // self.per_model
+        self.per_model, self.done = per_model, 0
         self.bar.n, self.bar.total = earlier, self.n_models * self.per_model
         if name is not None:
             self.bar.set_description(f"training {name}", refresh=False)
@@ -52,6 +62,14 @@ class EpochProgress(Bar):
         n_levels = len(state.epochs)
         self.bar.set_postfix_str(f"level {state.level + 1} of {n_levels}, loss {state.loss:.4f}", refresh=False)
         self.move(state.n_done, trained=1)
+
+
+    def pictures(self, number: int, done: int, n: int) -> None:
+        """So many pictures of pass ``number`` are done."""
+        self.bar.set_postfix_str(f"pass {number + 1} of {gaussian_fitting.PASSES}", refresh=False)
+        total = number * n + done
+        self.move(total, trained=total - self.done)
+        self.done = total
 
 
 def where(fitted: FittedEnergyModel) -> str:
@@ -67,8 +85,8 @@ def train_model(
     out: str,
     source: str | None,
     clock: common.Clock,
-    progress: EpochProgress,
-) -> FittedEnergyModel:
+    progress: FitProgress,
+) -> Fitted:
     """Fits a model on the training pictures of an InspectionSet and saves it.
 
     With --resume, a model file that this very training wrote is taken as it is, and a checkpoint is gone on from.
@@ -98,12 +116,18 @@ def _fit_and_save(
     out: str,
     source: str | None,
     mark: str,
-    progress: EpochProgress,
-) -> FittedEnergyModel:
+    progress: FitProgress,
+) -> Fitted:
     checkpoint = checkpoint_path(out)
     if options.resume and os.path.exists(out) and (checkpoint is None or not os.path.exists(checkpoint)):
         progress.say(f"{out}: of another training, and there is no checkpoint; training begins at the start")
     record: dict[str, Any] = {"source": source, "category": dataset.category, "seed": options.seed}
+    if arguments.sidewards == "gaussian":
+        try:
+            gaussian = gaussian_fitting.fit(dataset.train, arguments, n_jobs=options.threads, progress=progress.pictures)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("interrupted; no model has been written") from None
+        return _save(gaussian, dataset, record | {"training_sha256": mark}, out)
     try:
         fitted = fitting.fit(
             dataset.train, arguments, n_jobs=options.threads, progress=progress, checkpoint=checkpoint,
@@ -119,7 +143,7 @@ def _fit_and_save(
     return _save(fitted, dataset, record | {"training_sha256": mark}, out)
 
 
-def _save(fitted: FittedEnergyModel, dataset: InspectionSet, record: dict[str, Any], out: str) -> FittedEnergyModel:
+def _save(fitted: Fitted, dataset: InspectionSet, record: dict[str, Any], out: str) -> Fitted:
     """Writes a model with its record and the colour scale of its maps, and returns it."""
     record[SCALE_KEY] = _scale(fitted, dataset.train)
     fitted = replace(fitted, provenance=fitted.provenance | record)
@@ -127,7 +151,7 @@ def _save(fitted: FittedEnergyModel, dataset: InspectionSet, record: dict[str, A
     return fitted
 
 
-def _scale(fitted: FittedEnergyModel, train: npt.NDArray[Any]) -> float:
+def _scale(fitted: Fitted, train: npt.NDArray[Any]) -> float:
     """Top of the colour scale of maps, in standard deviations."""
     count = min(SCALE_PICTURES, len(train))
     maps = fitted.energy_map(train[np.arange(count) * len(train) // count])
@@ -137,15 +161,16 @@ def _scale(fitted: FittedEnergyModel, train: npt.NDArray[Any]) -> float:
 def _training_mark(arguments: Arguments, dataset: InspectionSet) -> str:
     """A hash of everything that the bytes of a model file depend on."""
     setting = {own.name: getattr(arguments, own.name) for own in fields(arguments) if own.name != "backbone"}
-    backbone = backbone_of(arguments)
-    if backbone is not None:
+    if arguments.sidewards == "gaussian":
+        setting |= {"backbone_weights": None, "kernels": EfficientNetLite0(arguments.backbone_weights).digest()}
+    elif (backbone := backbone_of(arguments)) is not None:
         setting |= {"architecture": backbone.architecture, "preparation": backbone.preparation}
         setting["kernels"] = backbone.digest()
     setting |= {"version": __version__, "shape": dataset.train.shape}
     return fingerprint(hashlib.sha256(np.ascontiguousarray(dataset.train).data).hexdigest(), setting)
 
 
-def _complete_model(options: argparse.Namespace, out: str, mark: str) -> FittedEnergyModel | None:
+def _complete_model(options: argparse.Namespace, out: str, mark: str) -> Fitted | None:
     """With --resume: the model of a file that the training of this mark has written, or None."""
     checkpoint = checkpoint_path(out)
     if not options.resume or not os.path.isfile(out) or (checkpoint is not None and os.path.exists(checkpoint)):

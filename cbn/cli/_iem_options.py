@@ -5,8 +5,9 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..iem.names import ENERGIES, GEOMETRY_NAMES, SHARINGS
-from ..iem.parameters import Arguments, Training, numbers_from
+from ..iem.gaussian.parameters import Gaussian
+from ..iem.names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, SHARINGS, SIDEWARDS
+from ..iem.parameters import OF_NEURAL, Arguments, Training, numbers_from, sidewards_of
 from . import _common as common
 from ._fields import add_fields, given_fields
 
@@ -34,6 +35,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The groups "model", "training" and "energies"."""
     model = parser.add_argument_group("model")
     model.add_argument(
+        "--sidewards", choices=SIDEWARDS,
+        help="what says which features are usual at a position. gaussian: a mean and a covariance, fitted in seconds; "
+        "neural: networks as in the thesis, trained for minutes (default: neural with any option of those, else gaussian)",
+    )  # fmt: skip
+    add_fields(parser.add_argument_group("Gaussian sidewards models"), Gaussian)
+    model = parser.add_argument_group("neural sidewards models")
+    model.add_argument(
         "--levels", type=common.integer(0, 31), metavar="N",
         help="levels above the image (default: as many of Table 4's, or of the backbone's, as there is room for)",
     )  # fmt: skip
@@ -42,11 +50,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help=f"what the networks that predict nodes share, Figure 15 of the thesis (default: {Arguments.sharing})",
     )  # fmt: skip
     model.add_argument(
-        "--backbone", choices=GEOMETRY_NAMES,
-        help="take the kernels of a pretrained network, which stay as they are, in place of learning them",
+        "--backbone", choices=(EMBEDDED, *GEOMETRY_NAMES),
+        help="take the kernels of a pretrained network, which stay as they are, in place of learning them (default: "
+        f"none; Gaussian models: {EMBEDDED}, which comes with cbn)",
     )  # fmt: skip
     model.add_argument("--weights", metavar="FILE", help="weights of the backbone: .npz, .safetensors or .pth")
-    training = parser.add_argument_group("training")
+    training = parser.add_argument_group("training of neural sidewards models")
     add_fields(training, Training)
     training.add_argument(
         "--quick", action="store_true",
@@ -57,7 +66,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="share of the training pictures that only measure errors and set the threshold (default: a fifth, or what "
         "--false-alarm-rate needs, at most a third)",
     )  # fmt: skip
-    energies = parser.add_argument_group("energies")
+    energies = parser.add_argument_group("energies of neural sidewards models")
     energies.add_argument(
         "--energy", choices=ENERGIES,
         help="pooled: the largest of locally pooled errors; relative: the same in units of the picture's typical "
@@ -72,12 +81,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--floor", type=float, metavar="SHARE",
         help=f"least deviation of a node's error, as a share of its kernel's mean (default: {Arguments.floor:g})",
     )  # fmt: skip
-    energies.add_argument(
+    both = parser.add_argument_group("brightness and alarms")
+    both.add_argument(
         "--brightness", choices=("none", "median"),
         help="median: every picture is divided by its median grey, so that overall brightness says nothing "
         "(default: none)",
     )  # fmt: skip
-    energies.add_argument(
+    both.add_argument(
         "--false-alarm-rate", type=common.rate, default=FALSE_ALARM_RATE, metavar="P",
         help=f"share of normal pictures that may be called defective (default: {FALSE_ALARM_RATE})",
     )  # fmt: skip
@@ -99,10 +109,47 @@ def check_model_options(arguments: argparse.Namespace) -> None:
     """Refuses options that do not fit together."""
     if arguments.quick and arguments.epochs is not None:
         raise common.UsageError("--quick: sets --epochs; leave one of them out")
+    try:
+        kind = chosen_sidewards(arguments)
+    except ValueError as error:
+        raise common.UsageError(f"--{str(error).replace('sidewards=', '--sidewards ', 1)}") from None
+    if kind == "gaussian":
+        if arguments.weights is not None and arguments.backbone is None:
+            raise common.UsageError(f"--weights: goes with --backbone {EMBEDDED} or another; name the network that they are of")
+        return
     if arguments.backbone is None and arguments.weights is not None:
         raise common.UsageError("--weights: goes with --backbone GEOMETRY; name the network that they are of")
     if arguments.backbone is not None and arguments.weights is None:
         raise common.UsageError(f"--backbone {arguments.backbone}: give the file with its weights by --weights FILE")
+
+
+def chosen_sidewards(arguments: argparse.Namespace) -> str:
+    """The kind of sidewards models that options ask for. Raises ValueError for options of both."""
+    chosen = {name: getattr(arguments, name) for name in _ARGUMENTS if getattr(arguments, name) is not None}
+    chosen = {name: value for name, value in chosen.items() if name in OF_NEURAL}
+    if given_fields(arguments, Training) or arguments.quick:
+        chosen["training"] = Training()
+    if arguments.levels is not None:
+        chosen["architecture"] = arguments.levels
+    given = given_fields(arguments, Gaussian)
+    gaussian = Gaussian(**given) if given else None
+    return sidewards_of(
+        Arguments(sidewards=arguments.sidewards, gaussian=gaussian, backbone=arguments.backbone, **chosen)
+    )
+
+
+def gaussian_arguments(arguments: argparse.Namespace) -> Arguments:
+    """Arguments of a fit of Gaussian sidewards models."""
+    brightness = None if arguments.brightness == "none" else arguments.brightness
+    return Arguments(
+        sidewards="gaussian",
+        gaussian=Gaussian(**given_fields(arguments, Gaussian)),
+        backbone=None if arguments.weights is None else EMBEDDED,
+        backbone_weights=arguments.weights,
+        brightness=brightness,
+        false_alarm_rate=arguments.false_alarm_rate,
+        random_state=arguments.seed,
+    )
 
 
 def fit_arguments(
@@ -124,6 +171,8 @@ def fit_arguments(
     ValueError
         A level that was asked for and is not there.
     """
+    if chosen_sidewards(arguments) == "gaussian":
+        return gaussian_arguments(arguments)
     from ..iem.nn.architecture import TABLE_4
     from ..iem.pretrained.backbone import Backbone
 
@@ -133,7 +182,7 @@ def fit_arguments(
     training = Training(**given_fields(arguments, Training))
     if arguments.quick:
         training.epochs = math.ceil(QUICK_STEPS / math.ceil(n_train / training.batch_size))
-    chosen |= {"training": training, "random_state": arguments.seed}
+    chosen |= {"sidewards": "neural", "training": training, "random_state": arguments.seed}
     architecture = _with_levels(TABLE_4 if backbone is None else backbone.architecture, picture_shape, arguments)
     if backbone is None:
         return Arguments(architecture=architecture, **chosen)
@@ -143,7 +192,7 @@ def fit_arguments(
 
 def read_backbone(arguments: argparse.Namespace) -> "Backbone | None":
     """The Backbone of --backbone and --weights, or None."""
-    if arguments.backbone is None:
+    if arguments.backbone is None or chosen_sidewards(arguments) == "gaussian":
         return None
     from ..iem.pretrained.backbone import load_backbone
 

@@ -76,12 +76,14 @@ def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
     seconds = result["seconds"]
     print(f"category         {dataset.describe()}")
     backbone = f", kernels of {result['backbone']}" if result["backbone"] else ""
-    print(
-        f"levels           {result['n_levels']}, sharing {result['sharing']}, {result['energy']} energy{backbone}, "
-        f"{result['n_parameters']:,} parameters"
-    )
-    print("loss by level    " + ", ".join(f"{loss:.4f}" for loss in result["loss"]) + " of the variance")
-    print("dead kernels     " + ", ".join(f"{share:.0%}" for share in result["dead_kernels"]) + " by level")
+    if result["sidewards"] == "gaussian":
+        rows, columns = result["positions"]
+        print(
+            f"model            Gaussian of {result['n_directions']} directions at {rows} x {columns} positions{backbone}, "
+            f"{result['n_parameters']:,} parameters"
+        )
+    else:
+        _print_levels(result, backbone)
     print(
         f"threshold        energy {result['threshold']:.3f}: {result['n_calibration']:,} {result['calibration']}, "
         f"false-alarm rate {result['false_alarm_rate']:g}"
@@ -92,6 +94,15 @@ def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
     _print_defects(result["defects"])
     print("seconds          " + ", ".join(f"{name.replace('_', ' ')} {s:.3f}" for name, s in seconds.items()))
     print(f"model            {result['model']}")
+
+
+def _print_levels(result: dict[str, Any], backbone: str) -> None:
+    print(
+        f"levels           {result['n_levels']}, sharing {result['sharing']}, {result['energy']} energy{backbone}, "
+        f"{result['n_parameters']:,} parameters"
+    )
+    print("loss by level    " + ", ".join(f"{loss:.4f}" for loss in result["loss"]) + " of the variance")
+    print("dead kernels     " + ", ".join(f"{share:.0%}" for share in result["dead_kernels"]) + " by level")
 
 
 def _print_figures(result: dict[str, Any]) -> None:

@@ -176,13 +176,16 @@ def write_maps(
     """One picture per row, all with one colour scale."""
     from ..plots import pictures
 
+    if arguments.level is not None and not hasattr(fitted, "levels"):
+        raise DataError(f"--level {arguments.level}: Gaussian models have no levels; leave it out")
     if arguments.level is not None and arguments.level >= len(fitted.levels):
         raise DataError(f"--level {arguments.level}: the model has levels 0 to {len(fitted.levels) - 1}; give one")
     names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
     maps: Any = None
     for i in common.progress(range(len(rows)), arguments, len(rows), "picture", "maps"):
         if i % BATCH == 0:
-            maps = fitted.energy_map(dataset.test[i : min(i + BATCH, len(rows))], arguments.level)
+            level = () if arguments.level is None else (arguments.level,)
+            maps = fitted.energy_map(dataset.test[i : min(i + BATCH, len(rows))], *level)
         row = rows[i]
         path = os.path.join(arguments.maps, f"{names[i]}.png")
         p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.4g}"

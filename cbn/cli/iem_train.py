@@ -4,6 +4,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ..iem.names import EMBEDDED
 from . import _common as common
 from . import _iem_options as options
 from ._iem_data import Job, add_training_data, list_jobs, load_pictures
@@ -11,20 +12,22 @@ from ._iem_data import Job, add_training_data, list_jobs, load_pictures
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
     from ..iem.fitted import FittedEnergyModel
+    from ..iem.gaussian.fitted import FittedGaussianModel
     from ..iem.pretrained.backbone import Backbone
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = common.make_parser(
         "cbn-iem-train",
-        "Train an introspective energy model on pictures without defects and write a model file. If there are test\n"
+        "Fit an introspective energy model to pictures without defects and write a model file. If there are test\n"
         "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects,\n"
-        "with 95 % bootstrap intervals. Ctrl-C keeps the epochs so far; --resume goes on, after a crash as well, to\n"
-        "the model of an undisturbed training.",
+        "with 95 % bootstrap intervals. Of neural models Ctrl-C keeps the epochs so far; --resume goes on, after a\n"
+        "crash as well, to the model of an undisturbed training.",
         [
-            "cbn-iem-train --synthetic texture --quick             # a first look without data, writes iem.cbn",
+            "cbn-iem-train --synthetic texture                     # a first look without data, writes iem.cbn",
             "cbn-iem-train --data mvtec/screw                      # a category of MVTec AD",
-            "cbn-iem-train --data mvtec --categories all --resume  # all of them, table beside the thesis's Table 5",
+            "cbn-iem-train --data mvtec --categories all --resume  # all of them, table beside the thesis's",
+            "cbn-iem-train --data mvtec/grid --sidewards neural    # the thesis's own models",
             "cbn-iem-train --good pictures/ --test more/ --size 128 --brightness median",
             "cbn-iem-train --data mvtec/tile --backbone alexnet --weights alexnet.pth",
             "cbn-iem-train --data mvtec/tile --sharing a --dry-run",
@@ -70,7 +73,8 @@ def _dry_run(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone
         dataset = load_pictures(arguments, job)
         shape = (*dataset.image_shape, dataset.channels)
         chosen = options.fit_arguments(arguments, len(dataset.train), shape, backbone)
-        results.append(dry_run.describe(chosen, dataset, shape))
+        describe = dry_run.describe_gaussian if chosen.sidewards == "gaussian" else dry_run.describe
+        results.append(describe(chosen, dataset, shape))
     if arguments.json:
         common.print_json(results[0] if arguments.categories is None else {"categories": results})
         return
@@ -86,7 +90,8 @@ def _train_models(arguments: argparse.Namespace, jobs: list[Job], backbone: "Bac
 
     check_checkpoints(arguments, [job.out for job in jobs])
     results = []
-    with fitting.EpochProgress(arguments, len(jobs)) as progress:
+    gaussian = options.chosen_sidewards(arguments) == "gaussian"
+    with fitting.FitProgress(arguments, len(jobs), "picture" if gaussian else "epoch") as progress:
         for job in jobs:
             clock = common.Clock()
             with clock.part("load"):
@@ -96,7 +101,8 @@ def _train_models(arguments: argparse.Namespace, jobs: list[Job], backbone: "Bac
             progress.begin(chosen, len(dataset.train), shape, job.name)
             source = arguments.synthetic or arguments.good or job.path
             fitted = fitting.train_model(arguments, chosen, dataset, job.out, source, clock, progress)
-            result = _describe(arguments, fitted, dataset) | evaluate(fitted, dataset, clock)
+            describe = _describe_gaussian if gaussian else _describe
+            result = describe(arguments, fitted, dataset) | evaluate(fitted, dataset, clock)
             result |= {"seconds": clock.seconds, "model": job.out}
             report.warn_of_brightness(arguments, result)
             results.append(result)
@@ -113,18 +119,48 @@ def _train_models(arguments: argparse.Namespace, jobs: list[Job], backbone: "Bac
         report.print_all(results, means)
 
 
-def _describe(arguments: argparse.Namespace, fitted: "FittedEnergyModel", dataset: "InspectionSet") -> dict[str, Any]:
-    """What --json prints of a model beside its figures."""
+def _describe_gaussian(
+    arguments: argparse.Namespace, fitted: "FittedGaussianModel", dataset: "InspectionSet"
+) -> dict[str, Any]:
+    """What --json prints of a Gaussian model beside its figures."""
+    return _of_both(arguments, fitted, dataset, pretrained=True) | {
+        "sidewards": "gaussian",
+        "positions": list(fitted.gaussians.shape),
+        "n_directions": fitted.whitening.basis.shape[1],
+        "n_parameters": sum(own.size for own in (fitted.gaussians.mean, fitted.gaussians.factors)),
+        "gaussian": fitted.gaussians.gaussian.get_params(),
+        "backbone": EMBEDDED,
+        "brightness": fitted.brightness,
+        "false_alarm_rate": fitted.calibration.false_alarm_rate,
+    }
+
+
+def _of_both(
+    arguments: argparse.Namespace, fitted: Any, dataset: "InspectionSet", *, pretrained: bool
+) -> dict[str, Any]:
     from ._iem_report import thesis_figures
 
-    settings, calibration = fitted.settings, fitted.calibration
-    sizes = settings.architecture.sizes(*settings.input_shape(fitted.picture_shape), settings.sharing)
-    known = thesis_figures(dataset.category, arguments.backbone is not None) if arguments.data is not None else None
+    calibration = fitted.calibration
+    known = thesis_figures(dataset.category, pretrained) if arguments.data is not None else None
     return {
         "category": dataset.category,
         "n_train": len(dataset.train),
         "reading": dataset.report.to_dict(),
         "picture_shape": list(fitted.picture_shape),
+        "calibration": calibration.source,
+        "n_calibration": len(calibration.scores),
+        "threshold": float(-calibration.offset),
+        "seed": arguments.seed,
+        "thesis": None if known is None else {"table": known[0], "image_auroc": known[1]},
+    }
+
+
+def _describe(arguments: argparse.Namespace, fitted: "FittedEnergyModel", dataset: "InspectionSet") -> dict[str, Any]:
+    """What --json prints of a model beside its figures."""
+    settings = fitted.settings
+    sizes = settings.architecture.sizes(*settings.input_shape(fitted.picture_shape), settings.sharing)
+    return _of_both(arguments, fitted, dataset, pretrained=arguments.backbone is not None) | {
+        "sidewards": "neural",
         "n_levels": len(fitted.levels),
         "n_parameters": sum(size.kernel_parameters + size.sidewards_parameters for size in sizes),
         "backbone": arguments.backbone,
@@ -134,10 +170,5 @@ def _describe(arguments: argparse.Namespace, fitted: "FittedEnergyModel", datase
         "epochs": list(settings.epochs),
         "loss": [level.curve[-1] for level in fitted.levels],
         "dead_kernels": fitted.dead_kernels.tolist(),
-        "calibration": calibration.source,
-        "n_calibration": len(calibration.scores),
-        "threshold": float(-calibration.offset),
         "false_alarm_rate": settings.false_alarm_rate,
-        "seed": arguments.seed,
-        "thesis": None if known is None else {"table": known[0], "image_auroc": known[1]},
     }

@@ -104,15 +104,23 @@ def checked(arguments: Arguments) -> tuple[Gaussian, str | None, float]:
     return (Gaussian() if given is None else given.checked()), arguments.brightness, rate
 
 
+def sizes(picture_shape: tuple[int, ...], gaussian: Gaussian) -> tuple[int, int, int]:
+    """(rows, columns, directions) of the positions of pictures."""
+    extractor = PretrainedFeatures(EfficientNetLite0())
+    return *extractor.shape(*picture_shape[:2]), min(gaussian.directions, extractor.n_features)
+
+
+def keeps(n_images: int, picture_shape: tuple[int, ...]) -> bool:
+    """Whether a fit keeps the features of so many pictures; the pretrained network then runs once for each."""
+    return n_images * memory_of(PretrainedFeatures(EfficientNetLite0()), *picture_shape[:2]) <= KEPT_BYTES
+
+
 def memory(n_images: int, picture_shape: tuple[int, ...], gaussian: Gaussian) -> dict[str, int]:
     """Bytes that a fit needs beside the pictures, by what they are for."""
-    extractor = PretrainedFeatures(EfficientNetLite0())
-    height, width = picture_shape[:2]
-    rows, columns = extractor.shape(height, width)
-    size = min(gaussian.directions, extractor.n_features)
-    kept = n_images * memory_of(extractor, height, width)
+    rows, columns, size = sizes(picture_shape, gaussian)
+    n_features = n_images if keeps(n_images, picture_shape) else TOGETHER
     return {
-        "features": kept if kept <= KEPT_BYTES else TOGETHER * memory_of(extractor, height, width),
+        "features": n_features * memory_of(PretrainedFeatures(EfficientNetLite0()), *picture_shape[:2]),
         "sums": 8 * rows * columns * (size + n_products(size)),
         "model": 4 * rows * columns * (size + n_products(size + 15)),
     }
@@ -131,10 +139,9 @@ class _Features:
     ) -> None:
         self.pictures, self.brightness, self.extractor = pictures, brightness, extractor
         self.num_threads, self.progress = num_threads, progress
-        needed = len(pictures) * memory_of(extractor, *pictures.shape[1:3])
         rows, columns = extractor.shape(*pictures.shape[1:3])
         shape = (len(pictures), rows, columns, extractor.n_features)
-        self.kept: Rounded | None = np.empty(shape, np.int16) if needed <= KEPT_BYTES else None
+        self.kept: Rounded | None = np.empty(shape, np.int16) if keeps(len(pictures), pictures.shape[1:]) else None
 
     def batches(self, number: int) -> Iterator[tuple[slice, Rounded]]:
         """(which pictures, their features) in pass ``number``; the first one fills what is kept."""
