@@ -4,6 +4,8 @@
 python python/analysis/reproduce_table1.py
 """
 
+import argparse
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
@@ -14,6 +16,7 @@ THESIS = (94.9, 99.9, 82.1, 84.2, 85.0, 89.2, 95.1, 94.8, 76.6, 92.5)
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     train, test = cbn.datasets.load_mnist()
     auroc = np.empty((len(SCORES), 10))
     for digit in range(10):
