@@ -63,7 +63,6 @@ class FitProgress(Bar):
         self.bar.set_postfix_str(f"level {state.level + 1} of {n_levels}, loss {state.loss:.4f}", refresh=False)
         self.move(state.n_done, trained=1)
 
-
     def pictures(self, number: int, done: int, n: int) -> None:
         """So many pictures of pass ``number`` are done."""
         self.bar.set_postfix_str(f"pass {number + 1} of {gaussian_fitting.PASSES}", refresh=False)
@@ -124,7 +123,9 @@ def _fit_and_save(
     record: dict[str, Any] = {"source": source, "category": dataset.category, "seed": options.seed}
     if arguments.sidewards == "gaussian":
         try:
-            gaussian = gaussian_fitting.fit(dataset.train, arguments, n_jobs=options.threads, progress=progress.pictures)
+            gaussian = gaussian_fitting.fit(
+                dataset.train, arguments, n_jobs=options.threads, progress=progress.pictures
+            )
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no model has been written") from None
         return _save(gaussian, dataset, record | {"training_sha256": mark}, out)

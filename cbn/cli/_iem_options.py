@@ -115,7 +115,9 @@ def check_model_options(arguments: argparse.Namespace) -> None:
         raise common.UsageError(f"--{str(error).replace('sidewards=', '--sidewards ', 1)}") from None
     if kind == "gaussian":
         if arguments.weights is not None and arguments.backbone is None:
-            raise common.UsageError(f"--weights: goes with --backbone {EMBEDDED} or another; name the network that they are of")
+            raise common.UsageError(
+                f"--weights: goes with --backbone {EMBEDDED} or another; name the network that they are of"
+            )
         return
     if arguments.backbone is None and arguments.weights is not None:
         raise common.UsageError("--weights: goes with --backbone GEOMETRY; name the network that they are of")

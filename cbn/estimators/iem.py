@@ -118,6 +118,8 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     'leave-one-out'
     """
 
+    fitted_: FittedEnergyModel | FittedGaussianModel
+
     def __init__(
         self,
         architecture: Architecture | None = None,
@@ -204,18 +206,23 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
             if X.ndim and len(y) != len(X):
                 raise DataError(f"y: {len(y)} labels for {len(X)} pictures")
         arguments = Arguments(**{own.name: getattr(self, own.name) for own in fields(Arguments)})
+        fitted: FittedEnergyModel | FittedGaussianModel
         if sidewards_of(arguments) == "gaussian":
             if checkpoint is not None:
-                raise ValueError("checkpoint: Gaussian sidewards models are fitted in seconds and keep none; leave it out")
-            self.fitted_ = gaussian_fitting.fit(X, arguments, n_jobs=self.n_jobs, progress=progress)
+                raise ValueError(
+                    "checkpoint: Gaussian sidewards models are fitted in seconds and keep none; leave it out"
+                )
+            fitted = gaussian_fitting.fit(X, arguments, n_jobs=self.n_jobs, progress=progress)
+            self.fitted_ = fitted
             return self
         try:
-            self.fitted_ = fitting.fit(
+            fitted = fitting.fit(
                 X, arguments, n_jobs=self.n_jobs, progress=progress, checkpoint=checkpoint, resume=resume
             )
         except fitting.Interrupted as stop:
             self.fitted_ = stop.fitted
             raise KeyboardInterrupt from None
+        self.fitted_ = fitted
         return self
 
     @classmethod

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ..nn.arrays import Array
 from ..pretrained.efficientnet import BLOCKS, WANTED, EfficientNetLite0
@@ -93,5 +92,3 @@ def memory_of(extractor: Extractor, height: int, width: int) -> int:
     """Bytes of the rounded features of one picture."""
     rows, columns = extractor.shape(height, width)
     return rows * columns * extractor.n_features * np.dtype(np.int16).itemsize
-
-

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from ... import _validation as validation
 from ...exceptions import DataError
 from ...metrics.calibration import Calibration
-from ..nn.arrays import Array
 from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures, in_batches, memory_of
@@ -166,6 +165,5 @@ def _whitening(source: _Features, directions: int, num_threads: int) -> Whitenin
         sums += own[0]
         products += own[1]
         n += own[2]
-    return Whitening.of(*covariance_of(sums, products, n, source.extractor.unit), directions)
-
-
+    mean, covariance = covariance_of(sums, products, n, source.extractor.unit)
+    return Whitening.of(mean, covariance, directions)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ... import _engine
 from ..nn.arrays import Array
 from .parameters import Gaussian
-from .whitening import UNIT, Rounded
+from .whitening import UNIT, Doubles, Rounded
 
 Sums = npt.NDArray[np.int64]
 # The mean of a position is drawn towards that of all positions as by so many pictures.
@@ -64,7 +64,7 @@ def pooled_moments(features: Rounded, num_threads: int = 1) -> tuple[Sums, Sums,
     return moments.sums.sum(axis=0), moments.products.sum(axis=0), len(rows)
 
 
-def covariance_of(sums: Sums, products: Sums, n: int, unit: float) -> tuple[npt.NDArray[np.float64], ...]:
+def covariance_of(sums: Sums, products: Sums, n: int, unit: float) -> tuple[Doubles, Doubles]:
     """(mean, covariance) of sums over n rows of features in some unit."""
     size = len(sums)
     mean = sums / n
@@ -97,7 +97,9 @@ class PositionGaussians:
     factors: Array
 
     @classmethod
-    def of(cls, moments: Moments, shape: tuple[int, int], gaussian: Gaussian, num_threads: int = 1) -> "PositionGaussians":
+    def of(
+        cls, moments: Moments, shape: tuple[int, int], gaussian: Gaussian, num_threads: int = 1
+    ) -> "PositionGaussians":
         """Of sums over pictures."""
         positions, size = moments.sums.shape
         mean = np.empty((positions, size), np.float32)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How often good pictures are called defective by Gaussian energy models of few pictures, against the rate asked for.
+
+    python python/analysis/few_pictures.py --synthetic texture --synthetic object
+    python python/analysis/few_pictures.py path/to/category ...
+
+Good pictures of a category in the layout of MVTec AD (training and test, or ``--train`` alone), or of a made one, are
+split at random again and again: a model of the first n, its threshold from these same n, and the share of alarms on all
+others (at most 300). Where n allows no alarm at the rate, verdicts are of the extrapolated tail.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cbn.datasets import load_mvtec, make_category
+from cbn.iem.gaussian.features import PretrainedFeatures, in_batches
+from cbn.iem.gaussian.fitted import energies_of, prepared
+from cbn.iem.gaussian.parameters import Gaussian
+from cbn.iem.gaussian.positions import Moments, PositionGaussians, covariance_of, pooled_moments
+from cbn.iem.gaussian.whitening import Rounded, Whitening
+from cbn.iem.pretrained.efficientnet import EfficientNetLite0
+from cbn.metrics.calibration import Calibration
+
+RATE, SIDE, MOST_FRESH = 0.05, 224, 300
+
+
+def features_of(pictures: npt.NDArray[np.uint8]) -> Rounded:
+    """Features of all pictures (n, height, width, ...)."""
+    extractor = PretrainedFeatures(EfficientNetLite0())
+    values = pictures if pictures.ndim == 4 else pictures[..., None]
+    return np.concatenate([extractor.features(prepared(values[part], None), 2) for part in in_batches(len(values), 32)])
+
+
+def alarms(features: Rounded, n: int, seed: int) -> tuple[float, float, str]:
+    """(share of alarms, share undecided, basis) on fresh pictures, of a model of n others."""
+    order = np.random.default_rng((seed, n)).permutation(len(features))
+    own, fresh = features[order[:n]], features[order[n : n + MOST_FRESH]]
+    gaussian, unit = Gaussian(), PretrainedFeatures.unit
+    whitening = Whitening.of(*covariance_of(*pooled_moments(own, 2), unit), gaussian.directions)
+    white = whitening(own, unit, 2)
+    moments = Moments.empty(white.shape[1] * white.shape[2], white.shape[3])
+    moments.add(white, 2)
+    gaussians = PositionGaussians.of(moments, white.shape[1:3], gaussian, 2)
+    calibration = Calibration.of(-energies_of(gaussians, white, 2, without_own=True)[1], "leave-one-out", RATE)
+    found = calibration.verdicts(-energies_of(gaussians, whitening(fresh, unit, 2), 2)[1], extrapolate=True)
+    return float((found.verdicts == "outlier").mean()), float((found.verdicts == "undecided").mean()), found.basis
+
+
+def report(name: str, pictures: npt.NDArray[np.uint8], numbers: Sequence[int], n_seeds: int) -> None:
+    """A row for every number of pictures that leaves enough fresh ones."""
+    features = features_of(pictures)
+    for n in numbers:
+        if len(features) - n < 20:
+            continue
+        found = [alarms(features, n, seed) for seed in range(n_seeds)]
+        shares = np.array([own[0] for own in found])
+        print(
+            f"{name:24} {n:5} of {len(features):5}  {100 * shares.mean():5.1f} % (deviation {100 * shares.std():4.1f})  "
+            f"undecided {100 * np.mean([own[1] for own in found]):3.0f} %  {found[0][2]}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="False alarms of Gaussian energy models of few pictures.")
+    parser.add_argument("paths", nargs="*", help="categories in the layout of MVTec AD")
+    parser.add_argument("--synthetic", action="append", default=[], choices=("texture", "object"))
+    parser.add_argument("--numbers", type=int, nargs="+", default=[10, 30, 100, 300])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--train", action="store_true", help="training pictures alone: those for testing may differ")
+    arguments = parser.parse_args()
+    for path in arguments.paths:
+        data = load_mvtec(path, SIDE)
+        good = data.train
+        if not arguments.train and data.test is not None and data.labels is not None:
+            good = np.concatenate([data.train, data.test[data.labels == 0]])
+        report(data.category, good, arguments.numbers, arguments.seeds)
+    for kind in arguments.synthetic:
+        made = make_category(kind, n_train=600, n_good=1, n_defects=1, size=SIDE).train
+        report(f"made {kind}", made, arguments.numbers, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()
