@@ -56,6 +56,7 @@ from .flat import classifier_from_flat, from_flat
 from .settings import Arguments, Settings, resolve
 from .writing import NOT_KEPT
 
+NEWEST = 6  # the version that is described above
 NESTED = 5  # the version since which arguments hold parameter objects
 CALIBRATIONS = ("leave-one-out", "cross-validation", "separate images", "training images")
 Header = dict[str, Any]
@@ -99,6 +100,8 @@ def restore_classifier(archive: ZipFile, header: Header) -> FittedClassifier:
 
 
 def _descriptions(header: Header) -> list[dict[str, Any]]:
+    if header["version"] > NEWEST:
+        raise ValueError(f"version {header['version']} of a network")
     descriptions = header["networks"]
     if not isinstance(descriptions, list) or not descriptions:
         raise ValueError("the header lists no networks")

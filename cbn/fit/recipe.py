@@ -35,7 +35,7 @@ from .state import HEAT_MAP_SHARE
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
 
-# Kernels that learn from fewer images than this learn them by heart. They see a third of them, and the threshold comes
+# Kernels and relations that learn from fewer images than this learn them by heart. They see a third of them, and the threshold comes
 # from the others.
 LEAST_FOR_KERNELS, KERNELS_SHARE = 300, 3
 # Images on whose maps the heat-map scale is measured where counts do not tell it.
@@ -84,9 +84,10 @@ class Prepared:
         return self.counted.select(np.tile(~left_out, copies), num_threads)
 
     def kept_from_kernels(self, settings: Settings) -> npt.NDArray[np.bool_]:
-        """(n,) bool: images that the kernels of hidden layers are not learned from."""
+        """(n,) bool: images that kernels and relations of hidden layers are not learned from."""
         n, features = self.images.n_images, settings.features
-        if not (features.layers and features.iterations) or n < 2 or n >= LEAST_FOR_KERNELS:
+        learns = features.layers and (features.iterations or settings.kind.uses_relations)
+        if not learns or n < 2 or n >= LEAST_FOR_KERNELS:
             return np.zeros(n, bool)
         return np.arange(n) >= max(1, n // KERNELS_SHARE)
 
