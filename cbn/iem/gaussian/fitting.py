@@ -23,6 +23,9 @@ from .whitening import Rounded, Whitening
 KEPT_BYTES = 384 * 2**20
 # Pictures that are worked on at a time.
 TOGETHER = 32
+# With fewer pictures every one is scored by a model that is fitted anew without it. With more the formula for that leaves
+# the shared covariance and the whitening as they are, of which a single picture is a small part.
+LEAST_FOR_FORMULA = 20
 PASSES = 3  # over the pictures: whitening, positions, thresholds
 
 # Called with (passes done, pictures done in the pass under way, pictures).
@@ -63,17 +66,14 @@ def fit(
     threads = validation.check_threads(n_jobs)
     extractor = PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights))
     source = _Features(pictures, brightness, extractor, threads, progress)
-    whitening = _whitening(source, min(gaussian.directions, extractor.n_features), threads)
-    shape = extractor.shape(*pictures.shape[1:3])
-    moments = Moments.empty(shape[0] * shape[1], whitening.basis.shape[1])
-    for _, features in source.batches(1):
-        moments.add(whitening(features, extractor.unit, threads), threads)
-    gaussians = PositionGaussians.of(moments, shape, gaussian, threads)
-    del moments
+    whitening, gaussians = _fitted(source.batches, extractor, gaussian, threads)
     scores = np.empty(len(pictures))
     for part, features in source.batches(2):
-        white = whitening(features, extractor.unit, threads)
-        scores[part] = -energies_of(gaussians, white, threads, without_own=True)[1]
+        if len(pictures) < LEAST_FOR_FORMULA:
+            scores[part] = _scores_by_refits(features, extractor, gaussian, threads)
+        else:
+            white = whitening(features, extractor.unit, threads)
+            scores[part] = -energies_of(gaussians, white, threads, without_own=True)[1]
     fitted = FittedGaussianModel(
         picture_shape=pictures.shape[1:],
         brightness=brightness,
@@ -157,13 +157,45 @@ class _Features:
                 self.progress(number, part.stop, n)
 
 
-def _whitening(source: _Features, directions: int, num_threads: int) -> Whitening:
-    size, n = source.extractor.n_features, 0
+Batches = Callable[[int], Iterator[tuple[slice, Rounded]]]
+
+
+def _fitted(
+    batches: Batches, extractor: Extractor, gaussian: Gaussian, num_threads: int
+) -> tuple[Whitening, PositionGaussians]:
+    """Whitening and Gaussians of the features that come in two passes."""
+    whitening = _whitening(batches, extractor, gaussian.directions, num_threads)
+    moments = None
+    for _, features in batches(1):
+        shape = features.shape[1:3]
+        moments = moments or Moments.empty(shape[0] * shape[1], whitening.basis.shape[1])
+        moments.add(whitening(features, extractor.unit, num_threads), num_threads)
+    assert moments is not None  # there are two pictures at least
+    return whitening, PositionGaussians.of(moments, (shape[0], shape[1]), gaussian, num_threads)
+
+
+def _scores_by_refits(
+    features: Rounded, extractor: Extractor, gaussian: Gaussian, num_threads: int
+) -> npt.NDArray[np.float64]:
+    """Scores of few pictures, each by the model of the others: where the shared parts owe much to a single picture."""
+    scores, everything = np.empty(len(features)), slice(None)
+    for own in range(len(features)):
+        others = np.delete(features, own, axis=0)
+        whitening, gaussians = _fitted(
+            lambda number, others=others: iter([(everything, others)]), extractor, gaussian, num_threads  # type: ignore[misc]
+        )  # fmt: skip
+        white = whitening(features[own : own + 1], extractor.unit, num_threads)
+        scores[own] = -energies_of(gaussians, white, num_threads)[1][0]
+    return scores
+
+
+def _whitening(batches: Batches, extractor: Extractor, directions: int, num_threads: int) -> Whitening:
+    size, n = extractor.n_features, 0
     sums, products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
-    for _, features in source.batches(0):
+    for _, features in batches(0):
         own = pooled_moments(features, num_threads)
         sums += own[0]
         products += own[1]
         n += own[2]
-    mean, covariance = covariance_of(sums, products, n, source.extractor.unit)
-    return Whitening.of(mean, covariance, directions)
+    mean, covariance = covariance_of(sums, products, n, extractor.unit)
+    return Whitening.of(mean, covariance, min(directions, size))
