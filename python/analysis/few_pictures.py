@@ -18,13 +18,13 @@ import numpy.typing as npt
 from cbn.datasets import load_mvtec, make_category
 from cbn.iem.gaussian.features import PretrainedFeatures, in_batches
 from cbn.iem.gaussian.fitted import energies_of, prepared
+from cbn.iem.gaussian.fitting import LEAST_FOR_FORMULA, model_of, scores_by_refits
 from cbn.iem.gaussian.parameters import Gaussian
-from cbn.iem.gaussian.positions import Moments, PositionGaussians, covariance_of, pooled_moments
-from cbn.iem.gaussian.whitening import Rounded, Whitening
+from cbn.iem.gaussian.whitening import Rounded
 from cbn.iem.pretrained.efficientnet import EfficientNetLite0
 from cbn.metrics.calibration import Calibration
 
-RATE, SIDE, MOST_FRESH = 0.05, 224, 300
+RATE, MOST_FRESH = 0.05, 300
 
 
 def features_of(pictures: npt.NDArray[np.uint8]) -> Rounded:
@@ -39,12 +39,13 @@ def alarms(features: Rounded, n: int, seed: int) -> tuple[float, float, str]:
     order = np.random.default_rng((seed, n)).permutation(len(features))
     own, fresh = features[order[:n]], features[order[n : n + MOST_FRESH]]
     gaussian, unit = Gaussian(), PretrainedFeatures.unit
-    whitening = Whitening.of(*covariance_of(*pooled_moments(own, 2), unit), gaussian.directions)
-    white = whitening(own, unit, 2)
-    moments = Moments.empty(white.shape[1] * white.shape[2], white.shape[3])
-    moments.add(white, 2)
-    gaussians = PositionGaussians.of(moments, white.shape[1:3], gaussian, 2)
-    calibration = Calibration.of(-energies_of(gaussians, white, 2, without_own=True)[1], "leave-one-out", RATE)
+    extractor = PretrainedFeatures(EfficientNetLite0())
+    whitening, gaussians = model_of(lambda number: iter([(slice(None), own)]), extractor, gaussian, 2)
+    if n < LEAST_FOR_FORMULA:
+        scores = scores_by_refits(own, extractor, gaussian, 2)
+    else:
+        scores = -energies_of(gaussians, whitening(own, unit, 2), 2, without_own=True)[1]
+    calibration = Calibration.of(scores, "leave-one-out", RATE)
     found = calibration.verdicts(-energies_of(gaussians, whitening(fresh, unit, 2), 2)[1], extrapolate=True)
     return float((found.verdicts == "outlier").mean()), float((found.verdicts == "undecided").mean()), found.basis
 
@@ -70,16 +71,17 @@ def main() -> None:
     parser.add_argument("--synthetic", action="append", default=[], choices=("texture", "object"))
     parser.add_argument("--numbers", type=int, nargs="+", default=[10, 30, 100, 300])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--size", type=int, default=224, help="pixels along a side")
     parser.add_argument("--train", action="store_true", help="training pictures alone: those for testing may differ")
     arguments = parser.parse_args()
     for path in arguments.paths:
-        data = load_mvtec(path, SIDE)
+        data = load_mvtec(path, arguments.size)
         good = data.train
         if not arguments.train and data.test is not None and data.labels is not None:
             good = np.concatenate([data.train, data.test[data.labels == 0]])
         report(data.category, good, arguments.numbers, arguments.seeds)
     for kind in arguments.synthetic:
-        made = make_category(kind, n_train=600, n_good=1, n_defects=1, size=SIDE).train
+        made = make_category(kind, n_train=600, n_good=1, n_defects=1, size=arguments.size).train
         report(f"made {kind}", made, arguments.numbers, arguments.seeds)
 
 

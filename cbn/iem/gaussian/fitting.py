@@ -66,11 +66,11 @@ def fit(
     threads = validation.check_threads(n_jobs)
     extractor = PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights))
     source = _Features(pictures, brightness, extractor, threads, progress)
-    whitening, gaussians = _fitted(source.batches, extractor, gaussian, threads)
+    whitening, gaussians = model_of(source.batches, extractor, gaussian, threads)
     scores = np.empty(len(pictures))
     for part, features in source.batches(2):
         if len(pictures) < LEAST_FOR_FORMULA:
-            scores[part] = _scores_by_refits(features, extractor, gaussian, threads)
+            scores[part] = scores_by_refits(features, extractor, gaussian, threads)
         else:
             white = whitening(features, extractor.unit, threads)
             scores[part] = -energies_of(gaussians, white, threads, without_own=True)[1]
@@ -160,7 +160,7 @@ class _Features:
 Batches = Callable[[int], Iterator[tuple[slice, Rounded]]]
 
 
-def _fitted(
+def model_of(
     batches: Batches, extractor: Extractor, gaussian: Gaussian, num_threads: int
 ) -> tuple[Whitening, PositionGaussians]:
     """Whitening and Gaussians of the features that come in two passes."""
@@ -174,14 +174,14 @@ def _fitted(
     return whitening, PositionGaussians.of(moments, (shape[0], shape[1]), gaussian, num_threads)
 
 
-def _scores_by_refits(
+def scores_by_refits(
     features: Rounded, extractor: Extractor, gaussian: Gaussian, num_threads: int
 ) -> npt.NDArray[np.float64]:
     """Scores of few pictures, each by the model of the others: where the shared parts owe much to a single picture."""
     scores, everything = np.empty(len(features)), slice(None)
     for own in range(len(features)):
         others = np.delete(features, own, axis=0)
-        whitening, gaussians = _fitted(
+        whitening, gaussians = model_of(
             lambda number, others=others: iter([(everything, others)]), extractor, gaussian, num_threads  # type: ignore[misc]
         )  # fmt: skip
         white = whitening(features[own : own + 1], extractor.unit, num_threads)
