@@ -25,7 +25,8 @@ Background = Literal["black", "white"]
 
 ORIENTATION, NEW_SUBFILE_TYPE, BITS_PER_SAMPLE = 0x0112, 254, 258  # tags of TIFF and EXIF
 MAX_SIDE = 2**16  # pixels; the longest that JPEG and most others can have
-PIXELS_PER_BYTE = 32  # of a file of many pages, beyond what one picture may have
+# All pages of a file may have so many pixels together, and so many more for every byte of the file.
+FEW_PIXELS, PIXELS_PER_BYTE = 2**25, 16
 # Frames that are no pictures of their own: layers of a composite, previews and other views of a camera's picture.
 _ONE_PICTURE = ("PSD", "MPO", "ICO", "CUR", "ICNS")
 
@@ -184,7 +185,7 @@ def _room(path: Path) -> float:
     from PIL import Image
 
     limit = Image.MAX_IMAGE_PIXELS
-    return math.inf if limit is None else limit + PIXELS_PER_BYTE * path.stat().st_size
+    return math.inf if limit is None else FEW_PIXELS + PIXELS_PER_BYTE * path.stat().st_size
 
 
 def _checked_pixels(picture: "Image.Image", path: Path, room: float) -> int:
@@ -197,7 +198,7 @@ def _checked_pixels(picture: "Image.Image", path: Path, room: float) -> int:
     if max(picture.size) > MAX_SIDE:
         raise _too_large(path, f"{max(picture.size)} pixels along a side, the limit is {MAX_SIDE}")
     if pixels > room:
-        raise _too_large(path, "its pages have more pixels together than a file of its size can mean")
+        raise _too_large(path, f"{path.stat().st_size} bytes claim more than {int(room)} pixels")
     return pixels
 
 

@@ -70,7 +70,7 @@ def execute(own, path, content):
         return "refused", re.sub(r"'[^']*'|\"[^\"]*\"|[\d.]+|\([^)]*\)|0x\w+", "*", text)[:90]
     except Late:
         return "finding", f"slow: more than {SECONDS} s\n" + traceback.format_exc()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - that is what is looked for
         return "finding", traceback.format_exc()
     return "accepted", ""
 
@@ -137,7 +137,7 @@ def campaign(own, seed, first, last, out, folder):
                 try:
                     work(own, folder, seed, first, last, out, progress)
                     code = 0
-                except BaseException:
+                except BaseException:  # noqa: BLE001 - of the campaign itself
                     (out / "broken").write_text(traceback.format_exc())
             os._exit(code)
         seen, since = -1, time.monotonic()
@@ -242,10 +242,14 @@ def main():
     parser.add_argument("--executions", type=int, default=10_000, help="of every reader")
     parser.add_argument("--first", type=int, default=0, help="number of the first execution")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--coverage", type=int, default=0, metavar="N", help="count lines in so many executions instead")
+    parser.add_argument(
+        "--coverage", type=int, default=0, metavar="N", help="count lines in so many executions instead"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"))
     parser.add_argument("--table", action="store_true", help="only print what OUT has")
-    parser.add_argument("--show", nargs=2, metavar=("READER", "NUMBER"), help="write the file of an execution to stdout")
+    parser.add_argument(
+        "--show", nargs=2, metavar=("READER", "NUMBER"), help="write the file of an execution to stdout"
+    )
     arguments = parser.parse_args()
     if arguments.show:
         name, number = arguments.show

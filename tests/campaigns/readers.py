@@ -3,6 +3,7 @@
 
 import gzip
 import io
+import itertools
 import struct
 import tempfile
 from collections import OrderedDict
@@ -13,7 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from mutations import PIECES, Npy, Zip, havoc, joined, local
+from mutations import PIECES, Npy, Zip, havoc
 
 import cbn
 import cbn.fit.features
@@ -116,16 +117,29 @@ def models():
             for model in own:
                 model.save(path)
                 found[kind].append(path.read_bytes())
-    old = ("v1/pixel", "v1/classifier", "v2/hidden", "v3/tree", "v3/best", "v4/learned", "v4/backbone", "v5/tree", "v5/pixel")
+    old = (
+        "v1/pixel",
+        "v1/classifier",
+        "v2/hidden",
+        "v3/tree",
+        "v3/best",
+        "v4/learned",
+        "v4/backbone",
+        "v5/tree",
+        "v5/pixel",
+    )
     found["older versions"] = [(DATA / f"format_{name}.cbn").read_bytes() for name in old]
     return found
 
 
-def use_model(path, count=[0]):
+COUNT = itertools.count()
+
+
+def use_model(path):
     """Loads; every third scores an image, some sample. Numbers that no training makes may overflow in energy models."""
     model = cbn.load(path, n_jobs=1)
-    count[0] += 1
-    if count[0] % 3:
+    count = next(COUNT)
+    if count % 3:
         return
     with np.errstate(all="ignore"):
         if hasattr(model, "picture_shape_"):
@@ -137,7 +151,7 @@ def use_model(path, count=[0]):
         assert np.allclose(model.predict_proba(image).sum(axis=1), 1)
         return
     assert np.isfinite(model.score_samples(image)).all()
-    if count[0] % 24 == 0:
+    if count % 24 == 0:
         assert model.sample(1).shape == image.shape
         assert np.isfinite(model.surprise_map(image)).all()
 
@@ -383,7 +397,9 @@ def mask_reader(suffix):
         seeds = pictures()[0]["png"]
         mutate = of_chunks(seeds)
     shape = (3, 4) if suffix == "npy" else (6, 8)
-    return Reader(f"mask: {suffix}", f"x.{suffix}", seeds, lambda path: load_mask(path, shape), mutate, ("datasets/mask",))
+    return Reader(
+        f"mask: {suffix}", f"x.{suffix}", seeds, lambda path: load_mask(path, shape), mutate, ("datasets/mask",)
+    )
 
 
 def inspection_reader():
