@@ -138,7 +138,8 @@ def _read_open(
 
 def reason_of(error: BaseException) -> str:
     """What an error says, as one short line that can be printed; its type where it says nothing."""
-    return "".join(c for c in " ".join(str(error).split()) if c.isprintable())[:300] or type(error).__name__
+    text = str(error)[:3000]  # of a hostile file it may be megabytes
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:300] or type(error).__name__
 
 
 def _refuse_constant(name: str) -> NoReturn:

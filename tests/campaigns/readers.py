@@ -265,7 +265,7 @@ def gzip_reader():
 
 
 def npy_reader():
-    seeds = [saved(np.save, a) for a in (IMAGES, IMAGES / 255, IMAGES > 9, IMAGES.astype("i4"), IMAGES.astype("f2"),
+    seeds = [saved(np.save, a) for a in (IMAGES, IMAGES / 255, IMAGES > 9, IMAGES.astype("i4"), (IMAGES / 255).astype("f2"),
                                          np.zeros((2, 9), np.uint8), np.stack([IMAGES] * 3, axis=-1))]  # fmt: skip
     return Reader("npy", "x.npy", seeds, read_images, of_npys(seeds), ("datasets/arrays", "datasets/_files"))
 
@@ -318,6 +318,7 @@ def pictures():
                 picture(grey, "TIFF", save_all=True, append_images=[grey])],
         "gif": [picture(grey, "GIF"), picture(palette, "GIF", save_all=True, append_images=[grey.rotate(180), grey])],
         "bmp": [picture(i, "BMP") for i in (grey, bit, rgb, palette)],
+        "tga": [picture(i, "TGA") for i in (grey, rgb, palette)] + [picture(grey, "TGA", compression="tga_rle")],
         "webp": [picture(rgb, "WEBP"), picture(rgba, "WEBP", lossless=True),
                  picture(rgb, "WEBP", save_all=True, append_images=[rgba])],
     }  # fmt: skip
@@ -368,9 +369,9 @@ def of_chunks(seeds):
 
 def other_pictures_reader():
     _, grey, rgb, rgba, deep = pictures()
-    kinds = [(grey, "PPM"), (deep, "PPM"), (rgb, "PPM"), (rgb, "TGA"), (grey, "PCX"), (grey, "SGI"), (rgba, "ICO"), (rgb, "DDS"),
-             (grey, "JPEG2000"), (grey, "IM"), (grey.convert("1"), "XBM"), (rgba, "ICNS"), (rgb, "AVIF"), (rgb, "QOI"),
-             (grey.convert("1"), "MSP"), (grey.convert("F"), "SPIDER"), (grey, "BLP"), (rgb, "MPO"), (grey, "DIB")]  # fmt: skip
+    kinds = [(grey, "PPM"), (deep, "PPM"), (rgb, "PPM"), (grey, "PCX"), (grey, "SGI"), (rgba, "ICO"), (rgb, "DDS"),
+             (grey, "JPEG2000"), (grey.convert("1"), "XBM"), (rgba, "ICNS"), (rgb, "AVIF"), (rgb, "QOI"),
+             (grey.convert("1"), "MSP"), (grey, "BLP"), (rgb, "MPO"), (grey, "DIB")]  # fmt: skip
     seeds = []
     for image, kind in kinds:
         try:
@@ -394,7 +395,7 @@ def mask_reader(suffix):
         seeds = [saved(np.save, a) for a in (mask, mask[0], mask * 1.0, mask.astype("u1") * 255, mask.astype("i8"))]
         mutate = of_npys(seeds)
     else:
-        seeds = pictures()[0]["png"]
+        seeds = pictures()[0]["png"][:-1]  # the last one is turned
         mutate = of_chunks(seeds)
     shape = (3, 4) if suffix == "npy" else (6, 8)
     return Reader(
@@ -478,7 +479,7 @@ MAKERS = {
     **{f"checkpoint: {kind}": (checkpoint_reader, kind) for kind in ("layers", "energy")},
     "idx": (idx_reader,), "idx, gzip": (gzip_reader,), "npy": (npy_reader,), "npy, labels": (labels_reader,),
     "npz": (npz_reader,),
-    **{f"picture: {suffix}": (picture_reader, suffix) for suffix in ("png", "jpg", "tif", "gif", "bmp", "webp")},
+    **{f"picture: {suffix}": (picture_reader, suffix) for suffix in ("png", "jpg", "tif", "gif", "bmp", "tga", "webp")},
     "picture: others": (other_pictures_reader,),
     **{f"mask: {suffix}": (mask_reader, suffix) for suffix in ("npy", "png")},
     "folder of inspection, mask": (inspection_reader,),
