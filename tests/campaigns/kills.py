@@ -106,8 +106,11 @@ class Campaign:
         print("FINDING", what, flush=True)
 
     def count(self, what, status, number):
-        self.sent += 1
-        self.counts[what, number.name, "killed" if status == -number else f"ended with {status}"] += 1
+        """Whether the signal met the program; those that came too late are counted apart."""
+        self.sent += status != 0
+        outcome = {0: "came too late", -number: "killed"}.get(status, f"ended with {status}")
+        self.counts[what, number.name, outcome] += 1
+        return status != 0
 
     def moment(self, i, whole):
         return self.random.uniform(0, whole), SIGNALS[i % len(SIGNALS)]
@@ -131,18 +134,17 @@ class Campaign:
         more = ["--resume"] if resumes else []
         seconds = self.seconds_of(what, program(name, *words, "--out", "whole.cbn"))
         whole = (self.folder / "whole.cbn").read_bytes()
-        out, done = self.folder / "out.cbn", 0
+        out, done, tried = self.folder / "out.cbn", 0, 0
         while done < kills:
             out.unlink(missing_ok=True)
-            earlier = not resumes and done % 2 and self.models[0]
+            earlier = not resumes and tried % 2 and self.models[0]
             if earlier:
                 earlier.save(out)
             before = out.read_bytes() if earlier else None
             for _ in range(min(kills - done, self.random.choice((1, 1, 2, 3)))):
-                moment, number = self.moment(done, seconds)
+                moment, number = self.moment(tried, seconds)
                 status = killed(program(name, *words, *more, "--out", "out.cbn"), self.folder, moment, number)
-                self.count(what, status, number)
-                done += 1
+                tried, done = tried + 1, done + self.count(what, status, number)
                 found = out.read_bytes() if out.exists() else None
                 if found not in (None, before, whole) and number != signal.SIGINT and not resumes:
                     self.find(f"{what}: {number.name} after {moment:.4f} s left neither the old nor the new model")
@@ -169,9 +171,10 @@ class Campaign:
                 model.save(path)
 
         seconds = self.seconds_of("saving", save)
-        for i in range(kills):
-            moment, number = self.moment(i, seconds)
-            self.count("saving", killed(save, self.folder, moment, number), number)
+        i = 0
+        while kills:
+            i, (moment, number) = i + 1, self.moment(i, seconds)
+            kills -= self.count("saving", killed(save, self.folder, moment, number), number)
             if path.read_bytes() not in contents:
                 self.find(f"saving: {number.name} after {moment:.4f} s left a part of a model")
 
@@ -180,9 +183,10 @@ class Campaign:
         call = program("cbn-score", "--data", "score.npy", "--quiet", "--csv", "rows.csv", "--threads", "1")
         path, seconds = self.folder / "rows.csv", self.seconds_of("scoring", call)
         whole = path.read_bytes()
-        for i in range(kills):
-            moment, number = self.moment(i, seconds)
-            self.count("scoring", killed(call, self.folder, moment, number), number)
+        i = 0
+        while kills:
+            i, (moment, number) = i + 1, self.moment(i, seconds)
+            kills -= self.count("scoring", killed(call, self.folder, moment, number), number)
             found = path.read_bytes()
             if not whole.startswith(found) or (found and not found.endswith(b"\n")):
                 self.find(f"scoring: {number.name} after {moment:.4f} s left no whole rows")
