@@ -19,6 +19,8 @@ _CHUNK = 1 << 20  # bytes a read; large enough to be fast, small enough to add n
 
 # deflate cannot expand by more than 1032 to 1 (258 bytes from 2 bits): a claim beyond that is false, whatever follows
 _DEFLATE_LIMIT = 1032
+# images that anything can be learned from compress by far less than that
+_LIKELY, _MUCH = 256, 2**28
 
 
 class Stream(Protocol):
@@ -142,6 +144,14 @@ def fill(stream: Stream, nbytes: int) -> npt.NDArray[np.uint8]:
 def most_inflated(compressed_bytes: int) -> int:
     """The largest number of bytes that so many bytes of deflate data can expand to."""
     return _DEFLATE_LIMIT * compressed_bytes
+
+
+def refuse_unlikely(where: object, declared: int, compressed_bytes: int) -> None:
+    """Raise DataError if few compressed bytes declare so many that they can only mean to waste time."""
+    if declared > _MUCH + _LIKELY * compressed_bytes:
+        raise data_error(
+            f"{where}: {compressed_bytes} compressed bytes declare {declared}; save it uncompressed if that is so"
+        )
 
 
 def reason_of(error: Exception) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..exceptions import DataError
 from .archive import DAMAGE, reason_of
 
+MUCH, LIKELY = 2**28, 64  # bytes that any file may unpack to, and that each of its bytes may beyond that
 MAX_BYTES = 4 * 2**30  # of all arrays together: what a file may unpack to
 
 
@@ -41,9 +42,12 @@ def read_npz(path: str | os.PathLike[str], what: str, most: int | None = None) -
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe or a device would block for ever or never end
             raise DataError(f"{path!r}: not a regular file; give a file of {what} on disk")
         with zipfile.ZipFile(path) as archive:
-            if (total := sum(info.file_size for info in archive.infolist())) > most:
-                raise DataError(f"{path!r}: unpacks to {total:,} bytes; keep only the {what} in it, {most:,} at most")
-            for info in archive.infolist():
+            infos = archive.infolist()
+            if (total := sum(info.file_size for info in infos)) > min(most, MUCH + LIKELY * os.stat(path).st_size):
+                raise DataError(
+                    f"{path!r}: unpacks to {total:,} bytes; keep only the {what} in it, {most:,} at most, and the numbers uncompressed"
+                )
+            for info in infos:
                 if not info.filename.endswith(".npy"):
                     raise DataError(f"{path!r}: {info.filename[:80]!r} in it is no array; give a file of numpy.savez")
                 with archive.open(info) as member:

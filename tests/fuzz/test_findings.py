@@ -98,3 +98,17 @@ def test_messages_of_zipfile_that_quote_the_file(tmp_path):
     content[26:28] = struct.pack("<H", 1500)  # length of the name before the member
     (tmp_path / "x.npz").write_bytes(content)
     refused(load_images, tmp_path / "x.npz", "...")
+
+
+def test_few_bytes_of_gzip_that_declare_very_many(tmp_path):
+    """A megabyte that inflates to one of zeros a thousand times over took longer than five seconds."""
+    import gzip
+
+    n = 2**28 + 2**27
+    head = struct.pack(">BBBBIII", 0, 0, 8, 3, n // 4, 2, 2)
+    (tmp_path / "x").write_bytes(gzip.compress(head + bytes(n), 6))
+    refused(load_images, tmp_path / "x", "compressed bytes declare", "uncompressed")
+    path = archive(tmp_path / "x.npz", images=npy("|u1", (n // 4, 2, 2), bytes(n)))
+    refused(load_images, path, "compressed bytes declare", "uncompressed")
+    path = archive(tmp_path / "w.npz", w=npy("<f4", (n // 4,), bytes(n)))
+    refused(load_weights, path, "unpacks to", "uncompressed")
