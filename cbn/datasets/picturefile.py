@@ -27,6 +27,8 @@ ORIENTATION, NEW_SUBFILE_TYPE, BITS_PER_SAMPLE = 0x0112, 254, 258  # tags of TIF
 MAX_SIDE = 2**16  # pixels; the longest that JPEG and most others can have
 # All pages of a file may have so many pixels together, and so many more for every byte of the file.
 FEW_PIXELS, PIXELS_PER_BYTE = 2**25, 16
+# A file may have so many pages, and one more for every so many of its bytes.
+FEW_PAGES, BYTES_PER_PAGE = 1000, 1024
 # Frames that are no pictures of their own: layers of a composite, previews and other views of a camera's picture.
 _ONE_PICTURE = ("PSD", "MPO", "ICO", "CUR", "ICNS")
 
@@ -107,6 +109,7 @@ def read_pages(path: Path, background: Background = "black", notes: Notes | None
             for frame in range(1, n_frames if picture.format == "MPO" else 1):
                 notes.leave_out(path, "preview or other view of a camera's picture", f"[{frame}]")
             n_frames = 1
+        _check_pages(n_frames, path)
         room = _room(path)
         for frame in range(n_frames):
             if n_frames > 1:
@@ -178,6 +181,13 @@ def _orientation(picture: "Image.Image") -> int:
         return picture.getexif().get(ORIENTATION, 1) or 1
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):  # damaged metadata of a good picture
         return 1
+
+
+def _check_pages(n: int, path: Path) -> None:
+    """To reach a page of a TIFF all before it are passed, so time grows with the square of their number."""
+    size = path.stat().st_size
+    if n > FEW_PAGES + size // BYTES_PER_PAGE:
+        raise data_error(f"{path}: {size} bytes claim {n} pages; give pages as files of their own")
 
 
 def _room(path: Path) -> float:

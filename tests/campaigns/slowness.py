@@ -219,7 +219,7 @@ def grown(random, content):
 
 
 def attack(own, folder, executions, seed):
-    """(executions, largest seconds, peak of memory in MiB, number of findings) in this process."""
+    """The number of findings, in this process."""
     signal.signal(signal.SIGALRM, late)
     warnings.simplefilter("ignore")
     path = folder / own.file
@@ -245,8 +245,7 @@ def attack(own, folder, executions, seed):
             lines = [line.strip() for line in what.strip().splitlines() if line]
             print(f"FINDING {own.name}, number {n - 1}, {len(content)} bytes, {seconds:.1f} s: {lines[-1:]} "
                   f"{[line for line in lines if 'cbn/' in line and line.startswith('File')][-1:]}", flush=True)  # fmt: skip
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"| {own.name} | {n} | {slowest:.2f} | {peak} | {findings} |", flush=True)
+    print(f"| {own.name} | {n} | {slowest:.2f} | {findings} |", flush=True)
     return findings
 
 
@@ -259,7 +258,7 @@ def main():
     memory = Path("/dev/shm")
     folder = (memory if memory.is_dir() else Path("build")) / f"cbn-slow-{os.getpid()}"
     found = False
-    print("| reader | executions | slowest, s | peak, MiB | findings |\n|---|---:|---:|---:|---:|", flush=True)
+    print("| reader | executions | slowest, s | findings |\n|---|---:|---:|---:|", flush=True)
     try:
         for name in arguments.reader or MAKERS:
             own = reader(name)

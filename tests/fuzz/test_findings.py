@@ -47,6 +47,13 @@ def test_many_pages_of_few_bytes(tmp_path):
     refused(load_images, tmp_path / "many.gif", "bytes claim more than")
 
 
+def test_very_many_pages(tmp_path):
+    """Four thousand pages of one pixel took longer than five seconds."""
+    one = Image.new("L", (1, 1), 1)
+    one.save(tmp_path / "many.tif", compression="tiff_deflate", save_all=True, append_images=[one] * 1500)
+    refused(load_images, tmp_path / "many.tif", "claim 1501 pages")
+
+
 def test_files_that_decoders_take_for_their_own(tmp_path):
     """A file without an ending is tried by all decoders; those of DDS and AVIF raise RuntimeErrors."""
     buffer = io.BytesIO()
