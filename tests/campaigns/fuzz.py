@@ -33,7 +33,7 @@ from random import Random
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 ROOM = 3 * 2**30  # bytes of address space that reading may take beyond what the process has
-SECONDS = 5  # an execution that takes longer is a finding
+SECONDS = 5  # of the processor; an execution that takes longer is a finding
 CHUNK = 25_000
 
 
@@ -57,11 +57,11 @@ def execute(own, path, content):
     os.write(descriptor, content)
     os.close(descriptor)
     try:
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             own.read(path)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except own.refusal as error:
         text = str(error)
         if not text.isprintable() or path.name not in text or len(text) > 1200:
@@ -77,7 +77,7 @@ def execute(own, path, content):
 
 def work(own, folder, seed, first, last, out, progress):
     """Executions first .. last - 1 in this process; a line of results for every chunk."""
-    signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGPROF, late)
     warnings.simplefilter("ignore")
     path = folder / own.file
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,9 +93,9 @@ def work(own, folder, seed, first, last, out, progress):
         for index in range(first, end):
             progress[:8] = struct.pack("<Q", index)
             content = content_of(own, seed, index)
-            start = time.perf_counter()
+            start = time.process_time()
             outcome, what = execute(own, path, content)
-            slowest = max(slowest, (time.perf_counter() - start, index))
+            slowest = max(slowest, (time.process_time() - start, index))
             outcomes[outcome] += 1
             if outcome == "refused":
                 reasons[what] += 1
@@ -191,7 +191,7 @@ def coverage(own, folder, seed, executions):
             run.add((name, frame.f_lineno))
         return trace
 
-    signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGPROF, late)
     path = folder / own.file
     path.parent.mkdir(parents=True, exist_ok=True)
     own.prepare(folder)

@@ -25,9 +25,9 @@ def campaign():
         modules = importlib.import_module("fuzz"), importlib.import_module("readers")
         modules[1].models(), modules[1].checkpoints()
     sys.path.remove(str(CAMPAIGNS))
-    before = signal.signal(signal.SIGALRM, modules[0].late)
+    before = signal.signal(signal.SIGPROF, modules[0].late)
     yield modules
-    signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGPROF, before)
 
 
 NAMES = [
