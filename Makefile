@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -name py.typed -o -path '*/data/*' \) ! -path '*/__pycache__/*')
 PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
 
-.PHONY: all run test test-c test-python test-fast lint fuzz bench clean
+.PHONY: all run test test-c test-python test-fast lint fuzz faults bench clean
 all: run
 
 # The recipes of the stamps below run whenever their inputs change.
@@ -62,10 +62,22 @@ lint: $(VENV)/lint-extras
 test-fast: $(VENV)/test-extras
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
-# Longer fuzzing of every reader: make fuzz EXAMPLES=100000
-EXAMPLES ?= 20000
+# Longer fuzzing of every reader, and of what files bring to the engine; docs/FAULTS.md has what it found.
+# make fuzz EXAMPLES=1000 EXECUTIONS=500000 FIRST=0 COUNT=2000000
+EXAMPLES   ?= 2000
+EXECUTIONS ?= 20000
+FIRST      ?= 0
+COUNT      ?= 400000
 fuzz: $(VENV)/test-extras
 	CBN_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/fuzz
+	$(BIN)/python -W ignore tests/campaigns/fuzz.py --executions $(EXECUTIONS) --first $(FIRST)
+	$(BIN)/python -W ignore tests/campaigns/slowness.py
+	$(MAKE) --no-print-directory -C tests/c fuzz COUNT=$(COUNT)
+
+# Programs killed at random moments, two writers of one file, full disks.
+KILLS ?= 200
+faults: $(VENV)/test-extras
+	$(BIN)/python -W ignore tests/campaigns/kills.py --kills $(KILLS)
 
 # Measures everything that benchmarks/RESULTS.md shows, and writes that page.
 bench: $(VENV)/bench-extras

@@ -2,14 +2,17 @@
 """What the scoring programs of both halves share: verdicts with their basis, lists of discoveries, and rows as CSV."""
 
 import csv
+import fcntl
 import io
 import math
 import os
-from contextlib import contextmanager, nullcontext
+import stat
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ..exceptions import CbnError
+from ..io.files import failure
 from . import _common as common
 
 COLUMNS = ("file", "label", "score", "p_value", "verdict", "basis", "threshold")
@@ -154,24 +157,41 @@ def csv_rows(arguments):
     try:
         opened = nullcontext(1) if arguments.csv == "-" else _descriptor(arguments.csv)
         with opened as descriptor:
-            os.write(descriptor, _line(COLUMNS))
-            yield lambda row: _write_all(descriptor, _line([_text(row.get(name)) for name in COLUMNS]))
+            _write_row(descriptor, _line(COLUMNS))
+            yield lambda row: _write_row(descriptor, _line([_text(row.get(name)) for name in COLUMNS]))
     except OSError as error:
-        raise CbnError(f"--csv: cannot write {arguments.csv!r}: {error.strerror or error}") from error
+        raise CbnError(f"--csv: {failure('write', arguments.csv, error)}") from error
 
 
 @contextmanager
 def _descriptor(path):
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    """The file, emptied; locked, because rows of two programs in one file would be of no use."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
     try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CbnError(f"--csv: another program is writing {path!r}; give another file") from None
+            except OSError:
+                pass  # a file system without locks
+            os.ftruncate(descriptor, 0)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor, data):
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _write_row(descriptor, data):
+    """One row; where there is no room for all of it nothing of it stays."""
+    done = 0
+    try:
+        while done < len(data):
+            done += os.write(descriptor, data[done:])
+    except OSError:
+        if done:
+            with suppress(OSError):  # a pipe keeps what it has
+                os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - done)
+        raise
 
 
 def _line(values):

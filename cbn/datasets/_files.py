@@ -14,10 +14,13 @@ import numpy.typing as npt
 
 from ..exceptions import DataError
 
+_LONGEST = 300  # characters of what others say in a message
 _CHUNK = 1 << 20  # bytes a read; large enough to be fast, small enough to add nothing to the peak
 
 # deflate cannot expand by more than 1032 to 1 (258 bytes from 2 bits): a claim beyond that is false, whatever follows
 _DEFLATE_LIMIT = 1032
+# images that anything can be learned from compress by far less than that
+_LIKELY, _MUCH = 256, 2**28
 
 
 class Stream(Protocol):
@@ -38,9 +41,9 @@ def data_error(message: str) -> DataError:
 
 
 def listed(values: Iterable[object], most: int = 12) -> str:
-    """Values as "a, b, c", at most `most` of them and then "..."."""
+    """Values as "a, b, c", at most `most` of them and then "..."; long ones are cut."""
     values = list(values)
-    return ", ".join(str(v) for v in values[:most]) + (", ..." if len(values) > most else "")
+    return ", ".join(_cut(str(v)) for v in values[:most]) + (", ..." if len(values) > most else "")
 
 
 def sizes(shape: Iterable[int]) -> str:
@@ -143,7 +146,20 @@ def most_inflated(compressed_bytes: int) -> int:
     return _DEFLATE_LIMIT * compressed_bytes
 
 
+def refuse_unlikely(where: object, declared: int, compressed_bytes: int) -> None:
+    """Raise DataError if few compressed bytes declare so many that they can only mean to waste time."""
+    if declared > _MUCH + _LIKELY * compressed_bytes:
+        raise data_error(
+            f"{where}: {compressed_bytes} compressed bytes declare {declared}; save it uncompressed if that is so"
+        )
+
+
 def reason_of(error: Exception) -> str:
+    """What an error says; cut, because zipfile's messages quote what a damaged file holds."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _cut(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

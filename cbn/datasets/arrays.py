@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _validation as validation
-from ._files import Stream, data_error, fill, listed, most_inflated, reading, sizes
+from ._files import Stream, data_error, fill, listed, most_inflated, reading, refuse_unlikely, sizes
 from .pictures import assumed_white, unknown_scale
 
 Role = Literal["images", "labels", "mask"]
@@ -60,7 +60,9 @@ def read_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Ro
                 raise data_error(f"{where}: unsupported compression; write the file with numpy.savez_compressed")
             with archive.open(info) as member:
                 # every size in the archive is only a claim; the file's own is not
-                size = min(info.file_size, most_inflated(min(info.compress_size, total)))
+                compressed = min(info.compress_size, total)
+                size = min(info.file_size, most_inflated(compressed))
+                refuse_unlikely(where, size, compressed)
                 arrays[key] = _read_array(member, size, where, roles[key])
         return arrays
 

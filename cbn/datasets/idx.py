@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import DataError
-from ._files import Stream, as_path, data_error, fill, most_inflated, reading, sizes
+from ._files import Stream, as_path, data_error, fill, most_inflated, reading, refuse_unlikely, sizes
 
 _TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 
@@ -42,11 +42,11 @@ def load_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
         if not compressed:
             return _read(stream, path, size)
         with gzip.GzipFile(fileobj=stream) as inflated:
-            return _read(inflated, path, most_inflated(size))
+            return _read(inflated, path, most_inflated(size), size)
 
 
-def _read(stream: Stream, path: Path, limit: int) -> npt.NDArray[np.uint8]:
-    """Read from `stream`, which cannot yield more than `limit` bytes."""
+def _read(stream: Stream, path: Path, limit: int, compressed: int | None = None) -> npt.NDArray[np.uint8]:
+    """Read from `stream`, which cannot yield more than `limit` bytes, inflated from `compressed` ones."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise data_error(
@@ -70,6 +70,8 @@ def _read(stream: Stream, path: Path, limit: int) -> npt.NDArray[np.uint8]:
     held = limit - 4 - 4 * ndim
     if declared > held:
         raise _truncated(path, shape, declared, f"at most {held}")
+    if compressed is not None:
+        refuse_unlikely(path, declared, compressed)
     values = fill(stream, declared)
     if len(values) < declared:
         raise _truncated(path, shape, declared, len(values))

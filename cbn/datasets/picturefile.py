@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Picture files, read with Pillow: every page upright, without transparency, as 8 bits or with the range of the file."""
 
+import math
 import struct
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ if TYPE_CHECKING:  # Pillow is loaded with the first picture
 Background = Literal["black", "white"]
 
 ORIENTATION, NEW_SUBFILE_TYPE, BITS_PER_SAMPLE = 0x0112, 254, 258  # tags of TIFF and EXIF
+MAX_SIDE = 2**16  # pixels; the longest that JPEG and most others can have
+# All pages of a file may have so many pixels together, and so many more for every byte of the file.
+FEW_PIXELS, PIXELS_PER_BYTE = 2**25, 16
+# A file may have so many pages, and one more for every so many of its bytes.
+FEW_PAGES, BYTES_PER_PAGE = 1000, 1024
 # Frames that are no pictures of their own: layers of a composite, previews and other views of a camera's picture.
 _ONE_PICTURE = ("PSD", "MPO", "ICO", "CUR", "ICNS")
 
@@ -103,10 +109,12 @@ def read_pages(path: Path, background: Background = "black", notes: Notes | None
             for frame in range(1, n_frames if picture.format == "MPO" else 1):
                 notes.leave_out(path, "preview or other view of a camera's picture", f"[{frame}]")
             n_frames = 1
+        _check_pages(n_frames, path)
+        room = _room(path)
         for frame in range(n_frames):
             if n_frames > 1:
                 picture.seek(frame)
-                _check_size(picture, path)
+            room -= _checked_pixels(picture, path, room)
             part = f"[{frame}]" if n_frames > 1 else ""
             subfile = getattr(picture, "tag_v2", {}).get(NEW_SUBFILE_TYPE, 0) if frame else 0
             if isinstance(subfile, int) and subfile & 5:
@@ -147,7 +155,7 @@ def _decoded(picture: "Image.Image", path: Path, part: str, background: Backgrou
             upright = Image.alpha_composite(Image.new("RGBA", layers.size, ground), layers).convert("RGB")
             notes.count(f"with transparent parts, laid over {background}", path, part)
     values = np.array(upright if upright.mode == "L" else upright.convert("L" if upright.mode == "1" else "RGB"))
-    if values.ndim == 3 and (values[..., :1] == values[..., 1:]).all():
+    if values.ndim == 3 and _is_grey(values):
         values = np.ascontiguousarray(values[..., 0])  # stored as colour, but grey
     if wide_colour and values.max() < 64:
         raise data_error(
@@ -175,13 +183,42 @@ def _orientation(picture: "Image.Image") -> int:
         return 1
 
 
-def _check_size(picture: "Image.Image", path: Path) -> None:
-    """Pillow checks the first page alone."""
+def _check_pages(n: int, path: Path) -> None:
+    """To reach a page of a TIFF all before it are passed, so time grows with the square of their number."""
+    size = path.stat().st_size
+    if n > FEW_PAGES + size // BYTES_PER_PAGE:
+        raise data_error(f"{path}: {size} bytes claim {n} pages; give pages as files of their own")
+
+
+def _room(path: Path) -> float:
+    """How many pixels all pages of a file may have together: few bytes can claim any number."""
+    from PIL import Image
+
+    limit = Image.MAX_IMAGE_PIXELS
+    return math.inf if limit is None else FEW_PIXELS + PIXELS_PER_BYTE * path.stat().st_size
+
+
+def _checked_pixels(picture: "Image.Image", path: Path, room: float) -> int:
+    """The pixels of a page. Pillow checks the first page alone, and takes hours for rows without end."""
     from PIL import Image
 
     limit, pixels = Image.MAX_IMAGE_PIXELS, picture.size[0] * picture.size[1]
     if limit is not None and pixels > limit:
         raise _too_large(path, f"{pixels} pixels, the limit is {limit}")
+    if max(picture.size) > MAX_SIDE:
+        raise _too_large(path, f"{max(picture.size)} pixels along a side, the limit is {MAX_SIDE}")
+    if pixels > room:
+        raise _too_large(path, f"{path.stat().st_size} bytes claim more than {int(room)} pixels")
+    return pixels
+
+
+def _is_grey(values: npt.NDArray[np.uint8]) -> bool:
+    """Whether the channels of (height, width, 3) are the same everywhere; the first rows tell it of most that are not."""
+    step = max(1, 2**20 // values.shape[1])
+    return all(
+        bool((rows[..., 0] == rows[..., 1]).all() and (rows[..., 0] == rows[..., 2]).all())
+        for rows in (values[begin : begin + step] for begin in range(0, len(values), step))
+    )
 
 
 def _too_large(path: Path, reason: object) -> DataError:

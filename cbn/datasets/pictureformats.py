@@ -5,7 +5,9 @@ import functools
 import mimetypes
 import os
 import stat
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 # Formats whose decoders start other programs or need libraries that Pillow does not bring; PDF and the like are only
@@ -67,6 +69,7 @@ def _looks_like_a_picture(path: Path) -> bool:
                 return True
     except Image.DecompressionBombError:
         return True
-    # what decoders raise on files that are none of theirs
-    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, EOFError, MemoryError):
+    # what decoders raise on files that are none of theirs: nearly everything
+    except (OSError, ValueError, SyntaxError, TypeError, AttributeError, LookupError, ArithmeticError, EOFError, MemoryError,
+            RuntimeError, AssertionError, struct.error, zlib.error):  # fmt: skip
         return False

@@ -133,8 +133,13 @@ def _read_open(
         except MemoryError:
             raise ModelFileError(f"{str(path)!r}: too large for the memory of this machine") from None
         except DAMAGE as error:
-            reason = "".join(c for c in " ".join(str(error).split()) if c.isprintable())[:300] or type(error).__name__
-            raise ModelFileError(f"{str(path)!r}: damaged: {reason}") from None
+            raise ModelFileError(f"{str(path)!r}: damaged: {reason_of(error)}") from None
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, as one short line that can be printed; its type where it says nothing."""
+    text = str(error)[:3000]  # of a hostile file it may be megabytes
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:300] or type(error).__name__
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -29,7 +29,7 @@ if hasattr(errno, "EDQUOT"):  # absent on Windows
     _MENDS[errno.EDQUOT] = "the disk quota is used up; free space or give a path elsewhere"
 
 
-def _failure(verb: str, name: str, error: OSError) -> CbnError:
+def failure(verb: str, name: str, error: OSError) -> CbnError:
     """Return the one-line CbnError for an OSError; the path is shown quoted so that it cannot break the line."""
     mend = _MENDS.get(error.errno or 0) or f"{error.strerror or error}; give another path"
     return CbnError(f"cannot {verb} {name!r}: {mend}")
@@ -103,7 +103,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.filename is not None and error.filename not in ours:
             raise
-        raise _failure("write", name, error) from error
+        raise failure("write", name, error) from error
     finally:
         if temporary:
             with contextlib.suppress(OSError):
@@ -134,5 +134,5 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
             raise OSError(errno.EINVAL, "the name contains a null character")
         os.makedirs(name, exist_ok=True)
     except OSError as error:
-        raise _failure("create folder", name, error) from error
+        raise failure("create folder", name, error) from error
     return Path(name)

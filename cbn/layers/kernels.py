@@ -16,8 +16,9 @@ from .._engine import WEIGHT_ONE
 from ..bits.planes import BitPlanes
 from ..cpd.grid import Grid
 from ..exceptions import DataError
-from ..io.archive import DAMAGE
+from ..io.archive import DAMAGE, reason_of
 from ..io.files import atomic_write
+from ..io.npz import read_npz
 from .geometry import MAX_KERNELS, MAX_LAYERS, HiddenLayer, Transition
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +29,7 @@ MEASURED_WORDS = 8
 CANDIDATES_PER_KERNEL = 12
 # The engine's limit on the absolute weights and bias of a kernel together, with room for their rounding.
 MAX_WEIGHT_SUM = 2047
+MAX_FILE = 2**26  # bytes that a file of kernels may unpack to: more than the largest kernels of all layers
 # Random numbers of hidden layer l (0 is the first) have this purpose + l in the engine's generator.
 RANDOM_KERNELS = 2**16
 INITIALIZATIONS = ("random", "promising")
@@ -287,15 +289,17 @@ def load_kernels(path: str | os.PathLike[str]) -> tuple[Kernels, ...]:
     """
     found: list[Kernels] = []
     try:
-        with np.load(path, allow_pickle=False) as file:
-            while f"weights_{len(found) + 1}" in file and len(found) < MAX_LAYERS:
-                number = len(found) + 1
-                weights, bias, pool = (file[f"{name}_{number}"] for name in ("weights", "bias", "pool"))
-                found.append(Kernels(weights, bias, int(pool)))
+        file = read_npz(path, "kernels", MAX_FILE)
+        while f"weights_{len(found) + 1}" in file and len(found) < MAX_LAYERS:
+            number = len(found) + 1
+            weights, bias, pool = (file[f"{name}_{number}"] for name in ("weights", "bias", "pool"))
+            found.append(Kernels(weights, bias, int(pool)))
     except FileNotFoundError:
         raise DataError(f"{str(path)!r}: no such file; save_kernels() of a fitted model writes one") from None
-    except (*DAMAGE, OSError) as error:
-        raise DataError(f"{str(path)!r}: not a file of kernels ({type(error).__name__}: {error})") from None
+    except DataError as error:
+        raise DataError(f"{error}; not a file of kernels") from None
+    except DAMAGE as error:
+        raise DataError(f"{str(path)!r}: not a file of kernels ({reason_of(error)})") from None
     if not found:
         raise DataError(f"{str(path)!r}: not a file of kernels: it has no weights_1")
     return check_kernels(found, str(path))

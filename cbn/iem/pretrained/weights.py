@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Weights of pretrained networks from files: .npz, .safetensors, .pth and .pt. Nothing in a file is ever executed."""
 
-import math
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...exceptions import CbnError, DataError
-from ...io.archive import DAMAGE
+from ...io.archive import DAMAGE, reason_of
+from ...io.npz import read_npz
 from .torchfile import from_bfloat16, read_tensors
 
-MAX_BYTES = 4 * 2**30  # of all arrays of a .npz together: what a file may unpack to
 SAFETENSORS_TYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4",
     "U16": "u2", "U8": "u1", "BOOL": "b1",
@@ -66,49 +64,7 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
 
 
 def _read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
-    weights = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if (total := sum(info.file_size for info in archive.infolist())) > MAX_BYTES:
-                raise DataError(
-                    f"{path!r}: unpacks to {total:,} bytes; keep only the weights in it, {MAX_BYTES:,} at most"
-                )
-            for info in archive.infolist():
-                if not info.filename.endswith(".npy"):
-                    raise DataError(f"{path!r}: {info.filename[:80]!r} in it is no array; give a file of numpy.savez")
-                with archive.open(info) as member:
-                    weights[info.filename.removesuffix(".npy")] = _read_npy(member, info.file_size)
-    except OSError as error:
-        raise DataError(f"{path!r}: cannot be read: {error.strerror or 'damaged'}") from None
-    except MemoryError:
-        raise DataError(f"{path!r}: too large for the memory of this machine") from None
-    except DataError:
-        raise
-    except zipfile.BadZipFile:
-        raise DataError(f"{path!r}: no .npz file, or damaged") from None
-    except DAMAGE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path!r}: damaged: {reason or type(error).__name__}") from None
-    return weights
-
-
-def _read_npy(member: IO[bytes], n_bytes: int) -> npt.NDArray[Any]:
-    """One array; its header is checked against the member's size before anything is allocated."""
-    version = np.lib.format.read_magic(member)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"an array of npy version {version}")
-    shape, fortran, dtype = readers[version](member)
-    if dtype.hasobject or dtype.kind not in "biuf":
-        raise ValueError(f"an array of type {dtype}; weights are numbers")
-    size = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or size > n_bytes:
-        raise ValueError(f"an array of {size} bytes in {n_bytes}")
-    content = member.read(size)
-    if len(content) != size:
-        raise ValueError("an array ends early")
-    array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return read_npz(path, "weights")
 
 
 def _read_safetensors(path: str) -> dict[str, npt.NDArray[Any]]:
@@ -126,7 +82,7 @@ def _read_safetensors(path: str) -> dict[str, npt.NDArray[Any]]:
     except MemoryError:
         raise DataError(f"{path!r}: too large for the memory of this machine") from None
     except (SafetensorError, *DAMAGE) as error:
-        raise DataError(f"{path!r}: damaged: {' '.join(str(error).split())[:200]}") from None
+        raise DataError(f"{path!r}: damaged: {reason_of(error)}") from None
 
 
 def _from_safetensors(name: str, shape: Any, dtype: str, data: Any) -> npt.NDArray[Any]:

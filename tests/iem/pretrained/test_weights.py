@@ -119,5 +119,5 @@ def test_other_paths(tmp_path):
 def test_an_npz_that_unpacks_to_too_much(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "many.npz", **{f"zeros{i}": np.zeros(200, np.float32) for i in range(8)})
     assert len(load_weights(tmp_path / "many.npz")) == 8
-    monkeypatch.setattr("cbn.iem.pretrained.weights.MAX_BYTES", 5000)  # more than any one of them
+    monkeypatch.setattr("cbn.io.npz.MAX_BYTES", 5000)  # more than any one of them
     assert "unpacks to" in refusal(tmp_path / "many.npz")
