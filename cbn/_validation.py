@@ -80,6 +80,14 @@ def is_one_picture(shape: Sequence[int]) -> bool:
     return len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= TALL
 
 
+def _is_the_one(shape: Sequence[int], picture_shape: Sequence[int]) -> bool:
+    """Whether a shape is that of one picture (height, width, channels) where such pictures are asked for, however low."""
+    height, width, channels = picture_shape
+    if len(shape) != 3 or shape[2] not in (1, 3, 4) or tuple(shape[:2]) != (height, width):
+        return False
+    return channels != 1 or tuple(shape[1:]) != (height, width)  # else pictures of a few pixels
+
+
 def _mend_of_form(X: npt.NDArray[Any], image_shape: Sequence[int] | None) -> str:
     if X.ndim == 4 and X.shape[3] == 1:
         return "; leave the channel axis out: X[..., 0]"
@@ -104,10 +112,10 @@ def as_pictures(X: npt.ArrayLike, *, name: str = "X", picture_shape: Sequence[in
         Names the argument, what was found and what to do.
     """
     X = as_array(X, name)
-    if is_one_picture(X.shape):
+    if is_one_picture(X.shape) or (picture_shape is not None and _is_the_one(X.shape, picture_shape)):
         raise DataError(
             f"{name}: array of shape {X.shape}, which is one picture of {X.shape[2]} channels and not {len(X)} pictures: "
-            + ("give picture[None]" if X.shape[2] == 3 else "leave the transparency out: picture[None, ..., :3]")
+            + ("give picture[None]" if X.shape[2] in (1, 3) else "leave the transparency out: picture[None, ..., :3]")
         )
     if X.ndim == 3:
         X = X[..., None]

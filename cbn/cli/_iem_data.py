@@ -37,6 +37,10 @@ def add_training_data(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_synthetic(group)
     group.add_argument(
+        "--calibration", metavar="DIR",
+        help="good pictures that had no part in training and set the threshold; resized to the size of the others",
+    )  # fmt: skip
+    group.add_argument(
         "--size", type=picture_size, metavar="N",
         help="resize pictures to N x N, or HEIGHTxWIDTH pixels (default: as they are, but shrunk where a side is "
         f"longer than {MAX_SIDE}; with a pretrained network, the default, {BACKBONE_SIZE[0]} x {BACKBONE_SIZE[1]})",

@@ -25,6 +25,7 @@ def evaluate(fitted: FittedEnergyModel, dataset: InspectionSet, clock: Clock) ->
     """
     result: dict[str, Any] = dict.fromkeys(FIGURES) | {
         "n_test": 0, "intervals": dict.fromkeys(FIGURES), "auroc_against_calibration": None, "n_alarms": None,
+        "false_alarms": None, "good_against_calibration": None,
         "defects": [], "baselines": None,
     }  # fmt: skip
     test = dataset.test
@@ -39,6 +40,8 @@ def evaluate(fitted: FittedEnergyModel, dataset: InspectionSet, clock: Clock) ->
     if dataset.labels is None:
         return result
     defective = dataset.labels == 1
+    if not defective.all():
+        result |= _good_pictures(fitted, scores[~defective], alarms[~defective])
     figures = {}
     if defective.any():
         figures["f1"] = bootstrap_f1(defective, alarms)
@@ -62,6 +65,19 @@ def evaluate(fitted: FittedEnergyModel, dataset: InspectionSet, clock: Clock) ->
     with clock.part("figures"):
         result["defects"] = _by_defect(dataset, scores, alarms, maps)
     return result
+
+
+def _good_pictures(
+    fitted: FittedEnergyModel, scores: npt.NDArray[np.float64], alarms: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
+    """False alarms among good test pictures, and whether their scores are like those that set the threshold."""
+    from ..metrics.comparison import difference, share_interval
+
+    share = share_interval(int(alarms.sum()), len(alarms))
+    return {
+        "false_alarms": {"n": int(alarms.sum()), "of": len(alarms), "rate": share.value, "interval": list(share[1:])},
+        "good_against_calibration": difference(fitted.calibration.scores, scores)._asdict(),
+    }
 
 
 def _auroc(normal: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]) -> float:

@@ -4,6 +4,7 @@
 import argparse
 import hashlib
 import os
+import warnings
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from .._version import __version__
 from ..datasets import InspectionSet
-from ..exceptions import ModelFileError
+from ..exceptions import CalibrationWarning, ModelFileError
 from ..iem import fitting
 from ..iem.fitted import FittedEnergyModel
 from ..iem.gaussian import fitting as gaussian_fitting
@@ -24,6 +25,7 @@ from ..iem.settings import backbone_of, resolve
 from ..iem.training.levelwise import TrainingState
 from ..io.checkpoint import fingerprint
 from . import _common as common
+from ._iem_calibration import calibrated
 from ._iem_files import load_fitted
 from ._iem_options import SCALE_KEY
 from ._jobs import Bar, checkpoint_path, interrupted_message, remove_checkpoint
@@ -36,6 +38,7 @@ SCALE_PICTURES = 64
 
 
 Fitted = FittedEnergyModel | FittedGaussianModel
+Pictures = npt.NDArray[np.uint8]
 
 
 class FitProgress(Bar):
@@ -81,12 +84,13 @@ def train_model(
     options: argparse.Namespace,
     arguments: Arguments,
     dataset: InspectionSet,
+    calibration: Pictures | None,
     out: str,
     source: str | None,
     clock: common.Clock,
     progress: FitProgress,
 ) -> Fitted:
-    """Fits a model on the training pictures of an InspectionSet and saves it.
+    """Fits a model on the training pictures of an InspectionSet, takes the threshold from others if given, and saves it.
 
     With --resume, a model file that this very training wrote is taken as it is, and a checkpoint is gone on from.
 
@@ -95,11 +99,11 @@ def train_model(
     KeyboardInterrupt
         With a message that says what was written.
     """
-    mark = _training_mark(arguments, dataset)
+    mark = _training_mark(arguments, dataset, calibration)
     with clock.part("fit"):
         fitted = _complete_model(options, out, mark)
         if fitted is None:
-            fitted = _fit_and_save(options, arguments, dataset, out, source, mark, progress)
+            fitted = _fit_and_save(options, arguments, dataset, calibration, out, source, mark, progress)
         else:
             progress.say(f"{out}: complete, and of the same training: kept")
             fitted = replace(fitted, n_jobs=options.threads)
@@ -112,6 +116,7 @@ def _fit_and_save(
     options: argparse.Namespace,
     arguments: Arguments,
     dataset: InspectionSet,
+    calibration: Pictures | None,
     out: str,
     source: str | None,
     mark: str,
@@ -121,27 +126,42 @@ def _fit_and_save(
     if options.resume and os.path.exists(out) and (checkpoint is None or not os.path.exists(checkpoint)):
         progress.say(f"{out}: of another training, and there is no checkpoint; training begins at the start")
     record: dict[str, Any] = {"source": source, "category": dataset.category, "seed": options.seed}
-    if arguments.sidewards == "gaussian":
-        try:
-            gaussian = gaussian_fitting.fit(
-                dataset.train, arguments, n_jobs=options.threads, progress=progress.pictures
-            )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("interrupted; no model has been written") from None
-        return _save(gaussian, dataset, record | {"training_sha256": mark}, out)
+    with warnings.catch_warnings():
+        if calibration is not None:  # the training pictures do not set the threshold, so their number is no matter
+            warnings.simplefilter("ignore", CalibrationWarning)
+        fitted, reached = _fit(options, arguments, dataset, checkpoint, progress)
+    if calibration is not None:
+        fitted = calibrated(fitted, calibration, options.calibration, warn=True)
+    if reached is None:
+        return _save(fitted, dataset, record | {"training_sha256": mark}, out)
+    _save(fitted, dataset, record | {"unfinished": reached}, out)
+    message = f"interrupted {reached}; {out} is the model so far"
+    raise KeyboardInterrupt(interrupted_message(message, checkpoint))
+
+
+def _fit(
+    options: argparse.Namespace,
+    arguments: Arguments,
+    dataset: InspectionSet,
+    checkpoint: str | None,
+    progress: FitProgress,
+) -> tuple[Fitted, str | None]:
+    """(model, None), or (model so far, where training was interrupted)."""
     try:
+        if arguments.sidewards == "gaussian":
+            report = progress.pictures
+            return gaussian_fitting.fit(dataset.train, arguments, n_jobs=options.threads, progress=report), None
         fitted = fitting.fit(
             dataset.train, arguments, n_jobs=options.threads, progress=progress, checkpoint=checkpoint,
             resume=bool(options.resume),
         )  # fmt: skip
+        return fitted, None
     except fitting.Interrupted as stop:
-        reached = where(stop.fitted)
-        _save(stop.fitted, dataset, record | {"unfinished": reached}, out)
-        message = f"interrupted {reached}; {out} is the model so far"
-        raise KeyboardInterrupt(interrupted_message(message, checkpoint)) from None
+        return stop.fitted, where(stop.fitted)
     except KeyboardInterrupt:  # before the end of the first epoch, or a second one
-        raise KeyboardInterrupt(interrupted_message("interrupted; no model has been written", checkpoint)) from None
-    return _save(fitted, dataset, record | {"training_sha256": mark}, out)
+        gaussian = arguments.sidewards == "gaussian"  # which keep no checkpoints
+        message = interrupted_message("interrupted; no model has been written", None if gaussian else checkpoint)
+        raise KeyboardInterrupt(message) from None
 
 
 def _save(fitted: Fitted, dataset: InspectionSet, record: dict[str, Any], out: str) -> Fitted:
@@ -155,11 +175,17 @@ def _save(fitted: Fitted, dataset: InspectionSet, record: dict[str, Any], out: s
 def _scale(fitted: Fitted, train: npt.NDArray[Any]) -> float:
     """Top of the colour scale of maps, in standard deviations."""
     count = min(SCALE_PICTURES, len(train))
-    maps = fitted.energy_map(train[np.arange(count) * len(train) // count])
+    pictures = train[np.arange(count) * len(train) // count]
+    # Gaussians are so near to pictures of their fit that these say little of new ones
+    maps = (
+        fitted.energy_map(pictures, without_own=True)
+        if isinstance(fitted, FittedGaussianModel)
+        else fitted.energy_map(pictures)
+    )
     return float(SCALE_FACTOR * np.quantile(maps, SCALE_SHARE))
 
 
-def _training_mark(arguments: Arguments, dataset: InspectionSet) -> str:
+def _training_mark(arguments: Arguments, dataset: InspectionSet, calibration: Pictures | None) -> str:
     """A hash of everything that the bytes of a model file depend on."""
     setting = {own.name: getattr(arguments, own.name) for own in fields(arguments) if own.name != "backbone"}
     if arguments.sidewards == "gaussian":
@@ -168,6 +194,8 @@ def _training_mark(arguments: Arguments, dataset: InspectionSet) -> str:
         setting |= {"architecture": backbone.architecture, "preparation": backbone.preparation}
         setting["kernels"] = backbone.digest()
     setting |= {"version": __version__, "shape": dataset.train.shape}
+    if calibration is not None:
+        setting["calibration"] = hashlib.sha256(np.ascontiguousarray(calibration).data).hexdigest()
     return fingerprint(hashlib.sha256(np.ascontiguousarray(dataset.train).data).hexdigest(), setting)
 
 

@@ -50,6 +50,8 @@ _NAMES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "mean_pixe
           "aupro": "AUPRO", "f1": "F1 at threshold"}  # fmt: skip
 # Brightness that separates good from defective pictures so well, one way or the other, is worth a warning.
 _CONFOUNDED = 0.9
+# Good test pictures that differ from those of the threshold with a smaller p-value than this are worth a warning.
+_DIFFERENT = 0.01
 
 
 def thesis_figures(category: str, with_backbone: bool) -> tuple[int, dict[str, float]] | None:
@@ -72,6 +74,25 @@ def warn_of_brightness(arguments: argparse.Namespace, result: dict[str, Any]) ->
         )
 
 
+def warn_of_difference(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
+    """A warning where good test pictures have other scores than those that set the threshold.
+
+    Training pictures that errors were measured on, and not held out, are no measure: they differ anyway.
+    """
+    found = result["good_against_calibration"]
+    if found is None or found["p_value"] >= _DIFFERENT or result["calibration"] == "training images":
+        return
+    separate = result["calibration"] == "separate images"
+    like, mend = ("calibration", "calibrate with pictures like them") if separate else (
+        "training", "recalibrate with --calibration"
+    )  # fmt: skip
+    common.warn(
+        arguments,
+        f"{result['category']}: good test pictures are not like {like} pictures (AUROC {found['auroc']:.2f}): expect other "
+        f"false-alarm rates; {mend}",
+    )
+
+
 def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
     seconds = result["seconds"]
     print(f"category         {dataset.describe()}")
@@ -90,6 +111,12 @@ def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
     )
     if result["n_test"]:
         print(f"alarms           {result['n_alarms']:,} of {result['n_test']:,} test pictures")
+    if (false := result["false_alarms"]) is not None:
+        low, high = (100 * bound for bound in false["interval"])
+        print(
+            f"false alarms     {false['n']:,} of {false['of']:,} good test pictures: {100 * false['rate']:.1f} % "
+            f"({low:.1f} to {high:.1f}); {100 * result['false_alarm_rate']:g} % were asked for"
+        )
     _print_figures(result)
     _print_defects(result["defects"])
     print("seconds          " + ", ".join(f"{name.replace('_', ' ')} {s:.3f}" for name, s in seconds.items()))

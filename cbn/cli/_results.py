@@ -102,14 +102,22 @@ def safe_name(text):
     return re.sub(r"[^\w.-]", "_", str(text)).lstrip(".") or "_"
 
 
-def file_names(values):
-    """Safe file names of values, all different: "a/b" and "a_b" become "a_b" and "a_b-2"."""
-    names = {}  # in order; a dict, because thousands of names are looked up
-    for value in values:
+class Names:
+    """Safe file names of values, one after the other, all different."""
+
+    def __init__(self):
+        self._taken = set()
+
+    def __call__(self, value):
         stem = name = safe_name(value)
         number = 1
-        while name in names:
+        while name in self._taken:
             number += 1
             name = f"{stem}-{number}"
-        names[name] = None
-    return list(names)
+        self._taken.add(name)
+        return name
+
+
+def file_names(values):
+    """Safe file names of values, all different: "a/b" and "a_b" become "a_b" and "a_b-2"."""
+    return list(map(Names(), values))

@@ -58,6 +58,7 @@ class Judgement:
     rate: float
     fdr: float | None
     least: int = 0  # outliers that can be found together at the false discovery rate, at least
+    given: bool = False  # the threshold was given
 
     def row(self, i):
         """The columns of one picture that follow from its score."""
@@ -78,14 +79,16 @@ class Judgement:
             "n_outliers": int(self.outliers.sum()),
             "n_undecided": int((self.verdicts.verdicts == "undecided").sum()),
             "basis": self.verdicts.basis,
-            "false_alarm_rate": self.rate,
+            "false_alarm_rate": None if self.given else self.rate,
             "fdr": self.fdr,
-            "n_needed": self.verdicts.needed,
+            "n_needed": None if self.given else self.verdicts.needed,
         }
 
     def sentence(self, what):
         """How many are outliers, and by what promise."""
         n, n_outliers = len(self.verdicts.verdicts), int(self.outliers.sum())
+        if self.given:
+            return f"{n_outliers:,} of {n:,} {what} are outliers by the threshold that was given"
         if self.verdicts.basis == "none":
             if self.fdr is not None:
                 return f"{n:,} {what} are undecided: a single outlier needs {self.verdicts.needed:,} calibration scores"
@@ -118,25 +121,46 @@ def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
 
     from ..metrics.conformal import least_discoveries
 
-    own = calibration if arguments.false_alarm_rate is None else calibration.at(arguments.false_alarm_rate)
-    too_few = own.no_discovery(n, arguments.fdr) if arguments.fdr is not None else "" if own.decides else own.too_few()
-    if too_few:
+    own = at_rate(arguments, calibration)
+    if too_few := own.no_discovery(n, arguments.fdr) if arguments.fdr is not None else "":
         common.warn(arguments, too_few)
     parts = []
     for first in common.progress(range(0, n, batch), arguments, -(-n // batch), "batch", "scores"):
         parts.append(score_of(slice(first, first + batch)))
         if arguments.fdr is None and done is not None:
-            found = own.verdicts(parts[-1], extrapolate=arguments.extrapolate)
+            found = verdicts_of(arguments, own, parts[-1])
             _report(done, first, parts[-1], found)
     scores = np.concatenate(parts)
     if arguments.fdr is None:
-        verdicts = own.verdicts(scores, extrapolate=arguments.extrapolate)
+        verdicts = verdicts_of(arguments, own, scores)
     else:
         verdicts = own.listed(scores, arguments.fdr)
         if done is not None:
             _report(done, 0, scores, verdicts)
     least = 0 if arguments.fdr is None else least_discoveries(len(own.scores), n, arguments.fdr)
-    return scores, Judgement(verdicts, own.false_alarm_rate, arguments.fdr, least)
+    return scores, Judgement(
+        verdicts, own.false_alarm_rate, arguments.fdr, least, given_threshold(arguments) is not None
+    )
+
+
+def given_threshold(arguments):
+    """The energy of --alarm-threshold, which not every program has, or None."""
+    return getattr(arguments, "alarm_threshold", None)
+
+
+def at_rate(arguments, calibration):
+    """The calibration at the rate that the options ask for; a warning where it allows no verdict."""
+    own = calibration if arguments.false_alarm_rate is None else calibration.at(arguments.false_alarm_rate)
+    if arguments.fdr is None and given_threshold(arguments) is None and not own.decides:
+        common.warn(arguments, own.too_few())
+    return own
+
+
+def verdicts_of(arguments, calibration, scores):
+    """Verdicts of scores, by the calibration's rate or by the energy of --alarm-threshold."""
+    if given_threshold(arguments) is not None:
+        return calibration.beyond(scores, -arguments.alarm_threshold)
+    return calibration.verdicts(scores, extrapolate=arguments.extrapolate)
 
 
 def _report(done, first, scores, verdicts):
@@ -157,8 +181,8 @@ def csv_rows(arguments):
     try:
         opened = nullcontext(1) if arguments.csv == "-" else _descriptor(arguments.csv)
         with opened as descriptor:
-            _write_row(descriptor, _line(COLUMNS))
-            yield lambda row: _write_row(descriptor, _line([_text(row.get(name)) for name in COLUMNS]))
+            write_all(descriptor, csv_line(COLUMNS))
+            yield lambda row: write_all(descriptor, csv_line(row.get(name) for name in COLUMNS))
     except OSError as error:
         raise CbnError(f"--csv: {failure('write', arguments.csv, error)}") from error
 
@@ -181,8 +205,8 @@ def _descriptor(path):
         os.close(descriptor)
 
 
-def _write_row(descriptor, data):
-    """One row; where there is no room for all of it nothing of it stays."""
+def write_all(descriptor, data):
+    """One or several rows; where there is no room for all of it nothing of it stays."""
     done = 0
     try:
         while done < len(data):
@@ -194,9 +218,10 @@ def _write_row(descriptor, data):
         raise
 
 
-def _line(values):
+def csv_line(values):
+    """A row as bytes, with every digit; empty for None."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
+    csv.writer(buffer, lineterminator="\n").writerow(map(_text, values))
     return buffer.getvalue().encode("utf-8", "surrogateescape")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..iem.names import EMBEDDED
 from . import _common as common
 from . import _iem_options as options
+from ._iem_calibration import load_calibration
 from ._iem_data import Job, add_training_data, list_jobs, load_pictures
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
             "cbn-iem-train --data mvtec --categories all --resume  # all of them, table beside the thesis's",
             "cbn-iem-train --data mvtec/grid --sidewards neural    # the thesis's own models",
             "cbn-iem-train --good pictures/ --test more/ --size 128 --brightness median",
+            "cbn-iem-train --good pictures/ --calibration today/   # the threshold from pictures of its own",
             "cbn-iem-train --data mvtec/tile --backbone alexnet --weights alexnet.pth",
             "cbn-iem-train --data mvtec/tile --sharing a --dry-run",
         ],
@@ -57,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
 def train(arguments: argparse.Namespace) -> None:
     options.check_model_options(arguments)
     common.check_outputs(arguments, "--out", picture=None)
+    if arguments.calibration is not None and arguments.categories is not None:
+        raise common.UsageError("--calibration: pictures of one category; with --categories leave it out")
     jobs = list_jobs(arguments)
     backbone = options.read_backbone(arguments)
     if arguments.dry_run:
@@ -96,15 +100,17 @@ def _train_models(arguments: argparse.Namespace, jobs: list[Job], backbone: "Bac
             clock = common.Clock()
             with clock.part("load"):
                 dataset = load_pictures(arguments, job)
-            shape = (*dataset.image_shape, dataset.channels)
+                shape = (*dataset.image_shape, dataset.channels)
+                calibration = load_calibration(arguments, shape)
             chosen = options.fit_arguments(arguments, len(dataset.train), shape, backbone)
             progress.begin(chosen, len(dataset.train), shape, job.name)
             source = arguments.synthetic or arguments.good or job.path
-            fitted = fitting.train_model(arguments, chosen, dataset, job.out, source, clock, progress)
+            fitted = fitting.train_model(arguments, chosen, dataset, calibration, job.out, source, clock, progress)
             describe = _describe_gaussian if gaussian else _describe
             result = describe(arguments, fitted, dataset) | evaluate(fitted, dataset, clock)
             result |= {"seconds": clock.seconds, "model": job.out}
             report.warn_of_brightness(arguments, result)
+            report.warn_of_difference(arguments, result)
             results.append(result)
     if arguments.categories is None:
         if arguments.json:

@@ -33,7 +33,7 @@ class Verdicts:
         "undecided" where there are too few calibration images for the rate.
     basis : "guaranteed", "extrapolated" or "none"
         "guaranteed": counts of calibration scores, whose promise is that of :attr:`Calibration.source`. "extrapolated":
-        a tail fitted to too few of them. "none": no verdict is possible.
+        a tail fitted to too few of them. "none": no verdict is possible, or a threshold was given (:meth:`Calibration.beyond`).
     threshold : float
         The score below which an image is an outlier; -inf without a basis.
     needed : int
@@ -130,6 +130,10 @@ class Calibration:
             threshold, p_values = self._tail(scores)
             return self._verdicts(p_values, p_values <= self.false_alarm_rate, "extrapolated", threshold)
         return self._undecided(len(scores))
+
+    def beyond(self, scores: Floats, threshold: float) -> Verdicts:
+        """Verdicts of a threshold that was given: outliers score below it. Without a promise; p-values are beside them."""
+        return replace(self._verdicts(self.p_values(scores), scores < threshold, "none", threshold), needed=0)
 
     def _undecided(self, n: int) -> Verdicts:
         return Verdicts(np.full(n, np.nan), np.full(n, "undecided"), "none", -np.inf, self.needed)

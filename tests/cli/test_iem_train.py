@@ -202,7 +202,7 @@ def test_all_categories(tree, tmp_path):
 
 def test_dry_run_counts_inputs_and_memory(tree, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = (TRAIN, "--data", tree / "flange", "--size", 300, "--dry-run")
+    command = (TRAIN, "--data", tree / "flange", "--size", 300, "--sidewards", "neural", "--dry-run")
     found = cli.done(*command, "--json").json()
     assert [level["inputs"] for level in found["levels"]] == [32, 384, 624, 864, 976]  # Table 4
     assert [level["shape"][0] for level in found["levels"]] == [300, 150, 75, 37, 18]
@@ -229,7 +229,7 @@ def test_interrupted_training_goes_on_to_the_same_bytes(tree, tmp_path, monkeypa
     command = (TRAIN, "--data", tree / "carpet", "--levels", 1, "--epochs", 2, "--false-alarm-rate", 0.2)
     cli.done(*command, "--out", tmp_path / "whole.cbn")
     out = tmp_path / "part.cbn"
-    original = _iem_fit.EpochProgress.__call__
+    original = _iem_fit.FitProgress.__call__
 
     def stop(self, state):
         original(self, state)
@@ -237,7 +237,7 @@ def test_interrupted_training_goes_on_to_the_same_bytes(tree, tmp_path, monkeypa
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_iem_fit.EpochProgress, "__call__", stop)
+        patch.setattr(_iem_fit.FitProgress, "__call__", stop)
         result = cli.call(*command, "--out", out)
     cli.assert_one_line_error(result, 130, "interrupted in level 0, after epoch 2 of 2", out.name, "--resume")
     assert cbn.load(out).provenance_["unfinished"].startswith("in level 0")

@@ -19,13 +19,10 @@ from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import _engine
 from ... import _validation as validation
-from ..._version import __version__
-from ...io.archive import read_array, write_archive
-from ...io.modelformat import FORMAT, plain
+from ...io.archive import read_array
 from ...metrics.calibration import Calibration
 from ..files.levelfile import read_finite
 from ..files.modelfile import read_shape
@@ -37,37 +34,11 @@ from .fitting import checked
 from .parameters import Gaussian
 from .positions import PositionGaussians
 from .whitening import Whitening
+from .writing import KEPT, KIND, VERSION, save
 
-KIND, VERSION = "gaussian", 7
+__all__ = ["KIND", "restore", "save"]
+
 CALIBRATIONS = ("leave-one-out", "separate images")
-_KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")
-
-
-def save(fitted: FittedGaussianModel, path: Any) -> None:
-    """Write a fitted model, complete or not at all. Raises CbnError where it cannot be written."""
-    network = fitted.extractor.network
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "kind": KIND,
-        "package": __version__,
-        "arguments": {name: plain(getattr(fitted.arguments, name)) for name in (*_KEPT, "gaussian")},
-        "backbone": network.digest(),
-        "picture_shape": list(fitted.picture_shape),
-        "n_images": fitted.n_images,
-        "calibration": fitted.calibration.source,
-        "provenance": fitted.provenance,
-    }
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "basis": fitted.whitening.basis,
-        "offset": fitted.whitening.offset,
-        "mean": fitted.gaussians.mean,
-        "factors": fitted.gaussians.factors,
-        "calibration": fitted.calibration.scores,
-    }
-    if network.digest() != EfficientNetLite0().digest():
-        arrays["weights"] = network.packed
-    write_archive(path, header, arrays, stored=set(arrays))
 
 
 def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
@@ -75,11 +46,11 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     if header["version"] < VERSION:
         raise ValueError(f"kind {KIND!r} in version {header['version']}")
     given = header["arguments"]
-    if not isinstance(given, dict) or set(given) != {*_KEPT, "gaussian"}:
+    if not isinstance(given, dict) or set(given) != {*KEPT, "gaussian"}:
         raise ValueError("the header names other arguments than Gaussian models have")
     parameters = given["gaussian"]
     arguments = Arguments(
-        **{name: given[name] for name in _KEPT},
+        **{name: given[name] for name in KEPT},
         gaussian=None if parameters is None else Gaussian().set_params(**parameters),
     )
     if arguments.random_state is not None:

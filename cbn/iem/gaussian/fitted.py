@@ -14,6 +14,7 @@ from ...metrics.decisions import Decisions
 from ..nn.arrays import Array, Shape
 from ..parameters import Arguments
 from ..settings import LEAST_MEDIAN
+from . import writing
 from .features import PretrainedFeatures, in_batches
 from .maps import at_pixels, picture_energies, smoothed
 from .positions import TOGETHER, PositionGaussians
@@ -91,13 +92,14 @@ class FittedGaussianModel(Decisions):
         """Values of a picture."""
         return math.prod(self.picture_shape)
 
-    def _energies(self, X: npt.ArrayLike) -> Any:
+    def _energies(self, X: npt.ArrayLike, without_own: bool = False) -> Any:
         """Yields (part, smoothed energies of positions, energies of pictures)."""
         threads = validation.check_threads(self.n_jobs)
         pictures = validation.as_pictures(X, picture_shape=self.picture_shape)
         for part in in_batches(len(pictures), TOGETHER):
             features = self.extractor.features(prepared(pictures[part], self.brightness), threads)
-            yield part, *energies_of(self.gaussians, self.whitening(features, self.extractor.unit, threads), threads)
+            white = self.whitening(features, self.extractor.unit, threads)
+            yield part, *energies_of(self.gaussians, white, threads, without_own=without_own)
 
     def score_samples(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Minus the energy of every picture (n,) float64; higher is more normal.
@@ -114,12 +116,18 @@ class FittedGaussianModel(Decisions):
 
     judged_scores = score_samples
 
-    def energy_map(self, X: npt.ArrayLike) -> Array:
-        """Where pictures are unlike normal ones, at their own size: (n, height, width) float32, about 1 where as usual."""
+    def energy_map(self, X: npt.ArrayLike, *, without_own: bool = False) -> Array:
+        """Where pictures are unlike normal ones, at their own size: (n, height, width) float32, about 1 where as usual.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or (n, height, width, channels)
+        without_own : bool
+            For pictures of the fit: each by the model without it, as new ones are seen.
+        """
         height, width, _ = self.picture_shape
-        return np.concatenate(
-            [at_pixels(energies, self.extractor.stride, height, width) for _, energies, _ in self._energies(X)]
-        )
+        energies = (own for _, own, _ in self._energies(X, without_own))
+        return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
 
     def calibrate(self, X: npt.ArrayLike) -> "FittedGaussianModel":
         """The same model with the threshold from normal pictures that had no part in its fit: p-values are then valid.
@@ -141,6 +149,4 @@ class FittedGaussianModel(Decisions):
         CbnError
             The file cannot be written; an earlier file of that name is then unchanged.
         """
-        from .files import save
-
-        save(self, path)
+        writing.save(self, path)

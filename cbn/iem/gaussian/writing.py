@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Writes model files; :mod:`cbn.iem.gaussian.files` describes and reads them."""
+
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from ..._version import __version__
+from ...io.archive import write_archive
+from ...io.modelformat import FORMAT, plain
+from ...metrics.calibration import Calibration
+from ..nn.arrays import Shape
+from ..parameters import Arguments
+from ..pretrained.efficientnet import EfficientNetLite0
+from .features import PretrainedFeatures
+from .positions import PositionGaussians
+from .whitening import Whitening
+
+KIND, VERSION = "gaussian", 7
+KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")
+
+
+class Content(Protocol):
+    """What a file holds of a FittedGaussianModel."""
+
+    @property
+    def arguments(self) -> Arguments: ...
+    @property
+    def picture_shape(self) -> Shape: ...
+    @property
+    def extractor(self) -> PretrainedFeatures: ...
+    @property
+    def whitening(self) -> Whitening: ...
+    @property
+    def gaussians(self) -> PositionGaussians: ...
+    @property
+    def calibration(self) -> Calibration: ...
+    @property
+    def n_images(self) -> int: ...
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+
+
+def save(fitted: Content, path: Any) -> None:
+    """Write a fitted model, complete or not at all. Raises CbnError where it cannot be written."""
+    network = fitted.extractor.network
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": KIND,
+        "package": __version__,
+        "arguments": {name: plain(getattr(fitted.arguments, name)) for name in (*KEPT, "gaussian")},
+        "backbone": network.digest(),
+        "picture_shape": list(fitted.picture_shape),
+        "n_images": fitted.n_images,
+        "calibration": fitted.calibration.source,
+        "provenance": fitted.provenance,
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "basis": fitted.whitening.basis,
+        "offset": fitted.whitening.offset,
+        "mean": fitted.gaussians.mean,
+        "factors": fitted.gaussians.factors,
+        "calibration": fitted.calibration.scores,
+    }
+    if network.digest() != EfficientNetLite0().digest():
+        arrays["weights"] = network.packed
+    write_archive(path, header, arrays, stored=set(arrays))
