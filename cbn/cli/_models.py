@@ -11,6 +11,7 @@ KINDS = {
     "network": ("a Bayesian network", "cbn-score, cbn-sample, cbn-inpaint and cbn-show"),
     "classifier": ("a classifier", "cbn-score, cbn-sample, cbn-inpaint and cbn-show"),
     "energy": ("an introspective energy model", "cbn-iem-score and cbn-show"),
+    "gaussian": ("an introspective energy model", "cbn-iem-score and cbn-show"),
 }
 
 
@@ -26,7 +27,12 @@ def load_with_kind(path, n_jobs=None):
     def reader(kind, restore):
         return lambda archive, header: (kind, restore(archive, header))
 
-    restores = {"network": _restore_network, "classifier": _restore_classifier, "energy": _restore_energy}
+    restores = {
+        "network": _restore_network,
+        "classifier": _restore_classifier,
+        "energy": _restore_energy,
+        "gaussian": _restore_gaussian,
+    }
     kind, fitted = read_model(path, {kind: reader(kind, restore) for kind, restore in restores.items()})
     return kind, replace(fitted, n_jobs=n_jobs)
 
@@ -45,6 +51,12 @@ def _restore_classifier(archive, header):
 
 def _restore_energy(archive, header):
     from ..iem.files.modelfile import restore
+
+    return restore(archive, header)
+
+
+def _restore_gaussian(archive, header):
+    from ..iem.gaussian.files import restore
 
     return restore(archive, header)
 

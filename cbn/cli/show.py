@@ -68,7 +68,9 @@ def main(argv=None):
 def show(arguments):
     check_usage(arguments)
     common.check_outputs(arguments, "--out", "--responses", "--save-kernels", "--export")
-    models.with_model(arguments, network=show_network, classifier=show_classifier, energy=show_energy)
+    models.with_model(
+        arguments, network=show_network, classifier=show_classifier, energy=show_energy, gaussian=show_gaussian
+    )
 
 
 def check_usage(arguments):
@@ -103,12 +105,23 @@ def show_classifier(arguments, classifier):
 
 
 def show_energy(arguments, fitted):
-    refuse(arguments, "an introspective energy model; leave it out")
-    if arguments.digit is not None:
-        raise common.UsageError(f"--digit: {arguments.model!r} is an introspective energy model; leave it out")
+    refuse_what_networks_have(arguments)
     from ._show_energy import show_fitted
 
     show_fitted(arguments, fitted)
+
+
+def show_gaussian(arguments, fitted):
+    refuse_what_networks_have(arguments)
+    from ._show_gaussian import show_fitted
+
+    show_fitted(arguments, fitted)
+
+
+def refuse_what_networks_have(arguments):
+    refuse(arguments, "an introspective energy model; leave it out")
+    if arguments.digit is not None:
+        raise common.UsageError(f"--digit: {arguments.model!r} is an introspective energy model; leave it out")
 
 
 def refuse(arguments, what):
