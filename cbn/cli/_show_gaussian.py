@@ -38,17 +38,15 @@ def describe(fitted):
 
 
 def panels(fitted):
-    """Where pictures vary: the share of a whitened feature's deviation; how far positions differ; usual energies."""
+    """Where pictures vary: the share of a whitened feature's deviation; how far positions differ."""
     gaussians = fitted.gaussians
     size = gaussians.mean.shape[1]
     # the geometric mean of deviations is the reciprocal of that of the inverse factor's diagonal
     deviation = np.exp(-np.log(diagonals(gaussians.factors, size)).mean(axis=1)).reshape(gaussians.shape)
     away = np.sqrt((gaussians.mean.astype(np.float64) ** 2).mean(axis=1)).reshape(gaussians.shape)
-    energies = np.sort(-fitted.calibration.scores)
     drawn = [
         ("how much pictures vary", deviation, "standard deviation, mean over directions", 0.0, None),
         ("how far from the mean of all positions", away, "root mean square over directions", 0.0, None),
-        figures.curve_panel([(None, energies.tolist())], "energies of good pictures, in order", "energy"),
     ]
     return [
         figures.section(

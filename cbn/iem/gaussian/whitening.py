@@ -43,9 +43,10 @@ class Whitening:
         variances, vectors = eigenvectors(covariance)
         kept = np.argsort(-variances, kind="stable")[:directions]
         least = LEAST_VARIANCE * variances.mean()
-        # features that never change have no variance at all
-        scale = np.sqrt(np.maximum(variances[kept] + least, np.finfo(np.float64).tiny))
-        basis = vectors[:, kept] / (scale * UNIT)
+        if least > 0:
+            basis = vectors[:, kept] / (np.sqrt(np.maximum(variances[kept], 0) + least) * UNIT)
+        else:  # features that never change
+            basis = np.zeros_like(vectors[:, kept])
         offset = -(mean[:, None] * basis).sum(axis=0)
         return cls(np.ascontiguousarray(basis, np.float32), np.ascontiguousarray(offset, np.float32))
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Eigenvectors, whitening, features and maps of Gaussian energy models."""
+
+import numpy as np
+import pytest
+
+from cbn.iem.gaussian import positions
+from cbn.iem.gaussian.features import PretrainedFeatures
+from cbn.iem.gaussian.maps import at_pixels, picture_energies, smoothed
+from cbn.iem.gaussian.whitening import UNIT, Whitening, eigenvectors
+from cbn.iem.pretrained.efficientnet import EfficientNetLite0
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 16, 33])
+def test_eigenvectors_are_those_of_lapack(size):
+    rng = np.random.default_rng(size)
+    data = rng.normal(size=(3 * size, size)) * np.geomspace(1e-3, 1e3, size)
+    matrix = data.T @ data
+    values, vectors = eigenvectors(matrix)
+    np.testing.assert_allclose(np.sort(values), np.linalg.eigvalsh(matrix), rtol=1e-9, atol=1e-11 * values.max())
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(size), atol=1e-12)
+    np.testing.assert_allclose(vectors @ np.diag(values) @ vectors.T, matrix, atol=1e-11 * np.abs(matrix).max())
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [np.zeros((4, 4)), np.eye(5), np.ones((6, 6)), np.diag([3.0, 1, 2]), np.array([[0.0, 1], [1, 0]]), -np.eye(3)],
+    ids=["zero", "identity", "ones", "diagonal", "swap", "negative"],
+)
+def test_eigenvectors_of_special_matrices(matrix):
+    values, vectors = eigenvectors(matrix)
+    np.testing.assert_allclose(vectors @ np.diag(values) @ vectors.T, matrix, atol=1e-14)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(matrix)), atol=1e-14)
+
+
+def rounded_features(n, height, width, size, seed=0):
+    rng = np.random.default_rng(seed)
+    mixed = rng.normal(size=(size, size)) * np.linspace(0.2, 2, size)
+    values = rng.normal(size=(n, height, width, size)) @ mixed * 100
+    return np.clip(values.round(), -2047, 2047).astype(np.int16)
+
+
+@pytest.mark.parametrize("rows", [(1, 1, 2), (3, 5, 7), (4, 4, 4)])
+def test_pooled_moments_are_those_of_all_rows(rows):
+    x = rounded_features(*rows, 6)
+    sums, products, n = positions.pooled_moments(x, 2)
+    mean, covariance = positions.covariance_of(sums, products, n, 0.5)
+    values = x.reshape(-1, 6) * 0.5
+    np.testing.assert_allclose(mean, values.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(covariance, np.cov(values.T, bias=True), atol=1e-6)
+
+
+def test_whitened_features_have_variance_1_and_no_correlation():
+    x = rounded_features(40, 5, 6, 12)
+    mean, covariance = positions.covariance_of(*positions.pooled_moments(x), 0.25)
+    for directions in (12, 5):
+        white = Whitening.of(mean, covariance, directions)(x, 0.25) * UNIT
+        flat = white.reshape(-1, directions)
+        np.testing.assert_allclose(flat.mean(axis=0), 0, atol=0.01)
+        np.testing.assert_allclose(np.cov(flat.T), np.eye(directions), atol=0.05)
+
+
+def test_features_that_never_change_stay_0():
+    x = np.full((3, 2, 2, 4), 7, np.int16)
+    mean, covariance = positions.covariance_of(*positions.pooled_moments(x), 1.0)
+    assert not Whitening.of(mean, covariance, 4)(x, 1.0).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 30), (64, 48), (65, 41)])
+def test_features_lie_on_positions_eight_pixels_apart(shape):
+    extractor = PretrainedFeatures(EfficientNetLite0())
+    rng = np.random.default_rng(0)
+    grey = rng.random((2, *shape, 1), dtype=np.float32)
+    features = extractor.features(grey)
+    assert features.shape == (2, *extractor.shape(*shape), 256) and features.dtype == np.int16
+    np.testing.assert_array_equal(features, extractor.features(np.repeat(grey, 3, axis=3), 2))
+    np.testing.assert_array_equal(features[1:], extractor.features(grey[1:]))
+    own = extractor.network.features(grey, (4,))[0]
+    np.testing.assert_allclose(features[..., 24:64] / 32, own, atol=1 / 64 + 1e-6)
+
+
+def test_smoothing_keeps_sums_inside_and_constants_everywhere():
+    energies = np.ones((2, 4, 1), np.float32)
+    np.testing.assert_allclose(smoothed(energies), 1, rtol=1e-6)
+    point = np.zeros((1, 7, 7), np.float32)
+    point[0, 3, 3] = 1
+    result = smoothed(point)[0]
+    assert result.sum() == pytest.approx(1) and np.unravel_index(result.argmax(), (7, 7)) == (3, 3)
+    np.testing.assert_allclose(result, result.T)
+    assert result[3, 2] / result[3, 3] == pytest.approx(np.exp(-2), rel=1e-5)  # a Gaussian of half a position
+
+
+def test_picture_energies_are_means_of_the_largest():
+    energies = np.arange(200, dtype=np.float32).reshape(2, 10, 10)
+    np.testing.assert_allclose(picture_energies(energies, 0.01), [99, 199])
+    np.testing.assert_allclose(picture_energies(energies, 0.03), [98, 198])
+    np.testing.assert_allclose(picture_energies(energies, 1.0), [49.5, 149.5])
+    np.testing.assert_allclose(picture_energies(energies, 1e-6), [99, 199])
+
+
+def test_maps_are_linear_between_centres_of_positions():
+    energies = np.array([[[0.0, 8.0]]], np.float32)
+    (row,) = at_pixels(energies, 8, 1, 16)[0]
+    np.testing.assert_allclose(row[:4], 0)
+    np.testing.assert_allclose(row[12:], 8)
+    np.testing.assert_allclose(np.diff(row[4:12]), 1, atol=1e-6)
