@@ -35,7 +35,7 @@ def test_eigenvectors_of_special_matrices(matrix):
 
 def rounded_features(n, height, width, size, seed=0):
     rng = np.random.default_rng(seed)
-    mixed = rng.normal(size=(size, size)) * np.linspace(0.2, 2, size)
+    mixed = np.linalg.qr(rng.normal(size=(size, size)))[0] * np.linspace(0.5, 2, size)
     values = rng.normal(size=(n, height, width, size)) @ mixed * 100
     return np.clip(values.round(), -2047, 2047).astype(np.int16)
 
