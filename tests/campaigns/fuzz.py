@@ -164,29 +164,32 @@ def campaign(own, seed, first, last, out, folder):
 # ---- coverage ----
 
 
-def lines_of(path):
-    """The lines of a Python file that can run inside its functions."""
-    found, waiting = set(), [compile(path.read_text(), str(path), "exec")]
+def functions_of(path):
+    """The lines of every function of a Python file, by its first line."""
+    found, waiting = {}, [compile(path.read_text(), str(path), "exec")]
     while waiting:
         code = waiting.pop()
         if code.co_flags & 2:  # of functions; those of a module run when it is imported
-            found |= {line for *_, line in code.co_lines() if line is not None and line != code.co_firstlineno}
+            lines = {line for *_, line in code.co_lines() if line is not None and line != code.co_firstlineno}
+            found.setdefault(code.co_firstlineno, set()).update(lines)
         waiting += [constant for constant in code.co_consts if hasattr(constant, "co_lines")]
     return found
 
 
 def coverage(own, folder, seed, executions):
-    """(lines run, lines) of a reader's files in a sample of executions."""
+    """(lines run, lines) of all functions of a reader's files that a sample of executions enters."""
     import cbn
 
     root = Path(cbn.__file__).parent
     files = [p for p in root.rglob("*.py") if str(p.relative_to(root)).startswith(own.rooms)]
-    wanted, run = {str(p) for p in files}, set()
+    wanted, run, entered = {str(p) for p in files}, set(), set()
 
     def trace(frame, event, _):
         name = frame.f_code.co_filename
         if name not in wanted:
             return None
+        if event == "call":
+            entered.add((name, frame.f_code.co_firstlineno))
         if event == "line":
             run.add((name, frame.f_lineno))
         return trace
@@ -202,7 +205,8 @@ def coverage(own, folder, seed, executions):
         for content in contents:
             execute(own, path, content)
         sys.settrace(None)
-    lines = {(str(p), line) for p in files for line in lines_of(p)}
+    functions = {(str(p), first): lines for p in files for first, lines in functions_of(p).items()}
+    lines = {(name, line) for name, first in entered for line in functions.get((name, first), ())}
     return len(run & lines), len(lines)
 
 
