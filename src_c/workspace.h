@@ -32,7 +32,7 @@ static inline cbn_arena cbn_arena_of(cbn_workspace workspace) {
 
 /* The next part: `count` things of `size` bytes. NULL when the arena only counts, or when the size overflows. */
 static inline void *cbn_take(cbn_arena *arena, int64_t count, int64_t size) {
-    int64_t bytes;
+    int64_t bytes = 0;
     if (arena->status == CBN_OK && (cbn_multiply(count, size, &bytes) != CBN_OK || bytes > INT64_MAX / 4 ||
                                     arena->used > INT64_MAX / 4))
         arena->status = CBN_E_SIZE;
