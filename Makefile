@@ -70,7 +70,7 @@ FIRST      ?= 0
 COUNT      ?= 400000
 fuzz: $(VENV)/test-extras
 	CBN_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/fuzz
-	$(BIN)/python -W ignore tests/campaigns/fuzz.py --executions $(EXECUTIONS) --first $(FIRST)
+	$(BIN)/python -W ignore tests/campaigns/mutated_files.py --executions $(EXECUTIONS) --first $(FIRST)
 	$(BIN)/python -W ignore tests/campaigns/slowness.py
 	$(MAKE) --no-print-directory -C tests/c fuzz COUNT=$(COUNT)
 

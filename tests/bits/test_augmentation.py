@@ -10,6 +10,14 @@ from cbn.bits.augmentation import shifted_images
 from helpers.networks import Network
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kernels_of_all_images():
+    """Kernels of so few images would see a third of them; what is computed here is of all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cbn.fit.recipe.LEAST_FOR_KERNELS", 0)
+        yield
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.integers(1, 4), st.integers(1, 6), st.integers(1, 6), st.integers(0, 7),

@@ -28,7 +28,7 @@ from random import Random
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import numpy as np
-from fuzz import ROOM, SECONDS, execute, late
+from mutated_files import ROOM, SECONDS, execute, late
 from mutations import Zip, havoc, joined, local
 from readers import MAKERS, picture, reader
 

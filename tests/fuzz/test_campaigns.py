@@ -18,11 +18,11 @@ CAMPAIGNS = Path(__file__).parents[1] / "campaigns"
 
 @pytest.fixture(scope="module")
 def campaign():
-    """(module fuzz, module readers)"""
+    """(module mutated_files, module readers)"""
     sys.path.insert(0, str(CAMPAIGNS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few images
-        modules = importlib.import_module("fuzz"), importlib.import_module("readers")
+        modules = importlib.import_module("mutated_files"), importlib.import_module("readers")
         modules[1].models(), modules[1].checkpoints()
     sys.path.remove(str(CAMPAIGNS))
     before = signal.signal(signal.SIGPROF, modules[0].late)

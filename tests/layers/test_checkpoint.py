@@ -25,6 +25,14 @@ ARGUMENTS = {
 REPORTS = 8  # after each of three iterations of a layer, and after its last look
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kernels_of_all_images():
+    """Kernels of so few images would see a third of them; what is computed here is of all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cbn.fit.recipe.LEAST_FOR_KERNELS", 0)
+        yield
+
+
 def network(**changed):
     return Network("hidden", **(ARGUMENTS | changed))
 

@@ -18,6 +18,14 @@ ARGUMENTS = {"hidden": ((3, 3, 2), (2, 2, 1)), "iterations": 1, "random_state": 
 SHAPE = (14, 13)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kernels_of_all_images():
+    """Kernels of so few images would see a third of them; what is computed here is of all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cbn.fit.recipe.LEAST_FOR_KERNELS", 0)
+        yield
+
+
 def images_of(n, seed=0):
     """(n, 14, 13) uint8 of grey values whose dark and bright parts depend on each other."""
     shade = np.random.default_rng(seed).integers(60, 256, (n, *SHAPE))

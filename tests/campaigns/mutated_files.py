@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Mutated valid files for every reader: each is read and used, or refused in one line that names it, soon.
 
-    python tests/campaigns/fuzz.py --executions 500000 --out build/fuzz
-    python tests/campaigns/fuzz.py --reader "model: trees" --first 500000 --executions 500000
-    python tests/campaigns/fuzz.py --show "model: trees" 1234 > file.cbn
+    python tests/campaigns/mutated_files.py --executions 500000 --out build/fuzz
+    python tests/campaigns/mutated_files.py --reader "model: trees" --first 500000 --executions 500000
+    python tests/campaigns/mutated_files.py --show "model: trees" 1234 > file.cbn
 
 Execution i of a reader is a function of its name, the seed and i: ranges can be run apart, and any file made again. A
 reader runs in a child process with limited memory; what kills it is a finding, and the next execution goes on. Results
