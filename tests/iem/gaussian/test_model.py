@@ -111,7 +111,7 @@ def test_same_bytes_for_instruction_sets(tmp_path, monkeypatch):
     found = set()
     for instruction_set in ("generic", "avx2", "avx512"):
         monkeypatch.setenv("CBN_INSTRUCTION_SET", instruction_set)
-        command = [sys.executable, "-c", SCRIPT, str(tmp_path / "a.cbn")]
+        command = [sys.executable, "-P", "-c", SCRIPT, str(tmp_path / "a.cbn")]
         found.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert len(found) == 1
 
