@@ -33,7 +33,7 @@ from ..fitted import FittedEnergyModel
 from ..nn.architecture import Architecture
 from ..nn.arrays import Shape
 from ..nn.network import Network
-from ..parameters import MAX_EPOCHS, Arguments, Training
+from ..parameters import MAX_EPOCHS, Arguments, Training, sidewards_of
 from ..pretrained.backbone import Backbone, Preparation
 from ..settings import resolve
 from .levelfile import read_finite, read_kernels, read_level
@@ -121,7 +121,10 @@ def _read_arguments(header: dict[str, Any]) -> Arguments:
         given["architecture"] = Architecture.from_dict(given["architecture"])
     if given["random_state"] is not None:
         validation.check_seed(given["random_state"])
-    return Arguments(**given)
+    arguments = Arguments(**given)
+    if header["backbone"] is None and sidewards_of(arguments) != "neural":  # defaults, which were neural once
+        return replace(arguments, sidewards="neural")
+    return arguments
 
 
 def _with_tuples(given: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from ..pretrained.backbone import Backbone
 from .levelfile import kernel_arrays, level_arrays
 
 KIND, VERSION = "energy", 5
-# The backbone has an entry of its own; where its weights came from is a matter of the machine.
-NOT_KEPT = ("backbone", "backbone_weights")
+# The backbone has an entry of its own; where its weights came from is a matter of the machine. The kind of the file says
+# which sidewards models it holds.
+NOT_KEPT = ("backbone", "backbone_weights", "sidewards", "gaussian")
 
 
 class Content(Protocol):
