@@ -19,6 +19,7 @@ const char *cbn_strerror(int status) {
         case CBN_E_TREE: return "a tree's vertices are not in order, or it splits on a node that does not come before its own in raster order";
         case CBN_E_IMPOSSIBLE: return "the known states are impossible: a node is 1 where the lower threshold of its pixel is 0";
         case CBN_E_TAP: return "a tap or a pooling window lies outside its input";
+        case CBN_E_COVARIANCE: return "a covariance is not positive definite: give a larger ridge";
         default: return "unknown status code";
     }
 }

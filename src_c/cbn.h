@@ -59,6 +59,7 @@ enum {
     CBN_E_TREE = -11,       /* trees whose vertices are not in order, or that split on a node that is not earlier */
     CBN_E_IMPOSSIBLE = -12, /* known states to which the model gives probability 0 */
     CBN_E_TAP = -13,        /* a tap or a pooling window that lies outside its input */
+    CBN_E_COVARIANCE = -14, /* a covariance that is not positive definite */
 };
 
 #define CBN_MAX_PARENTS 16
@@ -736,8 +737,8 @@ int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, 
 /* Floats of the factor of one position: the inverse of L, where L L^T is the covariance, in panels of 16 rows, each as
  * wide as the last of its rows, column by column. */
 int64_t cbn_factor_floats(int32_t size);
-/* mean (height * width, size) and factors (height * width, cbn_factor_floats(size)) of sums. CBN_E_PARAMETER where a
- * covariance is not positive. */
+/* mean (height * width, size) and factors (height * width, cbn_factor_floats(size)) of sums. CBN_E_COVARIANCE
+ * where a covariance is not positive definite. */
 int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes);
 int cbn_gaussian_factors(const cbn_gaussians *g, const int64_t *sums, const int64_t *products, float *mean,
                          float *factors, cbn_workspace workspace, int num_threads);

@@ -204,7 +204,7 @@ int cbn_gaussian_factors(const cbn_gaussians *g, const int64_t *sums, const int6
     }
     int64_t not_positive = 0;
     for (int64_t p = 0; p < positions; p++) not_positive += factors[p * cbn_factor_floats(g->size)] == 0.0f;
-    return not_positive ? CBN_E_PARAMETER : CBN_OK;
+    return not_positive ? CBN_E_COVARIANCE : CBN_OK;
 }
 
 /* ---- energies ---- */

@@ -112,7 +112,9 @@ def check_model_options(arguments: argparse.Namespace) -> None:
     try:
         kind = chosen_sidewards(arguments)
     except ValueError as error:
-        raise common.UsageError(f"--{str(error).replace('sidewards=', '--sidewards ', 1)}") from None
+        name, _, rest = str(error).partition(": ")
+        option = _option_of(arguments, name)
+        raise common.UsageError(f"--{option}: {rest.replace('sidewards=', '--sidewards ', 1)}") from None
     if kind == "gaussian":
         if arguments.weights is not None and arguments.backbone is None:
             raise common.UsageError(
@@ -123,6 +125,17 @@ def check_model_options(arguments: argparse.Namespace) -> None:
         raise common.UsageError("--weights: goes with --backbone GEOMETRY; name the network that they are of")
     if arguments.backbone is not None and arguments.weights is None:
         raise common.UsageError(f"--backbone {arguments.backbone}: give the file with its weights by --weights FILE")
+
+
+def _option_of(arguments: argparse.Namespace, name: str) -> str:
+    """The option that an argument comes from: of a parameter object, one of its fields that is given."""
+    if name == "architecture":
+        return "levels"
+    if name == "training" and arguments.quick:
+        return "quick"
+    if name in ("training", "gaussian"):
+        name = next(iter(given_fields(arguments, Training if name == "training" else Gaussian)), name)
+    return name.replace("_", "-")
 
 
 def chosen_sidewards(arguments: argparse.Namespace) -> str:

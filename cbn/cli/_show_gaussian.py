@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from ..iem.gaussian.positions import diagonals
 from ..iem.names import EMBEDDED
 from ..plots import figures
 from . import _common as common
@@ -53,15 +54,6 @@ def panels(fitted):
             f"Gaussians of {size} directions at {gaussians.shape[0]} x {gaussians.shape[1]} positions", drawn
         )
     ]
-
-
-def diagonals(factors, size):
-    """(positions, size) diagonals of packed inverse factors; see cbn_gaussian_factors() in src_c/cbn.h."""
-    places, begin = [], 0
-    for first in range(0, size, 16):
-        places += [begin + (first + i) * 16 + i for i in range(min(16, size - first))]
-        begin += (first + 16) * 16
-    return factors[:, places].astype(np.float64)
 
 
 def print_facts(facts):

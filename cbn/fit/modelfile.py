@@ -191,8 +191,6 @@ def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: A
     scores = read_array(archive, f"calibration_{i}", np.float64, (None,))
     if source != "separate images" and len(scores) > n_images:
         raise ValueError(f"{len(scores)} {source} scores of {n_images} images")
-    if len(scores) < 1 or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
-        raise ValueError("calibration scores are not finite numbers in increasing order")
     if not isinstance(description["binarization"], str) or not isinstance(description["provenance"], dict):
         raise ValueError("binarization or provenance of another type")
     return Fitted(
@@ -203,7 +201,7 @@ def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: A
         binarization=binarization,
         n_images=n_images,
         measured_heat_map_scale=scale,
-        calibration=Calibration(scores, source, settings.false_alarm_rate),
+        calibration=Calibration.restored(scores, source, settings.false_alarm_rate),
         judge=judge,
         rule=description["binarization"],
         provenance=description["provenance"],

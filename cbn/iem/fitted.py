@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A fitted introspective energy model: scores, maps and decisions for pictures, from what the fit left and nothing else."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from ..metrics.calibration import Calibration
-from ..metrics.decisions import Decisions
+from .decisions import PictureDecisions
 from .energy import NodeScale, combined, enlarged, image_energies, in_deviations
 from .files import writing
 from .nn.arrays import Array, Indices, Shape
@@ -22,7 +21,7 @@ from .settings import Settings
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FittedEnergyModel(Decisions):
+class FittedEnergyModel(PictureDecisions):
     """What :func:`cbn.iem.fitting.fit` learned from normal pictures.
 
     Attributes
@@ -74,11 +73,6 @@ class FittedEnergyModel(Decisions):
     def levels(self) -> tuple[LevelModel, ...]:
         """Kernels, sidewards models and learning curve of every level, the image itself first."""
         return tuple(self.network.levels)
-
-    @property
-    def n_features(self) -> int:
-        """Values of a picture."""
-        return math.prod(self.picture_shape)
 
     # ---- scores and maps ----
 
@@ -144,24 +138,6 @@ class FittedEnergyModel(Decisions):
                     total += np.float32(weights[number]) * enlarged(own, *centres[number], height, width)
             maps.append(total)
         return np.concatenate(maps)
-
-    # ---- decisions ----
-
-    def judged_scores(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Scores that can be compared with the calibration's and with the threshold: those of :meth:`score_samples`."""
-        return self.score_samples(X)
-
-    def calibrate(self, X: npt.ArrayLike) -> "FittedEnergyModel":
-        """The same model with the threshold from normal pictures that had no part in its fit: p-values are then valid.
-
-        Parameters
-        ----------
-        X : array-like, (n, height, width) or (n, height, width, channels)
-        """
-        rate = self.calibration.false_alarm_rate
-        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
-        calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
-        return replace(self, calibration=calibration, provenance=dict(self.provenance))
 
     # ---- files ----
 

@@ -70,6 +70,13 @@ class Calibration:
         """From scores in any order."""
         return cls(np.sort(scores), source, false_alarm_rate)
 
+    @classmethod
+    def restored(cls, scores: Floats, source: str, false_alarm_rate: float) -> "Calibration":
+        """From what a file holds. Raises ValueError where that is no increasing list of scores."""
+        if len(scores) < 1 or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+            raise ValueError("calibration scores are not finite numbers in increasing order")
+        return cls(scores, source, false_alarm_rate)
+
     @cached_property
     def offset(self) -> float:
         """The score below which an image is an outlier; -inf with too few images for the rate."""

@@ -69,6 +69,11 @@ def gaussian_factors(
         Filled.
     factors : (positions, factor_floats(size)) array of float32
         Filled: the inverse of L, where L L^T is the covariance; panels of 16 rows, in each column by column.
+
+    Raises
+    ------
+    ValueError
+        A covariance is not positive definite.
     """
     n, unit, strength, ridge, _ = law
     positions, size = sums.shape
@@ -83,7 +88,10 @@ def gaussian_factors(
     factors[...] = 0
     for position in range(positions):
         covariance = (scatter[position] + strength * pooled) / (n + strength) + ridge * np.eye(size)
-        inverse = np.linalg.inv(np.linalg.cholesky(covariance))
+        try:
+            inverse = np.linalg.inv(np.linalg.cholesky(covariance))
+        except np.linalg.LinAlgError:
+            raise ValueError("a covariance is not positive definite: give a larger ridge") from None
         panels, begin = factors[position], 0
         for first in range(0, size, PANEL):
             width = first + PANEL

@@ -21,7 +21,7 @@ import cbn.fit.features
 import cbn.iem.fitting
 from cbn import DataError, ModelFileError
 from cbn.datasets import load_idx, load_images, load_mask, load_mvtec
-from cbn.iem import Architecture
+from cbn.iem import Architecture, Gaussian
 from cbn.iem.pretrained.weights import load_weights
 from cbn.layers.kernels import load_kernels
 from helpers.inspection import SMALL, energy_model, textures
@@ -108,6 +108,10 @@ def models():
         ],
         "classifier": [Classifier(**one).fit(X, y), Classifier("tree", reach=2, n_jobs=1).fit(X, y)],
         "energy": [energy_model(architecture=small, epochs=1, false_alarm_rate=0.2, **one).fit(pictures)],
+        "gaussian": [
+            cbn.IntrospectiveEnergyModel(gaussian=Gaussian(directions=size, **own), false_alarm_rate=0.2, **one).fit(of)
+            for size, own, of in ((2, {}, pictures), (17, {"reach": 0}, textures(8, 12, channels=3)))
+        ],
     }
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +165,7 @@ def model_reader(kind):
     rooms = {
         "tables": ("io/", "fit/modelfile", "cpd/table"), "trees": ("io/", "fit/modelfile", "cpd/tree"),
         "boosted": ("io/", "fit/modelfile", "cpd/boosted"), "energy": ("io/", "iem/files"),
+        "gaussian": ("io/", "iem/gaussian/files"),
         "hidden": ("io/", "fit/modelfile", "layers/files", "cpd/grid"), "classifier": ("io/", "fit/modelfile"),
         "older versions": ("io/", "fit/modelfile", "fit/flat"),
     }[kind]  # fmt: skip
@@ -475,7 +480,7 @@ def kernels_reader():
 
 MAKERS = {
     **{f"model: {kind}": (model_reader, kind)
-       for kind in ("tables", "trees", "boosted", "hidden", "classifier", "energy", "older versions")},
+       for kind in ("tables", "trees", "boosted", "hidden", "classifier", "energy", "gaussian", "older versions")},
     **{f"checkpoint: {kind}": (checkpoint_reader, kind) for kind in ("layers", "energy")},
     "idx": (idx_reader,), "idx, gzip": (gzip_reader,), "npy": (npy_reader,), "npy, labels": (labels_reader,),
     "npz": (npz_reader,),

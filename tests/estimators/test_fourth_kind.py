@@ -30,7 +30,8 @@ MODELS = {
     "pixels": lambda: Network(cpd=Independent(), random_state=0, n_jobs=1).fit(X),
     "thresholds": lambda: Network(cpd=Independent(0.5), threshold=(0.3, 0.6), random_state=0, n_jobs=1).fit(GREY[:120]),
     "layers": lambda: Network(
-        "hidden", cpd=Independent(2.0), features=FEATURES, outlier_score="standardized", random_state=0, n_jobs=1
+        "hidden", cpd=Independent(2.0), features=FEATURES, outlier_score="standardized", random_state=0, n_jobs=1,
+        false_alarm_rate=0.1,
     ).fit(X),
 }  # fmt: skip
 

@@ -32,7 +32,7 @@ def campaign():
 
 NAMES = [
     "model: tables", "model: trees", "model: boosted", "model: hidden", "model: classifier", "model: energy",
-    "model: older versions", "checkpoint: layers", "checkpoint: energy", "idx", "idx, gzip", "npy", "npy, labels", "npz",
+    "model: gaussian", "model: older versions", "checkpoint: layers", "checkpoint: energy", "idx", "idx, gzip", "npy", "npy, labels", "npz",
     "picture: png", "picture: jpg", "picture: tif", "picture: gif", "picture: bmp", "picture: tga", "picture: webp",
     "picture: others",
     "mask: npy", "mask: png", "folder of inspection, mask", "weights: npz", "weights: pth", "weights: legacy",

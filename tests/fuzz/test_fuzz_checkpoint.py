@@ -23,7 +23,9 @@ IMAGES = np.random.default_rng(1).integers(0, 256, (110, 7, 6), dtype=np.uint8)
 
 
 def hidden_network():
-    return Network("hidden", hidden=((2, 2, 1), (1, 2, 1)), iterations=1, random_state=0, n_jobs=1)
+    return Network(
+        "hidden", hidden=((2, 2, 1), (1, 2, 1)), iterations=1, random_state=0, n_jobs=1, false_alarm_rate=0.1
+    )
 
 
 def interrupt_in_the_second_layer(state):

@@ -48,15 +48,15 @@ def as_version_1(header):
 def make_files(folder):
     """Networks of 3 x 4 images with two thresholds (tables, trees, boosted trees), classifiers, and hidden layers."""
     X, larger = (np.random.default_rng(0).integers(0, 256, (120, *shape), dtype=np.uint8) for shape in ((3, 4), (7, 6)))
-    hidden = Network("hidden", hidden=((2, 2, 1), (1, 2, 1)), iterations=1, random_state=0, n_jobs=1).fit(larger)
-    two = {"threshold": (0.3, 0.6), "n_jobs": 1, "random_state": 0}
+    one = {"n_jobs": 1, "random_state": 0, "false_alarm_rate": 0.1}
+    two = {"threshold": (0.3, 0.6), **one}
     models = {
         "network": Network(threshold=(0.3, 0.6), pseudocount=1.5).fit(X),
         "classifier": Classifier(class_prior=(0.2, 0.3, 0.5)).fit(X, np.arange(120) % 3),
-        "hidden": hidden,
+        "hidden": Network("hidden", hidden=((2, 2, 1), (1, 2, 1)), iterations=1, **one).fit(larger),
         "tree": Network("tree", **two, penalty=0.1).fit(X),
         "boosted": Network("boosted", **two, boosting=Boosting(rounds=3, max_leaves=3)).fit(X),
-        "best": Network("best", hidden=((2, 2, 1), (1, 2, 1)), penalty=0.2, n_jobs=1, random_state=0).fit(larger),
+        "best": Network("best", hidden=((2, 2, 1), (1, 2, 1)), penalty=0.2, **one).fit(larger),
         "classifier of trees": Classifier("tree", reach=2, n_jobs=1).fit(X, np.arange(120) % 2),
     }
     for name, model in models.items():

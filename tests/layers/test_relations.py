@@ -250,7 +250,7 @@ def test_relations_without_hidden_layers_are_refused():
 
 
 def test_forced_and_forbidden_relations_of_the_estimator():
-    arguments = {"hidden": ((2, 3, 2),), "iterations": 1, "random_state": 0, "n_jobs": 1}
+    arguments = {"hidden": ((2, 3, 2),), "iterations": 1, "random_state": 0, "n_jobs": 1, "false_alarm_rate": 0.1}
     blocks = np.random.default_rng(1).random((130, 2, 2)) < 0.5  # squares of 6 pixels, so that windows tell of others
     X = blocks.repeat(6, axis=1).repeat(6, axis=2)
     free = Network(**arguments, max_parents=2).fit(X).hidden_layers_[0].layer

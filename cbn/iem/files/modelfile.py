@@ -84,8 +84,6 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedEnergyModel:
     if not (level_scales[:, 1] > 0).all() or (largest < 0).any() or not ((dead >= 0) & (dead <= 1)).all():
         raise ValueError("a spread that is not above 0, or a share outside [0, 1]")
     scores = read_array(archive, "calibration", np.float64, (None,))
-    if len(scores) < 1 or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
-        raise ValueError("calibration scores are not finite numbers in increasing order")
     if backbone is not None:
         backbone.parameters.extend(level.kernels for level in levels)
         for number in range(len(levels), len(shapes)):
@@ -98,7 +96,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedEnergyModel:
         network=Network(levels, frozen=backbone is not None),
         node_scales=scales,
         level_scales=level_scales,
-        calibration=Calibration(scores, source, settings.false_alarm_rate),
+        calibration=Calibration.restored(scores, source, settings.false_alarm_rate),
         dead_kernels=dead,
         n_images=n_images,
         provenance=provenance,

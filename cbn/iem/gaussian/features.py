@@ -1,36 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Features of pictures on one grid of positions, rounded to a fixed grid so that their sums are exact."""
 
+import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 
 from ..nn.arrays import Array
 from ..pretrained.efficientnet import BLOCKS, WANTED, EfficientNetLite0
 from .whitening import Rounded, rounded
-
-
-class Extractor(Protocol):
-    """Makes features of prepared pictures."""
-
-    @property
-    def unit(self) -> float:
-        """What 1 of a rounded feature stands for."""
-
-    @property
-    def stride(self) -> int:
-        """Pixels from one position to the next."""
-
-    @property
-    def n_features(self) -> int:
-        """Features of a position."""
-
-    def shape(self, height: int, width: int) -> tuple[int, int]:
-        """(rows, columns) of positions of pictures of so many pixels."""
-
-    def features(self, values: Array, num_threads: int = 1) -> Rounded:
-        """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
 
 
 class PretrainedFeatures:
@@ -41,16 +19,25 @@ class PretrainedFeatures:
     network : EfficientNetLite0
     """
 
-    unit, stride = 1 / 32, 8
+    unit = 1 / 32  # what 1 of a rounded feature stands for
+    stride = 8  # pixels from one position to the next
     n_features = sum(BLOCKS[block][1] for block in WANTED)
 
     def __init__(self, network: EfficientNetLite0) -> None:
         self.network = network
 
-    def shape(self, height: int, width: int) -> tuple[int, int]:
-        return -(-height // self.stride), -(-width // self.stride)
+    @classmethod
+    def shape(cls, height: int, width: int) -> tuple[int, int]:
+        """(rows, columns) of positions of pictures of so many pixels."""
+        return -(-height // cls.stride), -(-width // cls.stride)
+
+    @classmethod
+    def bytes_of(cls, height: int, width: int) -> int:
+        """Bytes of the rounded features of one picture."""
+        return math.prod(cls.shape(height, width)) * cls.n_features * np.dtype(np.int16).itemsize
 
     def features(self, values: Array, num_threads: int = 1) -> Rounded:
+        """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
         fine, own, *coarse = self.network.activations(values, WANTED, num_threads)
         rows, columns = own.shape[1:3]
         parts = [_halved(fine), own, *(_doubled(maps, rows, columns) for maps in coarse)]
@@ -86,9 +73,3 @@ def _doubled(maps: Array, rows: int, columns: int) -> Array:
 def in_batches(n: int, together: int) -> Iterator[slice]:
     """Parts of n pictures."""
     return (slice(begin, min(begin + together, n)) for begin in range(0, n, together))
-
-
-def memory_of(extractor: Extractor, height: int, width: int) -> int:
-    """Bytes of the rounded features of one picture."""
-    rows, columns = extractor.shape(height, width)
-    return rows * columns * extractor.n_features * np.dtype(np.int16).itemsize

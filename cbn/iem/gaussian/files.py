@@ -32,7 +32,7 @@ from .features import PretrainedFeatures
 from .fitted import FittedGaussianModel
 from .fitting import checked
 from .parameters import Gaussian
-from .positions import PositionGaussians
+from .positions import PositionGaussians, diagonals
 from .whitening import Whitening
 from .writing import KEPT, KIND, VERSION, save
 
@@ -67,19 +67,19 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     size = min(gaussian.directions, extractor.n_features)
     mean = read_finite(archive, "mean", (rows * columns, size))
     factors = read_finite(archive, "factors", (rows * columns, _engine.factor_floats(size)))
+    if not (diagonals(factors, size) > 0).all():
+        raise ValueError("factors whose diagonal is not above 0")
     whitening = Whitening(
         read_finite(archive, "basis", (extractor.n_features, size)), read_finite(archive, "offset", (size,))
     )
     scores = read_array(archive, "calibration", np.float64, (None,))
-    if len(scores) < 1 or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
-        raise ValueError("calibration scores are not finite numbers in increasing order")
     return FittedGaussianModel(
         picture_shape=picture_shape,
         brightness=brightness,
         extractor=extractor,
         whitening=whitening,
         gaussians=PositionGaussians((rows, columns), n_images, gaussian, mean, factors),
-        calibration=Calibration(scores, source, rate),
+        calibration=Calibration.restored(scores, source, rate),
         n_images=n_images,
         provenance=provenance,
         arguments=arguments,

@@ -2,7 +2,7 @@
 """A fitted Gaussian energy model: scores, maps and decisions for pictures, from what the fit left and nothing else."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from ... import _validation as validation
 from ...metrics.calibration import Calibration
-from ...metrics.decisions import Decisions
+from ..decisions import PictureDecisions
 from ..nn.arrays import Array, Shape
 from ..parameters import Arguments
+from ..pretrained.efficientnet import EfficientNetLite0
 from ..settings import LEAST_MEDIAN
 from . import writing
 from .features import PretrainedFeatures, in_batches
@@ -46,7 +47,7 @@ def energies_of(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FittedGaussianModel(Decisions):
+class FittedGaussianModel(PictureDecisions):
     """What :func:`cbn.iem.gaussian.fitting.fit` learned from normal pictures.
 
     Attributes
@@ -88,9 +89,9 @@ class FittedGaussianModel(Decisions):
         )
 
     @property
-    def n_features(self) -> int:
-        """Values of a picture."""
-        return math.prod(self.picture_shape)
+    def backbone(self) -> EfficientNetLite0:
+        """The pretrained network that makes features."""
+        return self.extractor.network
 
     def _energies(self, X: npt.ArrayLike, without_own: bool = False) -> Any:
         """Yields (part, smoothed energies of positions, energies of pictures)."""
@@ -114,8 +115,6 @@ class FittedGaussianModel(Decisions):
         """
         return np.concatenate([-own for _, _, own in self._energies(X)])
 
-    judged_scores = score_samples
-
     def energy_map(self, X: npt.ArrayLike, *, without_own: bool = False) -> Array:
         """Where pictures are unlike normal ones, at their own size: (n, height, width) float32, about 1 where as usual.
 
@@ -128,18 +127,6 @@ class FittedGaussianModel(Decisions):
         height, width, _ = self.picture_shape
         energies = (own for _, own, _ in self._energies(X, without_own))
         return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
-
-    def calibrate(self, X: npt.ArrayLike) -> "FittedGaussianModel":
-        """The same model with the threshold from normal pictures that had no part in its fit: p-values are then valid.
-
-        Parameters
-        ----------
-        X : array-like, (n, height, width) or (n, height, width, channels)
-        """
-        rate = self.calibration.false_alarm_rate
-        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
-        calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
-        return replace(self, calibration=calibration, provenance=dict(self.provenance))
 
     def save(self, path: Any) -> None:
         """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all.

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _validation as validation
+from ..._engine import factor_floats
 from ...exceptions import DataError
 from ...metrics.calibration import Calibration
 from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
-from .features import Extractor, PretrainedFeatures, in_batches, memory_of
+from .features import PretrainedFeatures, in_batches
 from .fitted import FittedGaussianModel, energies_of, prepared
 from .parameters import Gaussian
 from .positions import Moments, PositionGaussians, covariance_of, n_products, pooled_moments
@@ -105,13 +106,12 @@ def checked(arguments: Arguments) -> tuple[Gaussian, str | None, float]:
 
 def sizes(picture_shape: tuple[int, ...], gaussian: Gaussian) -> tuple[int, int, int]:
     """(rows, columns, directions) of the positions of pictures."""
-    extractor = PretrainedFeatures(EfficientNetLite0())
-    return *extractor.shape(*picture_shape[:2]), min(gaussian.directions, extractor.n_features)
+    return *PretrainedFeatures.shape(*picture_shape[:2]), min(gaussian.directions, PretrainedFeatures.n_features)
 
 
 def keeps(n_images: int, picture_shape: tuple[int, ...]) -> bool:
     """Whether a fit keeps the features of so many pictures; the pretrained network then runs once for each."""
-    return n_images * memory_of(PretrainedFeatures(EfficientNetLite0()), *picture_shape[:2]) <= KEPT_BYTES
+    return n_images * PretrainedFeatures.bytes_of(*picture_shape[:2]) <= KEPT_BYTES
 
 
 def memory(n_images: int, picture_shape: tuple[int, ...], gaussian: Gaussian) -> dict[str, int]:
@@ -119,9 +119,9 @@ def memory(n_images: int, picture_shape: tuple[int, ...], gaussian: Gaussian) ->
     rows, columns, size = sizes(picture_shape, gaussian)
     n_features = n_images if keeps(n_images, picture_shape) else TOGETHER
     return {
-        "features": n_features * memory_of(PretrainedFeatures(EfficientNetLite0()), *picture_shape[:2]),
+        "features": n_features * PretrainedFeatures.bytes_of(*picture_shape[:2]),
         "sums": 8 * rows * columns * (size + n_products(size)),
-        "model": 4 * rows * columns * (size + n_products(size + 15)),
+        "model": 4 * rows * columns * (size + factor_floats(size)),
     }
 
 
@@ -132,7 +132,7 @@ class _Features:
         self,
         pictures: npt.NDArray[Any],
         brightness: str | None,
-        extractor: Extractor,
+        extractor: PretrainedFeatures,
         num_threads: int,
         progress: Progress | None,
     ) -> None:
@@ -161,7 +161,7 @@ Batches = Callable[[int], Iterator[tuple[slice, Rounded]]]
 
 
 def model_of(
-    batches: Batches, extractor: Extractor, gaussian: Gaussian, num_threads: int
+    batches: Batches, extractor: PretrainedFeatures, gaussian: Gaussian, num_threads: int
 ) -> tuple[Whitening, PositionGaussians]:
     """Whitening and Gaussians of the features that come in two passes."""
     whitening = _whitening(batches, extractor, gaussian.directions, num_threads)
@@ -175,7 +175,7 @@ def model_of(
 
 
 def scores_by_refits(
-    features: Rounded, extractor: Extractor, gaussian: Gaussian, num_threads: int
+    features: Rounded, extractor: PretrainedFeatures, gaussian: Gaussian, num_threads: int
 ) -> npt.NDArray[np.float64]:
     """Scores of few pictures, each by the model of the others: where the shared parts owe much to a single picture."""
     scores, everything = np.empty(len(features)), slice(None)
@@ -189,7 +189,7 @@ def scores_by_refits(
     return scores
 
 
-def _whitening(batches: Batches, extractor: Extractor, directions: int, num_threads: int) -> Whitening:
+def _whitening(batches: Batches, extractor: PretrainedFeatures, directions: int, num_threads: int) -> Whitening:
     size, n = extractor.n_features, 0
     sums, products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
     for _, features in batches(0):

@@ -14,6 +14,7 @@ from .whitening import UNIT, Doubles, Rounded
 Sums = npt.NDArray[np.int64]
 # The mean of a position is drawn towards that of all positions as by so many pictures.
 PRIOR = 0.5
+PANEL = 16  # rows of a factor that the engine keeps together
 # Pictures whose energies are worked on at a time.
 TOGETHER = 16
 
@@ -123,6 +124,15 @@ class PositionGaussians:
                 features[part], self.mean, self.factors, law, self.gaussian.reach, without_own, out[part], num_threads
             )
         return out
+
+
+def diagonals(factors: Array, size: int) -> Doubles:
+    """(positions, size) diagonals of packed factors; see cbn_factor_floats() in src_c/cbn.h."""
+    places, begin = [], 0
+    for first in range(0, size, PANEL):
+        places += [begin + (first + i) * PANEL + i for i in range(min(PANEL, size - first))]
+        begin += (first + PANEL) * PANEL
+    return factors[:, places].astype(np.float64)
 
 
 def _law(n: int, gaussian: Gaussian) -> tuple[int, float, float, float, float]:

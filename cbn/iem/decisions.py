@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What fitted models of pictures share, whatever their sidewards models: decisions, and a threshold taken anew."""
+
+import math
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..metrics.calibration import Calibration
+from ..metrics.decisions import Decisions
+from .nn.arrays import Shape
+
+
+class PictureDecisions(Decisions):
+    """Decisions by :meth:`score_samples`.
+
+    Attributes
+    ----------
+    picture_shape : (height, width, channels)
+    calibration : Calibration
+    provenance : dict
+        Fields of the fitted dataclass.
+    """
+
+    picture_shape: Shape
+    provenance: dict[str, Any]
+
+    @abstractmethod
+    def score_samples(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Minus the energy of every picture (n,) float64; higher is more normal."""
+
+    @property
+    def n_features(self) -> int:
+        """Values of a picture."""
+        return math.prod(self.picture_shape)
+
+    def judged_scores(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Scores that can be compared with the calibration's and with the threshold: those of :meth:`score_samples`."""
+        return self.score_samples(X)
+
+    def calibrate(self, X: npt.ArrayLike) -> Self:
+        """The same model with the threshold from normal pictures that had no part in its fit: p-values are then valid.
+
+        Parameters
+        ----------
+        X : array-like, (n, height, width) or (n, height, width, channels)
+        """
+        rate = self.calibration.false_alarm_rate
+        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
+        calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
+        return replace(self, calibration=calibration, provenance=dict(self.provenance))  # type: ignore[type-var]
