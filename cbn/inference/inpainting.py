@@ -2,7 +2,8 @@
 """Missing pixels given the known ones: independent draws, weighted particles, or Gibbs chains with clamped nodes."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy.typing as npt
 
 from ..bits.binarization import Binarization
 from ..cpd.base import CPD
-from ..cpd.particles import Pool
+from ..cpd.particles import Particles, Pool
 from ..layers.stack import LayeredNetwork
 from .chains import GibbsChains, Recorder, ancestral_states
 from .mixing import MIN_EFFECTIVE_SAMPLE_SIZE, MixingReport
 
 # Called with (work done, most work).
 Progress = Callable[[int, int], None]
+States = npt.NDArray[np.uint8]
 
 # Particles from which chains start that fill in missing pixels.
 START_PARTICLES = 500
@@ -24,6 +26,9 @@ START_PARTICLES = 500
 # particles, or as many as have this many nodes together: 64 MiB.
 FILTERS, FILTER_STRIDE = 8, 0x9E3779B97F4A7C15
 FILTER_PARTICLES, FILTER_NODES = 2048, 2**26
+# Nodes of filters that run at the same time: a filter is a long row of small steps, so that a thread each is worth more
+# than several threads for one.
+NODES_TOGETHER = 2**28
 # Most particles times missing nodes, in units of CPD.particle_cost, where it is left open: about two seconds of one thread.
 PARTICLE_WORK = 100_000_000
 # Independent draws from which the mean comes where the posterior is drawn from exactly.
@@ -212,9 +217,8 @@ def inpaint_directly(
     size = max(1, min(FILTER_PARTICLES, max(64, FILTER_NODES // network.layer.n_nodes), n_particles // FILTERS))
     most, enough = max(FILTERS, n_particles // size), max(MIN_EFFECTIVE_SAMPLE_SIZE, n)
     looked_at = FILTERS
-    while len(pool) < most:
-        own_seed = (seed + FILTER_STRIDE * len(pool)) % 2**64
-        pool.add(network.posterior(states[0], known, size, own_seed, num_threads), own_seed)
+    for run, own_seed in _filters(network, states[0], known, size, most, seed, num_threads):
+        pool.add(run, own_seed)
         if progress is not None:
             progress(size * len(pool), size * most)
         if len(pool) == looked_at:
@@ -224,6 +228,24 @@ def inpaint_directly(
     n_drawn = size * len(pool)
     report = ParticleReport(pool.effective_size(n_drawn), n_drawn)
     return _inpainting(binarization, mask, pool.states, np.where(missing, pool.mean(), states[0]), report)
+
+
+def _filters(
+    network: CPD, image: States, known: States, size: int, most: int, seed: int, num_threads: int
+) -> Iterator[tuple[Particles, int]]:
+    """Yields the particles and the seed of independent filters, always in the same order."""
+    together = max(1, min(num_threads, NODES_TOGETHER // (size * network.layer.n_nodes)))
+    seeds = [(seed + FILTER_STRIDE * i) % 2**64 for i in range(most)]
+
+    def run(own_seed: int) -> tuple[Particles, int]:
+        return network.posterior(image, known, size, own_seed, num_threads // together), own_seed
+
+    if together == 1:
+        yield from map(run, seeds)
+        return
+    with ThreadPoolExecutor(together) as threads:
+        for begin in range(0, most, together):
+            yield from threads.map(run, seeds[begin : begin + together])
 
 
 def _inpainting(
