@@ -332,6 +332,8 @@ cdef extern from "cbn.h" nogil:
                             cbn_workspace workspace, int num_threads)
     int64_t cbn_factor_floats(int32_t size)
     int cbn_gaussians_check(const cbn_gaussians *g)
+    int cbn_eigenvectors_workspace_size(int32_t size, int64_t *bytes)
+    int cbn_eigenvectors(int32_t size, const double *matrix, double *values, double *vectors, cbn_workspace workspace)
     int cbn_moments_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes)
     int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, int64_t *sums, int64_t *products,
                         cbn_workspace workspace, int num_threads)

@@ -264,6 +264,21 @@ cdef cbn_gaussians gaussians_of(int64_t height, int64_t width, int64_t size, law
     return g
 
 
+def eigenvectors(const double[:, ::1] matrix, double[::1] values, double[:, ::1] vectors):
+    cdef int status
+    cdef int64_t n_bytes, size = matrix.shape[0]
+    if not 1 <= size <= CBN_MAX_DIRECTIONS:
+        raise ValueError(f"matrix: {size} rows where 1 to {CBN_MAX_DIRECTIONS} are needed")
+    expect("columns of matrix", matrix.shape[1], size)
+    expect("values", values.shape[0], size)
+    expect("rows of vectors", vectors.shape[0], size)
+    expect("columns of vectors", vectors.shape[1], size)
+    cdef uint8_t[::1] memory = memory_of(cbn_eigenvectors_workspace_size(<int32_t>size, &n_bytes), &n_bytes)
+    with nogil:
+        status = cbn_eigenvectors(<int32_t>size, &matrix[0, 0], &values[0], &vectors[0, 0], workspace_in(memory))
+    check(status)
+
+
 def factor_floats(int32_t size):
     return cbn_factor_floats(size)
 

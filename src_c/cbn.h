@@ -729,6 +729,14 @@ typedef struct {
 
 /* Height, width and size; the functions check what else they read. */
 int cbn_gaussians_check(const cbn_gaussians *g);
+/*
+ * Eigenvalues (size,), in no order, and eigenvectors (size, size), one in each row, of a symmetric matrix of which the
+ * lower triangle is read; size at most CBN_MAX_DIRECTIONS. A x V^T is V^T x the values to about 1e-14 of the largest, the
+ * same bytes on every machine. CBN_E_PARAMETER for numbers that are not finite.
+ */
+int cbn_eigenvectors_workspace_size(int32_t size, int64_t *bytes);
+int cbn_eigenvectors(int32_t size, const double *matrix, double *values, double *vectors, cbn_workspace workspace);
+
 /* Adds images x (n_images, height, width, size) to sums (height * width, size) and products (height * width, size *
  * (size + 1) / 2), lower triangles row by row. CBN_E_PARAMETER for a feature above CBN_MAX_ROUNDED. */
 int cbn_moments_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes);

@@ -11,7 +11,7 @@ from .bitplane import pack_planes, plane_words, planes_select, unpack_planes
 from .boosted import boosted_grow, boosted_log_odds, boosted_score_images, boosted_score_nodes
 from .convolution import convolve, convolve_weight_gradient
 from .counts import count, counts_add, counts_check
-from .gaussian import factor_floats, gaussian_energies, gaussian_factors, moments_add
+from .gaussian import eigenvectors, factor_floats, gaussian_energies, gaussian_factors, moments_add
 from .gibbs import sample_gibbs
 from .gibbs_layers import LayerStack, sample_gibbs_layers
 from .gradient import kernel_gradient, state_gradient
@@ -52,6 +52,7 @@ __all__ = [
     "count",
     "counts_add",
     "counts_check",
+    "eigenvectors",
     "factor_floats",
     "gaussian_energies",
     "gaussian_factors",

@@ -26,6 +26,23 @@ def factor_floats(size: int) -> int:
     return PANEL * PANEL * panels * (panels + 1) // 2
 
 
+def eigenvectors(matrix: Floats, values: Floats, vectors: Floats) -> None:
+    """Eigenvalues in no order, and eigenvectors in rows, of a symmetric matrix of which the lower triangle is read.
+
+    Parameters
+    ----------
+    matrix : (size, size) array of float64
+    values : (size,) array of float64
+        Filled.
+    vectors : (size, size) array of float64
+        Filled.
+    """
+    if not np.isfinite(matrix).all():
+        raise ValueError("a scalar argument outside its range")
+    values[:], columns = np.linalg.eigh(matrix, UPLO="L")
+    vectors[:] = columns.T
+
+
 def moments_add(x: Rounded, sums: Counts, products: Counts, num_threads: int = 1) -> None:
     """Add to sums and to sums of products over images, for every position.
 

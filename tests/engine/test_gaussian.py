@@ -176,3 +176,61 @@ def test_wrong_arguments_are_refused():
             energies(engine, x, mean, packed, law, reach)
     with pytest.raises(ValueError):
         energies(engine, x, mean, packed, law_of(1), 0, True)
+
+
+# ---- eigenvectors ----
+
+
+def eigen(engine, matrix):
+    values, vectors = np.empty(len(matrix)), np.empty(matrix.shape)
+    with engine._path() as module:
+        module.eigenvectors(matrix, values, vectors)
+    return values, vectors
+
+
+def symmetric(kind, size):
+    rng = np.random.default_rng(size)
+    if kind == "covariance":  # of features whose variances are far apart
+        x = rng.normal(size=(size + 3, size)) * 10.0 ** -rng.uniform(0, 6, size)
+        return x.T @ x
+    if kind == "any signs":
+        x = rng.normal(size=(size, size))
+        return x + x.T
+    if kind == "few images":  # most values are 0
+        x = rng.normal(size=(max(1, size // 5), size))
+        return x.T @ x
+    if kind == "few values":
+        basis = np.linalg.qr(rng.normal(size=(size, size)))[0]
+        return (basis * rng.integers(0, 3, size)) @ basis.T
+    return {"zero": np.zeros((size, size)), "ones": np.ones((size, size)), "diagonal": np.diag(np.arange(size) - 1.0)}[
+        kind
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 16, 61])
+@pytest.mark.parametrize("kind", ["covariance", "any signs", "few images", "few values", "zero", "ones", "diagonal"])
+@pytest.mark.parametrize("unit", [1.0, 1e-290, 1e290])
+def test_eigenvectors(engine, kind, size, unit):
+    matrix = symmetric(kind, size) * unit
+    lower = np.tril(matrix)
+    values, vectors = eigen(engine, lower)  # what lies above the diagonal is not read
+    largest = max(np.abs(matrix).max(), np.finfo(float).tiny)
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(size), atol=1e-13)
+    scaled = matrix / largest
+    np.testing.assert_allclose((scaled @ vectors.T), vectors.T * (values / largest), atol=2e-13)
+    np.testing.assert_allclose(np.sort(values / largest), np.linalg.eigvalsh(scaled), atol=2e-13)
+
+
+def test_eigenvectors_are_the_same_bytes_on_every_path():
+    matrix = symmetric("covariance", 61)
+    first, *others = [eigen(path, matrix) for path in PATHS]
+    for other in others:
+        assert first[0].tobytes() == other[0].tobytes() and first[1].tobytes() == other[1].tobytes()
+
+
+def test_eigenvectors_that_cannot_be(engine):
+    for wrong in (np.nan, np.inf):
+        matrix = np.eye(4)
+        matrix[2, 1] = wrong
+        with pytest.raises(ValueError, match="range"):
+            eigen(engine, matrix)
