@@ -43,7 +43,8 @@ def describe(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape)
 def describe_gaussian(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape) -> dict[str, Any]:
     """Positions and the memory that a fit of Gaussian models needs, as --json prints them."""
     gaussian = fitting.checked(arguments)[0]
-    rows, columns, size = fitting.sizes(picture_shape, gaussian)
+    kind = fitting.kind_of(arguments)
+    rows, columns, size = fitting.sizes(picture_shape, kind, gaussian)
     return {
         "category": dataset.category,
         "n_train": len(dataset.train),
@@ -53,10 +54,10 @@ def describe_gaussian(arguments: Arguments, dataset: InspectionSet, picture_shap
         "positions": [rows, columns],
         "n_directions": size,
         "passes": fitting.PASSES,
-        "features_kept": fitting.keeps(len(dataset.train), picture_shape),
+        "features_kept": fitting.keeps(len(dataset.train), picture_shape, kind),
         "memory_bytes": {
             "pictures": sum(pictures.nbytes for pictures in (dataset.train, dataset.test) if pictures is not None),
-            **fitting.memory(len(dataset.train), picture_shape, gaussian),
+            **fitting.memory(len(dataset.train), picture_shape, kind, gaussian),
         },
     }
 
@@ -69,8 +70,8 @@ def print_one(result: dict[str, Any]) -> None:
     if result.get("sidewards") == "gaussian":
         rows, columns = result["positions"]
         print(f"positions        {rows} x {columns}, a Gaussian of {result['n_directions']} directions each")
-        kept = "the pretrained network runs once" if result["features_kept"] else "the pretrained network runs in each"
-        print(f"passes           {result['passes']} over the pictures; {kept}")
+        kept = "once" if result["features_kept"] else "in each"
+        print(f"passes           {result['passes']} over the pictures; features are computed {kept}")
         _print_memory(result)
         return
     print(f"{'level':5} {'nodes':>12} {'field':>6} {'distance':>9} {'inputs':>7}  {'networks':14} "

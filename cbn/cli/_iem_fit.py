@@ -18,6 +18,7 @@ from ..iem import fitting
 from ..iem.fitted import FittedEnergyModel
 from ..iem.gaussian import fitting as gaussian_fitting
 from ..iem.gaussian.fitted import FittedGaussianModel
+from ..iem.names import SCRATCH
 from ..iem.nn.arrays import Shape
 from ..iem.parameters import Arguments
 from ..iem.pretrained.efficientnet import EfficientNetLite0
@@ -189,7 +190,9 @@ def _training_mark(arguments: Arguments, dataset: InspectionSet, calibration: Pi
     """A hash of everything that the bytes of a model file depend on."""
     setting = {own.name: getattr(arguments, own.name) for own in fields(arguments) if own.name != "backbone"}
     if arguments.sidewards == "gaussian":
-        setting |= {"backbone_weights": None, "kernels": EfficientNetLite0(arguments.backbone_weights).digest()}
+        scratch = arguments.backbone == SCRATCH
+        kernels = SCRATCH if scratch else EfficientNetLite0(arguments.backbone_weights).digest()
+        setting |= {"backbone_weights": None, "kernels": kernels}
     elif (backbone := backbone_of(arguments)) is not None:
         setting |= {"architecture": backbone.architecture, "preparation": backbone.preparation}
         setting["kernels"] = backbone.digest()

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..iem.gaussian.parameters import Gaussian
-from ..iem.names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, SHARINGS, SIDEWARDS
+from ..iem.names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, SCRATCH, SHARINGS, SIDEWARDS
 from ..iem.parameters import OF_NEURAL, Arguments, Training, numbers_from, sidewards_of
 from . import _common as common
 from ._fields import add_fields, given_fields
@@ -50,9 +50,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help=f"what the networks that predict nodes share, Figure 15 of the thesis (default: {Arguments.sharing})",
     )  # fmt: skip
     model.add_argument(
-        "--backbone", choices=(EMBEDDED, *GEOMETRY_NAMES),
+        "--backbone", choices=(EMBEDDED, SCRATCH, *GEOMETRY_NAMES),
         help="take the kernels of a pretrained network, which stay as they are, in place of learning them (default: "
-        f"none; Gaussian models: {EMBEDDED}, which comes with cbn)",
+        f"{SCRATCH}; Gaussian models: {EMBEDDED}, which comes with cbn)",
     )  # fmt: skip
     model.add_argument("--weights", metavar="FILE", help="weights of the backbone: .npz, .safetensors or .pth")
     training = parser.add_argument_group("training of neural sidewards models")
@@ -116,11 +116,13 @@ def check_model_options(arguments: argparse.Namespace) -> None:
         option = _option_of(arguments, name)
         raise common.UsageError(f"--{option}: {rest.replace('sidewards=', '--sidewards ', 1)}") from None
     if kind == "gaussian":
-        if arguments.weights is not None and arguments.backbone is None:
+        if arguments.weights is not None and arguments.backbone in (None, SCRATCH):
             raise common.UsageError(
                 f"--weights: goes with --backbone {EMBEDDED} or another; name the network that they are of"
             )
         return
+    if arguments.backbone == SCRATCH:
+        arguments.backbone = None
     if arguments.backbone is None and arguments.weights is not None:
         raise common.UsageError("--weights: goes with --backbone GEOMETRY; name the network that they are of")
     if arguments.backbone is not None and arguments.weights is None:
@@ -159,7 +161,7 @@ def gaussian_arguments(arguments: argparse.Namespace) -> Arguments:
     return Arguments(
         sidewards="gaussian",
         gaussian=Gaussian(**given_fields(arguments, Gaussian)),
-        backbone=None if arguments.weights is None else EMBEDDED,
+        backbone=arguments.backbone,
         backbone_weights=arguments.weights,
         brightness=brightness,
         false_alarm_rate=arguments.false_alarm_rate,

@@ -24,7 +24,7 @@ def describe(fitted):
         "sidewards": "gaussian",
         "picture_shape": list(fitted.picture_shape),
         "n_images": fitted.n_images,
-        "backbone": EMBEDDED,
+        "backbone": None if fitted.backbone is None else EMBEDDED,
         "brightness": fitted.brightness,
         "positions": list(gaussians.shape),
         "n_directions": gaussians.mean.shape[1],
@@ -65,7 +65,7 @@ def print_facts(facts):
         f"trained on       {facts['n_images']:,} pictures ({facts['provenance'].get('source') or 'source not recorded'})"
     )
     print(f"sidewards        Gaussian, {facts['n_directions']} directions at {rows} x {columns} positions")
-    print(f"kernels          of {facts['backbone']}")
+    print(f"kernels          {'principal components of patches' if facts['backbone'] is None else facts['backbone']}")
     if facts["brightness"] is not None:
         print(f"brightness       divided by the {facts['brightness']}")
     print(f"parameters       {facts['n_parameters']:,}")

@@ -129,13 +129,13 @@ def _describe_gaussian(
     arguments: argparse.Namespace, fitted: "FittedGaussianModel", dataset: "InspectionSet"
 ) -> dict[str, Any]:
     """What --json prints of a Gaussian model beside its figures."""
-    return _of_both(arguments, fitted, dataset, pretrained=True) | {
+    return _of_both(arguments, fitted, dataset, pretrained=fitted.backbone is not None) | {
         "sidewards": "gaussian",
         "positions": list(fitted.gaussians.shape),
         "n_directions": fitted.whitening.basis.shape[1],
         "n_parameters": sum(own.size for own in (fitted.gaussians.mean, fitted.gaussians.factors)),
         "gaussian": fitted.gaussians.gaussian.get_params(),
-        "backbone": EMBEDDED,
+        "backbone": None if fitted.backbone is None else EMBEDDED,
         "brightness": fitted.brightness,
         "false_alarm_rate": fitted.calibration.false_alarm_rate,
     }

@@ -43,9 +43,10 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     gaussian : cbn.iem.Gaussian, optional
         Directions, shrinkage and the like of Gaussian models; ``Gaussian()`` by default. Its fields can be set and searched
         over by names such as ``gaussian__directions``.
-    backbone : {"efficientnet_lite0", "alexnet", "caffe_alexnet", "squeezenet1_1"} or Backbone, optional
+    backbone : {"efficientnet_lite0", "none", "alexnet", "caffe_alexnet", "squeezenet1_1"} or Backbone, optional
         A pretrained network: its kernels stay as they are, only sidewards models are fitted (section 5). Gaussian models
-        have "efficientnet_lite0", which comes with the package; neural ones learn kernels, or take one of the others.
+        have "efficientnet_lite0", which comes with the package, or with "none" filters that are principal components of
+        patches of the training pictures; neural ones learn kernels by default and with "none", or take one of the others.
     backbone_weights : path, optional
         File with the weights of a backbone that is named: .npz, .safetensors, .pth; see :mod:`cbn.iem.pretrained.weights`.
     sharing : {"a", "b", "c", "d", "e", "f"}

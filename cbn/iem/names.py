@@ -7,3 +7,4 @@ OPTIMIZER_NAMES = ("adam", "sgd")
 SIDEWARDS = ("gaussian", "neural")
 EMBEDDED = "efficientnet_lite0"  # the network that comes with the package
 GEOMETRY_NAMES = ("alexnet", "caffe_alexnet", "squeezenet1_1")
+SCRATCH = "none"  # no pretrained network: features of the training pictures alone

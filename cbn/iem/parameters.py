@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _validation as validation
 from .._params import Checked, Choice, Parameters, Real, Whole, parameter, parameters
-from .names import EMBEDDED, OPTIMIZER_NAMES, SIDEWARDS
+from .names import EMBEDDED, OPTIMIZER_NAMES, SCRATCH, SIDEWARDS
 
 if TYPE_CHECKING:
     from .gaussian.parameters import Gaussian
@@ -117,7 +117,7 @@ def sidewards_of(arguments: Arguments) -> str:
     neural = [name for name in OF_NEURAL if _is_given(arguments, name)]
     gaussian = [name for name in OF_GAUSSIAN if _is_given(arguments, name)]
     backbone = arguments.backbone
-    if backbone is not None and not (isinstance(backbone, str) and backbone == EMBEDDED):
+    if backbone is not None and not (isinstance(backbone, str) and backbone in (EMBEDDED, SCRATCH)):
         neural.append("backbone")
     kind = arguments.sidewards
     if kind is None:

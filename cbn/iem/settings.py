@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _validation as validation
-from .names import ENERGIES, GEOMETRY_NAMES, SHARINGS
+from .names import ENERGIES, GEOMETRY_NAMES, SCRATCH, SHARINGS
 from .nn.architecture import TABLE_4, Architecture
 from .nn.arrays import Array, Shape
 from .parameters import DEFAULT_POSITIONS, DEFAULT_STEPS, MOST_STEPS, Arguments, Training
@@ -71,7 +71,7 @@ class Settings:
 
 def backbone_of(arguments: Arguments) -> Backbone | None:
     """The Backbone that arguments name, or None. Raises ValueError, or DataError for its file."""
-    backbone = arguments.backbone
+    backbone = None if isinstance(arguments.backbone, str) and arguments.backbone == SCRATCH else arguments.backbone
     if backbone is None or isinstance(backbone, Backbone):
         if arguments.backbone_weights is not None:
             raise ValueError(f"backbone_weights: {arguments.backbone_weights!r}; name their geometry by backbone")

@@ -2,6 +2,7 @@
 """Features of pictures on one grid of positions, rounded to a fixed grid so that their sums are exact."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,20 +12,12 @@ from ..pretrained.efficientnet import BLOCKS, WANTED, EfficientNetLite0
 from .whitening import Rounded, rounded
 
 
-class PretrainedFeatures:
-    """Outputs of blocks 2, 4, 7 and 10 of EfficientNet-Lite0, brought to positions eight pixels apart.
+class Extractor(ABC):
+    """Makes features of pictures."""
 
-    Parameters
-    ----------
-    network : EfficientNetLite0
-    """
-
-    unit = 1 / 32  # what 1 of a rounded feature stands for
+    unit: float  # what 1 of a rounded feature stands for
     stride = 8  # pixels from one position to the next
-    n_features = sum(BLOCKS[block][1] for block in WANTED)
-
-    def __init__(self, network: EfficientNetLite0) -> None:
-        self.network = network
+    n_features: int
 
     @classmethod
     def shape(cls, height: int, width: int) -> tuple[int, int]:
@@ -36,17 +29,36 @@ class PretrainedFeatures:
         """Bytes of the rounded features of one picture."""
         return math.prod(cls.shape(height, width)) * cls.n_features * np.dtype(np.int16).itemsize
 
+    @abstractmethod
+    def features(self, values: Array, num_threads: int = 1) -> Rounded:
+        """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
+
+
+class PretrainedFeatures(Extractor):
+    """Outputs of blocks 2, 4, 7 and 10 of EfficientNet-Lite0, brought to positions eight pixels apart.
+
+    Parameters
+    ----------
+    network : EfficientNetLite0
+    """
+
+    unit = 1 / 32
+    n_features = sum(BLOCKS[block][1] for block in WANTED)
+
+    def __init__(self, network: EfficientNetLite0) -> None:
+        self.network = network
+
     def features(self, values: Array, num_threads: int = 1) -> Rounded:
         """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
         fine, own, *coarse = self.network.activations(values, WANTED, num_threads)
         rows, columns = own.shape[1:3]
-        parts = [_halved(fine), own, *(_doubled(maps, rows, columns) for maps in coarse)]
+        parts = [halved(fine), own, *(doubled(maps, rows, columns) for maps in coarse)]
         merged = np.concatenate(parts, axis=3)
         merged *= np.float32(1 / self.unit)
         return rounded(merged)
 
 
-def _halved(maps: Array) -> Array:
+def halved(maps: Array) -> Array:
     """Means of 2 x 2 positions; a last odd row or column counts as twice the same."""
     padding = [(0, 0), (0, maps.shape[1] % 2), (0, maps.shape[2] % 2), (0, 0)]
     maps = np.pad(maps, padding, mode="edge")
@@ -54,7 +66,7 @@ def _halved(maps: Array) -> Array:
     return (rows[:, :, ::2] + rows[:, :, 1::2]) * np.float32(0.25)
 
 
-def _doubled(maps: Array, rows: int, columns: int) -> Array:
+def doubled(maps: Array, rows: int, columns: int) -> Array:
     """Twice as many rows and columns, linear between the positions' centres; cut to what is needed."""
     for axis, length in ((1, rows), (2, columns)):
         padding = [(0, 0)] * 4

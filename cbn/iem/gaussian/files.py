@@ -4,7 +4,7 @@
 Header beside ``format``, ``version``, ``kind`` and ``package``
 --------------------------------------------------------------
 arguments      of the fit: ``gaussian`` null or the fields of cbn.iem.Gaussian, ``brightness``, ``false_alarm_rate``
-backbone       hash of the pretrained network's weights; those that come with the package are not in the file
+backbone       hash of the pretrained network's weights; those that come with the package are not in the file; null without
 picture_shape  [height, width, channels]
 n_images       pictures of the fit
 calibration    where the scores of normal pictures come from
@@ -12,7 +12,9 @@ provenance     free-form record
 
 Arrays: ``basis`` float32 (features, directions), ``offset`` float32 (directions,); ``mean`` float32 (positions,
 directions) and ``factors`` float32 (positions, floats) as cbn_gaussian_factors() packs them; ``calibration`` float64 (n,);
-``weights`` float32, where the network's are not those of the package. None is compressed.
+``weights`` float32, where the network's are not those of the package. Without a network the filters of every scale s, from
+0: ``first_weights_s`` float32 (taps, channels, filters) and ``first_bias_s`` float32 (filters,), of the second layer alike.
+None is compressed.
 """
 
 from typing import Any
@@ -26,15 +28,17 @@ from ...io.archive import read_array
 from ...metrics.calibration import Calibration
 from ..files.levelfile import read_finite
 from ..files.modelfile import read_shape
+from ..names import SCRATCH
 from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
-from .features import PretrainedFeatures
+from .features import Extractor, PretrainedFeatures
 from .fitted import FittedGaussianModel
-from .fitting import checked
+from .fitting import checked, directions_of, kind_of
 from .parameters import Gaussian
 from .positions import PositionGaussians, diagonals
+from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
 from .whitening import Whitening
-from .writing import KEPT, KIND, VERSION, save
+from .writing import KEPT, KIND, LAYERS, VERSION, save
 
 __all__ = ["KIND", "restore", "save"]
 
@@ -52,6 +56,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     arguments = Arguments(
         **{name: given[name] for name in KEPT},
         gaussian=None if parameters is None else Gaussian().set_params(**parameters),
+        backbone=SCRATCH if header["backbone"] is None else None,
     )
     if arguments.random_state is not None:
         validation.check_seed(arguments.random_state)
@@ -62,9 +67,9 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     provenance = dict(header["provenance"])
     if provenance != header["provenance"]:
         raise ValueError("provenance of another type")
-    extractor = PretrainedFeatures(_network(archive, header["backbone"]))
+    extractor = _extractor(archive, header["backbone"], picture_shape[2])
     rows, columns = extractor.shape(*picture_shape[:2])
-    size = min(gaussian.directions, extractor.n_features)
+    size = directions_of(gaussian, kind_of(arguments))
     mean = read_finite(archive, "mean", (rows * columns, size))
     factors = read_finite(archive, "factors", (rows * columns, _engine.factor_floats(size)))
     if not (diagonals(factors, size) > 0).all():
@@ -83,6 +88,24 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
         n_images=n_images,
         provenance=provenance,
         arguments=arguments,
+    )
+
+
+def _extractor(archive: ZipFile, digest: Any, channels: int) -> Extractor:
+    if digest is not None:
+        return PretrainedFeatures(_network(archive, digest))
+    sizes = ((FIRST_SIDE**2, channels, FIRST), (SECOND_SIDE**2, FIRST, SECOND))
+    return PCAFeatures(
+        *(
+            [
+                Filters(
+                    read_finite(archive, f"{layer}_weights_{scale}", shape),
+                    read_finite(archive, f"{layer}_bias_{scale}", shape[2:]),
+                )
+                for scale in range(SCALES)
+            ]
+            for layer, shape in zip(LAYERS, sizes, strict=True)
+        )
     )
 
 

@@ -16,7 +16,7 @@ from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
 from ..settings import LEAST_MEDIAN
 from . import writing
-from .features import PretrainedFeatures, in_batches
+from .features import Extractor, PretrainedFeatures, in_batches
 from .maps import at_pixels, picture_energies, smoothed
 from .positions import TOGETHER, PositionGaussians
 from .whitening import Rounded, Whitening
@@ -54,7 +54,7 @@ class FittedGaussianModel(PictureDecisions):
     ----------
     picture_shape : (height, width, channels)
     brightness : {None, "median"}
-    extractor : PretrainedFeatures
+    extractor : Extractor
     whitening : Whitening
     gaussians : PositionGaussians
     calibration : Calibration
@@ -71,7 +71,7 @@ class FittedGaussianModel(PictureDecisions):
 
     picture_shape: Shape
     brightness: str | None
-    extractor: PretrainedFeatures
+    extractor: Extractor
     whitening: Whitening
     gaussians: PositionGaussians
     calibration: Calibration
@@ -89,9 +89,9 @@ class FittedGaussianModel(PictureDecisions):
         )
 
     @property
-    def backbone(self) -> EfficientNetLite0:
-        """The pretrained network that makes features."""
-        return self.extractor.network
+    def backbone(self) -> EfficientNetLite0 | None:
+        """The pretrained network that makes features, or None."""
+        return self.extractor.network if isinstance(self.extractor, PretrainedFeatures) else None
 
     def _energies(self, X: npt.ArrayLike, without_own: bool = False) -> Any:
         """Yields (part, smoothed energies of positions, energies of pictures)."""

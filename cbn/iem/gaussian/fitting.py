@@ -12,18 +12,22 @@ from ... import _validation as validation
 from ..._engine import factor_floats
 from ...exceptions import DataError
 from ...metrics.calibration import Calibration
+from ..names import SCRATCH
 from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
-from .features import PretrainedFeatures, in_batches
+from .features import Extractor, PretrainedFeatures, in_batches
 from .fitted import FittedGaussianModel, energies_of, prepared
 from .parameters import Gaussian
 from .positions import Moments, PositionGaussians, covariance_of, n_products, pooled_moments
+from .scratch import PCAFeatures
 from .whitening import Rounded, Whitening
 
 # Features of all training pictures are kept where they need no more bytes than this, else computed anew in every pass.
 KEPT_BYTES = 384 * 2**20
 # Pictures that are worked on at a time.
 TOGETHER = 32
+# Pictures from which filters are learned without a pretrained network, evenly spaced among all.
+MOST_FOR_FILTERS, TOGETHER_FOR_FILTERS = 64, 8
 # With fewer pictures every one is scored by a model that is fitted anew without it. With more the formula for that leaves
 # the shared covariance and the whitening as they are, of which a single picture is a small part.
 LEAST_FOR_FORMULA = 20
@@ -65,7 +69,7 @@ def fit(
     if len(pictures) < 2:
         raise DataError("X: 1 picture; the spread of features needs at least 2")
     threads = validation.check_threads(n_jobs)
-    extractor = PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights))
+    extractor = _extractor(arguments, pictures, threads)
     source = _Features(pictures, brightness, extractor, threads, progress)
     whitening, gaussians = model_of(source.batches, extractor, gaussian, threads)
     scores = np.empty(len(pictures))
@@ -94,32 +98,55 @@ def fit(
 def checked(arguments: Arguments) -> tuple[Gaussian, str | None, float]:
     """(parameters, brightness, false-alarm rate). Raises ValueError."""
     given: object = arguments.gaussian
-    if arguments.backbone_weights is not None and arguments.backbone is None:
+    if arguments.backbone_weights is not None and arguments.backbone in (None, SCRATCH):
         raise ValueError(f"backbone_weights: {arguments.backbone_weights!r}; name their network by backbone")
     if given is not None and not isinstance(given, Gaussian):
         raise ValueError(f"gaussian: {given!r:.60}; give a cbn.iem.Gaussian, such as Gaussian(directions=64)")
     if arguments.brightness is not None:
         validation.check_choice(arguments.brightness, "brightness", ("median",))
     rate = validation.check_real(arguments.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
-    return (Gaussian() if given is None else given.checked()), arguments.brightness, rate
+    return (given or Gaussian()).resolved(arguments.backbone != SCRATCH), arguments.brightness, rate
 
 
-def sizes(picture_shape: tuple[int, ...], gaussian: Gaussian) -> tuple[int, int, int]:
+def kind_of(arguments: Arguments) -> type[Extractor]:
+    """What makes features: with a pretrained network or without."""
+    return PCAFeatures if arguments.backbone == SCRATCH else PretrainedFeatures
+
+
+def _extractor(arguments: Arguments, pictures: npt.NDArray[Any], num_threads: int) -> Extractor:
+    if arguments.backbone != SCRATCH:
+        return PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights))
+    some = np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_FOR_FILTERS)).astype(np.int64)
+    return PCAFeatures.learned(
+        lambda: (
+            prepared(pictures[some[part]], arguments.brightness) for part in in_batches(len(some), TOGETHER_FOR_FILTERS)
+        ),
+        num_threads,
+    )
+
+
+def sizes(picture_shape: tuple[int, ...], kind: type[Extractor], gaussian: Gaussian) -> tuple[int, int, int]:
     """(rows, columns, directions) of the positions of pictures."""
-    return *PretrainedFeatures.shape(*picture_shape[:2]), min(gaussian.directions, PretrainedFeatures.n_features)
+    return *kind.shape(*picture_shape[:2]), directions_of(gaussian, kind)
 
 
-def keeps(n_images: int, picture_shape: tuple[int, ...]) -> bool:
-    """Whether a fit keeps the features of so many pictures; the pretrained network then runs once for each."""
-    return n_images * PretrainedFeatures.bytes_of(*picture_shape[:2]) <= KEPT_BYTES
+def directions_of(gaussian: Gaussian, kind: type[Extractor]) -> int:
+    """Directions that are kept of the features."""
+    assert gaussian.directions is not None  # of resolved parameters
+    return min(gaussian.directions, kind.n_features)
 
 
-def memory(n_images: int, picture_shape: tuple[int, ...], gaussian: Gaussian) -> dict[str, int]:
+def keeps(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor]) -> bool:
+    """Whether a fit keeps the features of so many pictures, which are then computed once for each."""
+    return n_images * kind.bytes_of(*picture_shape[:2]) <= KEPT_BYTES
+
+
+def memory(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor], gaussian: Gaussian) -> dict[str, int]:
     """Bytes that a fit needs beside the pictures, by what they are for."""
-    rows, columns, size = sizes(picture_shape, gaussian)
-    n_features = n_images if keeps(n_images, picture_shape) else TOGETHER
+    rows, columns, size = sizes(picture_shape, kind, gaussian)
+    n_features = n_images if keeps(n_images, picture_shape, kind) else TOGETHER
     return {
-        "features": n_features * PretrainedFeatures.bytes_of(*picture_shape[:2]),
+        "features": n_features * kind.bytes_of(*picture_shape[:2]),
         "sums": 8 * rows * columns * (size + n_products(size)),
         "model": 4 * rows * columns * (size + factor_floats(size)),
     }
@@ -132,7 +159,7 @@ class _Features:
         self,
         pictures: npt.NDArray[Any],
         brightness: str | None,
-        extractor: PretrainedFeatures,
+        extractor: Extractor,
         num_threads: int,
         progress: Progress | None,
     ) -> None:
@@ -140,7 +167,9 @@ class _Features:
         self.num_threads, self.progress = num_threads, progress
         rows, columns = extractor.shape(*pictures.shape[1:3])
         shape = (len(pictures), rows, columns, extractor.n_features)
-        self.kept: Rounded | None = np.empty(shape, np.int16) if keeps(len(pictures), pictures.shape[1:]) else None
+        self.kept: Rounded | None = (
+            np.empty(shape, np.int16) if keeps(len(pictures), pictures.shape[1:], type(extractor)) else None
+        )
 
     def batches(self, number: int) -> Iterator[tuple[slice, Rounded]]:
         """(which pictures, their features) in pass ``number``; the first one fills what is kept."""
@@ -161,10 +190,10 @@ Batches = Callable[[int], Iterator[tuple[slice, Rounded]]]
 
 
 def model_of(
-    batches: Batches, extractor: PretrainedFeatures, gaussian: Gaussian, num_threads: int
+    batches: Batches, extractor: Extractor, gaussian: Gaussian, num_threads: int
 ) -> tuple[Whitening, PositionGaussians]:
     """Whitening and Gaussians of the features that come in two passes."""
-    whitening = _whitening(batches, extractor, gaussian.directions, num_threads)
+    whitening = _whitening(batches, extractor, directions_of(gaussian, type(extractor)), num_threads)
     moments = None
     for _, features in batches(1):
         shape = features.shape[1:3]
@@ -175,7 +204,7 @@ def model_of(
 
 
 def scores_by_refits(
-    features: Rounded, extractor: PretrainedFeatures, gaussian: Gaussian, num_threads: int
+    features: Rounded, extractor: Extractor, gaussian: Gaussian, num_threads: int
 ) -> npt.NDArray[np.float64]:
     """Scores of few pictures, each by the model of the others: where the shared parts owe much to a single picture."""
     scores, everything = np.empty(len(features)), slice(None)
@@ -189,7 +218,7 @@ def scores_by_refits(
     return scores
 
 
-def _whitening(batches: Batches, extractor: PretrainedFeatures, directions: int, num_threads: int) -> Whitening:
+def _whitening(batches: Batches, extractor: Extractor, directions: int, num_threads: int) -> Whitening:
     size, n = extractor.n_features, 0
     sums, products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
     for _, features in batches(0):
@@ -198,4 +227,4 @@ def _whitening(batches: Batches, extractor: PretrainedFeatures, directions: int,
         products += own[1]
         n += own[2]
     mean, covariance = covariance_of(sums, products, n, extractor.unit)
-    return Whitening.of(mean, covariance, min(directions, size))
+    return Whitening.of(mean, covariance, directions)

@@ -1,8 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The parameter object of Gaussian sidewards models."""
 
+from typing import Any, Self
+
 from ..._engine import MAX_DIRECTIONS
-from ..._params import Parameters, Real, Whole, parameter, parameters
+from ..._params import Checked, Parameters, Real, Whole, parameter, parameters
+
+# Defaults with and without a pretrained network.
+DIRECTIONS = {True: 128, False: 256}
+STRENGTH = {True: 20.0, False: 5.0}
+
+
+def _optional(rule: Whole | Real, metavar: str) -> Checked:
+    """A rule that also allows None."""
+
+    def check(value: Any, name: str) -> Any:
+        return None if value is None else rule.check(value, name)
+
+    return Checked(check, f"{rule}, or None", parse=rule.kind, metavar=metavar)
 
 
 @parameters
@@ -13,15 +28,17 @@ class Gaussian(Parameters):
     ``fit`` checks it.
     """
 
-    directions: int = parameter(
-        default=128,
-        rule=Whole(1, MAX_DIRECTIONS),
-        help="Whitened directions of the features that are kept, those of the largest variance first.",
+    directions: int | None = parameter(
+        default=None,
+        rule=_optional(Whole(1, MAX_DIRECTIONS), "N"),
+        help="Whitened directions of the features that are kept, those of the largest variance first; by default "
+        f"{DIRECTIONS[True]}, or {DIRECTIONS[False]} without a pretrained network.",
     )
-    strength: float = parameter(
-        default=20.0,
-        rule=Real(0, 1e9),
-        help="So many pictures' worth of the covariance that all positions share goes into the one of each position.",
+    strength: float | None = parameter(
+        default=None,
+        rule=_optional(Real(0, 1e9), "X"),
+        help="So many pictures' worth of the covariance that all positions share goes into the one of each position; "
+        f"by default {STRENGTH[True]:g}, or {STRENGTH[False]:g} without a pretrained network.",
     )
     ridge: float = parameter(
         default=0.01, rule=Real(1e-6, 1e6), help="Added to every variance, in units of a whitened feature's."
@@ -36,3 +53,10 @@ class Gaussian(Parameters):
         rule=Real(1e-6, 1),
         help="Share of the positions whose mean energy, the largest ones', is the energy of the picture.",
     )
+
+    def resolved(self, pretrained: bool) -> Self:
+        """A checked copy with a number in place of every None. Raises ValueError."""
+        own = self.checked()
+        own.directions = DIRECTIONS[pretrained] if own.directions is None else own.directions
+        own.strength = STRENGTH[pretrained] if own.strength is None else own.strength
+        return own

@@ -136,4 +136,5 @@ def diagonals(factors: Array, size: int) -> Doubles:
 
 
 def _law(n: int, gaussian: Gaussian) -> tuple[int, float, float, float, float]:
+    assert gaussian.strength is not None  # of resolved parameters
     return n, UNIT, gaussian.strength, gaussian.ridge, PRIOR

@@ -36,14 +36,8 @@ class Whitening:
     @classmethod
     def of(cls, mean: Doubles, covariance: Doubles, directions: int) -> "Whitening":
         """Of features with a mean (features,) and a covariance (features, features)."""
-        variances, vectors = eigenvectors(covariance)
-        least, vectors = LEAST_VARIANCE * variances.mean(), vectors[:, :directions]
-        if least > 0:
-            basis = vectors / (np.sqrt(np.maximum(variances[:directions], 0) + least) * UNIT)
-        else:  # features that never change
-            basis = np.zeros_like(vectors)
-        offset = -(mean[:, None] * basis).sum(axis=0)
-        return cls(np.ascontiguousarray(basis, np.float32), np.ascontiguousarray(offset, np.float32))
+        basis, offset = whitened_basis(mean, covariance, directions)
+        return cls(np.ascontiguousarray(basis / UNIT, np.float32), np.ascontiguousarray(offset / UNIT, np.float32))
 
     def __call__(self, features: Rounded, unit: float, num_threads: int = 1) -> Rounded:
         """Whitened features (n, height, width, directions), rounded, of (n, height, width, features) in some unit."""
@@ -52,6 +46,19 @@ class Whitening:
         out = np.empty((*features.shape[:3], self.basis.shape[1]), np.float32)
         _engine.convolve(values, _ONE_TAP, self.basis[None], self.offset, 1, out, num_threads)
         return rounded(out)
+
+
+def whitened_basis(
+    mean: Doubles, covariance: Doubles, directions: int, least_variance: float = LEAST_VARIANCE
+) -> tuple[Doubles, Doubles]:
+    """(basis (features, directions), offset (directions,)): offset + basis^T x has mean 0, variances 1, no correlation."""
+    variances, vectors = eigenvectors(covariance)
+    least, vectors = least_variance * variances.mean(), vectors[:, :directions]
+    if least > 0:
+        basis = vectors / np.sqrt(np.maximum(variances[:directions], 0) + least)
+    else:  # features that never change
+        basis = np.zeros_like(vectors)
+    return basis, -(mean[:, None] * basis).sum(axis=0)
 
 
 def rounded(values: Array) -> Rounded:

@@ -12,11 +12,13 @@ from ...metrics.calibration import Calibration
 from ..nn.arrays import Shape
 from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
-from .features import PretrainedFeatures
+from .features import Extractor, PretrainedFeatures
 from .positions import PositionGaussians
+from .scratch import PCAFeatures
 from .whitening import Whitening
 
 KIND, VERSION = "gaussian", 7
+LAYERS = ("first", "second")  # of filters without a pretrained network
 KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")
 
 
@@ -28,7 +30,7 @@ class Content(Protocol):
     @property
     def picture_shape(self) -> Shape: ...
     @property
-    def extractor(self) -> PretrainedFeatures: ...
+    def extractor(self) -> Extractor: ...
     @property
     def whitening(self) -> Whitening: ...
     @property
@@ -43,14 +45,14 @@ class Content(Protocol):
 
 def save(fitted: Content, path: Any) -> None:
     """Write a fitted model, complete or not at all. Raises CbnError where it cannot be written."""
-    network = fitted.extractor.network
+    digest, features = _of_features(fitted.extractor)
     header = {
         "format": FORMAT,
         "version": VERSION,
         "kind": KIND,
         "package": __version__,
         "arguments": {name: plain(getattr(fitted.arguments, name)) for name in (*KEPT, "gaussian")},
-        "backbone": network.digest(),
+        "backbone": digest,
         "picture_shape": list(fitted.picture_shape),
         "n_images": fitted.n_images,
         "calibration": fitted.calibration.source,
@@ -63,6 +65,18 @@ def save(fitted: Content, path: Any) -> None:
         "factors": fitted.gaussians.factors,
         "calibration": fitted.calibration.scores,
     }
-    if network.digest() != EfficientNetLite0().digest():
-        arrays["weights"] = network.packed
-    write_archive(path, header, arrays, stored=set(arrays))
+    write_archive(path, header, arrays | features, stored={*arrays, *features})
+
+
+def _of_features(extractor: Extractor) -> tuple[str | None, dict[str, npt.NDArray[Any]]]:
+    """What makes the features: the hash of a pretrained network, and arrays that the package has not."""
+    if isinstance(extractor, PretrainedFeatures):
+        digest = extractor.network.digest()
+        return digest, {} if digest == EfficientNetLite0().digest() else {"weights": extractor.network.packed}
+    assert isinstance(extractor, PCAFeatures)
+    return None, {
+        f"{layer}_{name}_{scale}": getattr(filters, name)
+        for layer in LAYERS
+        for scale, filters in enumerate(getattr(extractor, layer))
+        for name in ("weights", "bias")
+    }
