@@ -337,9 +337,16 @@ cdef extern from "cbn.h" nogil:
     int cbn_moments_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes)
     int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, int64_t *sums, int64_t *products,
                         cbn_workspace workspace, int num_threads)
-    int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes)
-    int cbn_gaussian_factors(const cbn_gaussians *g, const int64_t *sums, const int64_t *products, float *mean,
-                             float *factors, cbn_workspace workspace, int num_threads)
+    ctypedef struct cbn_whitening:
+        int32_t inputs
+        const double *basis
+        const double *offset
+
+    int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, const cbn_whitening *whitening, int num_threads,
+                                            int64_t *bytes)
+    int cbn_gaussian_factors(const cbn_gaussians *g, const cbn_whitening *whitening, const int64_t *sums,
+                             const int64_t *products, float *mean, float *factors, cbn_workspace workspace,
+                             int num_threads)
     int cbn_gaussian_energies_workspace_size(const cbn_gaussians *g, int64_t n_images, int num_threads, int64_t *bytes)
     int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_images, const float *mean,
                               const float *factors, float *energies, cbn_workspace workspace, int num_threads)

@@ -401,6 +401,8 @@ def gaussian_factors(
     mean: NDArray[np.float32],
     factors: NDArray[np.float32],
     num_threads: int = 1,
+    basis: NDArray[np.float64] | None = None,
+    offset: NDArray[np.float64] | None = None,
 ) -> None: ...
 def gaussian_energies(
     x: NDArray[np.int16],

@@ -301,19 +301,33 @@ def moments_add(const int16_t[:, :, ::1] x, int64_t[:, ::1] sums, int64_t[:, ::1
 
 
 def gaussian_factors(const int64_t[:, ::1] sums, const int64_t[:, ::1] products, law, float[:, ::1] mean,
-                     float[:, ::1] factors, int num_threads=1):
+                     float[:, ::1] factors, int num_threads=1, const double[:, ::1] basis=None,
+                     const double[::1] offset=None):
     cdef int status
-    cdef int64_t n_bytes, positions = sums.shape[0], size = sums.shape[1]
+    cdef int64_t n_bytes, positions = sums.shape[0], of_sums = sums.shape[1], size = mean.shape[1]
+    cdef cbn_whitening whitening
+    cdef cbn_whitening *given = NULL
     cdef cbn_gaussians g = gaussians_of(1, positions, size, law)
+    if basis is not None:
+        if not 1 <= of_sums <= CBN_MAX_DIRECTIONS:
+            raise ValueError(f"features of sums: {of_sums} where 1 to {CBN_MAX_DIRECTIONS} are needed")
+        expect("rows of basis", basis.shape[0], of_sums)
+        expect("columns of basis", basis.shape[1], size)
+        if offset is None:
+            raise ValueError("offset: None; give it with the basis")
+        expect("offset", offset.shape[0], size)
+        whitening.inputs, whitening.basis, whitening.offset = of_sums, &basis[0, 0], &offset[0]
+        given = &whitening
+    else:
+        expect("features of mean", size, of_sums)
     expect("positions of products", products.shape[0], positions)
-    expect("products of a position", products.shape[1], size * (size + 1) // 2)
+    expect("products of a position", products.shape[1], of_sums * (of_sums + 1) // 2)
     expect("positions of mean", mean.shape[0], positions)
-    expect("features of mean", mean.shape[1], size)
     expect("positions of factors", factors.shape[0], positions)
     expect("floats of a factor", factors.shape[1], cbn_factor_floats(size))
-    cdef uint8_t[::1] memory = memory_of(cbn_gaussian_factors_workspace_size(&g, num_threads, &n_bytes), &n_bytes)
+    cdef uint8_t[::1] memory = memory_of(cbn_gaussian_factors_workspace_size(&g, given, num_threads, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_gaussian_factors(&g, &sums[0, 0], &products[0, 0], &mean[0, 0], &factors[0, 0],
+        status = cbn_gaussian_factors(&g, given, &sums[0, 0], &products[0, 0], &mean[0, 0], &factors[0, 0],
                                       workspace_in(memory), allowed(num_threads))
     check(status)
 

@@ -745,11 +745,23 @@ int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, 
 /* Floats of the factor of one position: the inverse of L, where L L^T is the covariance, in panels of 16 rows, each as
  * wide as the last of its rows, column by column. */
 int64_t cbn_factor_floats(int32_t size);
-/* mean (height * width, size) and factors (height * width, cbn_factor_floats(size)) of sums. CBN_E_COVARIANCE
- * where a covariance is not positive definite. */
-int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes);
-int cbn_gaussian_factors(const cbn_gaussians *g, const int64_t *sums, const int64_t *products, float *mean,
-                         float *factors, cbn_workspace workspace, int num_threads);
+/* Sums of features that are not whitened yet: a whitened feature is offset + basis^T (unit times the features). */
+typedef struct {
+    int32_t inputs;       /* features of a position in the sums, at most CBN_MAX_DIRECTIONS */
+    const double *basis;  /* (inputs, size) */
+    const double *offset; /* (size) */
+} cbn_whitening;
+
+/*
+ * mean (height * width, size) and factors (height * width, cbn_factor_floats(size)) of sums. With a whitening, sums are
+ * (height * width, inputs) and products (height * width, inputs * (inputs + 1) / 2), and the Gaussians are of the whitened
+ * features; NULL: sums are of the features themselves. CBN_E_COVARIANCE where a covariance is not positive definite.
+ */
+int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, const cbn_whitening *whitening, int num_threads,
+                                        int64_t *bytes);
+int cbn_gaussian_factors(const cbn_gaussians *g, const cbn_whitening *whitening, const int64_t *sums,
+                         const int64_t *products, float *mean, float *factors, cbn_workspace workspace,
+                         int num_threads);
 /* Mahalanobis distances (n_images, height, width). An image is taken out of its own Gaussians by the formula of Sherman &
  * Morrison (1950); the shared covariance stays. */
 int cbn_gaussian_energies_workspace_size(const cbn_gaussians *g, int64_t n_images, int num_threads, int64_t *bytes);

@@ -36,11 +36,6 @@ int cbn_eigenvectors_workspace_size(int32_t size, int64_t *bytes) {
     return cbn_arena_size(&arena, bytes);
 }
 
-/* to += factor * from, n numbers. */
-static inline void add_times(double *restrict to, double factor, const double *restrict from, int64_t n) {
-    for (int64_t i = 0; i < n; i++) to[i] += factor * from[i];
-}
-
 /*
  * Reflections H = I - v v^T / half with H a H of three diagonals; the rows of `vectors` are reflected alike. Column k
  * keeps its first k + 2 elements.
@@ -62,20 +57,20 @@ static void to_three_diagonals(const cbn_eigen_parts *t, int64_t size, double *v
         t->beside[k] = norm * largest;
         /* row = A v / half - v (v^T A v) / (2 half^2), and A -= v row^T + row v^T */
         for (int64_t i = 0; i < left; i++) row[i] = 0;
-        for (int64_t i = 0; i < left; i++) add_times(row, v[i], t->a + (first + i) * size + first, left);
+        for (int64_t i = 0; i < left; i++) cbn_add_times(row, v[i], t->a + (first + i) * size + first, left);
         double product = 0;
         for (int64_t i = 0; i < left; i++) {
             row[i] /= half;
             product += row[i] * v[i];
         }
-        add_times(row, -product / (2 * half), v, left);
+        cbn_add_times(row, -product / (2 * half), v, left);
         for (int64_t i = 0; i < left; i++) {
             double *own = t->a + (first + i) * size + first;
             for (int64_t j = 0; j < left; j++) own[j] -= v[i] * row[j] + row[i] * v[j];
         }
         for (int64_t j = 0; j < size; j++) t->row[j] = 0;
-        for (int64_t i = 0; i < left; i++) add_times(t->row, v[i], vectors + (first + i) * size, size);
-        for (int64_t i = 0; i < left; i++) add_times(vectors + (first + i) * size, -v[i] / half, t->row, size);
+        for (int64_t i = 0; i < left; i++) cbn_add_times(t->row, v[i], vectors + (first + i) * size, size);
+        for (int64_t i = 0; i < left; i++) cbn_add_times(vectors + (first + i) * size, -v[i] / half, t->row, size);
     }
     for (int64_t i = 0; i < size; i++) t->diagonal[i] = t->a[i * size + i];
     if (size > 1) t->beside[size - 2] = t->a[(size - 1) * size + size - 2];

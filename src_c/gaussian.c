@@ -92,32 +92,68 @@ int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, 
 typedef struct {
     double *lower;   /* (size, size): column by column, the covariance and then its factor L */
     double *inverse; /* the same of L's inverse */
+    double *scatter; /* (inputs, inputs): of features that are not whitened yet; the parts below only with those */
+    double *halfway; /* (inputs, size): times the basis */
+    double *white;   /* (size, size), lower triangle, row by row */
 } cbn_factor_own;
 
 typedef struct {
-    double *pooled; /* (size, size), lower triangle: the sum of the scatters of all positions */
+    double *scatter; /* (inputs, inputs), lower triangle: the sum of the scatters of all positions */
+    double *pooled;  /* (size, size), lower triangle: the same of whitened features */
     void *each;
 } cbn_factor_parts;
 
-static cbn_factor_own factor_own(cbn_arena *arena, int64_t size) {
-    const cbn_factor_own own = {cbn_take_rows(arena, size, size, sizeof(double)),
-                                cbn_take_rows(arena, size, size, sizeof(double))};
+static cbn_factor_own factor_own(cbn_arena *arena, int64_t size, int64_t inputs) {
+    cbn_factor_own own = {cbn_take_rows(arena, size, size, sizeof(double)),
+                          cbn_take_rows(arena, size, size, sizeof(double)), NULL, NULL, NULL};
+    if (inputs) {
+        own.scatter = cbn_take_rows(arena, inputs, inputs, sizeof(double));
+        own.halfway = cbn_take_rows(arena, inputs, size, sizeof(double));
+        own.white = cbn_take_rows(arena, size, size, sizeof(double));
+    }
     return own;
 }
 
-static cbn_factor_parts factor_parts(cbn_arena *arena, cbn_arena *one, int64_t size, int num_threads) {
-    factor_own(one, size);
-    const cbn_factor_parts parts = {cbn_take_rows(arena, size, size, sizeof(double)),
-                                    cbn_take_each(arena, one, num_threads)};
+static cbn_factor_parts factor_parts(cbn_arena *arena, cbn_arena *one, int64_t size, int64_t inputs, int num_threads) {
+    factor_own(one, size, inputs);
+    cbn_factor_parts parts = {NULL, cbn_take_rows(arena, size, size, sizeof(double)), NULL};
+    parts.scatter = inputs ? cbn_take_rows(arena, inputs, inputs, sizeof(double)) : parts.pooled;
+    parts.each = cbn_take_each(arena, one, num_threads);
     return parts;
 }
 
-int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, int num_threads, int64_t *bytes) {
+static int check_factors(const cbn_gaussians *g, const cbn_whitening *w, int num_threads) {
     CBN_TRY(cbn_gaussians_check(g));
     if (num_threads < 1) return CBN_E_PARAMETER;
+    if (!w) return CBN_OK;
+    if (!w->basis || !w->offset) return CBN_E_NULL;
+    cbn_gaussians of_inputs = *g;
+    of_inputs.size = w->inputs;
+    return cbn_gaussians_check(&of_inputs);
+}
+
+int cbn_gaussian_factors_workspace_size(const cbn_gaussians *g, const cbn_whitening *whitening, int num_threads,
+                                        int64_t *bytes) {
+    CBN_TRY(check_factors(g, whitening, num_threads));
     cbn_arena one = cbn_counting_arena(), arena = cbn_counting_arena();
-    factor_parts(&arena, &one, g->size, num_threads);
+    factor_parts(&arena, &one, g->size, whitening ? whitening->inputs : 0, num_threads);
     return cbn_arena_size(&arena, bytes);
+}
+
+/* white = basis^T scatter basis, lower triangle, of the lower triangle of scatter, which becomes whole. */
+static void whiten_scatter(const cbn_whitening *w, int64_t size, double *scatter, double *halfway, double *white) {
+    const int64_t inputs = w->inputs;
+    for (int64_t i = 0; i < inputs; i++)
+        for (int64_t j = 0; j < i; j++) scatter[j * inputs + i] = scatter[i * inputs + j];
+    for (int64_t i = 0; i < inputs; i++) {
+        double *row = halfway + i * size;
+        for (int64_t r = 0; r < size; r++) row[r] = 0;
+        for (int64_t j = 0; j < inputs; j++) cbn_add_times(row, scatter[i * inputs + j], w->basis + j * size, size);
+    }
+    for (int64_t r = 0; r < size * size; r++) white[r] = 0;
+    for (int64_t i = 0; i < inputs; i++)
+        for (int64_t r = 0; r < size; r++)
+            cbn_add_times(white + r * size, w->basis[i * size + r], halfway + i * size, r + 1);
 }
 
 static inline double scatter_of(const int64_t *sums, const int64_t *products, int64_t row, int64_t column, double n) {
@@ -161,37 +197,54 @@ static void pack_factor(const double *inverse, int64_t size, float *factor) {
             }
 }
 
-int cbn_gaussian_factors(const cbn_gaussians *g, const int64_t *sums, const int64_t *products, float *mean,
-                         float *factors, cbn_workspace workspace, int num_threads) {
-    CBN_TRY(cbn_gaussians_check(g));
+int cbn_gaussian_factors(const cbn_gaussians *g, const cbn_whitening *whitening, const int64_t *sums,
+                         const int64_t *products, float *mean, float *factors, cbn_workspace workspace,
+                         int num_threads) {
+    CBN_TRY(check_factors(g, whitening, num_threads));
     if (!sums || !products || !mean || !factors) return CBN_E_NULL;
-    if (num_threads < 1 || g->n < 1 || !(g->unit > 0) || !(g->strength >= 0) || !(g->ridge >= 0)) return CBN_E_PARAMETER;
+    if (g->n < 1 || !(g->unit > 0) || !(g->strength >= 0) || !(g->ridge >= 0)) return CBN_E_PARAMETER;
     const int64_t positions = (int64_t)g->height * g->width, size = g->size;
+    const int64_t inputs = whitening ? whitening->inputs : 0, of_sums = whitening ? inputs : size;
     const double n = (double)g->n;
     cbn_arena one = cbn_counting_arena(), arena = cbn_arena_of(workspace);
-    const cbn_factor_parts parts = factor_parts(&arena, &one, size, num_threads);
+    const cbn_factor_parts parts = factor_parts(&arena, &one, size, inputs, num_threads);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const double square = g->unit * g->unit, of_pooled = 1 / (n * (double)positions), total = n + g->strength;
-    CBN_PARALLEL_FOR(num_threads, size, dynamic, 1)
-    for (int64_t row = 0; row < size; row++) {
-        double *own = parts.pooled + row * size;
+    CBN_PARALLEL_FOR(num_threads, of_sums, dynamic, 1)
+    for (int64_t row = 0; row < of_sums; row++) {
+        double *own = parts.scatter + row * of_sums;
         for (int64_t column = 0; column <= row; column++) own[column] = 0;
         for (int64_t p = 0; p < positions; p++)
             for (int64_t column = 0; column <= row; column++)
-                own[column] += scatter_of(sums + p * size, products + p * triangle(size), row, column, n) * square;
+                own[column] += scatter_of(sums + p * of_sums, products + p * triangle(of_sums), row, column, n) * square;
+    }
+    if (whitening) {
+        cbn_arena own_arena = cbn_own_arena(parts.each, &one);
+        const cbn_factor_own own = factor_own(&own_arena, size, inputs);
+        whiten_scatter(whitening, size, parts.scatter, own.halfway, parts.pooled);
     }
     CBN_PARALLEL_FOR(num_threads, positions, static)
     for (int64_t p = 0; p < positions; p++) {
         cbn_arena own_arena = cbn_own_arena(parts.each, &one);
-        const cbn_factor_own own = factor_own(&own_arena, size);
-        const int64_t *s = sums + p * size, *t = products + p * triangle(size);
+        const cbn_factor_own own = factor_own(&own_arena, size, inputs);
+        const int64_t *s = sums + p * of_sums, *t = products + p * triangle(of_sums);
+        if (whitening) {
+            for (int64_t row = 0; row < inputs; row++)
+                for (int64_t column = 0; column <= row; column++)
+                    own.scatter[row * inputs + column] = scatter_of(s, t, row, column, n) * square;
+            whiten_scatter(whitening, size, own.scatter, own.halfway, own.white);
+        }
         for (int64_t row = 0; row < size; row++) {
-            mean[p * size + row] = (float)((double)s[row] * (g->unit / n));
+            double centre = whitening ? whitening->offset[row] : (double)s[row] * (g->unit / n);
+            for (int64_t i = 0; i < inputs; i++)
+                centre += (double)s[i] * (g->unit / n) * whitening->basis[i * size + row];
+            mean[p * size + row] = (float)centre;
             for (int64_t column = 0; column <= row; column++) {
                 const double shared = parts.pooled[row * size + column] * of_pooled;
+                const double scatter =
+                    whitening ? own.white[row * size + column] : scatter_of(s, t, row, column, n) * square;
                 own.lower[column * size + row] =
-                    (scatter_of(s, t, row, column, n) * square + g->strength * shared) / total +
-                    (row == column ? g->ridge : 0.0);
+                    (scatter + g->strength * shared) / total + (row == column ? g->ridge : 0.0);
             }
         }
         float *factor = factors + p * cbn_factor_floats(g->size);

@@ -211,4 +211,9 @@ static inline double cbn_exp_negative(double x) {
     return t * power;
 }
 
+/* to += factor * from, n numbers. */
+static inline void cbn_add_times(double *restrict to, double factor, const double *restrict from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] += factor * from[i];
+}
+
 #endif

@@ -53,7 +53,7 @@ def describe_gaussian(arguments: Arguments, dataset: InspectionSet, picture_shap
         "sidewards": "gaussian",
         "positions": [rows, columns],
         "n_directions": size,
-        "passes": fitting.PASSES,
+        "passes": fitting.passes(gaussian),
         "features_kept": fitting.keeps(len(dataset.train), picture_shape, kind),
         "memory_bytes": {
             "pictures": sum(pictures.nbytes for pictures in (dataset.train, dataset.test) if pictures is not None),
@@ -70,8 +70,11 @@ def print_one(result: dict[str, Any]) -> None:
     if result.get("sidewards") == "gaussian":
         rows, columns = result["positions"]
         print(f"positions        {rows} x {columns}, a Gaussian of {result['n_directions']} directions each")
-        kept = "once" if result["features_kept"] else "in each"
-        print(f"passes           {result['passes']} over the pictures; features are computed {kept}")
+        if result["passes"] == 1:
+            print("passes           1 over the pictures; sums are kept in the model")
+        else:
+            kept = "once" if result["features_kept"] else "in each"
+            print(f"passes           {result['passes']} over the pictures; features are computed {kept}")
         _print_memory(result)
         return
     print(f"{'level':5} {'nodes':>12} {'field':>6} {'distance':>9} {'inputs':>7}  {'networks':14} "

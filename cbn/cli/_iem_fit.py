@@ -47,12 +47,13 @@ class FitProgress(Bar):
 
     def __init__(self, arguments: argparse.Namespace, n_models: int, unit: str) -> None:
         super().__init__(arguments, n_models, 1, unit)  # how many a model has comes with the first one
-        self.done = 0
+        self.done, self.passes = 0, 1
 
     def begin(self, arguments: Arguments, n_train: int, picture_shape: Shape, name: str | None) -> None:
         """A new model: models of one job may differ in epochs, but the bar counts as if all were like this one."""
         if arguments.sidewards == "gaussian":
-            per_model = gaussian_fitting.PASSES * n_train
+            self.passes = gaussian_fitting.passes(gaussian_fitting.checked(arguments)[0])
+            per_model = self.passes * n_train
         else:
             per_model = sum(resolve(arguments, backbone_of(arguments), n_train, picture_shape).epochs)
         earlier = self.bar.n * per_model // self.per_model
@@ -69,7 +70,7 @@ class FitProgress(Bar):
 
     def pictures(self, number: int, done: int, n: int) -> None:
         """So many pictures of pass ``number`` are done."""
-        self.bar.set_postfix_str(f"pass {number + 1} of {gaussian_fitting.PASSES}", refresh=False)
+        self.bar.set_postfix_str(f"pass {number + 1} of {self.passes}", refresh=False)
         total = number * n + done
         self.move(total, trained=total - self.done)
         self.done = total

@@ -13,6 +13,7 @@ from ..exceptions import DataError
 from ..iem import fitting
 from ..iem.fitted import FittedEnergyModel
 from ..iem.gaussian import fitting as gaussian_fitting
+from ..iem.gaussian import further
 from ..iem.gaussian.fitted import FittedGaussianModel
 from ..iem.gaussian.parameters import Gaussian
 from ..iem.nn.architecture import Architecture
@@ -225,6 +226,49 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
             raise KeyboardInterrupt from None
         self.fitted_ = fitted
         return self
+
+    @property
+    def partial_fit(self) -> Callable[..., Self]:
+        """Learn from more normal pictures (X, y ignored): the model is the one that a fit of all together would give.
+
+        With Gaussian sidewards models that keep their sums, ``gaussian=Gaussian(keep_sums=True)``, and without a checkpoint;
+        others have no such method (AttributeError). The first call fits. Batches, their order and threads make no
+        difference to a byte. The threshold comes from at most 256 of all pictures, each scored by the model without it.
+        Raises DataError for pictures that cannot be used. Returns the estimator.
+        """
+        if self.gaussian is None or not self.gaussian.keep_sums:
+            raise AttributeError(
+                "partial_fit: the model keeps no sums; give gaussian=Gaussian(keep_sums=True) to its fit"
+            )
+        return self._fit_further
+
+    def _fit_further(self, X: Any, y: Any = None) -> Self:
+        if not hasattr(self, "fitted_"):
+            return self.fit(X, y)
+        self.fitted_ = further.with_more(self._of_gaussians("partial_fit"), X)
+        return self
+
+    def merge(self, other: "IntrospectiveEnergyModel") -> Self:
+        """Learn what another model has learned, both with ``gaussian=Gaussian(keep_sums=True)`` and the same settings.
+
+        Returns
+        -------
+        self
+            The model that a fit of the pictures of both together would give, to the last byte.
+
+        Raises
+        ------
+        ValueError
+            Models that keep no sums, or differ in a setting.
+        """
+        self.fitted_ = further.merged(self._of_gaussians("merge"), other._of_gaussians("merge"))
+        return self
+
+    def _of_gaussians(self, what: str) -> FittedGaussianModel:
+        fitted = fitted_of(self)
+        if not isinstance(fitted, FittedGaussianModel):
+            raise ValueError(f"{what}: neural sidewards models keep no sums; fit Gaussian ones, with keep_sums=True")
+        return replace(fitted, n_jobs=self.n_jobs)
 
     @classmethod
     def _of(cls, fitted: FittedEnergyModel | FittedGaussianModel) -> Self:

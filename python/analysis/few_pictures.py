@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cbn.datasets import load_mvtec, make_category
 from cbn.iem.gaussian.features import PretrainedFeatures, in_batches
 from cbn.iem.gaussian.fitted import energies_of, prepared
-from cbn.iem.gaussian.fitting import LEAST_FOR_FORMULA, model_of, scores_by_refits
+from cbn.iem.gaussian.models import model_of, scores_without_own
 from cbn.iem.gaussian.parameters import Gaussian
 from cbn.iem.gaussian.whitening import Rounded
 from cbn.iem.pretrained.efficientnet import EfficientNetLite0
@@ -38,13 +38,10 @@ def alarms(features: Rounded, n: int, n_fresh: int, seed: int) -> tuple[float, f
     """(share of alarms, share undecided, basis) on at most n_fresh pictures, of a model of n others."""
     order = np.random.default_rng((seed, n)).permutation(len(features))
     own, fresh = features[order[:n]], features[order[n : n + n_fresh]]
-    gaussian, unit = Gaussian(), PretrainedFeatures.unit
+    gaussian, unit = Gaussian().resolved(True), PretrainedFeatures.unit
     extractor = PretrainedFeatures(EfficientNetLite0())
     whitening, gaussians = model_of(lambda number: iter([(slice(None), own)]), extractor, gaussian, 2)
-    if n < LEAST_FOR_FORMULA:
-        scores = scores_by_refits(own, extractor, gaussian, 2)
-    else:
-        scores = -energies_of(gaussians, whitening(own, unit, 2), 2, without_own=True)[1]
+    scores = scores_without_own(own, whitening, gaussians, extractor, gaussian, 2)
     calibration = Calibration.of(scores, "leave-one-out", RATE)
     found = calibration.verdicts(-energies_of(gaussians, whitening(fresh, unit, 2), 2)[1], extrapolate=True)
     return float((found.verdicts == "outlier").mean()), float((found.verdicts == "undecided").mean()), found.basis

@@ -71,6 +71,8 @@ def gaussian_factors(
     mean: Floats,
     factors: Floats,
     num_threads: int = 1,
+    basis: Floats | None = None,
+    offset: Floats | None = None,
 ) -> None:
     """Mean and inverse Cholesky factor of the covariance at every position.
 
@@ -86,6 +88,8 @@ def gaussian_factors(
         Filled.
     factors : (positions, factor_floats(size)) array of float32
         Filled: the inverse of L, where L L^T is the covariance; panels of 16 rows, in each column by column.
+    basis, offset : (features, size), (size,) arrays of float64, optional
+        The sums are of features that are not whitened yet; the Gaussians are of offset + basis^T (unit times features).
 
     Raises
     ------
@@ -100,8 +104,10 @@ def gaussian_factors(
         own = sums[position].astype(np.float64)
         lower = products[position].astype(np.float64) - own[rows] * own[columns] / n
         scatter[position][rows, columns] = scatter[position][columns, rows] = lower * (unit * unit)
+    mean[...] = sums * (unit / n) if basis is None or offset is None else offset + sums * (unit / n) @ basis
+    if basis is not None:
+        scatter, size = basis.T @ scatter @ basis, basis.shape[1]
     pooled = scatter.sum(axis=0) * (1 / (n * positions))
-    mean[...] = sums * (unit / n)
     factors[...] = 0
     for position in range(positions):
         covariance = (scatter[position] + strength * pooled) / (n + strength) + ridge * np.eye(size)

@@ -105,9 +105,9 @@ static void test_run(void) {
         mean[r] = allocate(4 * POSITIONS * SIZE), factors[r] = allocate(4 * n_floats);
         energies[r] = allocate(4 * n_energies);
         int64_t bytes = 0;
-        const int status = cbn_gaussian_factors_workspace_size(&g, 1 + 2 * r, &bytes);
+        const int status = cbn_gaussian_factors_workspace_size(&g, NULL, 1 + 2 * r, &bytes);
         const cbn_workspace workspace = room(status, bytes);
-        CHECK(cbn_gaussian_factors(&g, sums[0], products[0], mean[r], factors[r], workspace, 1 + 2 * r) == CBN_OK);
+        CHECK(cbn_gaussian_factors(&g, NULL, sums[0], products[0], mean[r], factors[r], workspace, 1 + 2 * r) == CBN_OK);
         free(workspace.memory);
     }
     CHECK(memcmp(mean[0], mean[1], 4 * POSITIONS * SIZE) == 0);
@@ -146,14 +146,14 @@ static void test_sizes(void) {
         if (i == 5) wrong.height = INT32_MAX, wrong.width = 1 << 20, wrong.size = CBN_MAX_DIRECTIONS;
         CHECK(cbn_gaussians_check(&wrong) == CBN_E_SIZE);
         CHECK(cbn_moments_workspace_size(&wrong, 1, &bytes) == CBN_E_SIZE);
-        CHECK(cbn_gaussian_factors_workspace_size(&wrong, 1, &bytes) == CBN_E_SIZE);
+        CHECK(cbn_gaussian_factors_workspace_size(&wrong, NULL, 1, &bytes) == CBN_E_SIZE);
         CHECK(cbn_gaussian_energies_workspace_size(&wrong, 1, 1, &bytes) == CBN_E_SIZE);
     }
     CHECK(cbn_moments_workspace_size(&g, 1, NULL) == CBN_E_NULL);
-    CHECK(cbn_gaussian_factors_workspace_size(&g, 1, NULL) == CBN_E_NULL);
+    CHECK(cbn_gaussian_factors_workspace_size(&g, NULL, 1, NULL) == CBN_E_NULL);
     CHECK(cbn_gaussian_energies_workspace_size(&g, 1, 1, NULL) == CBN_E_NULL);
     CHECK(cbn_moments_workspace_size(&g, 0, &bytes) == CBN_E_PARAMETER);
-    CHECK(cbn_gaussian_factors_workspace_size(&g, 0, &bytes) == CBN_E_PARAMETER);
+    CHECK(cbn_gaussian_factors_workspace_size(&g, NULL, 0, &bytes) == CBN_E_PARAMETER);
     CHECK(cbn_gaussian_energies_workspace_size(&g, 1, 0, &bytes) == CBN_E_PARAMETER);
     CHECK(cbn_gaussian_energies_workspace_size(&g, 0, 1, &bytes) == CBN_E_SIZE);
     CHECK(cbn_gaussian_energies_workspace_size(&g, INT64_MAX / 2, 1, &bytes) == CBN_E_SIZE);
@@ -170,7 +170,7 @@ static void test_refusals(void) {
     if (!x || !sums || !products || !mean || !factors || !energies) abort();
     int64_t bytes = 0, of_factors = 0, of_energies = 0;
     CHECK(cbn_moments_workspace_size(&g, 2, &bytes) == CBN_OK);
-    CHECK(cbn_gaussian_factors_workspace_size(&g, 2, &of_factors) == CBN_OK);
+    CHECK(cbn_gaussian_factors_workspace_size(&g, NULL, 2, &of_factors) == CBN_OK);
     CHECK(cbn_gaussian_energies_workspace_size(&g, 2, 2, &of_energies) == CBN_OK);
     int64_t most = bytes > of_factors ? bytes : of_factors;
     most = most > of_energies ? most : of_energies;
@@ -192,14 +192,14 @@ static void test_refusals(void) {
     }
     x[2 * POSITIONS * SIZE - 1] = 0;
 
-    CHECK(cbn_gaussian_factors(NULL, sums, products, mean, factors, whole, 1) == CBN_E_NULL);
-    CHECK(cbn_gaussian_factors(&g, NULL, products, mean, factors, whole, 1) == CBN_E_NULL);
-    CHECK(cbn_gaussian_factors(&g, sums, NULL, mean, factors, whole, 1) == CBN_E_NULL);
-    CHECK(cbn_gaussian_factors(&g, sums, products, NULL, factors, whole, 1) == CBN_E_NULL);
-    CHECK(cbn_gaussian_factors(&g, sums, products, mean, NULL, whole, 1) == CBN_E_NULL);
-    CHECK(cbn_gaussian_factors(&g, sums, products, mean, factors, ROOM(NULL, most), 1) == CBN_E_NULL);
-    CHECK(cbn_gaussian_factors(&g, sums, products, mean, factors, ROOM(memory, of_factors - 1), 2) == CBN_E_WORKSPACE);
-    CHECK(cbn_gaussian_factors(&g, sums, products, mean, factors, whole, 0) == CBN_E_PARAMETER);
+    CHECK(cbn_gaussian_factors(NULL, NULL, sums, products, mean, factors, whole, 1) == CBN_E_NULL);
+    CHECK(cbn_gaussian_factors(&g, NULL, NULL, products, mean, factors, whole, 1) == CBN_E_NULL);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, NULL, mean, factors, whole, 1) == CBN_E_NULL);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, products, NULL, factors, whole, 1) == CBN_E_NULL);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, products, mean, NULL, whole, 1) == CBN_E_NULL);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, products, mean, factors, ROOM(NULL, most), 1) == CBN_E_NULL);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, products, mean, factors, ROOM(memory, of_factors - 1), 2) == CBN_E_WORKSPACE);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, products, mean, factors, whole, 0) == CBN_E_PARAMETER);
 
     CHECK(cbn_gaussian_energies(NULL, x, 2, mean, factors, energies, whole, 1) == CBN_E_NULL);
     CHECK(cbn_gaussian_energies(&g, NULL, 2, mean, factors, energies, whole, 1) == CBN_E_NULL);
@@ -224,7 +224,7 @@ static void test_refusals(void) {
         if (i == 7) wrong.reach = 2;
         if (i == 8) wrong.reach = -1;
         if (i == 9) wrong.n = 1, wrong.without_own = 1;
-        if (i < 6) CHECK(cbn_gaussian_factors(&wrong, sums, products, mean, factors, whole, 1) == CBN_E_PARAMETER);
+        if (i < 6) CHECK(cbn_gaussian_factors(&wrong, NULL, sums, products, mean, factors, whole, 1) == CBN_E_PARAMETER);
         if (i != 5) CHECK(cbn_gaussian_energies(&wrong, x, 2, mean, factors, energies, whole, 1) == CBN_E_PARAMETER);
     }
     int touched = 0;
@@ -234,15 +234,53 @@ static void test_refusals(void) {
     CHECK(!touched);
 
     /* features that never change: only the ridge makes a covariance of them */
-    CHECK(cbn_gaussian_factors(&g, sums, products, mean, factors, whole, 2) == CBN_OK);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, products, mean, factors, whole, 2) == CBN_OK);
     CHECK(fabs((double)factors[0] - 10) < 1e-6);
     g.ridge = 0;
-    CHECK(cbn_gaussian_factors(&g, sums, products, mean, factors, whole, 2) == CBN_E_COVARIANCE);
+    CHECK(cbn_gaussian_factors(&g, NULL, sums, products, mean, factors, whole, 2) == CBN_E_COVARIANCE);
     free(x), free(sums), free(products), free(mean), free(factors), free(energies), free(memory);
+}
+
+/* With an identity as basis, sums that are whitened later are the sums themselves. */
+static void test_whitening(void) {
+    enum { EDGE = 2, WIDTH = 5, IMAGES = 9 };
+    const cbn_gaussians g = {EDGE, EDGE, WIDTH, IMAGES, 0.25, 3.0, 0.5, 0.5, 0, 0};
+    int16_t *x = features((int64_t)IMAGES * EDGE * EDGE * WIDTH);
+    int64_t sums[EDGE * EDGE * WIDTH] = {0}, products[EDGE * EDGE * WIDTH * (WIDTH + 1) / 2] = {0};
+    add(&g, x, IMAGES, sums, products, 1);
+    double basis[WIDTH * WIDTH] = {0}, offset[WIDTH] = {0};
+    for (int i = 0; i < WIDTH; i++) basis[i * WIDTH + i] = 1;
+    const cbn_whitening identity = {WIDTH, basis, offset};
+    const int64_t n_floats = EDGE * EDGE * cbn_factor_floats(WIDTH);
+    float mean[2][EDGE * EDGE * WIDTH], *factors[2] = {allocate(4 * n_floats), allocate(4 * n_floats)};
+    for (int later = 0; later < 2; later++) {
+        int64_t bytes = 0;
+        const int status = cbn_gaussian_factors_workspace_size(&g, later ? &identity : NULL, 2, &bytes);
+        const cbn_workspace workspace = room(status, bytes);
+        CHECK(cbn_gaussian_factors(&g, later ? &identity : NULL, sums, products, mean[later], factors[later], workspace,
+                                   2) == CBN_OK);
+        free(workspace.memory);
+    }
+    for (int i = 0; i < EDGE * EDGE * WIDTH; i++) CHECK(fabs((double)mean[0][i] - (double)mean[1][i]) < 1e-4);
+    double worst = 0;
+    for (int64_t i = 0; i < n_floats; i++) worst = fmax(worst, fabs((double)factors[0][i] - (double)factors[1][i]));
+    CHECK(worst < 1e-6);
+    int64_t bytes;
+    cbn_whitening wrong = identity;
+    wrong.inputs = 0;
+    CHECK(cbn_gaussian_factors_workspace_size(&g, &wrong, 1, &bytes) == CBN_E_SIZE);
+    wrong.inputs = CBN_MAX_DIRECTIONS + 1;
+    CHECK(cbn_gaussian_factors_workspace_size(&g, &wrong, 1, &bytes) == CBN_E_SIZE);
+    wrong = identity, wrong.basis = NULL;
+    CHECK(cbn_gaussian_factors_workspace_size(&g, &wrong, 1, &bytes) == CBN_E_NULL);
+    wrong = identity, wrong.offset = NULL;
+    CHECK(cbn_gaussian_factors_workspace_size(&g, &wrong, 1, &bytes) == CBN_E_NULL);
+    free(x), free(factors[0]), free(factors[1]);
 }
 
 int main(void) {
     test_run();
+    test_whitening();
     test_sizes();
     test_refusals();
     return report(__FILE__);

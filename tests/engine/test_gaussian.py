@@ -234,3 +234,42 @@ def test_eigenvectors_that_cannot_be(engine):
         matrix[2, 1] = wrong
         with pytest.raises(ValueError, match="range"):
             eigen(engine, matrix)
+
+
+# ---- sums of features that are not whitened yet ----
+
+
+def test_gaussians_of_sums_that_are_whitened_later(engine):
+    x = pictures(30, 2, 3, 11)
+    rng = np.random.default_rng(1)
+    basis, offset = rng.normal(size=(11, 6)), rng.normal(size=6)
+    law = (30, UNIT, 20.0, 0.01, 0.5)
+    sums, products = moments(engine, x)
+    found = []
+    for threads in (1, 3):
+        mean = np.empty((6, 6), np.float32)
+        packed = np.empty((6, reference.factor_floats(6)), np.float32)
+        with engine._path() as module:
+            module.gaussian_factors(sums, products, law, mean, packed, threads, basis, offset)
+        found.append((mean.tobytes(), packed.tobytes()))
+    assert found[0] == found[1]
+    white = (x.reshape(30, 6, 11) * UNIT) @ basis + offset
+    np.testing.assert_allclose(mean, white.mean(axis=0), rtol=1e-5, atol=1e-5)
+    covariances = np.stack([np.cov(white[:, p].T, bias=True) for p in range(6)])
+    expected = (30 * covariances + 20 * covariances.mean(axis=0)) / 50 + 0.01 * np.eye(6)
+    inverse = reference.gaussian.unpacked(packed, 6)
+    np.testing.assert_allclose(
+        np.einsum("pij,pik->pjk", inverse, inverse), np.linalg.inv(expected), rtol=2e-4, atol=1e-5
+    )
+
+
+def test_whitened_later_is_the_same_bytes_on_every_path():
+    x, basis, offset = pictures(12, 2, 2, 19), np.random.default_rng(0).normal(size=(19, 17)), np.zeros(17)
+    found = set()
+    for path in PATHS:
+        sums, products = moments(path, x)
+        mean, packed = np.empty((4, 17), np.float32), np.empty((4, reference.factor_floats(17)), np.float32)
+        with path._path() as module:
+            module.gaussian_factors(sums, products, (12, UNIT, 5.0, 0.01, 0.5), mean, packed, 2, basis, offset)
+        found.add((mean.tobytes(), packed.tobytes()))
+    assert len(found) == 1

@@ -8,13 +8,15 @@ backbone       hash of the pretrained network's weights; those that come with th
 picture_shape  [height, width, channels]
 n_images       pictures of the fit
 calibration    where the scores of normal pictures come from
+digest         null, or of models that keep sums the sum of all pictures' digests, modulo 2^64
 provenance     free-form record
 
 Arrays: ``basis`` float32 (features, directions), ``offset`` float32 (directions,); ``mean`` float32 (positions,
 directions) and ``factors`` float32 (positions, floats) as cbn_gaussian_factors() packs them; ``calibration`` float64 (n,);
 ``weights`` float32, where the network's are not those of the package. Without a network the filters of every scale s, from
 0: ``first_weights_s`` float32 (taps, channels, filters) and ``first_bias_s`` float32 (filters,), of the second layer alike.
-None is compressed.
+Models that keep sums: ``sums`` int64 (positions, features), ``products`` int64 (positions, features * (features + 1) / 2),
+``digests`` uint64 (kept,) in increasing order and ``kept`` int16 (kept, rows, columns, features). None is compressed.
 """
 
 from typing import Any
@@ -33,10 +35,12 @@ from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures
 from .fitted import FittedGaussianModel
-from .fitting import checked, directions_of, kind_of
+from .fitting import checked, kind_of
+from .models import directions_of
 from .parameters import Gaussian
-from .positions import PositionGaussians, diagonals
+from .positions import Moments, PositionGaussians, diagonals, n_products
 from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
+from .sums import MOST_KEPT, KeptSums
 from .whitening import Whitening
 from .writing import KEPT, KIND, LAYERS, VERSION, save
 
@@ -78,6 +82,11 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
         read_finite(archive, "basis", (extractor.n_features, size)), read_finite(archive, "offset", (size,))
     )
     scores = read_array(archive, "calibration", np.float64, (None,))
+    sums = (
+        _sums(archive, header.get("digest"), (rows, columns, extractor.n_features), n_images)
+        if gaussian.keep_sums
+        else None
+    )
     return FittedGaussianModel(
         picture_shape=picture_shape,
         brightness=brightness,
@@ -88,6 +97,23 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
         n_images=n_images,
         provenance=provenance,
         arguments=arguments,
+        sums=sums,
+    )
+
+
+def _sums(archive: ZipFile, digest: Any, shape: tuple[int, int, int], n_images: int) -> KeptSums:
+    positions, features = shape[0] * shape[1], shape[2]
+    sums = read_array(archive, "sums", np.int64, (positions, features))
+    products = read_array(archive, "products", np.int64, (positions, n_products(features)))
+    most = n_images * _engine.MAX_ROUNDED
+    if max(sums.max(), -sums.min()) > most or max(products.max(), -products.min()) > most * _engine.MAX_ROUNDED:
+        raise ValueError(f"sums that {n_images} pictures cannot have")
+    digests = read_array(archive, "digests", np.uint64, (min(n_images, MOST_KEPT),))
+    kept = read_array(archive, "kept", np.int16, (len(digests), *shape))
+    if (digests[1:] < digests[:-1]).any() or kept.min() < -_engine.MAX_ROUNDED or kept.max() > _engine.MAX_ROUNDED:
+        raise ValueError("digests in another order, or features out of range")
+    return KeptSums(
+        Moments(sums, products, n_images), validation.check_integer(digest, "digest", 0, 2**64 - 1), digests, kept
     )
 
 

@@ -19,6 +19,7 @@ from . import writing
 from .features import Extractor, PretrainedFeatures, in_batches
 from .maps import at_pixels, picture_energies, smoothed
 from .positions import TOGETHER, PositionGaussians
+from .sums import KeptSums
 from .whitening import Rounded, Whitening
 
 # What pictures whose brightness is taken out have as their median: the middle of what the network knows.
@@ -79,6 +80,7 @@ class FittedGaussianModel(PictureDecisions):
     provenance: dict[str, Any]
     arguments: Arguments
     n_jobs: int | None = None
+    sums: KeptSums | None = None
 
     def __repr__(self) -> str:
         height, width, channels = self.picture_shape

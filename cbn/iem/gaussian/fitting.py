@@ -16,11 +16,14 @@ from ..names import SCRATCH
 from ..parameters import Arguments
 from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures, in_batches
-from .fitted import FittedGaussianModel, energies_of, prepared
+from .fitted import FittedGaussianModel, prepared
+from .further import of_sums
+from .models import directions_of, model_of, scores_without_own
 from .parameters import Gaussian
-from .positions import Moments, PositionGaussians, covariance_of, n_products, pooled_moments
+from .positions import n_products
 from .scratch import PCAFeatures
-from .whitening import Rounded, Whitening
+from .sums import MOST_KEPT, KeptSums, digests_of
+from .whitening import Rounded
 
 # Features of all training pictures are kept where they need no more bytes than this, else computed anew in every pass.
 KEPT_BYTES = 384 * 2**20
@@ -28,10 +31,6 @@ KEPT_BYTES = 384 * 2**20
 TOGETHER = 32
 # Pictures from which filters are learned without a pretrained network, evenly spaced among all.
 MOST_FOR_FILTERS, TOGETHER_FOR_FILTERS = 64, 8
-# With fewer pictures every one is scored by a model that is fitted anew without it. With more the formula for that leaves
-# the shared covariance and the whitening as they are, of which a single picture is a small part.
-LEAST_FOR_FORMULA = 20
-PASSES = 3  # over the pictures: whitening, positions, thresholds
 
 # Called with (passes done, pictures done in the pass under way, pictures).
 Progress = Callable[[int, int, int], object]
@@ -70,15 +69,26 @@ def fit(
         raise DataError("X: 1 picture; the spread of features needs at least 2")
     threads = validation.check_threads(n_jobs)
     extractor = _extractor(arguments, pictures, threads)
-    source = _Features(pictures, brightness, extractor, threads, progress)
+    source = _Features(pictures, brightness, extractor, threads, progress, gaussian.keep_sums)
+    if gaussian.keep_sums:
+        sums = KeptSums.empty(*extractor.shape(*pictures.shape[1:3]), extractor.n_features)
+        for part, features in source.batches(0):
+            sums.add(features, digests_of(pictures[part]), threads)
+        return of_sums(
+            sums,
+            picture_shape=pictures.shape[1:],
+            brightness=brightness,
+            extractor=extractor,
+            gaussian=gaussian,
+            false_alarm_rate=rate,
+            arguments=arguments,
+            provenance={},
+            n_jobs=n_jobs,
+        )
     whitening, gaussians = model_of(source.batches, extractor, gaussian, threads)
     scores = np.empty(len(pictures))
     for part, features in source.batches(2):
-        if len(pictures) < LEAST_FOR_FORMULA:
-            scores[part] = scores_by_refits(features, extractor, gaussian, threads)
-        else:
-            white = whitening(features, extractor.unit, threads)
-            scores[part] = -energies_of(gaussians, white, threads, without_own=True)[1]
+        scores[part] = scores_without_own(features, whitening, gaussians, extractor, gaussian, threads)
     fitted = FittedGaussianModel(
         picture_shape=pictures.shape[1:],
         brightness=brightness,
@@ -105,7 +115,12 @@ def checked(arguments: Arguments) -> tuple[Gaussian, str | None, float]:
     if arguments.brightness is not None:
         validation.check_choice(arguments.brightness, "brightness", ("median",))
     rate = validation.check_real(arguments.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True)
-    return (given or Gaussian()).resolved(arguments.backbone != SCRATCH), arguments.brightness, rate
+    gaussian = (given or Gaussian()).resolved(arguments.backbone != SCRATCH)
+    if gaussian.keep_sums and arguments.backbone == SCRATCH:
+        raise ValueError(
+            f"keep_sums: True; not with backbone={SCRATCH!r}, whose filters come from all pictures at once"
+        )
+    return gaussian, arguments.brightness, rate
 
 
 def kind_of(arguments: Arguments) -> type[Extractor]:
@@ -130,10 +145,9 @@ def sizes(picture_shape: tuple[int, ...], kind: type[Extractor], gaussian: Gauss
     return *kind.shape(*picture_shape[:2]), directions_of(gaussian, kind)
 
 
-def directions_of(gaussian: Gaussian, kind: type[Extractor]) -> int:
-    """Directions that are kept of the features."""
-    assert gaussian.directions is not None  # of resolved parameters
-    return min(gaussian.directions, kind.n_features)
+def passes(gaussian: Gaussian) -> int:
+    """How often a fit goes over the pictures: once for sums that are kept, else for whitening, positions, thresholds."""
+    return 1 if gaussian.keep_sums else 3
 
 
 def keeps(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor]) -> bool:
@@ -145,9 +159,12 @@ def memory(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor],
     """Bytes that a fit needs beside the pictures, by what they are for."""
     rows, columns, size = sizes(picture_shape, kind, gaussian)
     n_features = n_images if keeps(n_images, picture_shape, kind) else TOGETHER
+    if gaussian.keep_sums:
+        n_features = min(n_images, MOST_KEPT) + TOGETHER
+    in_sums = kind.n_features if gaussian.keep_sums else size
     return {
         "features": n_features * kind.bytes_of(*picture_shape[:2]),
-        "sums": 8 * rows * columns * (size + n_products(size)),
+        "sums": 8 * rows * columns * (in_sums + n_products(in_sums)),
         "model": 4 * rows * columns * (size + factor_floats(size)),
     }
 
@@ -162,14 +179,14 @@ class _Features:
         extractor: Extractor,
         num_threads: int,
         progress: Progress | None,
+        one_pass: bool,
     ) -> None:
         self.pictures, self.brightness, self.extractor = pictures, brightness, extractor
         self.num_threads, self.progress = num_threads, progress
         rows, columns = extractor.shape(*pictures.shape[1:3])
         shape = (len(pictures), rows, columns, extractor.n_features)
-        self.kept: Rounded | None = (
-            np.empty(shape, np.int16) if keeps(len(pictures), pictures.shape[1:], type(extractor)) else None
-        )
+        keep = not one_pass and keeps(len(pictures), pictures.shape[1:], type(extractor))
+        self.kept: Rounded | None = np.empty(shape, np.int16) if keep else None
 
     def batches(self, number: int) -> Iterator[tuple[slice, Rounded]]:
         """(which pictures, their features) in pass ``number``; the first one fills what is kept."""
@@ -184,47 +201,3 @@ class _Features:
                 yield part, features
             if self.progress is not None:
                 self.progress(number, part.stop, n)
-
-
-Batches = Callable[[int], Iterator[tuple[slice, Rounded]]]
-
-
-def model_of(
-    batches: Batches, extractor: Extractor, gaussian: Gaussian, num_threads: int
-) -> tuple[Whitening, PositionGaussians]:
-    """Whitening and Gaussians of the features that come in two passes."""
-    whitening = _whitening(batches, extractor, directions_of(gaussian, type(extractor)), num_threads)
-    moments = None
-    for _, features in batches(1):
-        shape = features.shape[1:3]
-        moments = moments or Moments.empty(shape[0] * shape[1], whitening.basis.shape[1])
-        moments.add(whitening(features, extractor.unit, num_threads), num_threads)
-    assert moments is not None  # there are two pictures at least
-    return whitening, PositionGaussians.of(moments, (shape[0], shape[1]), gaussian, num_threads)
-
-
-def scores_by_refits(
-    features: Rounded, extractor: Extractor, gaussian: Gaussian, num_threads: int
-) -> npt.NDArray[np.float64]:
-    """Scores of few pictures, each by the model of the others: where the shared parts owe much to a single picture."""
-    scores, everything = np.empty(len(features)), slice(None)
-    for own in range(len(features)):
-        others = np.delete(features, own, axis=0)
-        whitening, gaussians = model_of(
-            lambda number, others=others: iter([(everything, others)]), extractor, gaussian, num_threads  # type: ignore[misc]
-        )  # fmt: skip
-        white = whitening(features[own : own + 1], extractor.unit, num_threads)
-        scores[own] = -energies_of(gaussians, white, num_threads)[1][0]
-    return scores
-
-
-def _whitening(batches: Batches, extractor: Extractor, directions: int, num_threads: int) -> Whitening:
-    size, n = extractor.n_features, 0
-    sums, products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
-    for _, features in batches(0):
-        own = pooled_moments(features, num_threads)
-        sums += own[0]
-        products += own[1]
-        n += own[2]
-    mean, covariance = covariance_of(sums, products, n, extractor.unit)
-    return Whitening.of(mean, covariance, directions)

@@ -4,7 +4,7 @@
 from typing import Any, Self
 
 from ..._engine import MAX_DIRECTIONS
-from ..._params import Checked, Parameters, Real, Whole, parameter, parameters
+from ..._params import Checked, Flag, Parameters, Real, Whole, parameter, parameters
 
 # Defaults with and without a pretrained network.
 DIRECTIONS = {True: 128, False: 256}
@@ -52,6 +52,12 @@ class Gaussian(Parameters):
         default=0.01,
         rule=Real(1e-6, 1),
         help="Share of the positions whose mean energy, the largest ones', is the energy of the picture.",
+    )
+    keep_sums: bool = parameter(
+        default=False,
+        rule=Flag(),
+        help="Keep sums of the features at every position, which make models large: they can then be fitted further with "
+        "more pictures, and merged.",
     )
 
     def resolved(self, pretrained: bool) -> Self:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ... import _engine
 from ..nn.arrays import Array
 from .parameters import Gaussian
-from .whitening import UNIT, Doubles, Rounded
+from .whitening import UNIT, Doubles, Rounded, Whitening
 
 Sums = npt.NDArray[np.int64]
 # The mean of a position is drawn towards that of all positions as by so many pictures.
@@ -101,13 +101,38 @@ class PositionGaussians:
     def of(
         cls, moments: Moments, shape: tuple[int, int], gaussian: Gaussian, num_threads: int = 1
     ) -> "PositionGaussians":
-        """Of sums over pictures."""
-        positions, size = moments.sums.shape
-        mean = np.empty((positions, size), np.float32)
-        factors = np.empty((positions, _engine.factor_floats(size)), np.float32)
-        _engine.gaussian_factors(
-            moments.sums, moments.products, _law(moments.n, gaussian), mean, factors, num_threads
-        )  # fmt: skip
+        """Of sums over pictures of whitened features."""
+        return cls._of(moments, shape, gaussian, UNIT, moments.sums.shape[1], num_threads)
+
+    @classmethod
+    def whitened(
+        cls,
+        moments: Moments,
+        shape: tuple[int, int],
+        gaussian: Gaussian,
+        whitening: Whitening,
+        unit: float,
+        num_threads: int = 1,
+    ) -> "PositionGaussians":
+        """Of sums over pictures of features, of which 1 stands for ``unit``."""
+        basis, offset = (own.astype(np.float64) * UNIT for own in (whitening.basis, whitening.offset))
+        return cls._of(moments, shape, gaussian, unit, basis.shape[1], num_threads, basis, offset)
+
+    @classmethod
+    def _of(
+        cls,
+        moments: Moments,
+        shape: tuple[int, int],
+        gaussian: Gaussian,
+        unit: float,
+        size: int,
+        num_threads: int,
+        *whitening: Doubles,
+    ) -> "PositionGaussians":
+        mean = np.empty((len(moments.sums), size), np.float32)
+        factors = np.empty((len(moments.sums), _engine.factor_floats(size)), np.float32)
+        law = _law(moments.n, gaussian, unit)
+        _engine.gaussian_factors(moments.sums, moments.products, law, mean, factors, num_threads, *whitening)
         return cls(shape, moments.n, gaussian, mean, factors)
 
     def energies(self, features: Rounded, num_threads: int = 1, *, without_own: bool = False) -> Array:
@@ -135,6 +160,6 @@ def diagonals(factors: Array, size: int) -> Doubles:
     return factors[:, places].astype(np.float64)
 
 
-def _law(n: int, gaussian: Gaussian) -> tuple[int, float, float, float, float]:
+def _law(n: int, gaussian: Gaussian, unit: float = UNIT) -> tuple[int, float, float, float, float]:
     assert gaussian.strength is not None  # of resolved parameters
-    return n, UNIT, gaussian.strength, gaussian.ridge, PRIOR
+    return n, unit, gaussian.strength, gaussian.ridge, PRIOR

@@ -15,6 +15,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures
 from .positions import PositionGaussians
 from .scratch import PCAFeatures
+from .sums import KeptSums
 from .whitening import Whitening
 
 KIND, VERSION = "gaussian", 7
@@ -41,6 +42,8 @@ class Content(Protocol):
     def n_images(self) -> int: ...
     @property
     def provenance(self) -> dict[str, Any]: ...
+    @property
+    def sums(self) -> KeptSums | None: ...
 
 
 def save(fitted: Content, path: Any) -> None:
@@ -56,6 +59,7 @@ def save(fitted: Content, path: Any) -> None:
         "picture_shape": list(fitted.picture_shape),
         "n_images": fitted.n_images,
         "calibration": fitted.calibration.source,
+        "digest": None if fitted.sums is None else fitted.sums.digest,
         "provenance": fitted.provenance,
     }
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -65,7 +69,15 @@ def save(fitted: Content, path: Any) -> None:
         "factors": fitted.gaussians.factors,
         "calibration": fitted.calibration.scores,
     }
+    features |= _of_sums(fitted.sums)
     write_archive(path, header, arrays | features, stored={*arrays, *features})
+
+
+def _of_sums(sums: KeptSums | None) -> dict[str, npt.NDArray[Any]]:
+    if sums is None:
+        return {}
+    own = sums.moments
+    return {"sums": own.sums, "products": own.products, "digests": sums.digests, "kept": sums.features}
 
 
 def _of_features(extractor: Extractor) -> tuple[str | None, dict[str, npt.NDArray[Any]]]:

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Models of sums that are kept: the fit in one pass, more pictures, and several models made one."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import _validation as validation
+from ...metrics.calibration import Calibration
+from ..nn.arrays import Shape
+from ..parameters import Arguments
+from .features import Extractor, in_batches
+from .fitted import TOGETHER, FittedGaussianModel, prepared
+from .models import LEAST_FOR_FORMULA, directions_of, scores_without_own, whitening_of
+from .parameters import Gaussian
+from .positions import PositionGaussians
+from .sums import KeptSums, digests_of
+
+DIGEST = "pictures_digest"  # in the provenance: sums know no order of pictures
+
+
+def of_sums(
+    sums: KeptSums,
+    *,
+    picture_shape: Shape,
+    brightness: str | None,
+    extractor: Extractor,
+    gaussian: Gaussian,
+    false_alarm_rate: float,
+    arguments: Arguments,
+    provenance: dict[str, Any],
+    n_jobs: int | None,
+) -> FittedGaussianModel:
+    """The model of sums: a function of the set of pictures alone, whatever their order, batches and threads."""
+    threads = validation.check_threads(n_jobs)
+    own = sums.moments
+    shape = extractor.shape(*picture_shape[:2])
+    whitening = whitening_of(
+        own.sums.sum(axis=0),
+        own.products.sum(axis=0),
+        own.n * len(own.sums),
+        extractor.unit,
+        directions_of(gaussian, type(extractor)),
+    )
+    gaussians = PositionGaussians.whitened(own, shape, gaussian, whitening, extractor.unit, threads)
+    scores = np.concatenate(
+        [
+            scores_without_own(sums.features[part], whitening, gaussians, extractor, gaussian, threads)
+            for part in in_batches(len(sums.features), max(TOGETHER, LEAST_FOR_FORMULA))
+        ]
+    )
+    fitted = FittedGaussianModel(
+        picture_shape=picture_shape,
+        brightness=brightness,
+        extractor=extractor,
+        whitening=whitening,
+        gaussians=gaussians,
+        calibration=Calibration.of(scores, "leave-one-out", false_alarm_rate),
+        n_images=own.n,
+        provenance=provenance | {DIGEST: f"{sums.digest:016x}"},
+        arguments=arguments,
+        n_jobs=n_jobs,
+        sums=sums,
+    )
+    fitted.calibration.threshold_at(false_alarm_rate, stacklevel=4)  # warns of too few pictures
+    return fitted
+
+
+def with_more(fitted: FittedGaussianModel, X: npt.ArrayLike) -> FittedGaussianModel:
+    """The model of the pictures of another and of more: the same as if all had been given to one fit.
+
+    The threshold comes from the scores, each without the picture itself, of at most 256 of all pictures, those with the
+    smallest hash.
+
+    Parameters
+    ----------
+    X : array-like, (n, height, width) or (n, height, width, channels)
+
+    Raises
+    ------
+    DataError
+        Pictures that cannot be used.
+    ValueError
+        A model that keeps no sums.
+    """
+    sums = _sums_of(fitted, "partial_fit").copy()
+    pictures = validation.as_pictures(X, picture_shape=fitted.picture_shape)
+    threads = validation.check_threads(fitted.n_jobs)
+    for part in in_batches(len(pictures), TOGETHER):
+        features = fitted.extractor.features(prepared(pictures[part], fitted.brightness), threads)
+        sums.add(features, digests_of(pictures[part]), threads)
+    return _again(fitted, sums)
+
+
+def merged(fitted: FittedGaussianModel, other: FittedGaussianModel) -> FittedGaussianModel:
+    """The model of the pictures of two, of the same settings: the same as if all had been given to one fit.
+
+    Raises
+    ------
+    ValueError
+        Models that keep no sums, or differ in a setting, which is named.
+    """
+    sums = _sums_of(fitted, "merge").copy()
+    sums.add_sums(_sums_of(other, "merge"))
+    for name in ("picture_shape", "brightness"):
+        ours, theirs = getattr(fitted, name), getattr(other, name)
+        if ours != theirs:
+            raise ValueError(
+                f"merge: {name} {theirs} of one model, {ours} of the other; models must be of the same settings"
+            )
+    ours, theirs = fitted.gaussians.gaussian, other.gaussians.gaussian
+    if ours.get_params() != theirs.get_params():
+        raise ValueError(f"merge: {theirs} of one model, {ours} of the other; models must be of the same settings")
+    assert fitted.backbone is not None and other.backbone is not None  # sums are kept with a network alone
+    if fitted.backbone.digest() != other.backbone.digest():
+        raise ValueError("merge: models of different weights of the pretrained network")
+    return _again(fitted, sums)
+
+
+def _sums_of(fitted: FittedGaussianModel, what: str) -> KeptSums:
+    if fitted.sums is None:
+        raise ValueError(
+            f"{what}: the model keeps no sums; fit it with gaussian=Gaussian(keep_sums=True) (--keep-sums)"
+        )
+    return fitted.sums
+
+
+def _again(fitted: FittedGaussianModel, sums: KeptSums) -> FittedGaussianModel:
+    return of_sums(
+        sums,
+        picture_shape=fitted.picture_shape,
+        brightness=fitted.brightness,
+        extractor=fitted.extractor,
+        gaussian=fitted.gaussians.gaussian,
+        false_alarm_rate=fitted.calibration.false_alarm_rate,
+        arguments=fitted.arguments,
+        provenance=dict(fitted.provenance),
+        n_jobs=fitted.n_jobs,
+    )
