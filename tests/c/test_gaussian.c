@@ -243,16 +243,16 @@ static void test_refusals(void) {
 
 /* With an identity as basis, sums that are whitened later are the sums themselves. */
 static void test_whitening(void) {
-    enum { EDGE = 2, WIDTH = 5, IMAGES = 9 };
-    const cbn_gaussians g = {EDGE, EDGE, WIDTH, IMAGES, 0.25, 3.0, 0.5, 0.5, 0, 0};
-    int16_t *x = features((int64_t)IMAGES * EDGE * EDGE * WIDTH);
-    int64_t sums[EDGE * EDGE * WIDTH] = {0}, products[EDGE * EDGE * WIDTH * (WIDTH + 1) / 2] = {0};
-    add(&g, x, IMAGES, sums, products, 1);
-    double basis[WIDTH * WIDTH] = {0}, offset[WIDTH] = {0};
-    for (int i = 0; i < WIDTH; i++) basis[i * WIDTH + i] = 1;
-    const cbn_whitening identity = {WIDTH, basis, offset};
-    const int64_t n_floats = EDGE * EDGE * cbn_factor_floats(WIDTH);
-    float mean[2][EDGE * EDGE * WIDTH], *factors[2] = {allocate(4 * n_floats), allocate(4 * n_floats)};
+    enum { EDGE = 2, FEATURES = 5, PICTURES = 9 };
+    const cbn_gaussians g = {EDGE, EDGE, FEATURES, PICTURES, 0.25, 3.0, 0.5, 0.5, 0, 0};
+    int16_t *x = features((int64_t)PICTURES * EDGE * EDGE * FEATURES);
+    int64_t sums[EDGE * EDGE * FEATURES] = {0}, products[EDGE * EDGE * FEATURES * (FEATURES + 1) / 2] = {0};
+    add(&g, x, PICTURES, sums, products, 1);
+    double basis[FEATURES * FEATURES] = {0}, offset[FEATURES] = {0};
+    for (int i = 0; i < FEATURES; i++) basis[i * FEATURES + i] = 1;
+    const cbn_whitening identity = {FEATURES, basis, offset};
+    const int64_t n_floats = EDGE * EDGE * cbn_factor_floats(FEATURES);
+    float mean[2][EDGE * EDGE * FEATURES], *factors[2] = {allocate(4 * n_floats), allocate(4 * n_floats)};
     for (int later = 0; later < 2; later++) {
         int64_t bytes = 0;
         const int status = cbn_gaussian_factors_workspace_size(&g, later ? &identity : NULL, 2, &bytes);
@@ -261,7 +261,7 @@ static void test_whitening(void) {
                                    2) == CBN_OK);
         free(workspace.memory);
     }
-    for (int i = 0; i < EDGE * EDGE * WIDTH; i++) CHECK(fabs((double)mean[0][i] - (double)mean[1][i]) < 1e-4);
+    for (int i = 0; i < EDGE * EDGE * FEATURES; i++) CHECK(fabs((double)mean[0][i] - (double)mean[1][i]) < 1e-4);
     double worst = 0;
     for (int64_t i = 0; i < n_floats; i++) worst = fmax(worst, fabs((double)factors[0][i] - (double)factors[1][i]));
     CHECK(worst < 1e-6);

@@ -109,8 +109,15 @@ def models():
         "classifier": [Classifier(**one).fit(X, y), Classifier("tree", reach=2, n_jobs=1).fit(X, y)],
         "energy": [energy_model(architecture=small, epochs=1, false_alarm_rate=0.2, **one).fit(pictures)],
         "gaussian": [
-            cbn.IntrospectiveEnergyModel(gaussian=Gaussian(directions=size, **own), false_alarm_rate=0.2, **one).fit(of)
-            for size, own, of in ((2, {}, pictures), (17, {"reach": 0}, textures(8, 12, channels=3)))
+            cbn.IntrospectiveEnergyModel(gaussian=Gaussian(**own), backbone=backbone, false_alarm_rate=0.2, **one).fit(
+                of
+            )
+            for own, backbone, of in (
+                ({"directions": 2}, None, pictures),
+                ({"directions": 17, "reach": 0}, None, textures(8, 12, channels=3)),
+                ({"directions": 3}, "none", pictures),
+                ({"directions": 2, "keep_sums": True}, None, textures(5, 8)),
+            )
         ],
     }
     found = {}
