@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -248,13 +249,24 @@ def test_interrupts_that_python_wraps(where, wrapped, monkeypatch, capsys):
     assert err.startswith("cbn-train: error: interrupted") and len(err.splitlines()) == 1, err
 
 
+def wait_for_imports(process):
+    """Until Python itself has started and NumPy is being imported."""
+    maps = Path(f"/proc/{process.pid}/maps")
+    if not maps.exists():
+        time.sleep(0.1)
+        return
+    end = time.monotonic() + 20
+    while "_multiarray_umath" not in maps.read_text() and time.monotonic() < end:
+        time.sleep(0.002)
+
+
 def test_interrupted_while_starting(tmp_path):
     """Ctrl-C before the modules are imported: also without a traceback."""
     process = subprocess.Popen(
         [cli.installed("cbn-train"), "--digit", "2"], cwd=tmp_path, env=cli.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(0.1)  # Python itself has started; NumPy is being imported
+    wait_for_imports(process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode in (130, -signal.SIGINT)
