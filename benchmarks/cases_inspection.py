@@ -208,11 +208,12 @@ def inspection(context: Context) -> Facts:
         f"of {RESAMPLES:,} bootstrap resamples of test pictures; pixel AUROC and AUPRO (up to 0.3) leave out defective "
         "pictures without a usable mask. `cbn` is `IntrospectiveEnergyModel` with its defaults; its score is the mean of the "
         "top 1 % of the positions. PaDiM: full covariances + 0.01 I at every position, of 100 features drawn at random or "
-        "of all. PatchCore: means over 3 x 3 positions, 1 % of the patches by greedy k-center in 128 random directions, "
-        "distance to the nearest, not reweighted; `whitened` whitens the features first, which the paper does not. The score "
-        "of the papers is the largest distance; the mean of the top 1 % is beside it. Maps of the peers are linear between "
-        "positions and smoothed by 4 pixels. `above the best peer` is the difference of image AUROC to whichever peer and "
-        "score has the highest one on the set, which favours the peers; its resamples draw the same pictures for both. "
+        "of all. PatchCore: means over 3 x 3 positions (0 beyond the border), 1 % of the patches by greedy k-center in 128 "
+        "random directions, distance to the nearest, not reweighted; `whitened` whitens the features first, which the paper "
+        "does not. The score of the papers is the largest distance; the mean of the top 1 % is beside it. Maps of the peers "
+        "are linear between positions and smoothed by 4 pixels. `above the best peer` is the difference of image AUROC to "
+        "whichever peer and score has the highest one on the set, which favours the peers; its resamples draw the same "
+        "pictures for both. "
         "Sets: see `CBN_DATA` in README.md; the synthetic ones have 60 pictures to learn from.",
         "rows": table,
         "details": details,

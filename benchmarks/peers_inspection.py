@@ -12,7 +12,7 @@ import numpy as np
 from arrays import Indices, Rounded, Singles
 from context import SEED
 from scipy.linalg.lapack import dtrtri
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 from threadpoolctl import threadpool_limits
 
 from cbn.iem.gaussian.features import PretrainedFeatures, in_batches
@@ -117,18 +117,11 @@ class PatchCore:
         return np.sqrt(np.maximum(least, 0)).reshape(features.shape[:3])
 
     def _patches(self, features: Rounded) -> Singles:
-        """(patches, size): features that are means over the 3 x 3 positions around each, as far as there are any."""
+        """(patches, size): means of features over the 3 x 3 positions around each; beyond the border they count as 0."""
         unit = PretrainedFeatures.unit
         if self.whitened:
             features, unit = self.whitening(features, unit), UNIT
-        values = features * np.float32(unit)
-        for axis in (1, 2):
-            along = np.moveaxis(values, axis, 0)
-            sums, number = along.copy(), np.ones(len(along), np.float32)
-            for here, there in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
-                sums[here] += along[there]
-                number[here] += 1
-            values = np.moveaxis(sums / number[:, None, None, None], 0, axis)
+        values = uniform_filter(features * np.float32(unit), (1, 3, 3, 1), mode="constant")
         return values.reshape(-1, values.shape[3])
 
 
