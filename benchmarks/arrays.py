@@ -11,7 +11,9 @@ States = npt.NDArray[np.uint8]  # (n, nodes) of 0 and 1
 Planes = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.intp]
 Reals = npt.NDArray[np.float64]
+Rounded = npt.NDArray[np.int16]  # features, in units of their own
 Singles = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.bool_]
 

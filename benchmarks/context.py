@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What every case is given: the settings of the run and the images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,11 +26,14 @@ class Context:
     threads : int
     quick : bool
         A short run: fewer digits, and no structure search by pyAgrum.
+    sets : sequence of str
+        Sets of pictures to inspect; none names all.
     """
 
     rounds: int
     threads: int
     quick: bool
+    sets: Sequence[str] = ()
 
     @cached_property
     def _mnist(self) -> tuple[ImageSet, ImageSet]:

@@ -21,6 +21,7 @@ from cases_export import export
 from cases_fit import fit, structure
 from cases_hidden import gradient, search, train, transition
 from cases_iem import iem
+from cases_inspection import inspection
 from cases_memory import import_time, memory
 from cases_quality import hidden_quality, quality
 from cases_sampling import ancestral, gibbs, hidden_gibbs
@@ -54,6 +55,7 @@ CASES = {
     "export": export,
     "iem": iem,
     "backbone": backbone,
+    "inspection": inspection,
 }
 SLOW = {"structure"}  # not in a quick run unless asked for by name
 
@@ -110,11 +112,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, metavar="N", help="rounds of timing (default 15; 5 with --quick)")
     parser.add_argument("--threads", type=int, default=2, metavar="N")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and digits, no structure search")
+    parser.add_argument(
+        "--sets", metavar="NAME[,NAME]", help="of the case inspection, such as mvtec/grid (default: all)"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"), metavar="FILE")
     options = parser.parse_args(arguments)
     options.repeat = options.repeat or (5 if options.quick else 15)
     if options.repeat < 1 or options.threads < 1:
         parser.error("--repeat and --threads need at least 1")
+    options.sets = options.sets.split(",") if options.sets else []
     if options.cases:
         options.cases = options.cases.split(",")
         if unknown := [name for name in options.cases if name not in CASES]:
@@ -126,7 +132,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = parse()
-    context = Context(options.repeat, options.threads, options.quick)
+    context = Context(options.repeat, options.threads, options.quick, options.sets)
     results = {**circumstances(options), "cases": {}}
     for name in options.cases:
         begin, others = time.perf_counter(), OthersLoad()
