@@ -54,7 +54,7 @@ def describe_gaussian(arguments: Arguments, dataset: InspectionSet, picture_shap
         "positions": [rows, columns],
         "n_directions": size,
         "passes": fitting.passes(gaussian),
-        "features_kept": fitting.keeps(len(dataset.train), picture_shape, kind),
+        "n_kept": fitting.n_kept(len(dataset.train), picture_shape, kind, gaussian),
         "memory_bytes": {
             "pictures": sum(pictures.nbytes for pictures in (dataset.train, dataset.test) if pictures is not None),
             **fitting.memory(len(dataset.train), picture_shape, kind, gaussian),
@@ -73,8 +73,8 @@ def print_one(result: dict[str, Any]) -> None:
         if result["passes"] == 1:
             print("passes           1 over the pictures; sums are kept in the model")
         else:
-            kept = "once" if result["features_kept"] else "in each"
-            print(f"passes           {result['passes']} over the pictures; features are computed {kept}")
+            print(f"passes           {result['passes']} over the pictures; features of {result['n_kept']:,} are computed once, "
+                  f"of {result['n_train'] - result['n_kept']:,} in each")  # fmt: skip
         _print_memory(result)
         return
     print(f"{'level':5} {'nodes':>12} {'field':>6} {'distance':>9} {'inputs':>7}  {'networks':14} "

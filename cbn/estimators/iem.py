@@ -233,7 +233,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
 
         With Gaussian sidewards models that keep their sums, ``gaussian=Gaussian(keep_sums=True)``, and without a checkpoint;
         others have no such method (AttributeError). The first call fits. Batches, their order and threads make no
-        difference to a byte. The threshold comes from at most 256 of all pictures, each scored by the model without it.
+        difference to a byte. The threshold comes from at most 128 of all pictures, each scored by the model without it.
         Raises DataError for pictures that cannot be used. Returns the estimator.
         """
         if self.gaussian is None or not self.gaussian.keep_sums:

@@ -18,17 +18,17 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures, in_batches
 from .fitted import FittedGaussianModel, prepared
 from .further import of_sums
-from .models import directions_of, model_of, scores_without_own
+from .models import LEAST_FOR_FORMULA, directions_of, model_of, scores_without_own
 from .parameters import Gaussian
 from .positions import n_products
 from .scratch import PCAFeatures
 from .sums import MOST_KEPT, KeptSums, digests_of
 from .whitening import Rounded
 
-# Features of all training pictures are kept where they need no more bytes than this, else computed anew in every pass.
-KEPT_BYTES = 384 * 2**20
+# Features of as many training pictures as have room here are kept, those of others computed anew in every pass.
+KEPT_BYTES = 64 * 2**20
 # Pictures that are worked on at a time.
-TOGETHER = 32
+TOGETHER = 8
 # Pictures from which filters are learned without a pretrained network, evenly spaced among all.
 MOST_FOR_FILTERS, TOGETHER_FOR_FILTERS = 64, 8
 
@@ -69,7 +69,14 @@ def fit(
         raise DataError("X: 1 picture; the spread of features needs at least 2")
     threads = validation.check_threads(n_jobs)
     extractor = _extractor(arguments, pictures, threads)
-    source = _Features(pictures, brightness, extractor, threads, progress, gaussian.keep_sums)
+    source = _Features(
+        pictures,
+        brightness,
+        extractor,
+        threads,
+        progress,
+        n_kept(len(pictures), pictures.shape[1:], type(extractor), gaussian),
+    )
     if gaussian.keep_sums:
         sums = KeptSums.empty(*extractor.shape(*pictures.shape[1:3]), extractor.n_features)
         for part, features in source.batches(0):
@@ -86,9 +93,12 @@ def fit(
             n_jobs=n_jobs,
         )
     whitening, gaussians = model_of(source.batches, extractor, gaussian, threads)
-    scores = np.empty(len(pictures))
-    for part, features in source.batches(2):
-        scores[part] = scores_without_own(features, whitening, gaussians, extractor, gaussian, threads)
+    batches: Iterator[Rounded] = (features for _, features in source.batches(2))
+    if len(pictures) < LEAST_FOR_FORMULA:  # each is scored by a model of all others
+        batches = iter([np.concatenate(list(batches))])
+    scores = np.concatenate(
+        [scores_without_own(features, whitening, gaussians, extractor, gaussian, threads) for features in batches]
+    )
     fitted = FittedGaussianModel(
         picture_shape=pictures.shape[1:],
         brightness=brightness,
@@ -150,27 +160,28 @@ def passes(gaussian: Gaussian) -> int:
     return 1 if gaussian.keep_sums else 3
 
 
-def keeps(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor]) -> bool:
-    """Whether a fit keeps the features of so many pictures, which are then computed once for each."""
-    return n_images * kind.bytes_of(*picture_shape[:2]) <= KEPT_BYTES
+def n_kept(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor], gaussian: Gaussian) -> int:
+    """Of how many pictures a fit keeps the features, which are then computed once; of none if it goes over them once."""
+    if gaussian.keep_sums:
+        return 0
+    most = KEPT_BYTES // kind.bytes_of(*picture_shape[:2])
+    return n_images if n_images <= most else most // TOGETHER * TOGETHER
 
 
 def memory(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor], gaussian: Gaussian) -> dict[str, int]:
     """Bytes that a fit needs beside the pictures, by what they are for."""
     rows, columns, size = sizes(picture_shape, kind, gaussian)
-    n_features = n_images if keeps(n_images, picture_shape, kind) else TOGETHER
-    if gaussian.keep_sums:
-        n_features = min(n_images, MOST_KEPT) + TOGETHER
+    n_features = min(n_images, MOST_KEPT) if gaussian.keep_sums else n_kept(n_images, picture_shape, kind, gaussian)
     in_sums = kind.n_features if gaussian.keep_sums else size
     return {
-        "features": n_features * kind.bytes_of(*picture_shape[:2]),
+        "features": (n_features + TOGETHER) * kind.bytes_of(*picture_shape[:2]),
         "sums": 8 * rows * columns * (in_sums + n_products(in_sums)),
         "model": 4 * rows * columns * (size + factor_floats(size)),
     }
 
 
 class _Features:
-    """Rounded features of the training pictures: kept if there is room, else computed for every pass."""
+    """Rounded features of the training pictures: of the first ones kept, of others computed for every pass."""
 
     def __init__(
         self,
@@ -179,24 +190,23 @@ class _Features:
         extractor: Extractor,
         num_threads: int,
         progress: Progress | None,
-        one_pass: bool,
+        n_kept: int,
     ) -> None:
         self.pictures, self.brightness, self.extractor = pictures, brightness, extractor
         self.num_threads, self.progress = num_threads, progress
         rows, columns = extractor.shape(*pictures.shape[1:3])
-        shape = (len(pictures), rows, columns, extractor.n_features)
-        keep = not one_pass and keeps(len(pictures), pictures.shape[1:], type(extractor))
-        self.kept: Rounded | None = np.empty(shape, np.int16) if keep else None
+        self.kept: Rounded = np.empty((n_kept, rows, columns, extractor.n_features), np.int16)
 
     def batches(self, number: int) -> Iterator[tuple[slice, Rounded]]:
         """(which pictures, their features) in pass ``number``; the first one fills what is kept."""
         n = len(self.pictures)
         for part in in_batches(n, TOGETHER):
-            if self.kept is not None and number:
+            kept = part.stop <= len(self.kept)
+            if kept and number:
                 yield part, self.kept[part]
             else:
                 features = self.extractor.features(prepared(self.pictures[part], self.brightness), self.num_threads)
-                if self.kept is not None:
+                if kept:
                     self.kept[part] = features
                 yield part, features
             if self.progress is not None:

@@ -70,7 +70,7 @@ def of_sums(
 def with_more(fitted: FittedGaussianModel, X: npt.ArrayLike) -> FittedGaussianModel:
     """The model of the pictures of another and of more: the same as if all had been given to one fit.
 
-    The threshold comes from the scores, each without the picture itself, of at most 256 of all pictures, those with the
+    The threshold comes from the scores, each without the picture itself, of at most 128 of all pictures, those with the
     smallest hash.
 
     Parameters

@@ -12,7 +12,7 @@ from .positions import Moments
 from .whitening import Rounded
 
 # Pictures whose features are kept: the threshold is taken from them. 99 are enough for a rate of 1 %.
-MOST_KEPT = 256
+MOST_KEPT = 128
 
 Digests = npt.NDArray[np.uint64]
 
