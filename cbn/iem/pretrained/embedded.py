@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from ..._validation import check_integer
 from ..gaussian.features import PretrainedFeatures
 from ..gaussian.positions import covariance_of, n_products, pooled_moments
 from ..gaussian.whitening import UNIT, Whitening
@@ -96,12 +97,22 @@ class EmbeddedBackbone:
         Distance of the neighbours and hidden units of the sidewards models; no steps.
     whitening : Whitening, optional
         Of the training pictures; every fit finds its own.
+
+    Raises
+    ------
+    ValueError
+        Directions out of range, or a level that has steps.
     """
 
     network: EfficientNetLite0 = field(default_factory=EfficientNetLite0)
     directions: int = DIRECTIONS
     level: Level = SIDEWARDS_LEVEL
     whitening: Whitening | None = None
+
+    def __post_init__(self) -> None:
+        check_integer(self.directions, "directions", 1, PretrainedFeatures.n_features)
+        if not isinstance(self.level, Level) or self.level.steps:
+            raise ValueError(f"level: {self.level!r:.60}; give a cbn.iem.Level without steps")
 
     def __repr__(self) -> str:
         return f"EmbeddedBackbone({self.network!r}, {self.directions}, {self.level!r})"
