@@ -14,7 +14,7 @@ def describe(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape)
     """Sizes of all levels and the memory that training needs, as --json prints them."""
     settings = resolve(arguments, backbone_of(arguments), len(dataset.train), picture_shape)
     shape, architecture = settings.input_shape(picture_shape), settings.architecture
-    sizes = architecture.sizes(*shape, settings.sharing)
+    sizes = settings.sizes(picture_shape)
     memory = architecture.memory(len(dataset.train), *shape, settings.batch_size, settings.sharing)
     return {
         "category": dataset.category,

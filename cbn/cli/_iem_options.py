@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..iem.nn.architecture import Architecture
     from ..iem.nn.arrays import Shape
     from ..iem.pretrained.backbone import Backbone
+    from ..iem.pretrained.embedded import EmbeddedBackbone
 
 DEFAULT_MODEL = "iem.cbn"
 # The key of the colour scale of maps in a model's provenance.
@@ -51,8 +52,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     model.add_argument(
         "--backbone", choices=(EMBEDDED, SCRATCH, *GEOMETRY_NAMES),
-        help="take the kernels of a pretrained network, which stay as they are, in place of learning them (default: "
-        f"{SCRATCH}; Gaussian models: {EMBEDDED}, which comes with cbn)",
+        help=f"take the kernels of a pretrained network, which stay as they are, in place of learning them; {EMBEDDED} "
+        f"comes with cbn (default: {SCRATCH}; Gaussian models: {EMBEDDED})",
     )  # fmt: skip
     model.add_argument("--weights", metavar="FILE", help="weights of the backbone: .npz, .safetensors or .pth")
     training = parser.add_argument_group("training of neural sidewards models")
@@ -125,7 +126,7 @@ def check_model_options(arguments: argparse.Namespace) -> None:
         arguments.backbone = None
     if arguments.backbone is None and arguments.weights is not None:
         raise common.UsageError("--weights: goes with --backbone GEOMETRY; name the network that they are of")
-    if arguments.backbone is not None and arguments.weights is None:
+    if arguments.backbone not in (None, EMBEDDED) and arguments.weights is None:
         raise common.UsageError(f"--backbone {arguments.backbone}: give the file with its weights by --weights FILE")
 
 
@@ -170,7 +171,10 @@ def gaussian_arguments(arguments: argparse.Namespace) -> Arguments:
 
 
 def fit_arguments(
-    arguments: argparse.Namespace, n_train: int, picture_shape: "Shape", backbone: "Backbone | None" = None
+    arguments: argparse.Namespace,
+    n_train: int,
+    picture_shape: "Shape",
+    backbone: "Backbone | EmbeddedBackbone | None" = None,
 ) -> Arguments:
     """Arguments of a fit on pictures of (height, width, channels), with as many levels as they have room for.
 
@@ -180,7 +184,7 @@ def fit_arguments(
     n_train : int
         Training pictures.
     picture_shape : (height, width, channels)
-    backbone : cbn.iem.pretrained.backbone.Backbone, optional
+    backbone : Backbone or EmbeddedBackbone, optional
         Of --backbone and --weights; see :func:`read_backbone`.
 
     Raises
@@ -192,6 +196,7 @@ def fit_arguments(
         return gaussian_arguments(arguments)
     from ..iem.nn.architecture import TABLE_4
     from ..iem.pretrained.backbone import Backbone
+    from ..iem.pretrained.embedded import EmbeddedBackbone
 
     chosen = {name: getattr(arguments, name) for name in _ARGUMENTS if getattr(arguments, name) is not None}
     if chosen.get("brightness") == "none":
@@ -200,6 +205,12 @@ def fit_arguments(
     if arguments.quick:
         training.epochs = math.ceil(QUICK_STEPS / math.ceil(n_train / training.batch_size))
     chosen |= {"sidewards": "neural", "training": training, "random_state": arguments.seed}
+    if isinstance(backbone, EmbeddedBackbone):
+        if arguments.levels:
+            raise ValueError(
+                f"--levels: {arguments.levels}, but {EMBEDDED} is one level in place of the image; leave it out"
+            )
+        return Arguments(backbone=backbone, **chosen)
     architecture = _with_levels(TABLE_4 if backbone is None else backbone.architecture, picture_shape, arguments)
     if backbone is None:
         return Arguments(architecture=architecture, **chosen)
@@ -207,13 +218,17 @@ def fit_arguments(
     return Arguments(backbone=Backbone(architecture, parameters, backbone.preparation), **chosen)
 
 
-def read_backbone(arguments: argparse.Namespace) -> "Backbone | None":
-    """The Backbone of --backbone and --weights, or None."""
+def read_backbone(arguments: argparse.Namespace) -> "Backbone | EmbeddedBackbone | None":
+    """The backbone of --backbone and --weights, or None."""
     if arguments.backbone is None or chosen_sidewards(arguments) == "gaussian":
         return None
     from ..iem.pretrained.backbone import load_backbone
+    from ..iem.pretrained.efficientnet import EfficientNetLite0
+    from ..iem.pretrained.embedded import EmbeddedBackbone
 
     with common.naming("--weights"):
+        if arguments.backbone == EMBEDDED:
+            return EmbeddedBackbone(EfficientNetLite0(arguments.weights))
         return load_backbone(arguments.backbone, arguments.weights)
 
 

@@ -19,7 +19,7 @@ def show_fitted(arguments, fitted):
 def describe(fitted):
     """The facts of a FittedEnergyModel: a dict that JSON can hold."""
     settings, calibration = fitted.settings, fitted.calibration
-    sizes = settings.architecture.sizes(*settings.input_shape(fitted.picture_shape), settings.sharing)
+    sizes = settings.sizes(fitted.picture_shape)
     weights = settings.weights(len(fitted.levels)).tolist()
     levels = [
         {"level": size.level, "shape": [size.height, size.width, size.channels],

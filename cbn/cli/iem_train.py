@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..iem.fitted import FittedEnergyModel
     from ..iem.gaussian.fitted import FittedGaussianModel
     from ..iem.pretrained.backbone import Backbone
+    from ..iem.pretrained.embedded import EmbeddedBackbone
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +70,7 @@ def train(arguments: argparse.Namespace) -> None:
         _train_models(arguments, jobs, backbone)
 
 
-def _dry_run(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | None") -> None:
+def _dry_run(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | EmbeddedBackbone | None") -> None:
     from . import _iem_dry_run as dry_run
 
     results = []
@@ -86,7 +87,9 @@ def _dry_run(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone
         dry_run.print_one(result)
 
 
-def _train_models(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | None") -> None:
+def _train_models(
+    arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | EmbeddedBackbone | None"
+) -> None:
     from . import _iem_fit as fitting
     from . import _iem_report as report
     from ._iem_figures import evaluate
@@ -164,7 +167,7 @@ def _of_both(
 def _describe(arguments: argparse.Namespace, fitted: "FittedEnergyModel", dataset: "InspectionSet") -> dict[str, Any]:
     """What --json prints of a model beside its figures."""
     settings = fitted.settings
-    sizes = settings.architecture.sizes(*settings.input_shape(fitted.picture_shape), settings.sharing)
+    sizes = settings.sizes(fitted.picture_shape)
     return _of_both(arguments, fitted, dataset, pretrained=arguments.backbone is not None) | {
         "sidewards": "neural",
         "n_levels": len(fitted.levels),

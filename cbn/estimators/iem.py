@@ -19,6 +19,7 @@ from ..iem.gaussian.parameters import Gaussian
 from ..iem.nn.architecture import Architecture
 from ..iem.parameters import Arguments, Training, sidewards_of
 from ..iem.pretrained.backbone import Backbone
+from ..iem.pretrained.embedded import EmbeddedBackbone
 from ._delegation import delegated, fitted_of, learned
 
 
@@ -44,10 +45,12 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     gaussian : cbn.iem.Gaussian, optional
         Directions, shrinkage and the like of Gaussian models; ``Gaussian()`` by default. Its fields can be set and searched
         over by names such as ``gaussian__directions``.
-    backbone : {"efficientnet_lite0", "none", "alexnet", "caffe_alexnet", "squeezenet1_1"} or Backbone, optional
+    backbone : {"efficientnet_lite0", "none", "alexnet", "caffe_alexnet", "squeezenet1_1"}, Backbone or EmbeddedBackbone, optional
         A pretrained network: its kernels stay as they are, only sidewards models are fitted (section 5). Gaussian models
         have "efficientnet_lite0", which comes with the package, or with "none" filters that are principal components of
-        patches of the training pictures; neural ones learn kernels by default and with "none", or take one of the others.
+        patches of the training pictures; neural ones learn kernels by default and with "none", or take any other. For
+        "efficientnet_lite0" and "none" alone, ``sidewards`` says which; neural models on the former have one level, of
+        whitened features, see :mod:`cbn.iem.pretrained.embedded`.
     backbone_weights : path, optional
         File with the weights of a backbone that is named: .npz, .safetensors, .pth; see :mod:`cbn.iem.pretrained.weights`.
     sharing : {"a", "b", "c", "d", "e", "f"}
@@ -99,7 +102,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     calibration_scores_, calibration_, offset_
         Scores of normal pictures in increasing order, where they come from ("training images", "held-out images",
         "separate images", or of Gaussian models "leave-one-out"), and the threshold of :meth:`decision_function`.
-    backbone_ : cbn.iem.pretrained.backbone.Backbone or None
+    backbone_ : cbn.iem.pretrained.backbone.Backbone, cbn.iem.pretrained.embedded.EmbeddedBackbone or None
         The pretrained network that was used.
     picture_shape_ : (height, width, channels)
     n_images_ : int
@@ -128,7 +131,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         *,
         sidewards: str | None = None,
         gaussian: Gaussian | None = None,
-        backbone: Backbone | str | None = None,
+        backbone: Backbone | EmbeddedBackbone | str | None = None,
         backbone_weights: Any = None,
         sharing: str = "b",
         training: Training | None = None,

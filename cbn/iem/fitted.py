@@ -17,6 +17,7 @@ from .nn.arrays import Array, Indices, Shape
 from .nn.network import LevelModel, Network, batches
 from .parameters import Arguments
 from .pretrained.backbone import Backbone
+from .pretrained.embedded import EmbeddedBackbone
 from .settings import Settings
 
 
@@ -28,7 +29,7 @@ class FittedEnergyModel(PictureDecisions):
     ----------
     settings : Settings
     picture_shape : (height, width, channels)
-    backbone : Backbone or None
+    backbone : Backbone, EmbeddedBackbone or None
     network : Network
         Kernels and sidewards models of every level.
     node_scales : tuple of NodeScale
@@ -51,7 +52,7 @@ class FittedEnergyModel(PictureDecisions):
 
     settings: Settings
     picture_shape: Shape
-    backbone: Backbone | None
+    backbone: Backbone | EmbeddedBackbone | None
     network: Network
     node_scales: tuple[NodeScale, ...]
     level_scales: npt.NDArray[np.float64]
@@ -81,7 +82,7 @@ class FittedEnergyModel(PictureDecisions):
         settings, threads = self.settings, validation.check_threads(self.n_jobs)
         pictures = validation.as_pictures(X, picture_shape=self.picture_shape)
         for batch in batches(np.arange(len(pictures)), self.picture_shape):
-            passes = self.network.passes(settings.prepare(pictures[batch]), threads)
+            passes = self.network.passes(settings.prepare(pictures[batch], threads), threads)
             levels = zip(self.node_scales, passes, strict=True)
             yield batch, (scale.position_energies(errors, settings.energy) for scale, (_, errors) in levels)
 
@@ -129,7 +130,7 @@ class FittedEnergyModel(PictureDecisions):
         if level is not None:
             weights = np.eye(n_levels)[validation.check_integer(level, "level", 0, n_levels - 1)]
         weights /= weights.sum()
-        centres, maps = settings.architecture.centres(), []
+        centres, maps = settings.centres(), []
         for batch, levels in self._positions(X):
             total = np.zeros((len(batch), height, width), np.float32)
             for number, positions in enumerate(levels):

@@ -4,7 +4,8 @@
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -23,6 +24,7 @@ from .nn.arrays import Indices
 from .nn.network import Network, batches
 from .parameters import Arguments
 from .pretrained.backbone import Backbone
+from .pretrained.embedded import EmbeddedBackbone
 from .settings import Settings, backbone_of, resolve
 from .training.levelwise import LevelwiseTraining, TrainingOptions, TrainingState
 
@@ -64,7 +66,7 @@ class Task:
     digest: str
     arguments: Arguments
     settings: Settings
-    backbone: Backbone | None
+    backbone: Backbone | EmbeddedBackbone | None
     mark: str
     start: TrainingState | None
     seed: int
@@ -146,6 +148,10 @@ def prepare(X: npt.ArrayLike, arguments: Arguments, n_jobs: int | None, checkpoi
     start, seed = _first_state(arguments.random_state, settings, shape, mark, checkpoint, backbone is not None)
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, HELD_OUT])))
     trained_on, measured_on = split(len(pictures), settings.n_held_out, rng)
+    if isinstance(backbone, EmbeddedBackbone):
+        parts = batches(trained_on, shape)
+        backbone = backbone.fitted((settings.values(pictures[part]) for part in parts), threads)
+        settings = replace(settings, preparation=backbone.preparation)
     return Task(
         pictures=pictures,
         digest=digest,
@@ -169,7 +175,14 @@ def train(task: Task, progress: Progress | None, checkpoint: Any) -> tuple[Train
     )
     kernels = None if task.backbone is None else task.backbone.parameters
     training = LevelwiseTraining(
-        settings.architecture, task.pictures, settings.prepare, task.trained_on, options, kernels, task.threads
+        settings.architecture,
+        task.pictures,
+        partial(settings.prepare, num_threads=task.threads),
+        task.trained_on,
+        options,
+        kernels,
+        task.threads,
+        keep=isinstance(task.backbone, EmbeddedBackbone),
     )
     complete = True
     try:
@@ -216,7 +229,7 @@ def measure(task: Task, network: Network) -> Measured:
 
 
 def _passes(task: Task, network: Network, batch: Indices) -> Any:
-    return network.passes(task.settings.prepare(task.pictures[batch]), task.threads)
+    return network.passes(task.settings.prepare(task.pictures[batch], task.threads), task.threads)
 
 
 def calibrate(task: Task, network: Network, measured: Measured, n_jobs: int | None) -> FittedEnergyModel:
@@ -248,7 +261,7 @@ def split(n: int, n_held_out: int, rng: np.random.Generator) -> tuple[Indices, I
 
 
 def _marker(
-    settings: Settings, pictures: npt.NDArray[Any], digest: str, backbone: Backbone | None
+    settings: Settings, pictures: npt.NDArray[Any], digest: str, backbone: Backbone | EmbeddedBackbone | None
 ) -> Callable[[int], str]:
     """From a seed to what a checkpoint belongs to: pictures, and all settings that training depends on."""
     belongs = {name: value for name, value in vars(settings).items() if name not in SCORING}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .gaussian.parameters import Gaussian
     from .nn.architecture import Architecture
     from .pretrained.backbone import Backbone
+    from .pretrained.embedded import EmbeddedBackbone
 
 MAX_EPOCHS = 10**6
 # Steps of every level that the default number of epochs makes, at least: sidewards models of small sets of pictures
@@ -84,7 +85,7 @@ class Arguments:
     sidewards: str | None = None
     gaussian: "Gaussian | None" = None
     architecture: "Architecture | None" = None
-    backbone: "Backbone | str | None" = None
+    backbone: "Backbone | EmbeddedBackbone | str | None" = None
     backbone_weights: Any = None
     sharing: str = "b"
     training: Training | None = None
@@ -127,8 +128,6 @@ def sidewards_of(arguments: Arguments) -> str:
     if foreign:
         other = "neural" if kind == "gaussian" else "gaussian"
         raise ValueError(f"{foreign[0]}: belongs to sidewards={other!r}, not {kind!r}; leave it out, or give that")
-    if kind == "neural" and backbone is not None and isinstance(backbone, str) and backbone == EMBEDDED:
-        raise ValueError(f"backbone: {EMBEDDED!r} has Gaussian sidewards models alone; give another, or none")
     return kind
 
 

@@ -4,18 +4,20 @@
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _validation as validation
-from .names import ENERGIES, GEOMETRY_NAMES, SCRATCH, SHARINGS
-from .nn.architecture import TABLE_4, Architecture
+from .names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, SCRATCH, SHARINGS
+from .nn.architecture import TABLE_4, Architecture, LevelSize
 from .nn.arrays import Array, Shape
 from .parameters import DEFAULT_POSITIONS, DEFAULT_STEPS, MOST_STEPS, Arguments, Training
 from .pretrained.backbone import Backbone, Preparation, load_backbone
+from .pretrained.efficientnet import EfficientNetLite0
+from .pretrained.embedded import EmbeddedBackbone, WhitenedFeatures
 
 # Share of the pictures that is held out by default, at least, and what it rises to where the threshold needs more.
 LEAST_HELD_OUT, MOST_HELD_OUT = 1 / 5, 1 / 3
@@ -28,7 +30,7 @@ class Settings:
     """What a fit does, and what its scores depend on for ever."""
 
     architecture: Architecture
-    preparation: Preparation | None  # of the backbone
+    preparation: Preparation | WhitenedFeatures | None  # of the backbone
     sharing: str
     optimizer: str
     learning_rate: float
@@ -41,8 +43,15 @@ class Settings:
     brightness: str | None
     false_alarm_rate: float
 
-    def prepare(self, pictures: npt.NDArray[Any]) -> Array:
+    def prepare(self, pictures: npt.NDArray[Any], num_threads: int = 1) -> Array:
         """Pictures (n, height, width, channels) as the float32 values that level 0 reads."""
+        values = self.values(pictures)
+        if isinstance(self.preparation, WhitenedFeatures):
+            return self.preparation(values, num_threads)
+        return values if self.preparation is None else self.preparation(values)
+
+    def values(self, pictures: npt.NDArray[Any]) -> Array:
+        """Pictures as float32 values about [0, 1], or after "median" without a backbone about 0; a backbone reads them."""
         values = pictures.astype(np.float32)
         if pictures.dtype == np.uint8:
             values /= 255
@@ -53,7 +62,7 @@ class Settings:
                 values -= 1
             else:
                 values *= 0.5  # a backbone knows pictures in [0, 1]: the median comes to lie in the middle
-        return values if self.preparation is None else self.preparation(values)
+        return values
 
     def weights(self, n_levels: int) -> npt.NDArray[np.float64]:
         """(n_levels,) weights of the levels that are trained; 1 each where only levels of weight 0 are."""
@@ -61,28 +70,48 @@ class Settings:
         return weights if weights.any() else np.ones(n_levels)
 
     def input_shape(self, picture_shape: Shape) -> Shape:
-        """(height, width, channels) of level 0: a backbone reads three channels."""
+        """(height, width, channels) of level 0: a backbone reads three channels, the embedded one makes features."""
+        if isinstance(self.preparation, WhitenedFeatures):
+            return self.preparation.shape(*picture_shape[:2])
         return picture_shape if self.preparation is None else (*picture_shape[:2], 3)
 
     def level_shapes(self, picture_shape: Shape) -> list[Shape]:
         """(height, width, kernels) of every level. Raises ValueError where a level has no room."""
         return self.architecture.shapes(*self.input_shape(picture_shape))
 
+    def sizes(self, picture_shape: Shape) -> list[LevelSize]:
+        """A LevelSize for every level, in pixels of the pictures. Raises as :meth:`level_shapes`."""
+        sizes = self.architecture.sizes(*self.input_shape(picture_shape), self.sharing)
+        if isinstance(self.preparation, WhitenedFeatures):
+            field, stride = self.preparation.receptive_field, self.preparation.stride
+            sizes = [replace(own, receptive_field=field, stride=stride) for own in sizes]
+        return sizes
 
-def backbone_of(arguments: Arguments) -> Backbone | None:
-    """The Backbone that arguments name, or None. Raises ValueError, or DataError for its file."""
+    def centres(self) -> list[tuple[float, int]]:
+        """(first, stride) in pixels for every level: the centre of the first node, and the step to the next."""
+        if isinstance(self.preparation, WhitenedFeatures):
+            return [((self.preparation.stride - 1) / 2, self.preparation.stride)] * len(self.architecture.levels)
+        return self.architecture.centres()
+
+
+def backbone_of(arguments: Arguments) -> Backbone | EmbeddedBackbone | None:
+    """The backbone that arguments name, or None. Raises ValueError, or DataError for its file."""
     backbone = None if isinstance(arguments.backbone, str) and arguments.backbone == SCRATCH else arguments.backbone
-    if backbone is None or isinstance(backbone, Backbone):
+    if backbone is None or isinstance(backbone, Backbone | EmbeddedBackbone):
         if arguments.backbone_weights is not None:
             raise ValueError(f"backbone_weights: {arguments.backbone_weights!r}; name their geometry by backbone")
         return backbone
-    validation.check_choice(backbone, "backbone", GEOMETRY_NAMES)
+    validation.check_choice(backbone, "backbone", (EMBEDDED, *GEOMETRY_NAMES))
+    if backbone == EMBEDDED:
+        return EmbeddedBackbone(EfficientNetLite0(arguments.backbone_weights))
     if arguments.backbone_weights is None:
         raise ValueError(f"backbone_weights: None; give the file with the weights of {backbone}")
     return load_backbone(backbone, arguments.backbone_weights)
 
 
-def resolve(arguments: Arguments, backbone: Backbone | None, n_images: int, picture_shape: Shape) -> Settings:
+def resolve(
+    arguments: Arguments, backbone: Backbone | EmbeddedBackbone | None, n_images: int, picture_shape: Shape
+) -> Settings:
     """The Settings of a fit on so many pictures of (height, width, channels). Raises ValueError that names the argument."""
     architecture = _check_architecture(arguments, backbone)
     n_levels = len(architecture.levels)
@@ -96,11 +125,15 @@ def resolve(arguments: Arguments, backbone: Backbone | None, n_images: int, pict
         validation.check_choice(arguments.brightness, "brightness", ("median",))
     energy = validation.check_choice(arguments.energy, "energy", ENERGIES)
     epochs = training.epochs
+    preparation = None if backbone is None else backbone.preparation
     if epochs is None:
-        epochs = default_epochs(n_images - n_held_out, training.batch_size, picture_shape)
+        positions = picture_shape
+        if isinstance(preparation, WhitenedFeatures):
+            positions = preparation.shape(*picture_shape[:2])
+        epochs = default_epochs(n_images - n_held_out, training.batch_size, positions)
     return Settings(
         architecture=architecture,
-        preparation=None if backbone is None else backbone.preparation,
+        preparation=preparation,
         sharing=validation.check_choice(arguments.sharing, "sharing", SHARINGS),
         optimizer=training.optimizer,
         learning_rate=training.learning_rate,
@@ -121,7 +154,7 @@ def default_epochs(n_trained_on: int, batch_size: int, picture_shape: Shape) -> 
     return math.ceil(min(max(wanted, DEFAULT_STEPS), MOST_STEPS) / math.ceil(n_trained_on / batch_size))
 
 
-def _check_architecture(arguments: Arguments, backbone: Backbone | None) -> Architecture:
+def _check_architecture(arguments: Arguments, backbone: Backbone | EmbeddedBackbone | None) -> Architecture:
     given: object = arguments.architecture
     if given is not None and not isinstance(given, Architecture):
         raise ValueError(f"architecture: {given!r:.60}; give a cbn.iem.Architecture")

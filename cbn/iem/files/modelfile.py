@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Model files of introspective energy models: kind "energy" of :mod:`cbn.io.modelformat`, in versions 4 and 5.
+"""Model files of introspective energy models: kind "energy" of :mod:`cbn.io.modelformat`, in versions 4, 5 and 8.
 
 Header beside ``format``, ``version``, ``kind`` and ``package``
 --------------------------------------------------------------
 arguments      of the fit, all but the backbone; ``architecture`` as Architecture.to_dict writes it, ``training`` null or
                the fields of cbn.iem.Training, which in version 4 stand among the others
 backbone       of a pretrained network: its ``architecture`` and ``preparation`` (order, scale, mean, deviation); its
-               kernels are those of the levels
+               kernels are those of the levels. Of the embedded network (version 8): ``architecture``, ``network``, the
+               hash of its weights, and ``directions``, the whitened features of a position
 picture_shape  [height, width, channels]
 epochs         epochs that each level was trained for; fewer levels than the architecture has after an interruption
 n_images       pictures that the model was fitted on
@@ -16,7 +17,9 @@ provenance     free-form record
 
 Arrays: for level l those of levelfile.py with the prefix ``level<l>``, and ``level<l>_error_mean`` and
 ``level<l>_error_deviation`` float32 (height, width, kernels); ``level_scales`` float64 (levels, 2); ``largest_typical``
-and ``dead_kernels`` float64 (levels,); ``calibration`` float64 (n,). None is compressed.
+and ``dead_kernels`` float64 (levels,); ``calibration`` float64 (n,). With the embedded network ``basis`` float32 (features,
+directions) and ``offset`` float32 (directions,) of the whitening, and ``weights`` float32 where the network's are not those of
+the package. None is compressed.
 """
 
 from dataclasses import replace
@@ -30,11 +33,15 @@ from ...io.archive import read_array
 from ...metrics.calibration import Calibration
 from ..energy import NodeScale
 from ..fitted import FittedEnergyModel
+from ..gaussian.features import PretrainedFeatures
+from ..gaussian.whitening import Whitening
 from ..nn.architecture import Architecture
 from ..nn.arrays import Shape
 from ..nn.network import Network
 from ..parameters import MAX_EPOCHS, Arguments, Training, sidewards_of
 from ..pretrained.backbone import Backbone, Preparation
+from ..pretrained.efficientnet import EfficientNetLite0
+from ..pretrained.embedded import EmbeddedBackbone
 from ..settings import resolve
 from .levelfile import read_finite, read_kernels, read_level
 from .writing import KIND, NOT_KEPT, save
@@ -49,7 +56,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedEnergyModel:
     """The fitted model of an open model file. Anything that cannot be one raises one of the exceptions in DAMAGE."""
     if header["version"] < FIRST_VERSION:
         raise ValueError(f"kind {KIND!r} in version {header['version']}")
-    arguments, backbone = _read_arguments(header), _read_backbone(header["backbone"])
+    arguments, backbone = _read_arguments(header), _read_backbone(archive, header["backbone"])
     shape = read_shape(header)
     n_images = validation.check_integer(header["n_images"], "n_images", 2, 2**40)
     n_measured = validation.check_integer(header["n_measured"], "n_measured", 2, n_images)
@@ -84,7 +91,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedEnergyModel:
     if not (level_scales[:, 1] > 0).all() or (largest < 0).any() or not ((dead >= 0) & (dead <= 1)).all():
         raise ValueError("a spread that is not above 0, or a share outside [0, 1]")
     scores = read_array(archive, "calibration", np.float64, (None,))
-    if backbone is not None:
+    if isinstance(backbone, Backbone):
         backbone.parameters.extend(level.kernels for level in levels)
         for number in range(len(levels), len(shapes)):
             own = settings.architecture.levels[number]
@@ -129,10 +136,12 @@ def _with_tuples(given: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
-def _read_backbone(description: dict[str, Any] | None) -> Backbone | None:
-    """A Backbone whose parameters are still missing, or None."""
+def _read_backbone(archive: ZipFile, description: dict[str, Any] | None) -> Backbone | EmbeddedBackbone | None:
+    """A Backbone whose parameters are still missing, the embedded one, or None."""
     if description is None:
         return None
+    if "network" in description:
+        return _read_embedded(archive, description)
     given = description["preparation"]
     order = validation.check_choice(given["order"], "order", ("rgb", "bgr"))
     scale = validation.check_real(given["scale"], "scale", 1e-6, 1e6)
@@ -144,6 +153,22 @@ def _read_backbone(description: dict[str, Any] | None) -> Backbone | None:
     for value in deviation:
         validation.check_real(value, "deviation", 1e-6, 1e6)
     return Backbone(Architecture.from_dict(description["architecture"]), [], Preparation(order, scale, mean, deviation))
+
+
+def _read_embedded(archive: ZipFile, description: dict[str, Any]) -> EmbeddedBackbone:
+    if "weights.npy" in archive.namelist():
+        network = EfficientNetLite0.of_packed(read_array(archive, "weights", np.float32, (None,)))
+    else:
+        network = EfficientNetLite0()
+    if network.digest() != description["network"]:
+        raise ValueError("made with other weights of the pretrained network than those of this version")
+    levels = Architecture.from_dict(description["architecture"]).levels
+    if len(levels) != 1:
+        raise ValueError(f"{len(levels)} levels of the embedded network")
+    n_features = PretrainedFeatures.n_features
+    size = validation.check_integer(description["directions"], "directions", 1, n_features)
+    basis, offset = read_finite(archive, "basis", (n_features, size)), read_finite(archive, "offset", (size,))
+    return EmbeddedBackbone(network, size, levels[0], Whitening(basis, offset))
 
 
 def read_shape(header: dict[str, Any]) -> Shape:

@@ -16,9 +16,12 @@ from ..nn.arrays import Shape
 from ..nn.network import LevelModel
 from ..parameters import Arguments
 from ..pretrained.backbone import Backbone
+from ..pretrained.efficientnet import EfficientNetLite0
+from ..pretrained.embedded import EmbeddedBackbone
 from .levelfile import kernel_arrays, level_arrays
 
 KIND, VERSION = "energy", 5
+EMBEDDED_VERSION = 8  # of models on the embedded network; older programs know none
 # The backbone has an entry of its own; where its weights came from is a matter of the machine. The kind of the file says
 # which sidewards models it holds.
 NOT_KEPT = ("backbone", "backbone_weights", "sidewards", "gaussian")
@@ -30,7 +33,7 @@ class Content(Protocol):
     @property
     def arguments(self) -> Arguments: ...
     @property
-    def backbone(self) -> Backbone | None: ...
+    def backbone(self) -> Backbone | EmbeddedBackbone | None: ...
     @property
     def picture_shape(self) -> Shape: ...
     @property
@@ -51,9 +54,10 @@ class Content(Protocol):
 
 def save(fitted: Content, path: Any) -> None:
     """Write a fitted model, complete or not at all. Raises CbnError where it cannot be written."""
+    embedded = fitted.backbone if isinstance(fitted.backbone, EmbeddedBackbone) else None
     header = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if embedded is None else EMBEDDED_VERSION,
         "kind": KIND,
         "package": __version__,
         "arguments": _describe_arguments(fitted.arguments),
@@ -74,7 +78,9 @@ def save(fitted: Content, path: Any) -> None:
     for number, (level, scale) in enumerate(zip(fitted.levels, fitted.node_scales, strict=True)):
         arrays |= level_arrays(level, f"level{number}")
         arrays |= {f"level{number}_error_mean": scale.mean, f"level{number}_error_deviation": scale.deviation}
-    if fitted.backbone is not None:  # levels that an interruption left out have kernels all the same
+    if embedded is not None:
+        arrays |= _embedded_arrays(embedded)
+    elif fitted.backbone is not None:  # levels that an interruption left out have kernels all the same
         for number in range(len(fitted.levels), len(fitted.backbone.parameters)):
             arrays |= kernel_arrays(fitted.backbone.parameters[number], f"level{number}")
     write_archive(path, header, arrays, stored=set(arrays))
@@ -88,7 +94,19 @@ def _describe_arguments(arguments: Arguments) -> dict[str, Any]:
     return described
 
 
-def _describe_backbone(backbone: Backbone | None) -> dict[str, Any] | None:
+def _embedded_arrays(backbone: EmbeddedBackbone) -> dict[str, npt.NDArray[Any]]:
+    """The whitening, and the network's weights where they are not those of the package."""
+    assert backbone.whitening is not None  # the fit has found it
+    arrays: dict[str, npt.NDArray[Any]] = {"basis": backbone.whitening.basis, "offset": backbone.whitening.offset}
+    if backbone.network.digest() != EfficientNetLite0().digest():
+        arrays["weights"] = backbone.network.packed
+    return arrays
+
+
+def _describe_backbone(backbone: Backbone | EmbeddedBackbone | None) -> dict[str, Any] | None:
     if backbone is None:
         return None
+    if isinstance(backbone, EmbeddedBackbone):
+        described = backbone.architecture.to_dict()
+        return {"architecture": described, "network": backbone.network.digest(), "directions": backbone.directions}
     return {"architecture": backbone.architecture.to_dict(), "preparation": plain(backbone.preparation)}

@@ -104,6 +104,8 @@ class LevelwiseTraining:
     kernels : list of list of dict, optional
         Frozen parameters of every level's steps; drawn and learned without them.
     num_threads : int
+    keep : bool
+        Whether values of level 0 are kept where there is room, as they cost much to prepare.
     """
 
     def __init__(
@@ -115,11 +117,14 @@ class LevelwiseTraining:
         options: TrainingOptions,
         kernels: list[list[Weights]] | None = None,
         num_threads: int = 1,
+        keep: bool = False,
     ) -> None:
         self.architecture, self.options, self.num_threads = architecture, options, num_threads
         self.trained_on, self.kernels = trained_on, kernels
-        self.images = PreparedImages(images, prepare)
+        self.images: Source = PreparedImages(images, prepare)
         self.shapes = architecture.shapes(*self.images.batch(np.arange(1)).shape[1:])
+        if keep:
+            self.images = values_above(self.images, lambda values: values, self.shapes[0], options.batch_size)
 
     def run(self, state: TrainingState | None = None) -> Iterator[TrainingState]:
         """Yields the state after every epoch, from the one after ``state`` on."""

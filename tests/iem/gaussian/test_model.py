@@ -175,7 +175,6 @@ def test_which_kind_of_sidewards_models():
         ({"sidewards": "neural", "gaussian": SMALL}, "gaussian: belongs to sidewards='gaussian'"),
         ({"gaussian": SMALL, "floor": 0.5}, "floor: belongs"),
         ({"sidewards": "other"}, "sidewards: 'other'"),
-        ({"sidewards": "neural", "backbone": "efficientnet_lite0"}, "backbone: 'efficientnet_lite0'"),
         ({"gaussian": Gaussian(directions=0)}, "directions: 0"),
         ({"gaussian": Gaussian(reach=2)}, "reach: 2"),
         ({"gaussian": 3}, "gaussian: 3"),
