@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 import cbn
 from cbn.datasets import make_category
 from cbn.iem import Level
-from cbn.iem.gaussian import whitening
 from cbn.iem.names import ENERGIES, SHARINGS
 from cbn.iem.parameters import Arguments, sidewards_of
 from cbn.iem.pretrained.efficientnet import EfficientNetLite0
@@ -25,12 +24,6 @@ SMALL = EmbeddedBackbone(directions=6, level=Level((), 1, (8, 6)))
 @pytest.fixture(scope="module")
 def category():
     return make_category("texture", 24, 12, 3, size=(48, 40), random_state=0)
-
-
-@pytest.fixture(autouse=True)
-def quick_eigenvectors(request, monkeypatch):
-    """LAPACK's eigenvectors, which are there sooner; same bytes on every machine are a matter of other tests."""
-    monkeypatch.setattr(whitening, "eigenvectors", np.linalg.eigh)
 
 
 def model_of(backbone=SMALL, **arguments):
