@@ -59,10 +59,12 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     training : cbn.iem.Training, optional
         Neural: optimizer, learning rate, batch size and epochs; ``Training()`` by default. Its fields can be set and searched
         over by names such as ``training__epochs``, also where there is none yet.
-    energy : {"pooled", "relative", "sum"}
+    energy : {"pooled", "relative", "pattern", "sum"}
         Neural: "pooled": squared normalized errors, mean over the kernels of a position and 3 x 3 positions, the largest of a
         level; levels are added after bringing the fourth root of each to mean 0 and deviation 1 over normal pictures.
         "relative": the same in units of the picture's own typical error, as far as those of normal pictures reach.
+        "pattern": which kernels err how much around a position, and which do usually; also finds what is smoother than the
+        rest, and defects of textures that are not aligned; see :mod:`cbn.iem.patterns`.
         "sum": the sum of all normalized errors' magnitudes as in the thesis (eq. 14 to 16), for which ``floor`` should
         be 0.
     level_weights : sequence of float, optional

@@ -7,7 +7,8 @@ levels (eq. 16). ``"pooled"`` looks for places: squared normalized errors, mean 
 over 3 x 3 positions, and of those the largest; a small defect does not drown in the noise of all other nodes.
 ``"relative"`` is the same in units of the picture's own typical error, the median over its positions: a picture that is
 rougher or richer in contrast than others everywhere is then no outlier, only one that differs somewhere. Typical errors
-beyond those of all normal pictures count as the largest of these: such a picture is an outlier as a whole.
+beyond those of all normal pictures count as the largest of these: such a picture is an outlier as a whole. ``"pattern"``
+is of :mod:`cbn.iem.patterns`; only how energies of positions and levels are put together is here.
 """
 
 import numpy as np

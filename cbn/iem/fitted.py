@@ -16,6 +16,7 @@ from .files import writing
 from .nn.arrays import Array, Indices, Shape
 from .nn.network import LevelModel, Network, batches
 from .parameters import Arguments
+from .patterns import PatternScale
 from .pretrained.backbone import Backbone
 from .pretrained.embedded import EmbeddedBackbone
 from .settings import Settings
@@ -36,6 +37,8 @@ class FittedEnergyModel(PictureDecisions):
         Mean and deviation of every node's error over normal pictures.
     level_scales : ndarray, (levels, 2)
         Mean and deviation over normal pictures of the fourth root of every level's energy; 0 and 1 for "sum".
+    patterns : tuple of PatternScale
+        For energy "pattern" what is usual of every level; else none.
     calibration : Calibration
         Scores of normal pictures, and the threshold that follows from them.
     dead_kernels : ndarray, (levels,) float64
@@ -61,6 +64,7 @@ class FittedEnergyModel(PictureDecisions):
     n_images: int
     provenance: dict[str, Any]
     arguments: Arguments
+    patterns: tuple[PatternScale, ...] = ()
     n_jobs: int | None = None
 
     def __repr__(self) -> str:
@@ -83,13 +87,18 @@ class FittedEnergyModel(PictureDecisions):
         pictures = validation.as_pictures(X, picture_shape=self.picture_shape)
         for batch in batches(np.arange(len(pictures)), self.picture_shape):
             passes = self.network.passes(settings.prepare(pictures[batch], threads), threads)
+            if self.patterns:
+                own = zip(self.patterns, passes, strict=True)
+                yield batch, (scale.position_energies(errors, threads) for scale, (_, errors) in own)
+                continue
             levels = zip(self.node_scales, passes, strict=True)
             yield batch, (scale.position_energies(errors, settings.energy) for scale, (_, errors) in levels)
 
     def level_energies(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Energy of every level before they are combined: (n, levels) float64, the image's first.
 
-        "pooled": the largest mean squared normalized error of 3 x 3 positions; "sum": eq. 15.
+        "pooled": the largest mean squared normalized error of 3 x 3 positions; "pattern": the largest of a position;
+        "sum": eq. 15.
         """
         rows = []
         for _, levels in self._positions(X):
@@ -122,7 +131,7 @@ class FittedEnergyModel(PictureDecisions):
         ndarray, (n, height, width) float32
             Units are standard deviations of the error over normal pictures, the same for every picture: "pooled" the
             root mean square, about 1 where all is as usual; "relative" the same over the picture's own typical one;
-            "sum" the mean magnitude, about 0.8.
+            "pattern" the same of whitened patterns; "sum" the mean magnitude, about 0.8.
         """
         settings, (height, width, _) = self.settings, self.picture_shape
         n_levels = len(self.levels)
@@ -131,6 +140,8 @@ class FittedEnergyModel(PictureDecisions):
             weights = np.eye(n_levels)[validation.check_integer(level, "level", 0, n_levels - 1)]
         weights /= weights.sum()
         centres, maps = settings.centres(), []
+        if self.patterns:
+            centres = [own.centres(*place) for own, place in zip(self.patterns, centres, strict=False)]
         for batch, levels in self._positions(X):
             total = np.zeros((len(batch), height, width), np.float32)
             for number, positions in enumerate(levels):

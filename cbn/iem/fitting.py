@@ -17,12 +17,13 @@ from .._version import __version__
 from ..exceptions import DataError, ModelFileError
 from ..io.checkpoint import fingerprint
 from ..metrics.calibration import Calibration
-from .energy import ErrorStatistics, NodeScale, combined, level_scales
+from .energy import ErrorStatistics, NodeScale, combined, image_energies, level_scales
 from .files.checkpoint import load_checkpoint, save_checkpoint
 from .fitted import FittedEnergyModel
 from .nn.arrays import Indices
 from .nn.network import Network, batches
 from .parameters import Arguments
+from .patterns import PATTERN, PatternScale, patterns, reach_of, variance_of
 from .pretrained.backbone import Backbone
 from .pretrained.embedded import EmbeddedBackbone
 from .settings import Settings, backbone_of, resolve
@@ -83,6 +84,7 @@ class Measured:
     level_scales: npt.NDArray[np.float64]
     dead_kernels: npt.NDArray[np.float64]
     scores: npt.NDArray[np.float64]
+    patterns: tuple[PatternScale, ...] = ()
 
 
 def fit(
@@ -223,9 +225,31 @@ def measure(task: Task, network: Network) -> Measured:
     for scale, value in zip(scales, largest, strict=True):
         scale.largest_typical = value
     dead = [float(np.mean(a == b)) if number else 0.0 for number, (a, b) in enumerate(zip(low, high, strict=True))]
+    of_patterns: tuple[PatternScale, ...] = ()
+    if settings.energy == PATTERN:
+        of_patterns, energies = _measure_patterns(task, network, scales)
     of_levels = level_scales(energies, settings.energy)
     scores = -combined(energies, of_levels, settings.weights(len(levels)), settings.energy)
-    return Measured(scales, of_levels, np.array(dead), scores)
+    return Measured(scales, of_levels, np.array(dead), scores, of_patterns)
+
+
+def _measure_patterns(
+    task: Task, network: Network, scales: tuple[NodeScale, ...]
+) -> tuple[tuple[PatternScale, ...], npt.NDArray[np.float64]]:
+    """(what is usual of every level's patterns, energies (n, levels) of the pictures that are measured on)."""
+    centres = task.settings.centres()
+    reaches = [reach_of(own.shape, centre[1]) for own, centre in zip(network.levels, centres, strict=False)]
+    variances = [variance_of(scale) for scale in scales]
+    found: list[list[npt.NDArray[np.float32]]] = [[] for _ in scales]
+    for batch in batches(task.measured_on, task.pictures.shape[1:]):
+        for number, (_, errors) in enumerate(_passes(task, network, batch)):
+            found[number].append(patterns(errors, variances[number], reaches[number]))
+    usual, energies = [], []
+    for own, variance, reach in zip(found, variances, reaches, strict=True):
+        scale, positions = PatternScale.of(np.concatenate(own), variance, reach, task.threads)
+        usual.append(scale)
+        energies.append(image_energies(positions, PATTERN))
+    return tuple(usual), np.stack(energies, axis=1)
 
 
 def _passes(task: Task, network: Network, batch: Indices) -> Any:
@@ -247,6 +271,7 @@ def calibrate(task: Task, network: Network, measured: Measured, n_jobs: int | No
         n_images=len(task.pictures),
         provenance={"data_sha256": task.digest},
         arguments=task.arguments,
+        patterns=measured.patterns,
         n_jobs=n_jobs,
     )
 

@@ -2,7 +2,7 @@
 """The words that arguments choose from, where programs can read them without loading what they stand for."""
 
 SHARINGS = ("a", "b", "c", "d", "e", "f")  # Figure 15
-ENERGIES = ("pooled", "relative", "sum")
+ENERGIES = ("pooled", "relative", "pattern", "sum")
 OPTIMIZER_NAMES = ("adam", "sgd")
 SIDEWARDS = ("gaussian", "neural")
 EMBEDDED = "efficientnet_lite0"  # the network that comes with the package

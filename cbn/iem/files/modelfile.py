@@ -17,7 +17,8 @@ provenance     free-form record
 
 Arrays: for level l those of levelfile.py with the prefix ``level<l>``, and ``level<l>_error_mean`` and
 ``level<l>_error_deviation`` float32 (height, width, kernels); ``level_scales`` float64 (levels, 2); ``largest_typical``
-and ``dead_kernels`` float64 (levels,); ``calibration`` float64 (n,). With the embedded network ``basis`` float32 (features,
+and ``dead_kernels`` float64 (levels,); ``calibration`` float64 (n,). For energy "pattern" (version 8) ``level<l>_pattern_low``,
+``_high``, ``_mean``, ``_basis`` and ``_usual`` float32, as :class:`cbn.iem.patterns.PatternScale` has them. With the embedded network ``basis`` float32 (features,
 directions) and ``offset`` float32 (directions,) of the whitening, and ``weights`` float32 where the network's are not those of
 the package. None is compressed.
 """
@@ -39,6 +40,7 @@ from ..nn.architecture import Architecture
 from ..nn.arrays import Shape
 from ..nn.network import Network
 from ..parameters import MAX_EPOCHS, Arguments, Training, sidewards_of
+from ..patterns import PATTERN, PatternScale, positions_of, reach_of, variance_of
 from ..pretrained.backbone import Backbone, Preparation
 from ..pretrained.efficientnet import EfficientNetLite0
 from ..pretrained.embedded import EmbeddedBackbone
@@ -90,6 +92,13 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedEnergyModel:
     dead = read_finite(archive, "dead_kernels", (len(levels),), np.float64)
     if not (level_scales[:, 1] > 0).all() or (largest < 0).any() or not ((dead >= 0) & (dead <= 1)).all():
         raise ValueError("a spread that is not above 0, or a share outside [0, 1]")
+    of_patterns: tuple[PatternScale, ...] = ()
+    if settings.energy == PATTERN:
+        strides = [stride for _, stride in settings.centres()]
+        of_patterns = tuple(
+            _read_patterns(archive, f"level{number}_pattern", level.shape, strides[number], scale)
+            for number, (level, scale) in enumerate(zip(levels, scales, strict=True))
+        )
     scores = read_array(archive, "calibration", np.float64, (None,))
     if isinstance(backbone, Backbone):
         backbone.parameters.extend(level.kernels for level in levels)
@@ -108,6 +117,24 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedEnergyModel:
         n_images=n_images,
         provenance=provenance,
         arguments=replace(arguments, backbone=backbone),
+        patterns=of_patterns,
+    )
+
+
+def _read_patterns(archive: ZipFile, prefix: str, shape: Shape, stride: int, scale: NodeScale) -> PatternScale:
+    reach, kernels = reach_of(shape, stride), shape[2]
+    rows, columns = (len(positions_of(side, reach)) for side in shape[:2])
+    usual = read_finite(archive, f"{prefix}_usual", (rows, columns))
+    if not (usual > 0).all():
+        raise ValueError(f"{prefix}_usual is not above 0")
+    return PatternScale(
+        variance_of(scale),
+        reach,
+        read_finite(archive, f"{prefix}_low", (kernels,)),
+        read_finite(archive, f"{prefix}_high", (kernels,)),
+        read_finite(archive, f"{prefix}_mean", (rows, columns, kernels)),
+        read_finite(archive, f"{prefix}_basis", (kernels, kernels)),
+        usual,
     )
 
 

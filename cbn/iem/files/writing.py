@@ -15,16 +15,20 @@ from ..energy import NodeScale
 from ..nn.arrays import Shape
 from ..nn.network import LevelModel
 from ..parameters import Arguments
+from ..patterns import PatternScale
 from ..pretrained.backbone import Backbone
 from ..pretrained.efficientnet import EfficientNetLite0
 from ..pretrained.embedded import EmbeddedBackbone
 from .levelfile import kernel_arrays, level_arrays
 
 KIND, VERSION = "energy", 5
-EMBEDDED_VERSION = 8  # of models on the embedded network; older programs know none
+LATER_VERSION = 8  # of models on the embedded network or with energy "pattern", which older programs do not know
 # The backbone has an entry of its own; where its weights came from is a matter of the machine. The kind of the file says
 # which sidewards models it holds.
 NOT_KEPT = ("backbone", "backbone_weights", "sidewards", "gaussian")
+
+# Of a PatternScale; what is not among them follows from others.
+PATTERN_ARRAYS = ("low", "high", "mean", "basis", "usual")
 
 
 class Content(Protocol):
@@ -43,6 +47,8 @@ class Content(Protocol):
     @property
     def level_scales(self) -> npt.NDArray[np.float64]: ...
     @property
+    def patterns(self) -> tuple[PatternScale, ...]: ...
+    @property
     def calibration(self) -> Calibration: ...
     @property
     def dead_kernels(self) -> npt.NDArray[np.float64]: ...
@@ -57,7 +63,7 @@ def save(fitted: Content, path: Any) -> None:
     embedded = fitted.backbone if isinstance(fitted.backbone, EmbeddedBackbone) else None
     header = {
         "format": FORMAT,
-        "version": VERSION if embedded is None else EMBEDDED_VERSION,
+        "version": LATER_VERSION if embedded is not None or fitted.patterns else VERSION,
         "kind": KIND,
         "package": __version__,
         "arguments": _describe_arguments(fitted.arguments),
@@ -78,6 +84,8 @@ def save(fitted: Content, path: Any) -> None:
     for number, (level, scale) in enumerate(zip(fitted.levels, fitted.node_scales, strict=True)):
         arrays |= level_arrays(level, f"level{number}")
         arrays |= {f"level{number}_error_mean": scale.mean, f"level{number}_error_deviation": scale.deviation}
+    for number, own in enumerate(fitted.patterns):
+        arrays |= {f"level{number}_pattern_{name}": getattr(own, name) for name in PATTERN_ARRAYS}
     if embedded is not None:
         arrays |= _embedded_arrays(embedded)
     elif fitted.backbone is not None:  # levels that an interruption left out have kernels all the same
