@@ -261,6 +261,7 @@ def test_files_that_arrive_while_it_is_killed_and_started_again(folder, camera, 
             wait_for(lambda first=f"{turn}-0.png": first in names_in(record))
             process.kill()
     with running(*command) as process:
+        arrive("again.png")  # of which a row says that the program runs
         wait_for(lambda: expected <= set(names_in(record)))
         with open(camera / "slow.png", "wb") as file:
             for part in range(0, len(data), 400):  # never the same for an interval
