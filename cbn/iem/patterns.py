@@ -3,7 +3,7 @@
 
 "pooled" and "relative" ask whether errors are large. Where a defect is smoother or flatter than the rest, they are small,
 and in a texture whose phase differs from picture to picture the errors of single nodes say little. Here errors are pooled
-to positions about eight pixels apart, whatever the level: the mean squared error of every kernel in a window, in units of
+to positions about twelve pixels apart, whatever the level: the mean squared error of every kernel in a window, in units of
 the kernel's own over all normal pictures, then its eighth root, which tames it like a logarithm and is the same on every
 machine. Of these *patterns* (a value for every kernel) the picture's own median over positions is taken, as far as those of
 normal pictures reach, and the mean of the position over normal pictures. What is left is whitened with its covariance over
@@ -24,7 +24,7 @@ from .nn.arrays import Array, Indices, Shape
 Doubles = npt.NDArray[np.float64]
 PATTERN = "pattern"  # its name among ENERGIES
 # Pixels from one position to the next; levels of larger strides keep their own positions.
-PIXELS = 8
+PIXELS = 12
 # Added to a kernel's pooled squared error, in units of its mean: what is smaller is all the same.
 LEAST_SQUARE = 0.02
 # Added to every variance of patterns, as a share of their mean.

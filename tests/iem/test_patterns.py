@@ -21,8 +21,8 @@ def model_of(**arguments):
     return energy_model(**usual | {"false_alarm_rate": 0.1, "energy": "pattern"} | arguments)
 
 
-def test_positions_are_about_eight_pixels_apart():
-    assert [reach_of((300, 300, 1), stride) for stride in (1, 2, 4, 8, 16)] == [8, 4, 2, 1, 1]
+def test_positions_are_about_twelve_pixels_apart():
+    assert [reach_of((300, 300, 1), stride) for stride in (1, 2, 4, 8, 16)] == [12, 6, 3, 1, 1]
     assert reach_of((3, 40, 1), 1) == 3 and positions_of(3, 3).tolist() == [1]
     assert positions_of(20, 8).tolist() == [4, 12] and positions_of(5, 1).tolist() == [0, 1, 2, 3, 4]
 
