@@ -126,6 +126,8 @@ def check_model_options(arguments: argparse.Namespace) -> None:
         arguments.backbone = None
     if arguments.backbone is None and arguments.weights is not None:
         raise common.UsageError("--weights: goes with --backbone GEOMETRY; name the network that they are of")
+    if arguments.backbone == EMBEDDED and arguments.levels:
+        raise common.UsageError(f"--levels: {EMBEDDED} is one level, in place of the image; leave it out")
     if arguments.backbone not in (None, EMBEDDED) and arguments.weights is None:
         raise common.UsageError(f"--backbone {arguments.backbone}: give the file with its weights by --weights FILE")
 
@@ -206,10 +208,6 @@ def fit_arguments(
         training.epochs = math.ceil(QUICK_STEPS / math.ceil(n_train / training.batch_size))
     chosen |= {"sidewards": "neural", "training": training, "random_state": arguments.seed}
     if isinstance(backbone, EmbeddedBackbone):
-        if arguments.levels:
-            raise ValueError(
-                f"--levels: {arguments.levels}, but {EMBEDDED} is one level in place of the image; leave it out"
-            )
         return Arguments(backbone=backbone, **chosen)
     architecture = _with_levels(TABLE_4 if backbone is None else backbone.architecture, picture_shape, arguments)
     if backbone is None:
