@@ -119,10 +119,11 @@ int cbn_eigenvectors(int32_t size, const double *matrix, double *values, double 
     const cbn_eigen_parts t = eigen_parts(&arena, n);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     double largest = 0;
-    for (int64_t i = 0; i < n * n; i++) {
-        if (!isfinite(matrix[i])) return CBN_E_PARAMETER;
-        largest = fmax(largest, fabs(matrix[i]));
-    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            if (!isfinite(matrix[i * n + j])) return CBN_E_PARAMETER;
+            largest = fmax(largest, fabs(matrix[i * n + j]));
+        }
     const double unit = largest > 0 ? largest : 1;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n; j++) {

@@ -71,7 +71,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     energies.add_argument(
         "--energy", choices=ENERGIES,
         help="pooled: the largest of locally pooled errors; relative: the same in units of the picture's typical "
-        f"error; pattern: which kernels err how much around a position, for textures; sum: of all errors, as in the thesis (default: {Arguments.energy})",
+        "error; pattern: which kernels err how much around a position, for textures; sum: of all errors, as in the "
+        f"thesis (default: {Arguments.energy})",
     )  # fmt: skip
     energies.add_argument(
         "--level-weights", type=_typed(numbers_from(float, "numbers")), metavar="W[,W...]",

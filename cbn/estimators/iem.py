@@ -45,7 +45,8 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     gaussian : cbn.iem.Gaussian, optional
         Directions, shrinkage and the like of Gaussian models; ``Gaussian()`` by default. Its fields can be set and searched
         over by names such as ``gaussian__directions``.
-    backbone : {"efficientnet_lite0", "none", "alexnet", "caffe_alexnet", "squeezenet1_1"}, Backbone or EmbeddedBackbone, optional
+    backbone : str, Backbone or EmbeddedBackbone, optional
+        One of "efficientnet_lite0", "none", "alexnet", "caffe_alexnet" and "squeezenet1_1", or an object.
         A pretrained network: its kernels stay as they are, only sidewards models are fitted (section 5). Gaussian models
         have "efficientnet_lite0", which comes with the package, or with "none" filters that are principal components of
         patches of the training pictures; neural ones learn kernels by default and with "none", or take any other. For
@@ -110,7 +111,8 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
     n_images_ : int
     n_features_in_ : int
     provenance_ : dict
-        Free-form record kept in the model file; ``data_sha256`` is the hash of the training pictures.
+        Free-form record kept in the model file; ``data_sha256`` is the hash of the training pictures, and of models that
+        keep their sums ``pictures_digest``, which knows no order of them.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def eigenvectors(matrix: Floats, values: Floats, vectors: Floats) -> None:
     vectors : (size, size) array of float64
         Filled.
     """
-    if not np.isfinite(matrix).all():
+    if not np.isfinite(np.tril(matrix)).all():
         raise ValueError("a scalar argument outside its range")
     values[:], columns = np.linalg.eigh(matrix, UPLO="L")
     vectors[:] = columns.T

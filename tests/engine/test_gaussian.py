@@ -234,6 +234,7 @@ def test_eigenvectors_that_cannot_be(engine):
         matrix[2, 1] = wrong
         with pytest.raises(ValueError, match="range"):
             eigen(engine, matrix)
+        eigen(engine, np.ascontiguousarray(matrix.T))  # above the diagonal nothing is read
 
 
 # ---- sums of features that are not whitened yet ----

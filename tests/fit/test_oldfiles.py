@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files of every version that there was load for ever and answer as they did."""
 
-import importlib.util
 import json
 import warnings
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 import cbn
 from cbn.metrics.conformal import TIE
-from helpers.modelfiles import members_of, save, use, version_of
+from helpers.modelfiles import members_of, save, script_of, use, version_of
 
 DATA = Path(__file__).parents[1] / "data"
 VERSIONS = {
@@ -31,10 +30,7 @@ def folder_of(version):
 
 def make_of(version):
     """The script that made the files of a version."""
-    specification = importlib.util.spec_from_file_location(f"format_v{version}_make", folder_of(version) / "make.py")
-    make = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(make)
-    return make
+    return script_of(folder_of(version) / "make.py")
 
 
 def expected_of(version):

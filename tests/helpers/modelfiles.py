@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files: taken apart, put together again, refused, used."""
 
+import importlib.util
 import io
 import json
 import zipfile
@@ -57,6 +58,22 @@ def with_header(source, path, change):
     header = json.loads(members["header.json"])
     members["header.json"] = json.dumps(change(header) or header)
     return write(path, members)
+
+
+def assert_damaged_arrays_are_refused(source, path, name):
+    """Copies in which an array is cut off, of another byte order, or missing."""
+    members = members_of(source)
+    content = members[f"{name}.npy"]
+    for changed in (content[:-8], content.replace(b"<", b">", 1), None):
+        refused(write(path, members | {f"{name}.npy": changed}), "damaged")
+
+
+def script_of(path):
+    """The module of a script that is no part of a package, such as one that made stored files."""
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def npy(array, **named):

@@ -17,10 +17,10 @@ provenance     free-form record
 
 Arrays: for level l those of levelfile.py with the prefix ``level<l>``, and ``level<l>_error_mean`` and
 ``level<l>_error_deviation`` float32 (height, width, kernels); ``level_scales`` float64 (levels, 2); ``largest_typical``
-and ``dead_kernels`` float64 (levels,); ``calibration`` float64 (n,). For energy "pattern" (version 8) ``level<l>_pattern_low``,
-``_high``, ``_mean``, ``_basis`` and ``_usual`` float32, as :class:`cbn.iem.patterns.PatternScale` has them. With the embedded network ``basis`` float32 (features,
-directions) and ``offset`` float32 (directions,) of the whitening, and ``weights`` float32 where the network's are not those of
-the package. None is compressed.
+and ``dead_kernels`` float64 (levels,); ``calibration`` float64 (n,). For energy "pattern" (version 8)
+``level<l>_pattern_low``, ``_high``, ``_mean``, ``_basis`` and ``_usual`` float32, as :class:`cbn.iem.patterns.PatternScale` has
+them. With the embedded network ``basis`` float32 (features, directions) and ``offset`` float32 (directions,) of the whitening,
+and ``weights`` float32 where the network's are not those of the package. None is compressed.
 """
 
 from dataclasses import replace

@@ -40,7 +40,7 @@ from .models import directions_of
 from .parameters import Gaussian
 from .positions import Moments, PositionGaussians, diagonals, n_products
 from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
-from .sums import MOST_KEPT, KeptSums
+from .sums import KeptSums
 from .whitening import Whitening
 from .writing import KEPT, KIND, LAYERS, VERSION, save
 
@@ -106,9 +106,12 @@ def _sums(archive: ZipFile, digest: Any, shape: tuple[int, int, int], n_images: 
     sums = read_array(archive, "sums", np.int64, (positions, features))
     products = read_array(archive, "products", np.int64, (positions, n_products(features)))
     most = n_images * _engine.MAX_ROUNDED
-    if max(sums.max(), -sums.min()) > most or max(products.max(), -products.min()) > most * _engine.MAX_ROUNDED:
-        raise ValueError(f"sums that {n_images} pictures cannot have")
-    digests = read_array(archive, "digests", np.uint64, (min(n_images, MOST_KEPT),))
+    for array, bound in ((sums, most), (products, most * _engine.MAX_ROUNDED)):
+        if array.max() > bound or array.min() < -bound:
+            raise ValueError(f"sums that {n_images} pictures cannot have")
+    digests = read_array(archive, "digests", np.uint64, (None,))
+    if not 1 <= len(digests) <= n_images:
+        raise ValueError(f"features of {len(digests)} pictures are kept, of {n_images}")
     kept = read_array(archive, "kept", np.int16, (len(digests), *shape))
     if (digests[1:] < digests[:-1]).any() or kept.min() < -_engine.MAX_ROUNDED or kept.max() > _engine.MAX_ROUNDED:
         raise ValueError("digests in another order, or features out of range")

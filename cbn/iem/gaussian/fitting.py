@@ -146,6 +146,7 @@ def _extractor(arguments: Arguments, pictures: npt.NDArray[Any], num_threads: in
         lambda: (
             prepared(pictures[some[part]], arguments.brightness) for part in in_batches(len(some), TOGETHER_FOR_FILTERS)
         ),
+        pictures.shape[3],
         num_threads,
     )
 

@@ -12,9 +12,9 @@ from ..nn.arrays import Shape
 from ..parameters import Arguments
 from .features import Extractor, in_batches
 from .fitted import TOGETHER, FittedGaussianModel, prepared
-from .models import LEAST_FOR_FORMULA, directions_of, scores_without_own, whitening_of
+from .models import LEAST_FOR_FORMULA, directions_of, scores_without_own
 from .parameters import Gaussian
-from .positions import PositionGaussians
+from .positions import PooledMoments, PositionGaussians
 from .sums import KeptSums, digests_of
 
 DIGEST = "pictures_digest"  # in the provenance: sums know no order of pictures
@@ -36,13 +36,8 @@ def of_sums(
     threads = validation.check_threads(n_jobs)
     own = sums.moments
     shape = extractor.shape(*picture_shape[:2])
-    whitening = whitening_of(
-        own.sums.sum(axis=0),
-        own.products.sum(axis=0),
-        own.n * len(own.sums),
-        extractor.unit,
-        directions_of(gaussian, type(extractor)),
-    )
+    directions = directions_of(gaussian, type(extractor))
+    whitening = PooledMoments.of(own).whitening(extractor.unit, directions)
     gaussians = PositionGaussians.whitened(own, shape, gaussian, whitening, extractor.unit, threads)
     scores = np.concatenate(
         [

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from .features import Extractor
 from .fitted import energies_of
 from .parameters import Gaussian
-from .positions import Moments, PositionGaussians, Sums, covariance_of, n_products, pooled_moments
+from .positions import Moments, PooledMoments, PositionGaussians
 from .whitening import Rounded, Whitening
 
 # With fewer pictures every one is scored by a model that is fitted anew without it. With more the formula for that leaves
@@ -24,7 +24,10 @@ def model_of(
     batches: Batches, extractor: Extractor, gaussian: Gaussian, num_threads: int
 ) -> tuple[Whitening, PositionGaussians]:
     """Whitening and Gaussians of the features that come in two passes."""
-    whitening = _whitening(batches, extractor, directions_of(gaussian, type(extractor)), num_threads)
+    pooled = PooledMoments(extractor.n_features)
+    for _, features in batches(0):
+        pooled.add(features, num_threads)
+    whitening = pooled.whitening(extractor.unit, directions_of(gaussian, type(extractor)))
     moments = None
     for _, features in batches(1):
         shape = features.shape[1:3]
@@ -68,19 +71,3 @@ def scores_by_refits(
         white = whitening(features[own : own + 1], extractor.unit, num_threads)
         scores[own] = -energies_of(gaussians, white, num_threads)[1][0]
     return scores
-
-
-def _whitening(batches: Batches, extractor: Extractor, directions: int, num_threads: int) -> Whitening:
-    size, n = extractor.n_features, 0
-    sums, products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
-    for _, features in batches(0):
-        own = pooled_moments(features, num_threads)
-        sums += own[0]
-        products += own[1]
-        n += own[2]
-    return whitening_of(sums, products, n, extractor.unit, directions)
-
-
-def whitening_of(sums: Sums, products: Sums, n: int, unit: float, directions: int) -> Whitening:
-    """Of sums over n rows of features in some unit."""
-    return Whitening.of(*covariance_of(sums, products, n, unit), directions)

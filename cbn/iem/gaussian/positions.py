@@ -52,28 +52,54 @@ class Moments:
         self.n += len(features)
 
 
-def pooled_moments(features: Rounded, num_threads: int = 1) -> tuple[Sums, Sums, int]:
-    """(sums (size,), products, number of rows) of rounded features over all pictures and positions."""
-    rows = features.reshape(-1, features.shape[-1])
-    columns = min(len(rows), 16)  # that threads share; their sums are added
-    whole = len(rows) // columns * columns
-    moments = Moments.empty(columns, rows.shape[1])
-    _engine.moments_add(rows[:whole].reshape(-1, columns, rows.shape[1]), moments.sums, moments.products, num_threads)
-    if whole < len(rows):
-        rest = rows[whole:]
-        _engine.moments_add(rest[None], moments.sums[: len(rest)], moments.products[: len(rest)], num_threads)
-    return moments.sums.sum(axis=0), moments.products.sum(axis=0), len(rows)
+class PooledMoments:
+    """The same over the rows of all pictures and positions.
 
+    Parameters
+    ----------
+    size : int
+        Features of a row.
+    """
 
-def covariance_of(sums: Sums, products: Sums, n: int, unit: float) -> tuple[Doubles, Doubles]:
-    """(mean, covariance) of sums over n rows of features in some unit."""
-    size = len(sums)
-    mean = sums / n
-    lower = np.zeros((size, size))
-    lower[np.tril_indices(size)] = products / n
-    lower -= np.tril(mean[:, None] * mean)
-    covariance = (lower + np.tril(lower, -1).T) * (unit * unit)
-    return mean * unit, covariance
+    def __init__(self, size: int) -> None:
+        self.sums, self.products, self.n = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64), 0
+
+    @classmethod
+    def of(cls, moments: Moments) -> "PooledMoments":
+        """Of sums at every position."""
+        positions, size = moments.sums.shape
+        own = cls(size)
+        own.sums, own.products, own.n = moments.sums.sum(axis=0), moments.products.sum(axis=0), moments.n * positions
+        return own
+
+    def add(self, features: Rounded, num_threads: int = 1) -> None:
+        """Count in rounded features (..., size)."""
+        rows = features.reshape(-1, len(self.sums))
+        columns = min(len(rows), 16)  # that threads share; their sums are added
+        whole = len(rows) // columns * columns
+        moments = Moments.empty(columns, rows.shape[1])
+        parts = moments.sums, moments.products
+        _engine.moments_add(rows[:whole].reshape(-1, columns, rows.shape[1]), *parts, num_threads)
+        if whole < len(rows):
+            rest = len(rows) - whole
+            _engine.moments_add(rows[None, whole:], parts[0][:rest], parts[1][:rest], num_threads)
+        self.sums += moments.sums.sum(axis=0)
+        self.products += moments.products.sum(axis=0)
+        self.n += len(rows)
+
+    def covariance(self, unit: float) -> tuple[Doubles, Doubles]:
+        """(mean, covariance) of features of which 1 stands for ``unit``."""
+        size = len(self.sums)
+        mean = self.sums / self.n
+        lower = np.zeros((size, size))
+        lower[np.tril_indices(size)] = self.products / self.n
+        lower -= np.tril(mean[:, None] * mean)
+        covariance = (lower + np.tril(lower, -1).T) * (unit * unit)
+        return mean * unit, covariance
+
+    def whitening(self, unit: float, directions: int) -> Whitening:
+        """The whitening of features of which 1 stands for ``unit``."""
+        return Whitening.of(*self.covariance(unit), directions)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 from ... import _engine
 from ..nn.arrays import Array
 from .features import Extractor, doubled, halved
-from .positions import covariance_of, n_products, pooled_moments
+from .positions import PooledMoments
 from .whitening import Rounded, rounded, whitened_basis
 
 SCALES = 4  # the picture itself, halved, halved again ...
@@ -54,32 +54,30 @@ class Filters:
         return out
 
 
-class Covariance:
-    """Exact sums over patches of rounded values."""
+class Patches:
+    """Exact sums over patches of rounded values, and the filters that follow.
 
-    def __init__(self, side: int, unit: float) -> None:
-        self.side, self.unit, self.n = side, unit, 0
-        self.sums, self.products = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    Parameters
+    ----------
+    side, channels : int
+    unit : float
+        What 1 of a rounded value stands for.
+    """
+
+    def __init__(self, side: int, channels: int, unit: float) -> None:
+        self.side, self.unit, self.moments = side, unit, PooledMoments(side * side * channels)
 
     def add(self, maps: Array, num_threads: int) -> None:
-        """Counts in patches of maps (n, height, width, channels)."""
+        """Count in patches of maps (n, height, width, channels)."""
         values = rounded(_bordered(maps, self.side) * np.float32(1 / self.unit))
         patches = np.lib.stride_tricks.sliding_window_view(values, (self.side, self.side), (1, 2))
-        patches = patches[:, ::PATCH_STEP, ::PATCH_STEP].transpose(0, 1, 2, 4, 5, 3)
-        size = math.prod(patches.shape[3:])
-        own = pooled_moments(np.ascontiguousarray(patches).reshape(1, 1, -1, size), num_threads)
-        if not self.n:
-            self.sums, self.products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
-        self.sums += own[0]
-        self.products += own[1]
-        self.n += own[2]
+        self.moments.add(patches[:, ::PATCH_STEP, ::PATCH_STEP].transpose(0, 1, 2, 4, 5, 3), num_threads)
 
     def filters(self, number: int) -> Filters:
         """The first whitened principal components."""
-        mean, covariance = covariance_of(self.sums, self.products, self.n, self.unit)
-        basis, offset = whitened_basis(mean, covariance, number, FILTER_LEAST)
-        taps = self.side * self.side
-        return Filters(np.ascontiguousarray(basis.reshape(taps, -1, number), np.float32), offset.astype(np.float32))
+        basis, offset = whitened_basis(*self.moments.covariance(self.unit), number, FILTER_LEAST)
+        weights = np.ascontiguousarray(basis.reshape(self.side * self.side, -1, number), np.float32)
+        return Filters(weights, offset.astype(np.float32))
 
 
 class PCAFeatures(Extractor):
@@ -97,14 +95,14 @@ class PCAFeatures(Extractor):
         self.first, self.second = tuple(first), tuple(second)
 
     @classmethod
-    def learned(cls, batches: Callable[[], Iterable[Array]], num_threads: int = 1) -> "PCAFeatures":
+    def learned(cls, batches: Callable[[], Iterable[Array]], channels: int, num_threads: int = 1) -> "PCAFeatures":
         """From batches of pictures (n, height, width, channels) that can be gone through twice."""
-        sums = [Covariance(FIRST_SIDE, PIXEL_UNIT) for _ in range(SCALES)]
+        sums = [Patches(FIRST_SIDE, channels, PIXEL_UNIT) for _ in range(SCALES)]
         for values in batches():
             for own, scaled in zip(sums, pyramid(values), strict=True):
                 own.add(scaled, num_threads)
         first = [own.filters(FIRST) for own in sums]
-        sums = [Covariance(SECOND_SIDE, OUTPUT_UNIT) for _ in range(SCALES)]
+        sums = [Patches(SECOND_SIDE, FIRST, OUTPUT_UNIT) for _ in range(SCALES)]
         for values in batches():
             for own, filters, scaled in zip(sums, first, pyramid(values), strict=True):
                 own.add(halved(np.abs(filters(scaled, num_threads))), num_threads)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..._validation import check_integer
 from ..gaussian.features import PretrainedFeatures
-from ..gaussian.positions import covariance_of, n_products, pooled_moments
+from ..gaussian.positions import PooledMoments
 from ..gaussian.whitening import UNIT, Whitening
 from ..nn.architecture import Architecture, Level
 from ..nn.arrays import Array, Shape, Weights
@@ -73,15 +73,10 @@ class WhitenedFeatures:
 
     def fitted(self, batches: Iterable[Array], num_threads: int = 1) -> Self:
         """The same, with the whitening of pictures that come in batches of values as for the call; no order matters."""
-        size, n = self.extractor.n_features, 0
-        sums, products = np.zeros(size, np.int64), np.zeros(n_products(size), np.int64)
+        pooled = PooledMoments(self.extractor.n_features)
         for values in batches:
-            own = pooled_moments(self.extractor.features(values, num_threads), num_threads)
-            sums += own[0]
-            products += own[1]
-            n += own[2]
-        mean, covariance = covariance_of(sums, products, n, self.extractor.unit)
-        return replace(self, whitening=Whitening.of(mean, covariance, self.directions))
+            pooled.add(self.extractor.features(values, num_threads), num_threads)
+        return replace(self, whitening=pooled.whitening(self.extractor.unit, self.directions))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files and checkpoints of introspective energy models: nothing is lost; anything damaged is one line."""
 
-import importlib.util
 import io
 import json
 from pathlib import Path
@@ -13,7 +12,7 @@ import cbn
 from cbn import IntrospectiveEnergyModel, ModelFileError
 from cbn.iem import TABLE_4, Architecture, Training
 from helpers.inspection import SMALL, energy_model, textures, with_defects
-from helpers.modelfiles import members_of, npy, refused, with_header
+from helpers.modelfiles import members_of, npy, refused, script_of, with_header
 from helpers.modelfiles import write_stored as write
 
 TRAIN = textures(24)
@@ -231,9 +230,7 @@ def test_damaged_checkpoints(tmp_path):
 
 def test_files_of_version_4_load_for_ever(tmp_path):
     folder = Path(__file__).parents[2] / "data" / "format_v4"
-    specification = importlib.util.spec_from_file_location("format_v4_make", folder / "make.py")
-    make = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(make)
+    make = script_of(folder / "make.py")
     expected = json.loads((folder / "expected.json").read_text())
     assert sorted(expected) == sorted(path.name for path in folder.glob("*.cbn")) and len(expected) == 2
     for name, wanted in expected.items():

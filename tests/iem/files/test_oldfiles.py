@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Energy models of versions 7 and 8 load for ever, answer as they did, and are still made alike."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 import cbn
-from helpers.modelfiles import members_of, version_of
+from helpers.modelfiles import members_of, script_of, version_of
 
 FOLDER = Path(__file__).parents[2] / "data" / "format_v8"
 VERSIONS = {"gaussian.cbn": 7, "scratch.cbn": 7, "embedded.cbn": 8, "pattern.cbn": 8}
@@ -17,10 +16,7 @@ VERSIONS = {"gaussian.cbn": 7, "scratch.cbn": 7, "embedded.cbn": 8, "pattern.cbn
 
 @pytest.fixture(scope="module")
 def make():
-    specification = importlib.util.spec_from_file_location("format_v8_make", FOLDER / "make.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return script_of(FOLDER / "make.py")
 
 
 def arrays_of(path):

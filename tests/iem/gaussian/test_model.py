@@ -15,6 +15,7 @@ from cbn.datasets import make_category
 from cbn.iem import Gaussian
 from cbn.iem.gaussian import fitting
 from cbn.iem.parameters import Arguments, sidewards_of
+from helpers.modelfiles import assert_damaged_arrays_are_refused
 
 SMALL = Gaussian(directions=24)
 
@@ -141,16 +142,8 @@ def test_nothing_reads_arguments_after_the_fit(category, model, tmp_path):
 
 @pytest.mark.parametrize("name", ["mean", "factors", "basis", "offset", "calibration"])
 def test_damaged_files_are_refused(model, tmp_path, name):
-    members = saved_bytes(model, tmp_path / "a.cbn")
-    for content in (members[f"{name}.npy"][:-8], members[f"{name}.npy"].replace(b"<f", b">f", 1), None):
-        with zipfile.ZipFile(tmp_path / "b.cbn", "w") as archive:
-            for own, data in members.items():
-                if own != f"{name}.npy":
-                    archive.writestr(own, data)
-                elif content is not None:
-                    archive.writestr(own, content)
-        with pytest.raises(cbn.ModelFileError, match="damaged"):
-            cbn.load(tmp_path / "b.cbn")
+    model.save(tmp_path / "a.cbn")
+    assert_damaged_arrays_are_refused(tmp_path / "a.cbn", tmp_path / "b.cbn", name)
 
 
 def test_brightness_that_is_taken_out_says_nothing(category):

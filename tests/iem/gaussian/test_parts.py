@@ -40,11 +40,16 @@ def rounded_features(n, height, width, size, seed=0):
     return np.clip(values.round(), -2047, 2047).astype(np.int16)
 
 
+def pooled(x, threads=1):
+    moments = positions.PooledMoments(x.shape[-1])
+    moments.add(x, threads)
+    return moments
+
+
 @pytest.mark.parametrize("rows", [(1, 1, 2), (3, 5, 7), (4, 4, 4)])
 def test_pooled_moments_are_those_of_all_rows(rows):
     x = rounded_features(*rows, 6)
-    sums, products, n = positions.pooled_moments(x, 2)
-    mean, covariance = positions.covariance_of(sums, products, n, 0.5)
+    mean, covariance = pooled(x, threads=2).covariance(0.5)
     values = x.reshape(-1, 6) * 0.5
     np.testing.assert_allclose(mean, values.mean(axis=0), atol=1e-9)
     np.testing.assert_allclose(covariance, np.cov(values.T, bias=True), atol=1e-6)
@@ -52,7 +57,7 @@ def test_pooled_moments_are_those_of_all_rows(rows):
 
 def test_whitened_features_have_variance_1_and_no_correlation():
     x = rounded_features(40, 5, 6, 12)
-    mean, covariance = positions.covariance_of(*positions.pooled_moments(x), 0.25)
+    mean, covariance = pooled(x).covariance(0.25)
     for directions in (12, 5):
         white = Whitening.of(mean, covariance, directions)(x, 0.25) * UNIT
         flat = white.reshape(-1, directions)
@@ -62,7 +67,7 @@ def test_whitened_features_have_variance_1_and_no_correlation():
 
 def test_features_that_never_change_stay_0():
     x = np.full((3, 2, 2, 4), 7, np.int16)
-    mean, covariance = positions.covariance_of(*positions.pooled_moments(x), 1.0)
+    mean, covariance = pooled(x).covariance(1.0)
     assert not Whitening.of(mean, covariance, 4)(x, 1.0).any()
 
 
