@@ -132,8 +132,14 @@ def check_options(arguments: argparse.Namespace) -> None:
     _check_thresholds(arguments)
     _check_maps(arguments)
     _check_watch(arguments)
-    files = ("--csv",) if arguments.csv not in (None, "-") else ()
-    common.check_outputs(arguments, *files, "--boxes", "--save-calibrated", picture=None)
+    common.check_outputs(
+        arguments,
+        "--csv",
+        "--boxes",
+        "--save-calibrated",
+        picture=None,
+        folders=("--maps", "--save-maps", "--save-masks"),
+    )
     if not given:
         _check_calibration_alone(arguments)
     if arguments.watch is not None:

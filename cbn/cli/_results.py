@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+from pathlib import Path
 
 from ..exceptions import CbnError
 from ._running import UsageError
@@ -12,7 +13,7 @@ from ._running import UsageError
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
 _ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
 # Options that name files to read.
-_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights")
+_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights", "--good", "--test")
 
 
 def print_json(result):
@@ -57,32 +58,50 @@ def counted(labels):
     return "labels " + ", ".join(f"{label} ({n:,})" for label, n in counts.items())
 
 
-def check_outputs(arguments, *options, picture="--out"):
-    """Refuses output files that cannot be, before any work is done.
+def check_outputs(arguments, *options, picture="--out", folders=()):
+    """Refuses outputs that cannot be, before any work is done.
 
-    The folder must be there; pictures, animations and arrays have their usual endings; no two options name the same
-    file, and none a file that is read.
+    The folder of a file must be there; pictures, animations and arrays have their usual endings; no two options name the
+    same file, and none a file that is read. What lies in a folder that is read is left alone: no picture in it is written
+    over, and ``folders``, options of folders of pictures, are elsewhere. "-" stands for stdout.
     """
     inputs = {option: getattr(arguments, option.removeprefix("--"), None) for option in _INPUTS}
     taken = {os.path.realpath(path): option for option, path in inputs.items() if path}
-    for option in options:
+    read = {path: option for path, option in taken.items() if os.path.isdir(path)}
+    for option in (*options, *folders):
         path = getattr(arguments, option.removeprefix("--").replace("-", "_"))
-        if path is None:
+        if path is None or (option == "--csv" and path == "-"):
             continue
-        if not path or os.path.isdir(path) or path.endswith(("/", os.sep)):
-            raise CbnError(f"{option}: cannot write {path!r}: it is a folder or empty; give the name of a file")
-        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            raise CbnError(
-                f"{option}: cannot write {path!r}: its folder does not exist; create the folder or give another path"
-            )
-        ending = ".png" if option == picture else _ENDINGS.get(option)
-        if ending and not path.lower().endswith(ending) and (os.path.isfile(path) or not os.path.exists(path)):
-            raise UsageError(f"{option}: {path!r}; give a name that ends in {ending}")
         real = os.path.realpath(path)
-        if real in taken:
-            raise UsageError(f"{option}: {path!r} is the file of {taken[real]} too; give another name")
+        if option not in folders:
+            _check_file(option, path, ".png" if option == picture else _ENDINGS.get(option))
+            if real in taken:
+                raise UsageError(f"{option}: {path!r} is the file of {taken[real]} too; give another name")
+        for folder, name in read.items():
+            if os.path.commonpath([folder, real]) == folder and (option in folders or _is_data(real)):
+                raise UsageError(
+                    f"{option}: {path!r} is in the folder of {name}, which is left as it is; give another place"
+                )
         if os.path.isfile(path) or not os.path.exists(path):
             taken[real] = option
+
+
+def _check_file(option, path, ending):
+    if not path or os.path.isdir(path) or path.endswith(("/", os.sep)):
+        raise CbnError(f"{option}: cannot write {path!r}: it is a folder or empty; give the name of a file")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise CbnError(
+            f"{option}: cannot write {path!r}: its folder does not exist; create the folder or give another path"
+        )
+    if ending and not path.lower().endswith(ending) and (os.path.isfile(path) or not os.path.exists(path)):
+        raise UsageError(f"{option}: {path!r}; give a name that ends in {ending}")
+
+
+def _is_data(path):
+    """Whether a file is there and is a picture or an array by its name."""
+    from ..datasets.pictureformats import is_picture_name
+
+    return os.path.isfile(path) and (is_picture_name(Path(path)) or path.endswith((".npy", ".npz")))
 
 
 def output_folder(option, path):

@@ -61,4 +61,5 @@ def score(arguments):
     from ._score_network import score_network
 
     check_verdicts(arguments)
+    common.check_outputs(arguments, "--csv", picture=None, folders=("--heatmap", "--repair"))
     models.with_model(arguments, network=score_network, classifier=score_classifier)

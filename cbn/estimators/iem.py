@@ -243,7 +243,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         difference to a byte. The threshold comes from at most 128 of all pictures, each scored by the model without it.
         Raises DataError for pictures that cannot be used. Returns the estimator.
         """
-        if self.gaussian is None or not self.gaussian.keep_sums:
+        if not (isinstance(self.gaussian, Gaussian) and self.gaussian.keep_sums):
             raise AttributeError(
                 "partial_fit: the model keeps no sums; give gaussian=Gaussian(keep_sums=True) to its fit"
             )
@@ -268,6 +268,8 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         ValueError
             Models that keep no sums, or differ in a setting.
         """
+        if not isinstance(other, IntrospectiveEnergyModel):
+            raise ValueError(f"merge: {other!r:.60}; give another IntrospectiveEnergyModel")
         self.fitted_ = further.merged(self._of_gaussians("merge"), other._of_gaussians("merge"))
         return self
 

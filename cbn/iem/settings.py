@@ -101,7 +101,7 @@ def backbone_of(arguments: Arguments) -> Backbone | EmbeddedBackbone | None:
         if arguments.backbone_weights is not None:
             raise ValueError(f"backbone_weights: {arguments.backbone_weights!r}; name their geometry by backbone")
         return backbone
-    validation.check_choice(backbone, "backbone", (EMBEDDED, *GEOMETRY_NAMES))
+    validation.check_choice(backbone, "backbone", (EMBEDDED, SCRATCH, *GEOMETRY_NAMES))
     if backbone == EMBEDDED:
         return EmbeddedBackbone(EfficientNetLite0(arguments.backbone_weights))
     if arguments.backbone_weights is None:

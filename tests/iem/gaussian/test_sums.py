@@ -122,6 +122,11 @@ def test_what_is_refused(category, whole, tmp_path):
         whole.merge(model_of(Gaussian(directions=12, keep_sums=True)).fit(category.train))
     with pytest.raises(ValueError, match=r"^merge: brightness median"):
         whole.merge(model_of(brightness="median").fit(category.train))
+    with pytest.raises(ValueError, match=r"^merge: 3; give another IntrospectiveEnergyModel"):
+        whole.merge(3)
+    assert not hasattr(cbn.IntrospectiveEnergyModel(gaussian=7), "partial_fit")
+    with pytest.raises(ValueError, match=r"^backbone: 'None'; choose one of .*none"):
+        model_of(None, backbone="None").fit(category.train)
     with pytest.raises(ValueError, match=r"^keep_sums: True; not with backbone='none'"):
         model_of(backbone="none").fit(category.train)
     with pytest.raises(cbn.DataError, match="^X: "):
