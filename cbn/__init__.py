@@ -19,6 +19,7 @@ __all__ = [
     "MixingWarning",
     "ModelFileError",
     "Table",
+    "Tied",
     "Tree",
     "__version__",
     "datasets",
@@ -34,6 +35,7 @@ _LAZY = {
     "Boosted": "cpd.boosted",
     "Features": "layers.features",
     "Table": "cpd.table",
+    "Tied": "cpd.forest",
     "Tree": "cpd.tree",
     "load": "loading",
 }

@@ -25,6 +25,12 @@ cdef extern from "cbn.h" nogil:
         CBN_MAX_BOOSTED_LEAVES
         CBN_MAX_LEAF_VALUE
         CBN_BARREN_ROUNDS
+        CBN_MAX_RADIUS
+        CBN_MAX_FEATURES
+        CBN_MAX_PROFILE_SIDE
+        CBN_PROFILE_STATISTICS
+        CBN_ROW_BITS
+        CBN_MAX_TIED_TREES
         CBN_MAX_TAPS
         CBN_MAX_BLOCKS
         CBN_MAX_PICTURE
@@ -140,6 +146,49 @@ cdef extern from "cbn.h" nogil:
         int32_t *n_vertices
         int32_t *split
         int32_t *value
+        const int32_t *start
+
+    ctypedef struct cbn_causal:
+        cbn_grid grid
+        int32_t radius, place, profile
+
+    ctypedef struct cbn_profile_thresholds:
+        int32_t begin[25]
+        int32_t threshold[512]
+
+    ctypedef struct cbn_row_sampling:
+        uint64_t seed, below
+        int32_t thinning, nested
+
+    ctypedef struct cbn_rows:
+        int64_t n_blocks, n_features
+        uint64_t *features
+        uint64_t *target
+        uint64_t *members
+        uint64_t *quiet
+
+    ctypedef struct cbn_forest_growth:
+        int32_t max_leaves, n_candidates
+        double share, rate, l2, min_gain, min_hessian
+        uint64_t seed
+        uint32_t stream
+
+    ctypedef struct cbn_grown_forest:
+        int32_t first_round, n_rounds
+        int32_t *odds
+        int32_t *n_vertices
+        int32_t *split
+        int32_t *value
+
+    ctypedef struct cbn_tied:
+        cbn_causal causal
+        const int64_t *begin
+        const int64_t *tree_begin
+        const int32_t *split
+        const int32_t *value
+        const int32_t *base
+        int32_t nested
+        const cbn_boosted *corrections
 
     ctypedef struct cbn_particles:
         int64_t n
@@ -350,3 +399,29 @@ cdef extern from "cbn.h" nogil:
     int cbn_gaussian_energies_workspace_size(const cbn_gaussians *g, int64_t n_images, int num_threads, int64_t *bytes)
     int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_images, const float *mean,
                               const float *factors, float *energies, cbn_workspace workspace, int num_threads)
+
+    int cbn_causal_count(const cbn_causal *causal, int64_t *n_features)
+    void cbn_profile_thresholds_get(cbn_profile_thresholds *out)
+    int cbn_causal_features(const cbn_causal *causal, cbn_planes planes, int64_t node, uint64_t *bits, int num_threads)
+    int cbn_rows_count(const cbn_causal *causal, cbn_planes planes, int32_t channel, const cbn_row_sampling *sampling,
+                       int64_t *counts, int num_threads)
+    int cbn_rows_take_workspace_size(const cbn_causal *causal, int num_threads, int64_t *bytes)
+    int cbn_rows_take(const cbn_causal *causal, cbn_planes planes, int32_t channel, const cbn_row_sampling *sampling,
+                      const int64_t *begin, const cbn_rows *rows, cbn_workspace workspace, int num_threads)
+    int cbn_forest_grow_workspace_size(const cbn_rows *rows, int64_t n_learning, const cbn_forest_growth *growth,
+                                       int64_t n_usable, int num_threads, int64_t *bytes)
+    int cbn_forest_grow(const cbn_rows *rows, int64_t n_learning, const cbn_forest_growth *growth,
+                        const int32_t *usable, int64_t n_usable, const cbn_grown_forest *grown,
+                        cbn_workspace workspace, int num_threads)
+    int cbn_tied_check(const cbn_tied *tied)
+    int cbn_tied_log_odds(const cbn_tied *tied, cbn_planes planes, int32_t *odds, int num_threads)
+    int cbn_tied_node_odds(const cbn_tied *tied, cbn_planes planes, int64_t first_node, int64_t n_nodes, int32_t *odds,
+                           int num_threads)
+    int cbn_tied_score_images(const cbn_tied *tied, cbn_planes planes, int kind, double *scores, int num_threads)
+    int cbn_tied_score_nodes(const cbn_tied *tied, cbn_planes planes, int kind, double *contributions,
+                             int num_threads)
+    int cbn_tied_sample_workspace_size(const cbn_tied *tied, int64_t n_chains, int64_t *bytes)
+    int cbn_tied_sample(const cbn_tied *tied, uint64_t seed, const uint8_t *clamped, cbn_chains chains,
+                        cbn_workspace workspace, int num_threads)
+    int cbn_tied_inpaint(const cbn_tied *tied, uint64_t seed, const cbn_particles *particles, double *log_marginal,
+                         cbn_workspace workspace, int num_threads)

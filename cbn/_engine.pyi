@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cpd import boosted as boostedcpd
-from .cpd import grid, tree
+from .cpd import forest, grid, tree
 from .layers import geometry
 
+_Causal: TypeAlias = tuple[tuple[int, int, int], int, bool, bool]
+_Sampling: TypeAlias = tuple[int, int, int, bool]
 _Candidates: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]
 _SidewardsWeights: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
@@ -30,6 +32,11 @@ MAX_LEAVES: int
 LOG_ODDS_ONE: int
 MAX_ROUNDS: int
 MAX_BOOSTED_LEAVES: int
+MAX_RADIUS: int
+MAX_FEATURES: int
+MAX_PROFILE_SIDE: int
+ROW_BITS: int
+MAX_TIED_TREES: int
 MAX_LEAF_VALUE: int
 BARREN_ROUNDS: int
 MAX_TAPS: int
@@ -168,6 +175,92 @@ def tree_score_nodes(
     contributions: NDArray[np.float64],
     num_threads: int = 1,
 ) -> None: ...
+def causal_count(causal: _Causal) -> int: ...
+def profile_thresholds() -> tuple[tuple[int, ...], ...]: ...
+def causal_features(
+    causal: _Causal,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    node: int,
+    bits: NDArray[np.uint64],
+    num_threads: int = 1,
+) -> None: ...
+def rows_count(
+    causal: _Causal,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    channel: int,
+    sampling: _Sampling,
+    counts: NDArray[np.int64],
+    num_threads: int = 1,
+) -> None: ...
+def rows_take(
+    causal: _Causal,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    channel: int,
+    sampling: _Sampling,
+    begin: NDArray[np.int64],
+    rows: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]],
+    num_threads: int = 1,
+) -> None: ...
+def forest_grow(
+    features: NDArray[np.uint64],
+    target: NDArray[np.uint64],
+    members: NDArray[np.uint64],
+    n_learning: int,
+    growth: tuple[int, int, float, float, float, float, float, int, int],
+    usable: NDArray[np.int32],
+    grown: tuple[int, NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
+    num_threads: int = 1,
+) -> None: ...
+
+class Tied:
+    n_nodes: int
+    def __init__(self, tied: forest.TiedLayer) -> None: ...
+
+def tied_log_odds(
+    tied: Tied, planes: NDArray[np.uint64], n_images: int, odds: NDArray[np.int32], num_threads: int = 1
+) -> None: ...
+def tied_node_odds(
+    tied: Tied,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    first_node: int,
+    odds: NDArray[np.int32],
+    num_threads: int = 1,
+) -> None: ...
+def tied_score_images(
+    tied: Tied,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    kind: int,
+    scores: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def tied_score_nodes(
+    tied: Tied,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    kind: int,
+    contributions: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
+def tied_sample(
+    tied: Tied,
+    seed: int,
+    clamped: NDArray[np.uint8] | None,
+    states: NDArray[np.uint8],
+    num_threads: int = 1,
+) -> None: ...
+def tied_inpaint(
+    tied: Tied,
+    seed: int,
+    known: NDArray[np.uint8],
+    states: NDArray[np.uint8],
+    weight: NDArray[np.float64],
+    num_threads: int = 1,
+) -> float: ...
 
 class Boosted:
     n_nodes: int
@@ -180,7 +273,15 @@ def boosted_grow(
     candidates: _Candidates,
     boosting: boostedcpd.Boosted,
     seed: int,
-    grown: tuple[int, NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
+    grown: tuple[
+        int,
+        NDArray[np.int32],
+        NDArray[np.int32],
+        NDArray[np.int32],
+        NDArray[np.int32],
+        NDArray[np.int32],
+        NDArray[np.int32] | None,
+    ],
     num_threads: int = 1,
 ) -> None: ...
 def boosted_log_odds(

@@ -199,12 +199,13 @@ def boosted_grow(grid, const uint64_t[:, ::1] planes, int64_t n_images, candidat
     cdef int32_t[::1] base, n_trees
     cdef int32_t[:, ::1] n_vertices
     cdef int32_t[:, :, ::1] split, value
+    cdef const int32_t[:, ::1] start
     cdef cbn_grown_boosted out
     cdef cbn_boosting how = boosting_of(boosting, seed)
     cdef cbn_grid shape = grid_of(grid)
     cdef cbn_planes data = planes_of(planes, nodes_of(shape), n_images)
     cdef cbn_candidates lists = candidates_of(candidates, nodes_of(shape))
-    out.first_node, base, n_trees, n_vertices, split, value = grown
+    out.first_node, base, n_trees, n_vertices, split, value, given = grown
     out.n_nodes = base.shape[0]
     if out.n_nodes < 1:
         raise ValueError("base: empty")
@@ -216,6 +217,11 @@ def boosted_grow(grid, const uint64_t[:, ::1] planes, int64_t n_images, candidat
     expect("vertices of value", value.shape[2], 2 * <int64_t>how.max_leaves - 1)
     cdef uint8_t[::1] memory = memory_of(
         cbn_boosted_grow_workspace_size(shape, n_images, &lists, &how, num_threads, &n_bytes), &n_bytes)
+    out.start = NULL
+    if given is not None:
+        start = given
+        expect_rows("nodes", "images", "start", start.shape, out.n_nodes, 64 * planes.shape[1])
+        out.start = &start[0, 0]
     out.base, out.n_trees = &base[0], &n_trees[0]
     out.n_vertices = &n_vertices[0, 0] if how.rounds else &n_trees[0]  # never written without rounds
     out.split = &split[0, 0, 0] if how.rounds else &n_trees[0]

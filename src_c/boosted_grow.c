@@ -205,15 +205,16 @@ static int64_t find_usable(const booster *b, const int64_t *on, int64_t n_images
 }
 
 /* All trees of a node; their number. members and usable are set. */
-static int32_t grow_node(booster *b, int64_t node, int64_t n_usable, int32_t *base, int32_t *n_vertices,
-                         int32_t *split, int32_t *value) {
+static int32_t grow_node(booster *b, int64_t node, int64_t n_usable, const int32_t *start, int32_t *base,
+                         int32_t *n_vertices, int32_t *split, int32_t *value) {
     const cbn_boosting *p = b->boosting;
     const uint64_t *target = b->planes + node * b->n_words;
     uint64_t *images = set_of(b, 0);
     for (int64_t w = 0; w < b->n_words; w++) images[w] = target[w] & b->members[w];
     const double n1 = (double)popcount_words(b, images), n = (double)popcount_words(b, b->members);
     *base = cbn_round_odds((cbn_log(n1 + p->pseudocount) - cbn_log(n - n1 + p->pseudocount)) * CBN_LOG_ODDS_ONE);
-    for (int64_t i = 0; i < 64 * b->n_words; i++) b->odds[i] = *base;
+    if (start) *base = 0;
+    for (int64_t i = 0; i < 64 * b->n_words; i++) b->odds[i] = start ? start[i] : *base;
     b->n_drawn = p->n_candidates < n_usable ? p->n_candidates : n_usable;
     if (b->n_drawn == 0) return 0;
     const int32_t capacity = 2 * p->max_leaves - 1;
@@ -331,8 +332,9 @@ int cbn_boosted_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *can
         if (n_images % 64) b.members[n_words - 1] = ((uint64_t)1 << n_images % 64) - 1;
         if (needs >= 0) memcpy(b.members, planes.words + needs * n_words, sizeof *b.members * (size_t)n_words);
         const int64_t n_usable = find_usable(&b, parts.on, n_images, candidates, node), row = i * boosting->rounds;
-        grown->n_trees[i] = grow_node(&b, node, n_usable, grown->base + i, grown->n_vertices + row,
-                                      grown->split + row * capacity, grown->value + row * capacity);
+        grown->n_trees[i] = grow_node(&b, node, n_usable, grown->start ? grown->start + 64 * i * n_words : NULL,
+                                      grown->base + i, grown->n_vertices + row, grown->split + row * capacity,
+                                      grown->value + row * capacity);
     }
     return CBN_OK;
 }

@@ -419,6 +419,8 @@ typedef struct {
     int32_t *base, *n_trees; /* (n_nodes) */
     int32_t *n_vertices;     /* (n_nodes, rounds) */
     int32_t *split, *value;  /* (n_nodes, rounds, 2 max_leaves - 1) */
+    const int32_t *start;    /* (n_nodes, 64 words of a plane), or NULL: log-odds of the images by something else, which
+                                trees correct; bases are then 0 */
 } cbn_grown_boosted;
 
 /*
@@ -497,6 +499,8 @@ enum {
     CBN_RANDOM_CANDIDATE = 5,
     CBN_RANDOM_ROUNDING = 6,
     CBN_RANDOM_RESAMPLE = 7,
+    CBN_RANDOM_ROW = 8,
+    CBN_RANDOM_BLOCK = 9,
 };
 
 /* One block of Philox4x32-10. */
@@ -767,6 +771,8 @@ int cbn_gaussian_factors(const cbn_gaussians *g, const cbn_whitening *whitening,
 int cbn_gaussian_energies_workspace_size(const cbn_gaussians *g, int64_t n_images, int num_threads, int64_t *bytes);
 int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_images, const float *mean,
                           const float *factors, float *energies, cbn_workspace workspace, int num_threads);
+
+#include "cbn_tied.h"
 
 #ifdef __cplusplus
 }

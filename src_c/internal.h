@@ -30,6 +30,12 @@ static inline int cbn_multiply(int64_t a, int64_t b, int64_t *out) {
     return CBN_OK;
 }
 
+/* The bits of a word of a plane that stand for images. */
+static inline uint64_t cbn_images_of_word(int64_t n_images, int64_t word) {
+    const int64_t left = n_images - 64 * word;
+    return left >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
+}
+
 /* ---- threads: all that the engine has of OpenMP ---- */
 
 /* No more threads than there are units of work: one that has nothing to do still costs a wake-up. */

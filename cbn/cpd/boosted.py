@@ -9,7 +9,6 @@ network stays a normalized distribution that is exact to score and to sample.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from .._params import Parameters, Real, Whole, parameter, parameters
 from ..bits.planes import BitPlanes
 from ..explain.surprise import Place, TreeSurprise
 from ..io.archive import read_array
-from .base import CPD, Counts, Field, Floats, Source, States, Task
+from .base import Field, Floats, Source, States, Task
 from .candidates import (
     Candidates,
     asking_by_split,
@@ -33,7 +32,7 @@ from .candidates import (
 )
 from .files import read_begins
 from .grid import Grid
-from .particles import Particles, posterior
+from .odds import OddsCPD, check_moments
 from .shape import describe_trees, tree_pictures
 
 # Vertices of all trees beyond which growth is refused: 4 GiB of splits and values. Files of more nodes than that are too.
@@ -44,8 +43,6 @@ VERTEX_BYTES = 4 + 4  # split and value
 BATCH_NODES = 32
 TRIAL_ROUNDS = 4  # of a short training, see BoostedCPD.shortened
 N_INFLUENCES = 3  # earlier nodes that an explanation names
-# nats; log-odds are 32-bit numbers of units of 2^-16, so that no -log p of boosted trees is above 2^15
-MAX_SURPRISE = 2.0**16
 
 
 @parameters
@@ -127,6 +124,7 @@ class BoostedLayer(Grid):
 def grow(
     grid: Grid, planes: BitPlanes, candidate: Candidates, required: npt.NDArray[np.int32] | None, boosting: Boosted, *,
     seed: int, num_threads: int, progress: Callable[[int, int], None] | None = None,
+    start: Callable[[int, int], npt.NDArray[np.int32]] | None = None,
 ) -> BoostedLayer:  # fmt: skip
     """Grows the trees of all nodes.
 
@@ -144,6 +142,9 @@ def grow(
         The same seed gives the same trees for any number of threads.
     progress : callable, optional
         Called with (nodes done, nodes in all) after every batch of nodes.
+    start : callable, optional
+        From (first node, number of nodes) to the log-odds (nodes, 64 words of a plane) int32 that trees correct, in units
+        of 1 / 65536; bases are then 0.
 
     Returns
     -------
@@ -165,7 +166,7 @@ def grow(
         split, value = (np.empty((n, boosting.rounds, capacity), np.int32) for _ in range(2))
         _engine.boosted_grow(
             shape, planes.words, planes.n_images, (*candidate, required), boosting, seed,
-            (first, base[nodes], n_trees[nodes], n_vertices, split, value), num_threads,
+            (first, base[nodes], n_trees[nodes], n_vertices, split, value, start and start(first, n)), num_threads,
         )  # fmt: skip
         grown = np.arange(boosting.rounds) < n_trees[nodes, None]
         sizes.append(n_vertices[grown])
@@ -181,32 +182,16 @@ def grow(
     return BoostedLayer(*shape, begin, tree_begin, np.concatenate(splits), np.concatenate(values), base, required)
 
 
-class BoostedCPD(CPD):
-    """A layer of boosted trees.
-
-    Parameters
-    ----------
-    layer : BoostedLayer
-    counts : ndarray, (nodes, 2) int64
-        Training images by state of each node.
-    moments : ndarray, (nodes, 2) float64
-        Mean and standard deviation of every node's -log p over the training images, nats.
-    """
+class BoostedCPD(OddsCPD):
+    """A layer of boosted trees."""
 
     name = "boosted"
     nouns = "boosted trees"
     parameter_class = Boosted
-    draws_at_random = True
-    reports = True
+    engine_class = _engine.Boosted
+    engine_prefix = "boosted"
 
     layer: BoostedLayer
-
-    def __init__(self, layer: BoostedLayer, counts: Counts, moments: Floats) -> None:
-        self.layer, self.counts, self.moments = layer, counts, moments
-        self.engine_layer = _engine.Boosted(layer)
-
-    def parts(self) -> tuple[Any, ...]:
-        return self.layer, self.counts, self.moments
 
     # ---- learning ----
 
@@ -239,47 +224,12 @@ class BoostedCPD(CPD):
             required_nodes(task.grid, task.pixels), parameters, seed=task.seed, num_threads=task.num_threads,
             progress=task.progress,
         )  # fmt: skip
-        ones = task.planes.ones()
-        network = cls(layer, np.stack([task.planes.n_images - ones, ones], axis=1), np.zeros((layer.n_nodes, 2)))
-        network.moments[:] = network._moments_of(task.planes, task.num_threads)
-        return network
+        return cls.of_images(layer, task.planes, task.num_threads)
 
-    def check_counts(self, n_images: int) -> None:
-        ones, required = self.counts[:, 1], self.layer.required
-        more = ones > np.where(required < 0, n_images, ones[required])  # than images with the required node at 1
-        if (self.counts < 0).any() or (self.counts.sum(axis=1) != n_images).any() or more.any():
-            raise ValueError("the counts cannot come from images of this layer")
-
-    def _moments_of(self, planes: BitPlanes, num_threads: int) -> Floats:
-        """Mean and standard deviation of each node's -log p over images, 512 at a time."""
-        first, second = np.zeros(self.layer.n_nodes), np.zeros(self.layer.n_nodes)
-        for word in range(0, planes.words.shape[1], 8):
-            nats = -self.contributions(planes.part(word, 8), _engine.LOG_PROBABILITY, num_threads)
-            first += nats.sum(axis=0)
-            second += (nats * nats).sum(axis=0)
-        mean = first / planes.n_images
-        return np.stack([mean, np.sqrt(np.maximum(second / planes.n_images - mean * mean, 0.0))], axis=1)
+    def _required(self) -> npt.NDArray[np.int32]:
+        return self.layer.required
 
     # ---- scores and draws ----
-
-    def sums(self, planes: BitPlanes, kind: int, leave_one_out: bool, num_threads: int) -> Floats:
-        if kind == _engine.NORMALIZED:
-            return self.contributions(planes, kind, num_threads).sum(axis=1)
-        scores = np.empty(planes.n_images)
-        _engine.boosted_score_images(self.engine_layer, planes.words, planes.n_images, kind, scores, num_threads)
-        return scores
-
-    def contributions(self, planes: BitPlanes, kind: int, num_threads: int) -> Floats:
-        nodes = np.empty((planes.n_images, self.layer.n_nodes))
-        normalized = kind == _engine.NORMALIZED
-        own = _engine.LOG_PROBABILITY if normalized else kind
-        _engine.boosted_score_nodes(self.engine_layer, planes.words, planes.n_images, own, nodes, num_threads)
-        if normalized:
-            nodes = np.abs(-nodes - self.moments[:, 0]) / np.maximum(self.moments[:, 1], _engine.STD_FLOOR)
-        return nodes
-
-    def draw(self, states: States, clamped: States | None, seed: int, num_threads: int) -> None:
-        _engine.boosted_sample(self.engine_layer, seed, clamped, states, num_threads)
 
     def asking(self, nodes: States) -> States:
         required = self.layer.required
@@ -290,21 +240,10 @@ class BoostedCPD(CPD):
     def particle_cost(self) -> float:
         return max(1.0, self.layer.n_trees / self.layer.n_nodes / 8)  # a step down a tree is shared by many particles
 
-    def posterior(self, image: States, known: States, n_particles: int, seed: int, num_threads: int) -> Particles:
-        inpaint = partial(_engine.boosted_inpaint, self.engine_layer)
-        return posterior(inpaint, image, known, n_particles, seed=seed, num_threads=num_threads)
-
     # ---- what it is ----
 
-    def node_means(self, num_threads: int) -> tuple[Floats, Floats]:
-        return self.counts[:, 1] / self.counts.sum(axis=1), self.moments[:, 0]
-
-    def bic(self) -> tuple[float, int, float]:
-        """Of the training images, leaf values and bases being the parameters."""
-        n = int(self.counts[0].sum())
-        log_likelihood = -float(self.moments[:, 0].sum()) * n
-        n_parameters = self.layer.n_leaves + self.layer.n_nodes
-        return log_likelihood, n_parameters, n_parameters * np.log(n) - 2 * log_likelihood
+    def _n_parameters(self) -> int:
+        return self.layer.n_leaves + self.layer.n_nodes
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"trees": describe_trees(self.layer)}
@@ -329,10 +268,7 @@ class BoostedCPD(CPD):
         used = used[used >= 0]
         variants = np.repeat(np.asarray(states, np.uint8)[None], 1 + len(used), axis=0)
         variants[np.arange(1, len(variants)), used] ^= 1
-        odds = np.empty((len(variants), layer.n_nodes), np.int32)
-        planes = BitPlanes.of_states(variants, num_threads)
-        _engine.boosted_log_odds(self.engine_layer, planes.words, len(variants), odds, num_threads)
-        log_odds = odds[:, node] / _engine.LOG_ODDS_ONE
+        log_odds = self.log_odds(variants, num_threads)[:, node]
         influence = log_odds[1:] - log_odds[0]
         largest = [i for i in np.argsort(-np.abs(influence), kind="stable")[:N_INFLUENCES] if influence[i]]
         given = tuple((*layer.place(int(used[i])), int(states[used[i]]), float(influence[i])) for i in largest)
@@ -387,9 +323,7 @@ class BoostedCPD(CPD):
 
         split, value = (array(name, np.int32, n_vertices) for name in ("split", "value"))
         base, counts = array("base", np.int32, grid.n_nodes), array("counts", np.int64, grid.n_nodes, 2)
-        moments = array("moments", np.float64, grid.n_nodes, 2)
-        if not ((moments >= 0) & (moments <= MAX_SURPRISE)).all():  # NaN fails it too
-            raise ValueError("moments of -log p that cannot be")
+        moments = check_moments(array("moments", np.float64, grid.n_nodes, 2))
         required = no_required(grid, required_nodes(grid, source.pixels))
         layer = BoostedLayer(grid.channels, grid.height, grid.width, begin, tree_begin, split, value, base, required)
         network = cls(layer, counts, moments)

@@ -8,6 +8,7 @@ from .._params import Parameters
 from .base import CPD, Source
 from .boosted import BoostedCPD
 from .table import TableCPD
+from .tied import TiedCPD
 from .tree import TreeCPD
 
 _KINDS: dict[str, type[CPD]] = {}
@@ -67,5 +68,5 @@ def cpd_of(description: dict[str, Any]) -> type[CPD]:
     return kind_named(description.get("cpd", TableCPD.name))
 
 
-for _kind in (TableCPD, TreeCPD, BoostedCPD):
+for _kind in (TableCPD, TreeCPD, BoostedCPD, TiedCPD):
     register(_kind)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .._params import Parameters
 from ..cpd.boosted import Boosted
+from ..cpd.forest import Tied
 from ..cpd.table import Table
 from ..cpd.tree import Tree
 from ..layers.features import Features
@@ -33,6 +34,8 @@ PRESETS = {
     "tree": Preset(Tree(penalty=0.4, shrinkage=35.0), Features()),
     # pixels alone, the log-odds of each a sum of small trees over all earlier pixels in reach
     "boosted": Preset(Boosted(), Features(), folds=2),
+    # pixels alone, all of which share one sum of trees over features of earlier pixels: a convolution
+    "tied": Preset(Tied(), Features(), folds=2),
     # trees over pixels and two layers of random features
     "best": Preset(
         Tree(penalty=1.0, max_leaves=32, shrinkage=1.0),

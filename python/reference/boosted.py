@@ -116,13 +116,16 @@ def grow_tree(
 
 
 def grow_node(
-    states: Bits, members: Bits, usable: Sequence[int], node: int, boosting: Boosted, seed: int
+    states: Bits, members: Bits, usable: Sequence[int], node: int, boosting: Boosted, seed: int, start: Nodes | None
 ) -> tuple[int, list[list[tuple[int, int]]]]:
     """Base, and a list of trees, each a list of (split, value) in breadth-first order."""
     target, pseudocount = states[:, node], boosting.pseudocount
     n1, n = (target & members).sum(), members.sum()
     base = round_odds((np.log(n1 + pseudocount) - np.log(n - n1 + pseudocount)) * LOG_ODDS_ONE)
+    base = base if start is None else 0
     odds, trees, barren = np.full(len(states), base, np.int64), [], 0
+    if start is not None:
+        odds[:] = start[: len(states)]
     n_drawn = min(boosting.n_candidates, len(usable))
     for round in range(boosting.rounds):
         if n_drawn == 0 or barren == BARREN_ROUNDS:
@@ -154,15 +157,15 @@ def boosted_grow(
     candidates: tuple[Counts, Nodes, Nodes | None],
     boosting: Boosted,
     seed: int,
-    grown: tuple[int, Nodes, Nodes, Nodes, Nodes, Nodes],
+    grown: tuple[int, Nodes, Nodes, Nodes, Nodes, Nodes, Nodes | None],
     num_threads: int = 1,
 ) -> None:
     """The trees of nodes first_node, ..., as ``cbn_boosted_grow`` says.
 
-    candidates (begin, node, required); grown (first_node, base, n_trees, n_vertices, split, value), filled.
+    candidates (begin, node, required); grown (first_node, base, n_trees, n_vertices, split, value, start), filled.
     """
     candidate_begin, candidate, required = candidates
-    first_node, base, n_trees, n_vertices, split, value = grown
+    first_node, base, n_trees, n_vertices, split, value, start = grown
     unpacked = np.empty((n_images, len(planes)), np.uint8)
     unpack_planes(planes, unpacked)
     states = unpacked.astype(bool)
@@ -173,7 +176,8 @@ def boosted_grow(
         members = np.ones(n_images, bool) if needs < 0 else states[:, needs]
         usable = candidate[candidate_begin[node] : candidate_begin[node + 1]]
         usable = usable[rarer[usable] >= 4 * boosting.min_hessian]
-        base[i], trees = grow_node(states, members, usable, node, boosting, seed)
+        own_start = None if start is None else start[i]
+        base[i], trees = grow_node(states, members, usable, node, boosting, seed, own_start)
         n_trees[i] = len(trees)
         for t, tree in enumerate(trees):
             n_vertices[i, t] = len(tree)

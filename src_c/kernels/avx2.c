@@ -96,13 +96,6 @@ CBN_FUNCTION inline uint32_t half_bit_mask(const uint8_t *p, int bit) {
     const __m256i v = _mm256_loadu_si256((const __m256i *)p);
     return (uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(v, _mm_cvtsi32_si128(7 - bit)));
 }
-#define CBN_SUBTRACT(a, b) ((a) - (b))
-#define CBN_BIT_MASK(p, bit) (half_bit_mask(p, bit) | (uint64_t)half_bit_mask((p) + 32, bit) << 32)
-#include "boost_template.h"
-
-/* Variables of a small table. */
-#define SMALL_VARIABLES 5
-
 /* Bit i of `bits` to byte i: 0 or 255. */
 CBN_FUNCTION inline __m256i spread_32(uint32_t bits) {
     const __m256i which = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
@@ -110,6 +103,52 @@ CBN_FUNCTION inline __m256i spread_32(uint32_t bits) {
     const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)bits), which);
     return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, own), own);
 }
+
+#define ROW_VECTORS (CBN_ROW_BITS / 32)
+#define ROWS_IN_BYTES 16          /* so many levels of at most 7 fit a byte */
+#define ROWS_IN_HALVES (16 * 256) /* and so many 16 bits */
+
+/* sums (ROW_VECTORS of 32 bytes) to 16-bit sums. */
+CBN_FUNCTION inline __attribute__((always_inline)) void widen_bytes(const __m256i *bytes, int16_t *sums) {
+    for (int v = 0; v < ROW_VECTORS; v++, sums += 32) {
+        const __m256i low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes[v]));
+        const __m256i high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes[v], 1));
+        __m256i *at = (__m256i *)sums;
+        _mm256_storeu_si256(at, _mm256_add_epi16(_mm256_loadu_si256(at), low));
+        _mm256_storeu_si256(at + 1, _mm256_add_epi16(_mm256_loadu_si256(at + 1), high));
+    }
+}
+
+CBN_FUNCTION void row_sums_32(const cbn_coded_row *rows, int64_t n, int32_t *gradient, int32_t *hessian) {
+    for (int64_t first = 0; first < n; first += ROWS_IN_HALVES) {
+        int16_t sums[2][CBN_ROW_BITS] = {{0}};
+        const int64_t end = n - first < ROWS_IN_HALVES ? n : first + ROWS_IN_HALVES;
+        for (int64_t r = first; r < end;) {
+            const int64_t stop = end - r < ROWS_IN_BYTES ? end : r + ROWS_IN_BYTES;
+            __m256i g[ROW_VECTORS], h[ROW_VECTORS];
+            for (int v = 0; v < ROW_VECTORS; v++) g[v] = h[v] = _mm256_setzero_si256();
+            for (; r < stop; r++) {
+                const __m256i level = _mm256_set1_epi8(rows[r].level), curved = _mm256_set1_epi8((char)rows[r].curved);
+                for (int v = 0; v < ROW_VECTORS; v++) {
+                    const __m256i on = spread_32((uint32_t)(rows[r].bits[v / 2] >> 32 * (v % 2)));
+                    g[v] = _mm256_add_epi8(g[v], _mm256_and_si256(on, level));
+                    h[v] = _mm256_add_epi8(h[v], _mm256_and_si256(on, curved));
+                }
+            }
+            widen_bytes(g, sums[0]);
+            widen_bytes(h, sums[1]);
+        }
+        for (int c = 0; c < CBN_ROW_BITS; c++) gradient[c] += sums[0][c];
+        for (int c = 0; c < CBN_ROW_BITS; c++) hessian[c] += sums[1][c];
+    }
+}
+#define CBN_ROW_SUMS(rows, n, gradient, hessian) row_sums_32(rows, n, gradient, hessian)
+#define CBN_SUBTRACT(a, b) ((a) - (b))
+#define CBN_BIT_MASK(p, bit) (half_bit_mask(p, bit) | (uint64_t)half_bit_mask((p) + 32, bit) << 32)
+#include "boost_template.h"
+
+/* Variables of a small table. */
+#define SMALL_VARIABLES 5
 
 CBN_FUNCTION inline void add_looked_up(const uint8_t *index, const double *values, double *sums) {
     const __m128d low = _mm_loadh_pd(_mm_load_sd(values + index[0]), values + index[1]);

@@ -41,6 +41,44 @@ CBN_FUNCTION inline int64_t sum_masked_16(uint64_t set, const int32_t *numbers) 
     const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
     return _mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1))));
 }
+#define ROWS_IN_BYTES 16          /* so many levels of at most 7 fit a byte */
+#define ROWS_IN_HALVES (16 * 256) /* and so many 16 bits */
+
+CBN_FUNCTION inline __attribute__((always_inline)) void widen_bytes(__m512i bytes, __m512i sums[2]) {
+    sums[0] = _mm512_add_epi16(sums[0], _mm512_cvtepi8_epi16(_mm512_castsi512_si256(bytes)));
+    sums[1] = _mm512_add_epi16(sums[1], _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(bytes, 1)));
+}
+
+CBN_FUNCTION void row_sums_64(const cbn_coded_row *rows, int64_t n, int32_t *gradient, int32_t *hessian) {
+    for (int64_t first = 0; first < n; first += ROWS_IN_HALVES) {
+        __m512i g_sums[4], h_sums[4];
+        int16_t sums[CBN_ROW_BITS];
+        for (int v = 0; v < 4; v++) g_sums[v] = h_sums[v] = _mm512_setzero_si512();
+        const int64_t end = n - first < ROWS_IN_HALVES ? n : first + ROWS_IN_HALVES;
+        for (int64_t r = first; r < end;) {
+            const int64_t stop = end - r < ROWS_IN_BYTES ? end : r + ROWS_IN_BYTES;
+            __m512i g[2], h[2];
+            for (int v = 0; v < 2; v++) g[v] = h[v] = _mm512_setzero_si512();
+            for (; r < stop; r++) {
+                const __m512i level = _mm512_set1_epi8(rows[r].level), curved = _mm512_set1_epi8((char)rows[r].curved);
+                for (int v = 0; v < 2; v++) {
+                    const __mmask64 on = rows[r].bits[v];
+                    g[v] = _mm512_mask_add_epi8(g[v], on, g[v], level);
+                    h[v] = _mm512_mask_add_epi8(h[v], on, h[v], curved);
+                }
+            }
+            for (int v = 0; v < 2; v++) {
+                widen_bytes(g[v], g_sums + 2 * v);
+                widen_bytes(h[v], h_sums + 2 * v);
+            }
+        }
+        memcpy(sums, g_sums, sizeof sums);
+        for (int c = 0; c < CBN_ROW_BITS; c++) gradient[c] += sums[c];
+        memcpy(sums, h_sums, sizeof sums);
+        for (int c = 0; c < CBN_ROW_BITS; c++) hessian[c] += sums[c];
+    }
+}
+#define CBN_ROW_SUMS(rows, n, gradient, hessian) row_sums_64(rows, n, gradient, hessian)
 #define CBN_SUBTRACT(a, b) _mm512_sub_epi64(a, b)
 #define CBN_BIT_MASK(p, bit)                                                                                           \
     ((uint64_t)_mm512_test_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(1 << (bit)))))

@@ -8,6 +8,7 @@
  *   CBN_BIT_MASK(p, bit)            64-bit mask of that bit of the 64 bytes at p
  *   CBN_ADD_MASKED(set, value, n)   optional: add_masked below
  *   CBN_SUM_MASKED(set, n)          optional: sum_masked below
+ *   CBN_ROW_SUMS(rows, n, g, h)     optional: row_sums below
  */
 
 /* numbers[i] += value for the images i of `set`. */
@@ -101,13 +102,43 @@ CBN_FUNCTION void odds_values(const int32_t odds[64], uint64_t state, int kind, 
     }
 }
 
+/* As in `add_tree` of kernels.h; inline, so that N is a constant. */
+CBN_FUNCTION inline __attribute__((always_inline)) void add_tree_of(const int N, const int32_t *split,
+                                                                    const int32_t *value, int64_t n,
+                                                                    const uint64_t *bits, int32_t *odds) {
+    uint64_t sets[2 * CBN_MAX_BOOSTED_LEAVES * CBN_SCORE_WORDS]; /* [vertex][N] */
+    uint64_t *children = sets + N; /* vertices are numbered breadth first: the next two in line */
+    for (int w = 0; w < N; w++) sets[w] = ~(uint64_t)0;
+    for (int64_t t = 0; t < n; t++) {
+        const uint64_t *set = sets + t * N;
+        if (split[t] < 0) {
+            for (int w = 0; w < N; w++) add_masked(set[w], value[t], odds + 64 * w);
+            continue;
+        }
+        const uint64_t *decides = bits + (int64_t)split[t] * N;
+        for (int w = 0; w < N; w++) {
+            children[w] = set[w] & ~decides[w];
+            children[N + w] = set[w] & decides[w];
+        }
+        children += 2 * N;
+    }
+}
+
+CBN_FUNCTION void add_tree(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int n_words,
+                           int32_t *odds) {
+    if (n_words == 1)
+        add_tree_of(1, split, value, n, bits, odds);
+    else
+        add_tree_of(CBN_SCORE_WORDS, split, value, n, bits, odds);
+}
+
 /*
- * Gradients y - p and Hessians p (1 - p) of the images of one word, in units of 1 / CBN_GRADIENT_ONE, and the planes of
- * both after stochastic rounding. An image's rounding uses one 32-bit random number, its upper half for the gradient.
+ * Gradients y - p and Hessians p (1 - p) of the images of one word, in units of 1 / CBN_GRADIENT_ONE, and both after
+ * stochastic rounding: level[i] of the size of a gradient, without its sign; curved[i]. An image's rounding uses one
+ * 32-bit random number, its upper half for the gradient.
  */
-CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uint64_t members,
-                                       const uint32_t counter[3], uint64_t seed, int32_t *gradient, int32_t *hessian,
-                                       uint64_t *planes, int64_t n_words) {
+CBN_FUNCTION inline void round_word(const int32_t *odds, uint64_t target, const uint32_t counter[3], uint64_t seed,
+                                    int32_t *gradient, int32_t *hessian, int8_t level[64], uint8_t curved[64]) {
     uint32_t random[4][16];
     for (uint32_t b = 0; b < 16; b++) {
         uint32_t c0 = counter[0] * 16 + b, c1 = counter[1], c2 = counter[2], c3 = CBN_RANDOM_ROUNDING;
@@ -117,7 +148,6 @@ CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uin
     /* image i: word i / 16 of block i % 16; loops are cut by the width of their types so that they vectorize */
     const uint32_t *noise = random[0];
     int32_t on[64]; /* 0 or all ones */
-    uint8_t code[64];
     for (int i = 0; i < 64; i++) on[i] = -(int32_t)(target >> i & 1);
     for (int i = 0; i < 64; i++) {
         double e;
@@ -127,12 +157,68 @@ CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uin
     }
     for (int i = 0; i < 64; i++) {
         const int32_t size = on[i] ? CBN_GRADIENT_ONE - gradient[i] : gradient[i];
-        const int32_t level = (size * CBN_GRADIENT_LEVELS + (int32_t)(noise[i] >> 16 << 8)) >> 24;
-        const int32_t curved = (hessian[i] * (4 * CBN_HESSIAN_LEVELS) + (int32_t)((noise[i] & 0xffff) << 8)) >> 24;
+        const int32_t rounded = (size * CBN_GRADIENT_LEVELS + (int32_t)(noise[i] >> 16 << 8)) >> 24;
+        curved[i] = (uint8_t)((hessian[i] * (4 * CBN_HESSIAN_LEVELS) + (int32_t)((noise[i] & 0xffff) << 8)) >> 24);
         gradient[i] = on[i] ? size : -size;
-        code[i] = (uint8_t)(((on[i] ? level : -level) & (2 * CBN_GRADIENT_LEVELS + 1)) | curved << CBN_GRADIENT_BITS);
+        level[i] = (int8_t)(on[i] ? rounded : -rounded);
     }
+}
+
+/* The same as planes, 0 outside of `members`. */
+CBN_FUNCTION inline void gradient_word(const int32_t *odds, uint64_t target, uint64_t members,
+                                       const uint32_t counter[3], uint64_t seed, int32_t *gradient, int32_t *hessian,
+                                       uint64_t *planes, int64_t n_words) {
+    int8_t level[64];
+    uint8_t curved[64], code[64];
+    round_word(odds, target, counter, seed, gradient, hessian, level, curved);
+    for (int i = 0; i < 64; i++)
+        code[i] = (uint8_t)((level[i] & (2 * CBN_GRADIENT_LEVELS + 1)) | curved[i] << CBN_GRADIENT_BITS);
     for (int k = 0; k < CBN_GRADIENT_PLANES; k++) planes[k * n_words] = CBN_BIT_MASK(code, k) & members;
+}
+
+/* As in kernels.h: two transposed squares of 64 x 64 bits (Warren, Hacker's Delight, 7-3). */
+CBN_FUNCTION inline void transpose_square(uint64_t bit[64]) {
+    uint64_t mask = 0x00000000ffffffffULL;
+    for (int j = 32; j; j >>= 1, mask ^= mask << j)
+        for (int first = 0; first < 64; first += 2 * j)
+            for (int k = first; k < first + j; k++) {
+                const uint64_t moved = (bit[k] >> j ^ bit[k + j]) & mask;
+                bit[k] ^= moved << j;
+                bit[k + j] ^= moved;
+            }
+}
+
+CBN_FUNCTION void code_rows(const int32_t *odds, uint64_t target, const uint64_t *features, const int32_t *drawn,
+                            int64_t n_drawn, const uint32_t counter[3], uint64_t seed, int32_t *gradient,
+                            int32_t *hessian, cbn_coded_row rows[64]) {
+    int8_t level[64];
+    uint8_t curved[64];
+    uint64_t square[2][64];
+    round_word(odds, target, counter, seed, gradient, hessian, level, curved);
+    for (int64_t c = 0; c < CBN_ROW_BITS; c++) square[c / 64][c % 64] = c < n_drawn ? features[drawn[c]] : 0;
+    for (int h = 0; h < 2; h++)
+        if (64 * h < n_drawn) transpose_square(square[h]);
+    for (int i = 0; i < 64; i++) {
+        rows[i].bits[0] = square[0][i];
+        rows[i].bits[1] = square[1][i];
+        rows[i].level = level[i];
+        rows[i].curved = curved[i];
+    }
+}
+
+CBN_FUNCTION void row_sums(const cbn_coded_row *rows, int64_t n, int32_t gradient[CBN_ROW_BITS],
+                           int32_t hessian[CBN_ROW_BITS]) {
+#ifdef CBN_ROW_SUMS
+    CBN_ROW_SUMS(rows, n, gradient, hessian);
+#else
+    for (int64_t r = 0; r < n; r++)
+        for (int h = 0; h < 2; h++)
+            for (uint64_t left = rows[r].bits[h]; left; left &= left - 1) {
+                const int c = 64 * h + __builtin_ctzll(left);
+                gradient[c] += rows[r].level;
+                hessian[c] += rows[r].curved;
+            }
+#endif
 }
 
 CBN_FUNCTION void gradients(const int32_t *odds, const uint64_t *target, const uint64_t *members, int64_t n_words,

@@ -161,6 +161,14 @@ typedef struct {
 #define CBN_HESSIAN_LEVELS ((1 << CBN_HESSIAN_BITS) - 1)
 #define CBN_GRADIENT_PLANES (CBN_GRADIENT_BITS + CBN_HESSIAN_BITS)
 
+/* A row of a sample (cbn_rows): its bits of the drawn features, its rounded gradient and Hessian, and its number. */
+typedef struct {
+    uint64_t bits[CBN_ROW_BITS / 64];
+    uint32_t number;
+    int8_t level;
+    uint8_t curved;
+} cbn_coded_row;
+
 typedef struct {
     const char *name;
     /* planes[p * n_words + word] for the 64 images from `images` on (fewer: n_images < 64, rest 0). */
@@ -236,6 +244,18 @@ typedef struct {
     /* sums: of gradient and hessian over the images of a set. */
     void (*leaf_sums)(const uint64_t *set, int64_t n_words, const int32_t *gradient, const int32_t *hessian,
                       int64_t sums[2]);
+    /* Gradients and Hessians of the 64 rows of a block as in `gradients`, and the rows without their numbers; n_drawn at
+     * most CBN_ROW_BITS. counter: block, round, stream. */
+    void (*code_rows)(const int32_t *odds, uint64_t target, const uint64_t *features, const int32_t *drawn,
+                      int64_t n_drawn, const uint32_t counter[3], uint64_t seed, int32_t *gradient, int32_t *hessian,
+                      cbn_coded_row rows[64]);
+    /* Adds to every bit's sums those of the rounded gradients and Hessians of the rows in which it is 1. */
+    void (*row_sums)(const cbn_coded_row *rows, int64_t n, int32_t gradient[CBN_ROW_BITS],
+                     int32_t hessian[CBN_ROW_BITS]);
+    /* odds[64 w + i] += the leaf's value of a tree of n vertices, for the images of 1 or CBN_SCORE_WORDS words; feature f
+     * is bits[n_words f + w]. */
+    void (*add_tree)(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int n_words,
+                     int32_t *odds);
     /* odds[i] += value for the images of a set. */
     void (*add_leaf)(const uint64_t *set, int64_t n_words, int32_t value, int32_t *odds);
     /* sums[i] += values[leaf of image i][state of its node], for 64 * n_words images from word first_word on of planes of
@@ -304,6 +324,9 @@ typedef struct {
         .split_scores = split_scores,                                                                                  \
         .leaf_sums = leaf_sums,                                                                                        \
         .add_leaf = add_leaf,                                                                                          \
+        .code_rows = code_rows,                                                                                        \
+        .row_sums = row_sums,                                                                                          \
+        .add_tree = add_tree,                                                                                          \
         .logs = logs,                                                                                                  \
         .score_block = score_block,                                                                                    \
         .score_tables = score_tables,                                                                                  \

@@ -33,7 +33,7 @@ static void free_grown(grown g) {
 static int grow(const cbn_boosting *boosting, int64_t first, int64_t n, grown g, int threads) {
     int64_t bytes = 0;
     const cbn_candidates candidates = {candidate_begin, candidate, NULL};
-    const cbn_grown_boosted to = {first, n, g.base, g.n_trees, g.n_vertices, g.split, g.value};
+    const cbn_grown_boosted to = {first, n, g.base, g.n_trees, g.n_vertices, g.split, g.value, NULL};
     CHECK(cbn_boosted_grow_workspace_size(GRID(1, HEIGHT, WIDTH), IMAGES, &candidates, &how, threads, &bytes) == CBN_OK);
     void *workspace = allocate(bytes);
     const int status = cbn_boosted_grow(GRID(1, HEIGHT, WIDTH), PLANES(planes, IMAGES), &candidates, boosting, &to,
