@@ -9,6 +9,7 @@ caller gives it, as the engine does, and takes ``num_threads`` only to have the 
 from .ancestral import sample_ancestral
 from .bitplane import pack_planes, plane_words, planes_select, unpack_planes
 from .boosted import boosted_grow, boosted_log_odds, boosted_score_images, boosted_score_nodes
+from .causal import causal_count, causal_features, profile_thresholds, rows_count, rows_take
 from .convolution import convolve, convolve_weight_gradient
 from .counts import count, counts_add, counts_check
 from .gaussian import eigenvectors, factor_floats, gaussian_energies, gaussian_factors, moments_add
@@ -25,6 +26,14 @@ from .score import score_images, score_nodes
 from .sidewards import sidewards_gradient, sidewards_predict
 from .structure import bic, relation_gains
 from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, probability_table, value_table
+from .tied import (
+    forest_grow,
+    tied_inpaint,
+    tied_log_odds,
+    tied_sample,
+    tied_score_images,
+    tied_score_nodes,
+)
 from .transition import transition_forward
 from .tree import tree_count, tree_grow, trees_check
 from .tree_sampling import tree_sample_ancestral, tree_sample_gibbs
@@ -46,6 +55,8 @@ __all__ = [
     "boosted_sample",
     "boosted_score_images",
     "boosted_score_nodes",
+    "causal_count",
+    "causal_features",
     "central_difference",
     "convolve",
     "convolve_weight_gradient",
@@ -54,6 +65,7 @@ __all__ = [
     "counts_check",
     "eigenvectors",
     "factor_floats",
+    "forest_grow",
     "gaussian_energies",
     "gaussian_factors",
     "kernel_gradient",
@@ -69,8 +81,11 @@ __all__ = [
     "plane_words",
     "planes_select",
     "probability_table",
+    "profile_thresholds",
     "relation_gains",
     "relaxed_objective",
+    "rows_count",
+    "rows_take",
     "sample_ancestral",
     "sample_gibbs",
     "sample_gibbs_layers",
@@ -80,6 +95,11 @@ __all__ = [
     "sidewards_predict",
     "state_gradient",
     "table_inpaint",
+    "tied_inpaint",
+    "tied_log_odds",
+    "tied_sample",
+    "tied_score_images",
+    "tied_score_nodes",
     "transition_forward",
     "tree_bic",
     "tree_count",

@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cbn.cpd.boosted import Boosted, BoostedLayer
+from cbn.cpd.forest import TiedLayer
 from cbn.cpd.grid import Layer, Relation
 from cbn.cpd.tree import TreeLayer
 from cbn.layers.geometry import Transition
@@ -21,6 +22,7 @@ __all__ = [
     "Reals",
     "Relation",
     "States",
+    "TiedLayer",
     "Transition",
     "TreeLayer",
 ]

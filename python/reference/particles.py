@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .arguments import BoostedLayer, Layer, Reals, States, TreeLayer
+from .arguments import BoostedLayer, Layer, Reals, States, TiedLayer, TreeLayer
 from .boosted import node_probability
 from .layer import row_index, table_of
 from .random import ANCESTRAL, RESAMPLE, uniform_at, uniforms_of_step
 
 
-def raster_nodes(layer: Layer | TreeLayer | BoostedLayer) -> list[int]:
+def raster_nodes(layer: Layer | TreeLayer | BoostedLayer | TiedLayer) -> list[int]:
     """Nodes in raster order: rows, columns, channels innermost."""
     return [c * layer.n_positions + inside for inside in range(layer.n_positions) for c in range(layer.channels)]
 
@@ -27,7 +27,7 @@ def boosted_sample(
 
 
 def particle_filter(
-    layer: Layer | TreeLayer | BoostedLayer,
+    layer: Layer | TreeLayer | BoostedLayer | TiedLayer,
     p1: Callable[[int, States], Reals],
     seed: int,
     known: States,

@@ -31,6 +31,10 @@ PARAMETERS = {
     "table": cbn.Table(offsets=((-1, 0), (0, -1)), pseudocount=0.5),
     "tree": cbn.Tree(reach=3, penalty=0.1, max_leaves=9, shrinkage=2.0, pseudocount=0.5),
     "boosted": cbn.Boosted(reach=3, rounds=12, max_leaves=4, n_candidates=2, rate=0.4, min_hessian=0.5),
+    "tied": cbn.Tied(
+        radius=2, pairs=600, thinning=2, rounds=12, max_leaves=4, n_candidates=20, rate=0.4, min_gain=0.1, min_hessian=0.5,
+        corrections=3,
+    ),
     "independent": Independent(pseudocount=0.5),
 }
 ENGINE_KINDS = (_engine.LOG_PROBABILITY, _engine.SURPRISE, _engine.VARIANCE, _engine.NORMALIZED)
