@@ -31,6 +31,7 @@ cdef extern from "cbn.h" nogil:
         CBN_PROFILE_STATISTICS
         CBN_ROW_BITS
         CBN_MAX_TIED_TREES
+        CBN_TIED_STEP
         CBN_MAX_TAPS
         CBN_MAX_BLOCKS
         CBN_MAX_PICTURE
@@ -414,12 +415,15 @@ cdef extern from "cbn.h" nogil:
                         const int32_t *usable, int64_t n_usable, const cbn_grown_forest *grown,
                         cbn_workspace workspace, int num_threads)
     int cbn_tied_check(const cbn_tied *tied)
-    int cbn_tied_log_odds(const cbn_tied *tied, cbn_planes planes, int32_t *odds, int num_threads)
+    int cbn_tied_score_workspace_size(const cbn_tied *tied, int64_t n_images, int64_t *bytes)
+    int cbn_tied_log_odds(const cbn_tied *tied, cbn_planes planes, int32_t *odds, cbn_workspace workspace,
+                          int num_threads)
     int cbn_tied_node_odds(const cbn_tied *tied, cbn_planes planes, int64_t first_node, int64_t n_nodes, int32_t *odds,
                            int num_threads)
-    int cbn_tied_score_images(const cbn_tied *tied, cbn_planes planes, int kind, double *scores, int num_threads)
+    int cbn_tied_score_images(const cbn_tied *tied, cbn_planes planes, int kind, double *scores,
+                              cbn_workspace workspace, int num_threads)
     int cbn_tied_score_nodes(const cbn_tied *tied, cbn_planes planes, int kind, double *contributions,
-                             int num_threads)
+                             cbn_workspace workspace, int num_threads)
     int cbn_tied_sample_workspace_size(const cbn_tied *tied, int64_t n_chains, int64_t *bytes)
     int cbn_tied_sample(const cbn_tied *tied, uint64_t seed, const uint8_t *clamped, cbn_chains chains,
                         cbn_workspace workspace, int num_threads)

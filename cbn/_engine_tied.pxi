@@ -155,10 +155,12 @@ cdef class Tied:
 
 def tied_log_odds(Tied tied, const uint64_t[:, ::1] planes, int64_t n_images, int32_t[:, ::1] odds, int num_threads=1):
     cdef int status
+    cdef int64_t n_bytes
     cdef cbn_planes data = planes_of(planes, tied.n_nodes, n_images)
     expect_rows("images", "nodes", "odds", odds.shape, n_images, tied.n_nodes)
+    cdef uint8_t[::1] memory = memory_of(cbn_tied_score_workspace_size(&tied.c, n_images, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_tied_log_odds(&tied.c, data, &odds[0, 0], allowed(num_threads))
+        status = cbn_tied_log_odds(&tied.c, data, &odds[0, 0], workspace_in(memory), allowed(num_threads))
     check(status)
 
 
@@ -175,20 +177,25 @@ def tied_node_odds(Tied tied, const uint64_t[:, ::1] planes, int64_t n_images, i
 def tied_score_images(Tied tied, const uint64_t[:, ::1] planes, int64_t n_images, int kind, double[::1] scores,
                       int num_threads=1):
     cdef int status
+    cdef int64_t n_bytes
     cdef cbn_planes data = planes_of(planes, tied.n_nodes, n_images)
     expect("scores", scores.shape[0], n_images)
+    cdef uint8_t[::1] memory = memory_of(cbn_tied_score_workspace_size(&tied.c, n_images, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_tied_score_images(&tied.c, data, kind, &scores[0], allowed(num_threads))
+        status = cbn_tied_score_images(&tied.c, data, kind, &scores[0], workspace_in(memory), allowed(num_threads))
     check(status)
 
 
 def tied_score_nodes(Tied tied, const uint64_t[:, ::1] planes, int64_t n_images, int kind,
                      double[:, ::1] contributions, int num_threads=1):
     cdef int status
+    cdef int64_t n_bytes
     cdef cbn_planes data = planes_of(planes, tied.n_nodes, n_images)
     expect_rows("images", "nodes", "contributions", contributions.shape, n_images, tied.n_nodes)
+    cdef uint8_t[::1] memory = memory_of(cbn_tied_score_workspace_size(&tied.c, n_images, &n_bytes), &n_bytes)
     with nogil:
-        status = cbn_tied_score_nodes(&tied.c, data, kind, &contributions[0, 0], allowed(num_threads))
+        status = cbn_tied_score_nodes(&tied.c, data, kind, &contributions[0, 0], workspace_in(memory),
+                                      allowed(num_threads))
     check(status)
 
 

@@ -113,6 +113,10 @@ typedef struct {
     uint32_t stream; /* trees of one seed and different streams draw independently */
 } cbn_forest_growth;
 
+/* Values of leaves are whole multiples of this, in units of 1 / CBN_LOG_ODDS_ONE: less to add where many images are scored
+ * at once, and far less than what training can tell. */
+#define CBN_TIED_STEP 32
+
 /* Trees of rounds first_round, .. as they grow; odds of all rows. */
 typedef struct {
     int32_t first_round, n_rounds;
@@ -151,15 +155,20 @@ typedef struct {
 /* CBN_OK when the trees and the corrections are sound (CBN_E_TREE otherwise). */
 int cbn_tied_check(const cbn_tied *tied);
 
+/* Bytes of workspace for log-odds and scores. */
+int cbn_tied_score_workspace_size(const cbn_tied *tied, int64_t n_images, int64_t *bytes);
 /* odds (n_images, nodes), in units of 1 / CBN_LOG_ODDS_ONE, whatever `nested` says. */
-int cbn_tied_log_odds(const cbn_tied *tied, cbn_planes planes, int32_t *odds, int num_threads);
+int cbn_tied_log_odds(const cbn_tied *tied, cbn_planes planes, int32_t *odds, cbn_workspace workspace,
+                      int num_threads);
 /* The same for n_nodes nodes from first_node on, without corrections and node after node: odds (n_nodes, 64 words of a
  * plane). */
 int cbn_tied_node_odds(const cbn_tied *tied, cbn_planes planes, int64_t first_node, int64_t n_nodes, int32_t *odds,
                        int num_threads);
 /* scores (n_images), contributions (n_images, nodes): as for boosted trees. */
-int cbn_tied_score_images(const cbn_tied *tied, cbn_planes planes, int kind, double *scores, int num_threads);
-int cbn_tied_score_nodes(const cbn_tied *tied, cbn_planes planes, int kind, double *contributions, int num_threads);
+int cbn_tied_score_images(const cbn_tied *tied, cbn_planes planes, int kind, double *scores, cbn_workspace workspace,
+                          int num_threads);
+int cbn_tied_score_nodes(const cbn_tied *tied, cbn_planes planes, int kind, double *contributions,
+                         cbn_workspace workspace, int num_threads);
 
 int cbn_tied_sample_workspace_size(const cbn_tied *tied, int64_t n_chains, int64_t *bytes);
 /* Ancestral sampling as cbn_sample_ancestral, with the same random numbers. */

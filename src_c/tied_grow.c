@@ -76,7 +76,7 @@ static void add_trees(const forest *f, int64_t block, int32_t rounds) {
     const uint64_t *features = f->rows->features + block * f->rows->n_features;
     for (int32_t i = f->n_added[block]; i < rounds; i++)
         f->kernels->add_tree(f->grown->split + i * capacity, f->grown->value + i * capacity, f->grown->n_vertices[i],
-                             features, 1, f->grown->odds + 64 * block);
+                             features, f->grown->odds + 64 * block);
     f->n_added[block] = rounds;
 }
 
@@ -248,7 +248,9 @@ static int32_t leaf_value(const forest *f, const open_leaf *leaf) {
         sums[1] += f->hessian[f->row[r].number];
     }
     const double g = (double)sums[0] * (1.0 / CBN_GRADIENT_ONE), h = (double)sums[1] * (1.0 / CBN_GRADIENT_ONE);
-    return cbn_round_odds(f->growth->rate * g / (h + f->growth->l2) * CBN_LOG_ODDS_ONE);
+    const double steps = f->growth->rate * g / (h + f->growth->l2) * (CBN_LOG_ODDS_ONE / CBN_TIED_STEP);
+    const int32_t most = CBN_MAX_LEAF_VALUE / CBN_TIED_STEP, rounded = cbn_round_odds(steps);
+    return CBN_TIED_STEP * (rounded > most ? most : rounded < -most ? -most : rounded);
 }
 
 /* Vertices in breadth-first order, and the values of leaves. */

@@ -2,7 +2,6 @@
 /* Samples of tied networks: ancestral passes, and inpainting by the particle filter. */
 #include "particles.h"
 #include "tied.h"
-#include "workspace.h"
 
 typedef struct {
     const cbn_tied *tied;
@@ -21,7 +20,7 @@ static void conditional(const void *network, int64_t node, const uint64_t *colum
     int32_t odds[64];
     cbn_causal_look_above(own->plan, channel, y, column, stride, &above);
     cbn_causal_bits(own->plan, &above, channel, y, x, column, stride, bits, 1);
-    cbn_tied_odds(own->tied, own->kernels, node, bits, 1, column, stride, 1, odds);
+    cbn_tied_odds(own->tied, own->kernels, node, bits, column, stride, odds);
     own->kernels->odds_probability(odds, p);
     for (uint64_t left = ~cbn_tied_possible(own->tied, node, column, stride); left; left &= left - 1) {
         p[0][__builtin_ctzll(left)] = 1.0;

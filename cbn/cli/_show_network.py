@@ -128,7 +128,13 @@ def print_network(facts, fitted):
 
 
 def trees_in_words(trees):
-    """Sizes of the trees of a layer, and how far they look."""
+    """Sizes of the trees of a layer, and how far they look, or what they ask."""
+    if "asked" in trees:
+        asked, n = trees["asked"], max(1, sum(trees["asked"].values()))
+        shares = ", ".join(f"{name} {100 * part / n:.0f} %" for name, part in asked.items() if part)
+        own = trees["trees_of_single_pixels"]
+        corrected = f"; and {own:,} that correct single pixels" if own else ""
+        return f"{trees['trees']:,} that all pixels share, {trees['leaves']:,} leaves; they ask {shares}{corrected}"
     far = ""
     if trees["splits"]:
         far = f"; splits look {trees['mean_distance']:.1f} places far on average, {trees['largest_distance']} at most"

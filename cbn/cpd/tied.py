@@ -57,7 +57,7 @@ def _trees_of(task: Task, tied: Tied, nested: bool) -> TiedLayer:
             )  # fmt: skip
             bases.append(one)
             split += [tree[0] for tree in trees]
-            value += [np.rint(tree[1] / tied.networks).astype(np.int32) for tree in trees]
+            value += [shared(tree[1], tied.networks) for tree in trees]
         base.append(round(sum(bases) / len(bases)))
         begin.append(len(split))
     none = np.zeros(0, np.int32)
@@ -66,6 +66,12 @@ def _trees_of(task: Task, tied: Tied, nested: bool) -> TiedLayer:
         np.cumsum([0] + [len(tree) for tree in split], dtype=np.int64),
         np.concatenate([none, *split]), np.concatenate([none, *value]), np.array(base, np.int32), nested,
     )  # fmt: skip
+
+
+def shared(value: Nodes, n: int) -> Nodes:
+    """Values of leaves when the log-odds of n networks are averaged, in steps as those of one are."""
+    step = _engine.TIED_STEP
+    return (step * np.rint(value / (n * step))).astype(np.int32)
 
 
 def _counted(progress: Callable[[int, int], None] | None, earlier: int, in_all: int) -> Callable[[int], None] | None:
@@ -140,7 +146,8 @@ class TiedCPD(OddsCPD):
         nested = task.pixels and task.grid.channels > 1
         layer = _trees_of(task, parameters, nested)
         if parameters.corrections:
-            layer = layer.corrected(_correct(layer, task, parameters))
+            own = _correct(layer, task, parameters)
+            layer = layer.corrected(own) if own.n_trees else layer
         return cls.of_images(layer, task.planes, task.num_threads)
 
     def _required(self) -> npt.NDArray[np.int32]:
@@ -157,7 +164,7 @@ class TiedCPD(OddsCPD):
         return self.layer.n_leaves + self.layer.channels + (0 if own is None else own.n_leaves)
 
     def facts(self) -> dict[str, Any]:
-        return super().facts() | {"tied_trees": self.describe_trees()}
+        return super().facts() | {"trees": self.describe_trees()}
 
     def describe_trees(self) -> dict[str, Any]:
         """Sizes of the trees, and the share of splits that ask for the window, the place and the profile."""
@@ -168,7 +175,7 @@ class TiedCPD(OddsCPD):
             "trees": layer.n_trees,
             "leaves": layer.n_leaves,
             "mean_depth": float(depth.mean()) if len(depth) else 0.0,
-            "splits": {"window": window, "place": place, "profile": profile},
+            "asked": {"window": window, "place": place, "profile": profile},
             "trees_of_single_pixels": 0 if layer.corrections is None else layer.corrections.n_trees,
         }
 
@@ -177,15 +184,15 @@ class TiedCPD(OddsCPD):
         return dict(parameters.get_params())
 
     def pictures(self) -> list[tuple[str, Floats, str, float, float | None]]:
-        """How often trees ask for each pixel of the window, which ends before the pixel in the middle of its last row."""
-        layer, radius = self.layer, self.layer.radius
+        """How often trees ask for each pixel of the window, as seen from the pixel in the middle (grey: never)."""
+        layer = self.layer
         asked = layer.split[(layer.split >= 0) & (layer.split < layer.groups()[0][1])]
-        counts = np.full((radius + 1, 2 * radius + 1), np.nan)
-        offsets = layer.offsets()
-        found = np.bincount(asked // layer.channels, minlength=len(offsets) + 1)
-        for (dy, dx), n in zip(offsets, found):
-            counts[radius + dy, radius + dx] = n
-        return [("pixels that trees ask for", counts, "splits; the pixel itself is below the middle", 0.0, None)]
+        found = np.bincount(asked // layer.channels, minlength=len(layer.offsets()) + 1)
+        counts, (y, x) = np.full((layer.height, layer.width), np.nan), (layer.height // 2, layer.width // 2)
+        for (dy, dx), n in zip(layer.offsets(), found):
+            if 0 <= y + dy and 0 <= x + dx < layer.width:
+                counts[y + dy, x + dx] = n
+        return [("what trees see of the pixel in the middle", counts, "splits that ask for a pixel", 0.0, None)]
 
     def explain(self, place: Place, node: int, states: States, num_threads: int) -> TiedSurprise:
         """The features whose other state would change the node's log-odds most."""
@@ -205,14 +212,15 @@ class TiedCPD(OddsCPD):
     # ---- files ----
 
     def describe(self) -> dict[str, Any]:
-        """``layer`` has sizes, ``radius``, ``places``, ``profile``, ``n_trees``, ``n_vertices``; ``corrections`` the last
-        two of single pixels' trees, or is null."""
+        """``layer`` has sizes, ``radius``, ``places``, ``profile``, ``n_trees`` and ``n_vertices``, and ``n_own_trees`` and
+        ``n_own_vertices`` of single pixels' trees, 0 where there are none."""
         layer, own = self.layer, self.layer.corrections
         shape = {"radius": layer.radius, "places": layer.places, "profile": layer.profile}
-        return {
-            "cpd": self.name, "layer": layer.sizes() | shape | _amount(layer),
-            "corrections": None if own is None else _amount(own),
+        amount = {"n_trees": layer.n_trees, "n_vertices": len(layer.split)}
+        amount |= {
+            "n_own_trees": own.n_trees if own else 0, "n_own_vertices": len(own.split) if own else 0
         }  # fmt: skip
+        return {"cpd": self.name, "layer": layer.sizes() | shape | amount}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """``trees`` int32 (channels,), ``sizes`` int32 (trees,), ``split`` and ``value`` int32 (vertices,), ``base`` int32
@@ -224,7 +232,7 @@ class TiedCPD(OddsCPD):
 
     @classmethod
     def read(cls, source: Source) -> "TiedCPD":
-        grid, described, own = source.grid, source.description["layer"], source.description["corrections"]
+        grid, described = source.grid, source.description["layer"]
         if grid.n_nodes > MAX_NODES:
             raise ValueError(f"trees of {grid.n_nodes} nodes")
         sizes = grid.channels, grid.height, grid.width
@@ -234,21 +242,17 @@ class TiedCPD(OddsCPD):
             raise ValueError("places and profile are no truth values")
         nested = source.pixels and grid.channels > 1
         base = read_array(source.archive, source.array_name("base"), np.int32, (grid.channels,))
-        begin, tree_begin, split, value = _read_trees(source, "", described, grid.channels)
+        begin, tree_begin, split, value = _read_trees(source, "", grid.channels)
         layer = TiedLayer(*sizes, radius, places, profile, begin, tree_begin, split, value, base, nested)
-        if own is not None:
+        if described["n_own_trees"] != 0:
             none = np.zeros(grid.n_nodes, np.int32)
-            begin, tree_begin, split, value = _read_trees(source, "own_", own, grid.n_nodes)
+            begin, tree_begin, split, value = _read_trees(source, "own_", grid.n_nodes)
             layer = layer.corrected(
                 BoostedLayer(*sizes, begin, tree_begin, split, value, none, no_required(grid, None))
             )
         counts = read_array(source.archive, source.array_name("counts"), np.int64, (grid.n_nodes, 2))
         moments = read_array(source.archive, source.array_name("moments"), np.float64, (grid.n_nodes, 2))
         return cls(layer, counts, check_moments(moments))
-
-
-def _amount(layer: TiedLayer | BoostedLayer) -> dict[str, int]:
-    return {"n_trees": layer.n_trees, "n_vertices": len(layer.split)}
 
 
 def _tree_arrays(layer: TiedLayer | BoostedLayer, prefix: str) -> dict[str, npt.NDArray[Any]]:
@@ -260,12 +264,15 @@ def _tree_arrays(layer: TiedLayer | BoostedLayer, prefix: str) -> dict[str, npt.
     }
 
 
-def _read_trees(
-    source: Source, prefix: str, described: dict[str, Any], n_owners: int
-) -> tuple[Integers, Integers, Nodes, Nodes]:
+def _read_trees(source: Source, prefix: str, n_owners: int) -> tuple[Integers, Integers, Nodes, Nodes]:
     """begin, tree_begin, split, value."""
-    n_trees = validation.check_integer(described["n_trees"], "n_trees", 0, MAX_VERTICES)
-    n_vertices = validation.check_integer(described["n_vertices"], "n_vertices", n_trees, MAX_VERTICES)
+    described = source.description["layer"]
+
+    def number(name: str, least: int) -> int:
+        return validation.check_integer(described[name], name, least, MAX_VERTICES)
+
+    n_trees = number(f"n_{prefix}trees", 0)
+    n_vertices = number(f"n_{prefix}vertices", n_trees)
     begin = read_begins(source, f"{prefix}trees", n_owners, n_trees)
     tree_begin = read_begins(source, f"{prefix}sizes", n_trees, n_vertices)
     split, value = (

@@ -4,7 +4,16 @@
 import numpy as np
 
 from .arguments import Bits, Boosted, Counts, Nodes, Planes, Reals, States, TiedLayer
-from .boosted import GRADIENT_ONE, LOG_ODDS_ONE, exp_negative, gradients, grow_tree, node_log_odds, round_odds
+from .boosted import (
+    GRADIENT_ONE,
+    LOG_ODDS_ONE,
+    MAX_LEAF_VALUE,
+    exp_negative,
+    gradients,
+    grow_tree,
+    node_log_odds,
+    round_odds,
+)
 from .causal import features_of, unpacked
 from .particles import particle_filter, raster_nodes
 from .random import ANCESTRAL, CANDIDATE, MASK, philox, uniforms_of_step
@@ -12,6 +21,7 @@ from .tables import LOG_PROBABILITY, SURPRISE, VARIANCE
 
 BLOCK = 9  # purpose of random numbers
 STREAM = 0x80000000
+STEP = 32  # of leaf values
 
 
 def drawn(numbers: list[int], n: int, seed: int, purpose: int, round: int, stream: int) -> list[int]:
@@ -71,7 +81,8 @@ def forest_grow(
                 continue
             own = leaves[vertex]
             step = rate * (g[own].sum() / GRADIENT_ONE) / (h[own].sum() / GRADIENT_ONE + l2)
-            tree.append((-1, round_odds(step * LOG_ODDS_ONE)))
+            most = MAX_LEAF_VALUE // STEP
+            tree.append((-1, STEP * int(np.clip(round_odds(step * (LOG_ODDS_ONE // STEP)), -most, most))))
         n_vertices[i] = len(tree)
         split[i, : len(tree)], value[i, : len(tree)] = np.array(tree).T
         odds += tree_values(split[i, : len(tree)], value[i, : len(tree)], states).astype(np.int32)

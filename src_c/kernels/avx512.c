@@ -84,6 +84,7 @@ CBN_FUNCTION void row_sums_64(const cbn_coded_row *rows, int64_t n, int32_t *gra
     ((uint64_t)_mm512_test_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(1 << (bit)))))
 #define CBN_ADD_MASKED(set, value, numbers) add_masked_16(set, value, numbers)
 #define CBN_SUM_MASKED(set, numbers) sum_masked_16(set, numbers)
+#define CBN_VECTOR_OF_WORDS 8
 #include "boost_template.h"
 
 /* Tables of up to 32 doubles live in four registers; permutations look eight values up at once. */

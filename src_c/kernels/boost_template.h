@@ -6,6 +6,7 @@
  * Interface: after count_template.h, whose macros it uses, and
  *   CBN_SUBTRACT(a, b)              the missing operation of CBN_VECTOR
  *   CBN_BIT_MASK(p, bit)            64-bit mask of that bit of the 64 bytes at p
+ *   CBN_VECTOR_OF_WORDS             64-bit words of a vector
  *   CBN_ADD_MASKED(set, value, n)   optional: add_masked below
  *   CBN_SUM_MASKED(set, n)          optional: sum_masked below
  *   CBN_ROW_SUMS(rows, n, g, h)     optional: row_sums below
@@ -102,34 +103,73 @@ CBN_FUNCTION void odds_values(const int32_t odds[64], uint64_t state, int kind, 
     }
 }
 
-/* As in `add_tree` of kernels.h; inline, so that N is a constant. */
-CBN_FUNCTION inline __attribute__((always_inline)) void add_tree_of(const int N, const int32_t *split,
-                                                                    const int32_t *value, int64_t n,
-                                                                    const uint64_t *bits, int32_t *odds) {
-    uint64_t sets[2 * CBN_MAX_BOOSTED_LEAVES * CBN_SCORE_WORDS]; /* [vertex][N] */
-    uint64_t *children = sets + N; /* vertices are numbered breadth first: the next two in line */
-    for (int w = 0; w < N; w++) sets[w] = ~(uint64_t)0;
+CBN_FUNCTION void add_tree(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int32_t *odds) {
+    uint64_t set[2 * CBN_MAX_BOOSTED_LEAVES];
+    uint64_t *children = set + 1; /* vertices are numbered breadth first: the next two in line */
+    set[0] = ~(uint64_t)0;
     for (int64_t t = 0; t < n; t++) {
-        const uint64_t *set = sets + t * N;
         if (split[t] < 0) {
-            for (int w = 0; w < N; w++) add_masked(set[w], value[t], odds + 64 * w);
+            add_masked(set[t], value[t], odds);
             continue;
         }
-        const uint64_t *decides = bits + (int64_t)split[t] * N;
-        for (int w = 0; w < N; w++) {
-            children[w] = set[w] & ~decides[w];
-            children[N + w] = set[w] & decides[w];
-        }
-        children += 2 * N;
+        *children++ = set[t] & ~bits[split[t]];
+        *children++ = set[t] & bits[split[t]];
     }
 }
 
-CBN_FUNCTION void add_tree(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int n_words,
-                           int32_t *odds) {
-    if (n_words == 1)
-        add_tree_of(1, split, value, n, bits, odds);
-    else
-        add_tree_of(CBN_SCORE_WORDS, split, value, n, bits, odds);
+/* Digits of numbers that are sliced into words: bit i of digit k is that of image i. */
+#define CBN_DIGITS 32
+
+/* So many words of a block are one vector of the processor. */
+typedef uint64_t some_words __attribute__((vector_size(8 * CBN_VECTOR_OF_WORDS), aligned(8)));
+#define CBN_VECTORS (CBN_SCORE_WORDS / CBN_VECTOR_OF_WORDS)
+
+/* digit += what a tree adds, less the least that it adds; feature f is bits[f * CBN_VECTORS]. */
+CBN_FUNCTION inline void add_sliced(const cbn_sliced_tree *tree, const some_words *bits, some_words *digit) {
+    some_words set[2 * CBN_MAX_BOOSTED_LEAVES];
+    const some_words none = {0};
+    set[0] = ~none;
+    for (int32_t i = 0; i < tree->n_inner; i++) {
+        const some_words decides = bits[(int64_t)tree->feature[i] * CBN_VECTORS], own = set[tree->vertex[i]];
+        set[2 * i + 1] = own & ~decides;
+        set[2 * i + 2] = own & decides;
+    }
+    const uint16_t *leaf = tree->leaf;
+    some_words carry = none;
+    digit += tree->first;
+    for (int k = 0; k < tree->digits; k++) {
+        some_words sum = none;
+        for (int32_t n = tree->n_leaves[k]; n > 0; n--) sum |= set[*leaf++];
+        const some_words a = digit[k], both = a ^ sum;
+        digit[k] = both ^ carry;
+        carry = (a & sum) | (both & carry);
+    }
+    for (int k = tree->digits; k < CBN_DIGITS - tree->first; k++) {
+        uint64_t any = 0;
+        for (int w = 0; w < CBN_VECTOR_OF_WORDS; w++) any |= carry[w];
+        if (!any) break;
+        const some_words a = digit[k];
+        digit[k] = a ^ carry;
+        carry &= a;
+    }
+}
+
+CBN_FUNCTION void sum_trees(const cbn_sliced_tree *trees, int64_t n_trees, const uint64_t *bits, int32_t *odds) {
+    int32_t least = 0;
+    for (int64_t t = 0; t < n_trees; t++) least += trees[t].least;
+    for (int v = 0; v < CBN_VECTORS; v++) {
+        some_words digit[CBN_DIGITS] = {{0}};
+        for (int64_t t = 0; t < n_trees; t++) add_sliced(trees + t, (const some_words *)bits + v, digit);
+        for (int w = 0; w < CBN_VECTOR_OF_WORDS; w++, odds += 64) {
+            uint32_t own[64] = {0};
+            for (int k = 0; k < CBN_DIGITS; k++) {
+                const uint32_t half[2] = {(uint32_t)digit[k][w], (uint32_t)(digit[k][w] >> 32)};
+                for (int h = 0; h < 2; h++)
+                    for (int i = 0; i < 32; i++) own[32 * h + i] += (half[h] >> i & 1) << k;
+            }
+            for (int i = 0; i < 64; i++) odds[i] += (int32_t)((uint32_t)least + own[i]);
+        }
+    }
 }
 
 /*

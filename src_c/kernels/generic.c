@@ -38,6 +38,7 @@ static inline uint64_t bit_mask(const uint8_t *p, int bit) {
 }
 #define CBN_SUBTRACT(a, b) ((a) - (b))
 #define CBN_BIT_MASK(p, bit) bit_mask(p, bit)
+#define CBN_VECTOR_OF_WORDS 2
 #include "boost_template.h"
 #include "score_template.h"
 #include "sample_template.h"

@@ -169,6 +169,19 @@ typedef struct {
     uint8_t curved;
 } cbn_coded_row;
 
+/*
+ * A tree as it is added in many images at once: sets of images go down through its inner vertices, and the values of its
+ * leaves, less the least of them, are sums of powers of two: bit `first` + k of an image is whether it is at any of the
+ * leaves with that bit.
+ */
+typedef struct {
+    int32_t least, first, digits, n_inner;
+    const int32_t *feature;  /* (n_inner): that decides; the children of inner vertex i are 2 i + 1 and 2 i + 2 */
+    const uint16_t *vertex;  /* (n_inner): its number */
+    const int32_t *n_leaves; /* (digits): leaves with the bit, which stand in ... */
+    const uint16_t *leaf;    /* ... one digit after the other */
+} cbn_sliced_tree;
+
 typedef struct {
     const char *name;
     /* planes[p * n_words + word] for the 64 images from `images` on (fewer: n_images < 64, rest 0). */
@@ -252,10 +265,11 @@ typedef struct {
     /* Adds to every bit's sums those of the rounded gradients and Hessians of the rows in which it is 1. */
     void (*row_sums)(const cbn_coded_row *rows, int64_t n, int32_t gradient[CBN_ROW_BITS],
                      int32_t hessian[CBN_ROW_BITS]);
-    /* odds[64 w + i] += the leaf's value of a tree of n vertices, for the images of 1 or CBN_SCORE_WORDS words; feature f
-     * is bits[n_words f + w]. */
-    void (*add_tree)(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int n_words,
-                     int32_t *odds);
+    /* odds[i] += the leaf's value of a tree of n vertices, for the rows of a block; bits: a word for each feature. */
+    void (*add_tree)(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int32_t *odds);
+    /* odds[64 w + i] += what trees add in the images of CBN_SCORE_WORDS words; feature f is
+     * bits[CBN_SCORE_WORDS f + w]. */
+    void (*sum_trees)(const cbn_sliced_tree *trees, int64_t n_trees, const uint64_t *bits, int32_t *odds);
     /* odds[i] += value for the images of a set. */
     void (*add_leaf)(const uint64_t *set, int64_t n_words, int32_t value, int32_t *odds);
     /* sums[i] += values[leaf of image i][state of its node], for 64 * n_words images from word first_word on of planes of
@@ -327,6 +341,7 @@ typedef struct {
         .code_rows = code_rows,                                                                                        \
         .row_sums = row_sums,                                                                                          \
         .add_tree = add_tree,                                                                                          \
+        .sum_trees = sum_trees,                                                                                        \
         .logs = logs,                                                                                                  \
         .score_block = score_block,                                                                                    \
         .score_tables = score_tables,                                                                                  \
