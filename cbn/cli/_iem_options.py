@@ -90,7 +90,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "(default: none)",
     )  # fmt: skip
     both.add_argument(
-        "--false-alarm-rate", type=common.rate, default=FALSE_ALARM_RATE, metavar="P",
+        "--false-alarm-rate", type=common.rate, metavar="P",
         help=f"share of normal pictures that may be called defective (default: {FALSE_ALARM_RATE})",
     )  # fmt: skip
 
