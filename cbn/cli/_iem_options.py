@@ -5,9 +5,10 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
+from .._params import numbers_from
 from ..iem.gaussian.parameters import Gaussian
 from ..iem.names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, SCRATCH, SHARINGS, SIDEWARDS
-from ..iem.parameters import OF_NEURAL, Arguments, Training, numbers_from, sidewards_of
+from ..iem.parameters import OF_NEURAL, Arguments, Training, sidewards_of
 from . import _common as common
 from ._fields import add_fields, given_fields
 
