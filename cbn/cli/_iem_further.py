@@ -65,7 +65,7 @@ def read_base(arguments: argparse.Namespace) -> FittedGaussianModel:
             digest = EfficientNetLite0(arguments.weights).digest()
         if base.backbone is None or digest != base.backbone.digest():
             _refuse(arguments, "weights", arguments.weights, "other weights")
-        arguments.weights = None
+    arguments.weights = arguments.blocks = None  # they are in the model
     for name, value in own.items():
         setattr(arguments, name, value)
     return base
@@ -73,7 +73,7 @@ def read_base(arguments: argparse.Namespace) -> FittedGaussianModel:
 
 def _refuse(arguments: argparse.Namespace, name: str, given: Any, own: Any) -> None:
     def shown(value: Any) -> str:
-        return "x".join(map(str, value)) if isinstance(value, tuple) else as_option(value)
+        return "x".join(map(str, value)) if name == "size" else as_option(value)
 
     raise common.UsageError(
         f"--{name.replace('_', '-')}: {shown(given)}, but {arguments.add!r} was fitted with {shown(own)}, to which --add "

@@ -86,7 +86,7 @@ def test_figures_are_those_of_the_larger_model(here):
 
 def test_options_that_agree_are_no_contradiction(here):
     cli.done(TRAIN, "--good", "b", "--add", "a.cbn", "--out", "ab.cbn", *OPTIONS, "--sidewards", "gaussian", "--color", "grey",
-             "--backbone", "efficientnet_lite0", "--brightness", "none", "--strength", 20)  # fmt: skip
+             "--backbone", "efficientnet_lite0", "--brightness", "none", "--strength", 20, "--blocks", "2,4,7,10")  # fmt: skip
     cli.done(TRAIN, "--merge", "b.cbn", "a.cbn", "--out", "ba.cbn", "--quiet")
     assert_same("ab.cbn", "ba.cbn")
 
@@ -126,6 +126,7 @@ def test_dry_run(here):
         (("--sidewards", "neural"), ("--add", "neural")),
         (("--epochs", 3), ("--add", "neural")),
         (("--resume",), ("--resume",)),
+        (("--blocks", "2,4"), ("--blocks: 2,4,", "with 2,4,7,10")),
         (("--out", "a.cbn"), ("--out", "--add")),
         (("--merge", "a.cbn", "b.cbn"), ("--good", "--merge")),
     ],
