@@ -103,6 +103,19 @@ class Checked:
 Rule = Whole | Real | Choice | Flag | Checked
 
 
+def numbers_from(kind: Callable[[str], Any], words: str) -> Callable[[str], Any]:
+    """What reads the text of an option: one number, or a tuple of several between commas."""
+
+    def parse(text: str) -> Any:
+        try:
+            values = tuple(kind(word) for word in text.split(","))
+        except ValueError:
+            raise ValueError(f"{text!r} is not a list of {words} such as 4 or 4,2,2") from None
+        return values if len(values) > 1 else values[0]
+
+    return parse
+
+
 def parameter(rule: Rule, help: str, *, default: Any, option: str | None = None) -> Any:
     """A field of a parameter object: what it may be, and what it means in a sentence.
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-iem-train --dry-run: sizes of every level and memory by arithmetic; nothing is trained."""
 
+from dataclasses import replace
 from typing import Any
 
 from ..datasets import InspectionSet
 from ..iem.gaussian import fitting
+from ..iem.gaussian.features import PretrainedFeatures
+from ..iem.gaussian.fitted import FittedGaussianModel
 from ..iem.nn.arrays import Shape
 from ..iem.parameters import Arguments
 from ..iem.settings import backbone_of, resolve
@@ -40,10 +43,14 @@ def describe(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape)
     }  # fmt: skip
 
 
-def describe_gaussian(arguments: Arguments, dataset: InspectionSet, picture_shape: Shape) -> dict[str, Any]:
+def describe_gaussian(
+    arguments: Arguments, dataset: InspectionSet, picture_shape: Shape, *, with_network: bool = True
+) -> dict[str, Any]:
     """Positions and the memory that a fit of Gaussian models needs, as --json prints them."""
     gaussian = fitting.checked(arguments)[0]
     kind = fitting.kind_of(arguments)
+    if with_network and issubclass(kind, PretrainedFeatures):
+        fitting.pretrained(arguments, gaussian)  # refuses weights and blocks that are not there
     rows, columns, size = fitting.sizes(picture_shape, kind, gaussian)
     return {
         "category": dataset.category,
@@ -62,11 +69,23 @@ def describe_gaussian(arguments: Arguments, dataset: InspectionSet, picture_shap
     }
 
 
+def describe_added(base: FittedGaussianModel, path: str, dataset: InspectionSet) -> dict[str, Any]:
+    """The same of pictures that are added to a model. Its sums and the new ones are there at a time, and both models."""
+    arguments = replace(base.arguments, gaussian=base.gaussians.gaussian)
+    result = describe_gaussian(arguments, dataset, base.picture_shape, with_network=False)
+    n_images = base.n_images + len(dataset.train)
+    memory = fitting.memory(n_images, base.picture_shape, fitting.kind_of(arguments), base.gaussians.gaussian)
+    result["memory_bytes"] |= {name: 2 * size for name, size in memory.items()}
+    return result | {"added_to": path, "n_images": n_images}
+
+
 def print_one(result: dict[str, Any]) -> None:
     height, width, channels = result["picture_shape"]
     color = "grey" if channels == 1 else "RGB"
     print(f"{result['category']}: {result['n_train']:,} training and {result['n_test']:,} test pictures, "
           f"{height} x {width}, {color}")  # fmt: skip
+    if "added_to" in result:
+        print(f"added to         {result['added_to']}: {result['n_images']:,} pictures in all")
     if result.get("sidewards") == "gaussian":
         rows, columns = result["positions"]
         print(f"positions        {rows} x {columns}, a Gaussian of {result['n_directions']} directions each")

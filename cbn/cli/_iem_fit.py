@@ -18,6 +18,7 @@ from ..iem import fitting
 from ..iem.fitted import FittedEnergyModel
 from ..iem.gaussian import fitting as gaussian_fitting
 from ..iem.gaussian.fitted import FittedGaussianModel
+from ..iem.gaussian.further import maps_of_kept
 from ..iem.names import SCRATCH
 from ..iem.nn.arrays import Shape
 from ..iem.parameters import Arguments
@@ -168,22 +169,26 @@ def _fit(
 
 def _save(fitted: Fitted, dataset: InspectionSet, record: dict[str, Any], out: str) -> Fitted:
     """Writes a model with its record and the colour scale of its maps, and returns it."""
-    record[SCALE_KEY] = _scale(fitted, dataset.train)
+    record[SCALE_KEY] = color_scale(fitted, dataset.train)
     fitted = replace(fitted, provenance=fitted.provenance | record)
     fitted.save(out)
     return fitted
 
 
-def _scale(fitted: Fitted, train: npt.NDArray[Any]) -> float:
-    """Top of the colour scale of maps, in standard deviations."""
-    count = min(SCALE_PICTURES, len(train))
-    pictures = train[np.arange(count) * len(train) // count]
+def color_scale(fitted: Fitted, train: npt.NDArray[Any] | None = None) -> float:
+    """Top of the colour scale of maps, in standard deviations; models that keep sums have pictures of their own."""
     # Gaussians are so near to pictures of their fit that these say little of new ones
-    maps = (
-        fitted.energy_map(pictures, without_own=True)
-        if isinstance(fitted, FittedGaussianModel)
-        else fitted.energy_map(pictures)
-    )
+    if isinstance(fitted, FittedGaussianModel) and fitted.sums is not None:
+        maps = maps_of_kept(fitted, SCALE_PICTURES)
+    else:
+        assert train is not None
+        count = min(SCALE_PICTURES, len(train))
+        pictures = train[np.arange(count) * len(train) // count]
+        maps = (
+            fitted.energy_map(pictures, without_own=True)
+            if isinstance(fitted, FittedGaussianModel)
+            else fitted.energy_map(pictures)
+        )
     return float(SCALE_FACTOR * np.quantile(maps, SCALE_SHARE))
 
 

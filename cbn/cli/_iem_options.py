@@ -5,9 +5,10 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
+from .._params import numbers_from
 from ..iem.gaussian.parameters import Gaussian
-from ..iem.names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, SCRATCH, SHARINGS, SIDEWARDS
-from ..iem.parameters import OF_NEURAL, Arguments, Training, numbers_from, sidewards_of
+from ..iem.names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, N_EMBEDDED, SCRATCH, SHARINGS, SIDEWARDS
+from ..iem.parameters import OF_NEURAL, Arguments, Training, sidewards_of
 from . import _common as common
 from ._fields import add_fields, given_fields
 
@@ -90,7 +91,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "(default: none)",
     )  # fmt: skip
     both.add_argument(
-        "--false-alarm-rate", type=common.rate, default=FALSE_ALARM_RATE, metavar="P",
+        "--false-alarm-rate", type=common.rate, metavar="P",
         help=f"share of normal pictures that may be called defective (default: {FALSE_ALARM_RATE})",
     )  # fmt: skip
 
@@ -121,6 +122,12 @@ def check_model_options(arguments: argparse.Namespace) -> None:
         if arguments.weights is not None and arguments.backbone in (None, SCRATCH):
             raise common.UsageError(
                 f"--weights: goes with --backbone {EMBEDDED} or another; name the network that they are of"
+            )
+        blocks = given_fields(arguments, Gaussian).get("blocks")
+        if blocks is not None and blocks[-1] >= N_EMBEDDED and arguments.weights is None:
+            raise common.UsageError(
+                f"--blocks: block {blocks[-1]} is not among those that come with cbn, 0 to {N_EMBEDDED - 1}; give a file "
+                f"with all by --backbone {EMBEDDED} --weights FILE"
             )
         return
     if arguments.backbone == SCRATCH:

@@ -96,6 +96,8 @@ def warn_of_difference(arguments: argparse.Namespace, result: dict[str, Any]) ->
 def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
     seconds = result["seconds"]
     print(f"category         {dataset.describe()}")
+    if result["added_to"] is not None:
+        print(f"added to         {result['added_to']}: {result['n_images']:,} pictures in all")
     backbone = f", kernels of {result['backbone']}" if result["backbone"] else ""
     if result["sidewards"] == "gaussian":
         rows, columns = result["positions"]

@@ -13,7 +13,8 @@ from ._running import UsageError
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
 _ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
 # Options that name files to read.
-_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights", "--good", "--test")
+_INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights", "--good", "--test", "--add",
+           "--merge")  # fmt: skip
 
 
 def print_json(result):
@@ -66,7 +67,8 @@ def check_outputs(arguments, *options, picture="--out", folders=()):
     over, and ``folders``, options of folders of pictures, are elsewhere. "-" stands for stdout.
     """
     inputs = {option: getattr(arguments, option.removeprefix("--"), None) for option in _INPUTS}
-    taken = {os.path.realpath(path): option for option, path in inputs.items() if path}
+    lists = {option: paths if isinstance(paths, list) else [paths] for option, paths in inputs.items()}
+    taken = {os.path.realpath(path): option for option, paths in lists.items() for path in paths if path}
     read = {path: option for path, option in taken.items() if os.path.isdir(path)}
     for option in (*options, *folders):
         path = getattr(arguments, option.removeprefix("--").replace("-", "_"))

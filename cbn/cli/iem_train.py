@@ -34,6 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
             "cbn-iem-train --good pictures/ --calibration today/   # the threshold from pictures of its own",
             "cbn-iem-train --data mvtec/tile --backbone alexnet --weights alexnet.pth",
             "cbn-iem-train --data mvtec/tile --sharing a --dry-run",
+            "cbn-iem-train --good may/ --keep-sums --out may.cbn   # a model that can learn more",
+            "cbn-iem-train --good june/ --add may.cbn --out both.cbn",
+            "cbn-iem-train --merge plant1.cbn plant2.cbn --out all.cbn",
         ],
     )
     add_training_data(parser)
@@ -41,6 +44,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", default=options.DEFAULT_MODEL, metavar="FILE",
         help=f"model file to write (default: {options.DEFAULT_MODEL}; with --categories, iem-CATEGORY.cbn)",
+    )  # fmt: skip
+    group = parser.add_argument_group("models that keep their sums (--keep-sums)")
+    group.add_argument(
+        "--add", metavar="MODEL",
+        help="add the pictures to this model: --out becomes what one training on all of them would give. Settings and size "
+        "are those of the model, and so is the threshold's false-alarm rate",
+    )  # fmt: skip
+    group.add_argument(
+        "--merge", nargs="+", metavar="MODEL",
+        help="make one model of two or more, without pictures: --out becomes what one training on the pictures of all would "
+        "give, with the false-alarm rate of the first",
     )  # fmt: skip
     parser.add_argument(
         "--resume", action="store_true",
@@ -58,6 +72,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    base = None
+    if arguments.merge is not None or arguments.add is not None:
+        from . import _iem_further as further
+
+        common.check_outputs(arguments, "--out", picture=None)
+        if arguments.merge is not None:
+            return further.merge(arguments, build_parser().parse_args([]))
+        base = further.read_base(arguments)
+    if arguments.false_alarm_rate is None:
+        arguments.false_alarm_rate = options.FALSE_ALARM_RATE
     options.check_model_options(arguments)
     common.check_outputs(arguments, "--out", picture=None)
     if arguments.calibration is not None and arguments.categories is not None:
@@ -65,18 +89,26 @@ def train(arguments: argparse.Namespace) -> None:
     jobs = list_jobs(arguments)
     backbone = options.read_backbone(arguments)
     if arguments.dry_run:
-        _dry_run(arguments, jobs, backbone)
+        _dry_run(arguments, jobs, backbone, base)
     else:
-        _train_models(arguments, jobs, backbone)
+        _train_models(arguments, jobs, backbone, base)
 
 
-def _dry_run(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | EmbeddedBackbone | None") -> None:
+def _dry_run(
+    arguments: argparse.Namespace,
+    jobs: list[Job],
+    backbone: "Backbone | EmbeddedBackbone | None",
+    base: "FittedGaussianModel | None",
+) -> None:
     from . import _iem_dry_run as dry_run
 
     results = []
     for job in jobs:
         dataset = load_pictures(arguments, job)
         shape = (*dataset.image_shape, dataset.channels)
+        if base is not None:
+            results.append(dry_run.describe_added(base, arguments.add, dataset))
+            continue
         chosen = options.fit_arguments(arguments, len(dataset.train), shape, backbone)
         describe = dry_run.describe_gaussian if chosen.sidewards == "gaussian" else dry_run.describe
         results.append(describe(chosen, dataset, shape))
@@ -88,7 +120,10 @@ def _dry_run(arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone
 
 
 def _train_models(
-    arguments: argparse.Namespace, jobs: list[Job], backbone: "Backbone | EmbeddedBackbone | None"
+    arguments: argparse.Namespace,
+    jobs: list[Job],
+    backbone: "Backbone | EmbeddedBackbone | None",
+    base: "FittedGaussianModel | None",
 ) -> None:
     from . import _iem_fit as fitting
     from . import _iem_report as report
@@ -105,13 +140,27 @@ def _train_models(
                 dataset = load_pictures(arguments, job)
                 shape = (*dataset.image_shape, dataset.channels)
                 calibration = load_calibration(arguments, shape)
-            chosen = options.fit_arguments(arguments, len(dataset.train), shape, backbone)
+            chosen = (
+                options.fit_arguments(arguments, len(dataset.train), shape, backbone)
+                if base is None
+                else base.arguments
+            )
             progress.begin(chosen, len(dataset.train), shape, job.name)
             source = arguments.synthetic or arguments.good or job.path
-            fitted = fitting.train_model(arguments, chosen, dataset, calibration, job.out, source, clock, progress)
+            if base is None:
+                fitted = fitting.train_model(arguments, chosen, dataset, calibration, job.out, source, clock, progress)
+            else:
+                from ._iem_further import add
+
+                fitted = add(arguments, base, dataset, calibration, source, clock, progress)
             describe = _describe_gaussian if gaussian else _describe
             result = describe(arguments, fitted, dataset) | evaluate(fitted, dataset, clock)
-            result |= {"seconds": clock.seconds, "model": job.out}
+            result |= {
+                "seconds": clock.seconds,
+                "model": job.out,
+                "added_to": arguments.add,
+                "n_images": fitted.n_images,
+            }
             report.warn_of_brightness(arguments, result)
             report.warn_of_difference(arguments, result)
             results.append(result)

@@ -270,7 +270,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         """
         if not isinstance(other, IntrospectiveEnergyModel):
             raise ValueError(f"merge: {other!r:.60}; give another IntrospectiveEnergyModel")
-        self.fitted_ = further.merged(self._of_gaussians("merge"), other._of_gaussians("merge"))
+        self.fitted_ = further.merged(self._of_gaussians("merge"), [other._of_gaussians("merge")])
         return self
 
     def _of_gaussians(self, what: str) -> FittedGaussianModel:

@@ -2,14 +2,14 @@
 """The arguments of an introspective energy model: the parameter object of its training, and all of them as given."""
 
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _validation as validation
-from .._params import Checked, Choice, Parameters, Real, Whole, parameter, parameters
+from .._params import Checked, Choice, Parameters, Real, Whole, numbers_from, parameter, parameters
 from .names import EMBEDDED, OPTIMIZER_NAMES, SCRATCH, SIDEWARDS
 
 if TYPE_CHECKING:
@@ -23,19 +23,6 @@ MAX_EPOCHS = 10**6
 # need as many as those of large ones. More for small pictures, whose steps have fewer positions and cost less: in
 # proportion below the positions of the thesis's pictures, up to twice as many.
 DEFAULT_STEPS, MOST_STEPS, DEFAULT_POSITIONS = 400, 800, 300 * 300
-
-
-def numbers_from(kind: Callable[[str], Any], words: str) -> Callable[[str], Any]:
-    """What reads the text of an option: one number, or a tuple of several between commas."""
-
-    def parse(text: str) -> Any:
-        try:
-            values = tuple(kind(word) for word in text.split(","))
-        except ValueError:
-            raise ValueError(f"{text!r} is not a list of {words} such as 4 or 4,2,2") from None
-        return values if len(values) > 1 else values[0]
-
-    return parse
 
 
 def _check_epochs(value: Any, name: str) -> int | tuple[int, ...] | None:

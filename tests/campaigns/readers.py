@@ -117,6 +117,7 @@ def models():
                 ({"directions": 17, "reach": 0}, None, textures(8, 12, channels=3)),
                 ({"directions": 3}, "none", pictures),
                 ({"directions": 2, "keep_sums": True}, None, textures(5, 8)),
+                ({"directions": 2, "blocks": (0, 3)}, None, textures(5, 8)),
             )
         ],
     }

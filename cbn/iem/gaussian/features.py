@@ -3,12 +3,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..names import WANTED
 from ..nn.arrays import Array
-from ..pretrained.efficientnet import BLOCKS, WANTED, EfficientNetLite0
+from ..pretrained.efficientnet import BLOCKS, STEM_STRIDE, EfficientNetLite0
+from .parameters import Gaussian
 from .whitening import Rounded, rounded
 
 
@@ -25,9 +27,14 @@ class Extractor(ABC):
         return -(-height // cls.stride), -(-width // cls.stride)
 
     @classmethod
-    def bytes_of(cls, height: int, width: int) -> int:
+    def size(cls, gaussian: Gaussian) -> int:
+        """Features of a position with some (resolved) parameters."""
+        return cls.n_features
+
+    @classmethod
+    def bytes_of(cls, gaussian: Gaussian, height: int, width: int) -> int:
         """Bytes of the rounded features of one picture."""
-        return math.prod(cls.shape(height, width)) * cls.n_features * np.dtype(np.int16).itemsize
+        return math.prod(cls.shape(height, width)) * cls.size(gaussian) * np.dtype(np.int16).itemsize
 
     @abstractmethod
     def features(self, values: Array, num_threads: int = 1) -> Rounded:
@@ -35,24 +42,49 @@ class Extractor(ABC):
 
 
 class PretrainedFeatures(Extractor):
-    """Outputs of blocks 2, 4, 7 and 10 of EfficientNet-Lite0, brought to positions eight pixels apart.
+    """Outputs of some blocks of EfficientNet-Lite0, brought to positions eight pixels apart.
 
     Parameters
     ----------
     network : EfficientNetLite0
+    blocks : sequence of int, increasing
+
+    Raises
+    ------
+    ValueError
+        A block that the network has not.
     """
 
     unit = 1 / 32
     n_features = sum(BLOCKS[block][1] for block in WANTED)
 
-    def __init__(self, network: EfficientNetLite0) -> None:
-        self.network = network
+    def __init__(self, network: EfficientNetLite0, blocks: Sequence[int] = WANTED) -> None:
+        self.network, self.blocks = network, tuple(blocks)
+        self.n_features = sum(BLOCKS[block][1] for block in self.blocks)
+        if self.blocks[-1] >= network.n_blocks:
+            raise ValueError(
+                f"blocks: block {self.blocks[-1]} is not among the {network.n_blocks} that are there (0 to "
+                f"{network.n_blocks - 1}); give the file with the weights of all by backbone_weights (--weights)"
+            )
+
+    @classmethod
+    def size(cls, gaussian: Gaussian) -> int:
+        """Features of a position with some (resolved) parameters."""
+        assert gaussian.blocks is not None
+        return sum(BLOCKS[block][1] for block in gaussian.blocks)
 
     def features(self, values: Array, num_threads: int = 1) -> Rounded:
         """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
-        fine, own, *coarse = self.network.activations(values, WANTED, num_threads)
-        rows, columns = own.shape[1:3]
-        parts = [halved(fine), own, *(doubled(maps, rows, columns) for maps in coarse)]
+        height, width = values.shape[1:3]
+        parts = []
+        for block, maps in zip(self.blocks, self.network.activations(values, self.blocks, num_threads), strict=True):
+            stride = STEM_STRIDE * math.prod(BLOCKS[own][3] for own in range(block + 1))
+            while stride < self.stride:
+                maps, stride = halved(maps), 2 * stride
+            while stride > self.stride:
+                stride //= 2
+                maps = doubled(maps, -(-height // stride), -(-width // stride))
+            parts.append(maps)
         merged = np.concatenate(parts, axis=3)
         merged *= np.float32(1 / self.unit)
         return rounded(merged)

@@ -3,7 +3,8 @@
 
 Header beside ``format``, ``version``, ``kind`` and ``package``
 --------------------------------------------------------------
-arguments      of the fit: ``gaussian`` null or the fields of cbn.iem.Gaussian, ``brightness``, ``false_alarm_rate``
+arguments      of the fit: ``gaussian`` null or the fields of cbn.iem.Gaussian (``blocks`` from version 9 on, and only where
+               they are given), ``brightness``, ``false_alarm_rate``
 backbone       hash of the pretrained network's weights; those that come with the package are not in the file; null without
 picture_shape  [height, width, channels]
 n_images       pictures of the fit
@@ -42,7 +43,7 @@ from .positions import Moments, PositionGaussians, diagonals, n_products
 from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
 from .sums import KeptSums
 from .whitening import Whitening
-from .writing import KEPT, KIND, LAYERS, VERSION, save
+from .writing import KEPT, KIND, LAYERS, VERSION, VERSION_OF_BLOCKS, save
 
 __all__ = ["KIND", "restore", "save"]
 
@@ -57,6 +58,8 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     if not isinstance(given, dict) or set(given) != {*KEPT, "gaussian"}:
         raise ValueError("the header names other arguments than Gaussian models have")
     parameters = given["gaussian"]
+    if parameters is not None and "blocks" in parameters and header["version"] < VERSION_OF_BLOCKS:
+        raise ValueError(f"blocks in version {header['version']}")
     arguments = Arguments(
         **{name: given[name] for name in KEPT},
         gaussian=None if parameters is None else Gaussian().set_params(**parameters),
@@ -71,7 +74,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     provenance = dict(header["provenance"])
     if provenance != header["provenance"]:
         raise ValueError("provenance of another type")
-    extractor = _extractor(archive, header["backbone"], picture_shape[2])
+    extractor = _extractor(archive, header["backbone"], picture_shape[2], gaussian)
     rows, columns = extractor.shape(*picture_shape[:2])
     size = directions_of(gaussian, kind_of(arguments))
     mean = read_finite(archive, "mean", (rows * columns, size))
@@ -120,9 +123,10 @@ def _sums(archive: ZipFile, digest: Any, shape: tuple[int, int, int], n_images: 
     )
 
 
-def _extractor(archive: ZipFile, digest: Any, channels: int) -> Extractor:
+def _extractor(archive: ZipFile, digest: Any, channels: int, gaussian: Gaussian) -> Extractor:
     if digest is not None:
-        return PretrainedFeatures(_network(archive, digest))
+        assert gaussian.blocks is not None  # of resolved parameters
+        return PretrainedFeatures(_network(archive, digest), gaussian.blocks)
     sizes = ((FIRST_SIDE**2, channels, FIRST), (SECOND_SIDE**2, FIRST, SECOND))
     return PCAFeatures(
         *(

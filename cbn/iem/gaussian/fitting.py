@@ -68,7 +68,7 @@ def fit(
     if len(pictures) < 2:
         raise DataError("X: 1 picture; the spread of features needs at least 2")
     threads = validation.check_threads(n_jobs)
-    extractor = _extractor(arguments, pictures, threads)
+    extractor = _extractor(arguments, gaussian, pictures, threads)
     source = _Features(
         pictures,
         brightness,
@@ -138,9 +138,15 @@ def kind_of(arguments: Arguments) -> type[Extractor]:
     return PCAFeatures if arguments.backbone == SCRATCH else PretrainedFeatures
 
 
-def _extractor(arguments: Arguments, pictures: npt.NDArray[Any], num_threads: int) -> Extractor:
+def pretrained(arguments: Arguments, gaussian: Gaussian) -> PretrainedFeatures:
+    """Features of the network that arguments name. Raises DataError for its weights, ValueError for blocks it has not."""
+    assert gaussian.blocks is not None  # of resolved parameters
+    return PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights), gaussian.blocks)
+
+
+def _extractor(arguments: Arguments, gaussian: Gaussian, pictures: npt.NDArray[Any], num_threads: int) -> Extractor:
     if arguments.backbone != SCRATCH:
-        return PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights))
+        return pretrained(arguments, gaussian)
     some = np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_FOR_FILTERS)).astype(np.int64)
     return PCAFeatures.learned(
         lambda: (
@@ -165,7 +171,7 @@ def n_kept(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor],
     """Of how many pictures a fit keeps the features, which are then computed once; of none if it goes over them once."""
     if gaussian.keep_sums:
         return 0
-    most = KEPT_BYTES // kind.bytes_of(*picture_shape[:2])
+    most = KEPT_BYTES // kind.bytes_of(gaussian, *picture_shape[:2])
     return n_images if n_images <= most else most // TOGETHER * TOGETHER
 
 
@@ -173,9 +179,9 @@ def memory(n_images: int, picture_shape: tuple[int, ...], kind: type[Extractor],
     """Bytes that a fit needs beside the pictures, by what they are for."""
     rows, columns, size = sizes(picture_shape, kind, gaussian)
     n_features = min(n_images, MOST_KEPT) if gaussian.keep_sums else n_kept(n_images, picture_shape, kind, gaussian)
-    in_sums = kind.n_features if gaussian.keep_sums else size
+    in_sums = kind.size(gaussian) if gaussian.keep_sums else size
     return {
-        "features": (n_features + TOGETHER) * kind.bytes_of(*picture_shape[:2]),
+        "features": (n_features + TOGETHER) * kind.bytes_of(gaussian, *picture_shape[:2]),
         "sums": 8 * rows * columns * (in_sums + n_products(in_sums)),
         "model": 4 * rows * columns * (size + factor_floats(size)),
     }

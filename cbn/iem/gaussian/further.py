@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Models of sums that are kept: the fit in one pass, more pictures, and several models made one."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import numpy.typing as npt
 
 from ... import _validation as validation
 from ...metrics.calibration import Calibration
-from ..nn.arrays import Shape
+from ..nn.arrays import Array, Shape
 from ..parameters import Arguments
 from .features import Extractor, in_batches
-from .fitted import TOGETHER, FittedGaussianModel, prepared
+from .fitted import TOGETHER, FittedGaussianModel, energies_of, prepared
+from .maps import at_pixels
 from .models import LEAST_FOR_FORMULA, directions_of, scores_without_own
 from .parameters import Gaussian
 from .positions import PooledMoments, PositionGaussians
@@ -62,7 +64,9 @@ def of_sums(
     return fitted
 
 
-def with_more(fitted: FittedGaussianModel, X: npt.ArrayLike) -> FittedGaussianModel:
+def with_more(
+    fitted: FittedGaussianModel, X: npt.ArrayLike, progress: Callable[[int, int, int], object] | None = None
+) -> FittedGaussianModel:
     """The model of the pictures of another and of more: the same as if all had been given to one fit.
 
     The threshold comes from the scores, each without the picture itself, of at most 128 of all pictures, those with the
@@ -71,6 +75,8 @@ def with_more(fitted: FittedGaussianModel, X: npt.ArrayLike) -> FittedGaussianMo
     Parameters
     ----------
     X : array-like, (n, height, width) or (n, height, width, channels)
+    progress : callable, optional
+        Called with (0, pictures done, pictures) after every batch.
 
     Raises
     ------
@@ -85,11 +91,13 @@ def with_more(fitted: FittedGaussianModel, X: npt.ArrayLike) -> FittedGaussianMo
     for part in in_batches(len(pictures), TOGETHER):
         features = fitted.extractor.features(prepared(pictures[part], fitted.brightness), threads)
         sums.add(features, digests_of(pictures[part]), threads)
+        if progress is not None:
+            progress(0, part.stop, len(pictures))
     return _again(fitted, sums)
 
 
-def merged(fitted: FittedGaussianModel, other: FittedGaussianModel) -> FittedGaussianModel:
-    """The model of the pictures of two, of the same settings: the same as if all had been given to one fit.
+def merged(fitted: FittedGaussianModel, others: Iterable[FittedGaussianModel]) -> FittedGaussianModel:
+    """The model of the pictures of several, of the same settings: the same as if all had been given to one fit.
 
     Raises
     ------
@@ -97,7 +105,16 @@ def merged(fitted: FittedGaussianModel, other: FittedGaussianModel) -> FittedGau
         Models that keep no sums, or differ in a setting, which is named.
     """
     sums = _sums_of(fitted, "merge").copy()
-    sums.add_sums(_sums_of(other, "merge"))
+    for other in others:  # which may come one by one from files
+        check_mergeable(fitted, other)
+        sums.add_sums(_sums_of(other, "merge"))
+    return _again(fitted, sums)
+
+
+def check_mergeable(fitted: FittedGaussianModel, other: FittedGaussianModel) -> None:
+    """Refuses models that cannot be merged. Raises ValueError."""
+    for own in (fitted, other):
+        _sums_of(own, "merge")
     for name in ("picture_shape", "brightness"):
         ours, theirs = getattr(fitted, name), getattr(other, name)
         if ours != theirs:
@@ -110,7 +127,17 @@ def merged(fitted: FittedGaussianModel, other: FittedGaussianModel) -> FittedGau
     assert fitted.backbone is not None and other.backbone is not None  # sums are kept with a network alone
     if fitted.backbone.digest() != other.backbone.digest():
         raise ValueError("merge: models of different weights of the pretrained network")
-    return _again(fitted, sums)
+
+
+def maps_of_kept(fitted: FittedGaussianModel, most: int) -> Array:
+    """Energy maps of up to ``most`` of the pictures whose features are kept, each by the model without it."""
+    sums, threads = _sums_of(fitted, "maps"), validation.check_threads(fitted.n_jobs)
+    count = min(most, len(sums.features))
+    white = fitted.whitening(
+        sums.features[np.arange(count) * len(sums.features) // count], fitted.extractor.unit, threads
+    )
+    energies, _ = energies_of(fitted.gaussians, white, threads, without_own=True)
+    return at_pixels(energies, fitted.extractor.stride, *fitted.picture_shape[:2])
 
 
 def _sums_of(fitted: FittedGaussianModel, what: str) -> KeptSums:

@@ -40,7 +40,7 @@ def model_of(
 def directions_of(gaussian: Gaussian, kind: type[Extractor]) -> int:
     """Directions that are kept of the features."""
     assert gaussian.directions is not None  # of resolved parameters
-    return min(gaussian.directions, kind.n_features)
+    return min(gaussian.directions, kind.size(gaussian))
 
 
 def scores_without_own(

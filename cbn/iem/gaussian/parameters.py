@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The parameter object of Gaussian sidewards models."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
+from ... import _validation as validation
 from ..._engine import MAX_DIRECTIONS
-from ..._params import Checked, Flag, Parameters, Real, Whole, parameter, parameters
+from ..._params import Checked, Flag, Parameters, Real, Whole, numbers_from, parameter, parameters
+from ..names import N_BLOCKS, WANTED
 
 # Defaults with and without a pretrained network.
 DIRECTIONS = {True: 128, False: 256}
@@ -18,6 +21,19 @@ def _optional(rule: Whole | Real, metavar: str) -> Checked:
         return None if value is None else rule.check(value, name)
 
     return Checked(check, f"{rule}, or None", parse=rule.kind, metavar=metavar)
+
+
+def _check_blocks(value: Any, name: str) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str) or not hasattr(value, "__len__"):
+        value = (value,)
+    if not len(value):
+        raise ValueError(f"{name}: {value!r:.80}; give numbers of blocks such as {WANTED}")
+    blocks = tuple(validation.check_integer(own, name, 0, N_BLOCKS - 1) for own in value)
+    if list(blocks) != sorted(set(blocks)):
+        raise ValueError(f"{name}: {blocks!r:.80}; give each block once, in increasing order")
+    return blocks
 
 
 @parameters
@@ -59,10 +75,25 @@ class Gaussian(Parameters):
         help="Keep sums of the features at every position, which make models large: they can then be fitted further with "
         "more pictures, and merged.",
     )
+    blocks: Sequence[int] | None = parameter(
+        default=None,
+        rule=Checked(
+            _check_blocks,
+            "int, sequence of int, or None",
+            parse=numbers_from(int, "numbers of blocks"),
+            metavar="N[,N...]",
+        ),
+        help="Blocks of the pretrained network whose outputs are features; those from 11 to 15 need a file with the weights of "
+        f"all; by default {','.join(map(str, WANTED))}.",
+    )
 
     def resolved(self, pretrained: bool) -> Self:
         """A checked copy with a number in place of every None. Raises ValueError."""
         own = self.checked()
         own.directions = DIRECTIONS[pretrained] if own.directions is None else own.directions
+        if pretrained:
+            own.blocks = WANTED if own.blocks is None else own.blocks
+        elif own.blocks is not None:
+            raise ValueError(f"blocks: {own.blocks}; without a pretrained network there are none; leave it out")
         own.strength = STRENGTH[pretrained] if own.strength is None else own.strength
         return own

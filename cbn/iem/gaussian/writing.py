@@ -19,6 +19,7 @@ from .sums import KeptSums
 from .whitening import Whitening
 
 KIND, VERSION = "gaussian", 7
+VERSION_OF_BLOCKS = 9  # of files whose parameters name blocks
 LAYERS = ("first", "second")  # of filters without a pretrained network
 KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")
 
@@ -49,12 +50,16 @@ class Content(Protocol):
 def save(fitted: Content, path: Any) -> None:
     """Write a fitted model, complete or not at all. Raises CbnError where it cannot be written."""
     digest, features = _of_features(fitted.extractor)
+    given = {name: plain(getattr(fitted.arguments, name)) for name in (*KEPT, "gaussian")}
+    with_blocks = given["gaussian"] is not None and given["gaussian"]["blocks"] is not None
+    if given["gaussian"] is not None and not with_blocks:
+        del given["gaussian"]["blocks"]
     header = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION_OF_BLOCKS if with_blocks else VERSION,
         "kind": KIND,
         "package": __version__,
-        "arguments": {name: plain(getattr(fitted.arguments, name)) for name in (*KEPT, "gaussian")},
+        "arguments": given,
         "backbone": digest,
         "picture_shape": list(fitted.picture_shape),
         "n_images": fitted.n_images,

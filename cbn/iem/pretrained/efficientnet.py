@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ... import _engine
 from ..._validation import as_pictures, check_integer, check_threads
 from ...exceptions import DataError
+from ..names import N_EMBEDDED, WANTED
 from ..nn.arrays import Array
 from .weights import load_weights
 
@@ -35,8 +36,6 @@ BLOCKS = (
     (1152, 320, 3, 1),
 )  # fmt: skip
 STEM_STRIDE = 2
-N_EMBEDDED = 11  # blocks
-WANTED = (2, 4, 7, 10)  # the last of every group of blocks of one size
 EPSILON = 1e-3  # of the batch norms
 PARTS = ("expansion", "windows", "projection")  # of a block, each with a bias
 PICTURES_TOGETHER = 16  # of a call of the engine: between calls a program can be stopped
