@@ -26,9 +26,11 @@ def fit_arguments(parsed):
     features = preset.features.replaced(**given_fields(parsed, Features))
     _refuse_fields_of_others(parsed, kind, features)
     given = given_fields(parsed, kind.parameter_class) | _several_fields(parsed.fields, kind)
+    if parsed.quick:
+        cpd = _quick(kind, cpd)
     arguments = Arguments(
         preset=parsed.preset,
-        cpd=cpd.replaced(**given) if given else parsed.cpd,
+        cpd=cpd.replaced(**given) if given or parsed.quick else parsed.cpd,
         features=features if given_fields(parsed, Features) and features.layers else None,
         n_jobs=parsed.threads,
         random_state=parsed.seed,
@@ -40,6 +42,15 @@ def fit_arguments(parsed):
             loaded = starting_kernels(features.kernels, features.layers, ())
             arguments = replace(arguments, features=features.replaced(kernels=loaded))
     return arguments
+
+
+def _quick(kind, parameters):
+    """Parameters for a first look. Raises UsageError."""
+    quick = kind.quick(parameters)
+    if quick is None:
+        others = " or ".join(f"--cpd {other.name}" for other in all_kinds() if other.quick(other.parameter_class()))
+        raise common.UsageError(f"--quick: is for {others}; with {kind.nouns} there is nothing to be left out")
+    return quick
 
 
 def classifier_arguments(parsed):

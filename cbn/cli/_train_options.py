@@ -61,6 +61,9 @@ def add_model_options(parser):
         help="networks without a part of the images, which set the threshold of all but tables (default: "
         f"{_of_presets('folds')})",
     )  # fmt: skip
+    model.add_argument(
+        "--quick", action="store_true", help="learn less in a fraction of the time, for a first look at tied trees"
+    )
     _add_fields_of_kinds(parser)
     hidden = parser.add_argument_group("hidden layers", "For a preset that has such, or with --hidden.")
     shared = {spec.option for kind in all_kinds() for spec in specs(kind.parameter_class)}

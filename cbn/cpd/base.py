@@ -105,6 +105,8 @@ class CPD(ABC):
         Learning takes its time and calls the task's ``progress``.
     uses_relations : bool
         In hidden layers its structure is the tied relations that a search found.
+    since : int
+        The version of files of networks that brought it; see cbn.fit.modelfile.
     layer : Grid
         The structure; its attributes beyond the grid belong to the kind.
     counts : ndarray, (rows, 2) int64
@@ -124,6 +126,7 @@ class CPD(ABC):
     draws_at_random: ClassVar[bool] = False
     reports: ClassVar[bool] = False
     uses_relations: ClassVar[bool] = False
+    since: ClassVar[int] = 1
 
     layer: Grid
     counts: Counts
@@ -147,6 +150,11 @@ class CPD(ABC):
     def shortened(cls, parameters: Any) -> tuple[Any, float]:
         """Parameters of a short trial, and how many times longer learning with the given ones takes."""
         return parameters, 1.0
+
+    @classmethod
+    def quick(cls, parameters: Any) -> Any | None:
+        """Parameters that learn less in a fraction of the time, for a first look; None where there are none."""
+        return None
 
     @classmethod
     @abstractmethod

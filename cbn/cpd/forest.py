@@ -45,21 +45,21 @@ class Tied(Parameters):
     radius: int = parameter(
         Whole(1, _engine.MAX_RADIUS), "Trees see the earlier pixels within this Chebyshev distance.", default=6
     )
-    places: bool = parameter(Flag(), "Trees may ask for the row and column of a pixel.", default=True)
+    places: bool = parameter(Flag(), "Let trees ask for the row and column of a pixel.", default=True)
     profile: bool = parameter(
         Flag(),
-        "Trees may ask for distances to ink, lengths of runs, edges, amounts of ink and the like among all earlier pixels.",
+        "Let trees ask for distances to ink, lengths of runs, edges and amounts of ink among all earlier pixels.",
         default=True,
     )
     pairs: int = parameter(
-        Whole(64, 2**27), "Pairs of image and pixel to learn from, at most; drawn at random.", default=900_000
+        Whole(64, 2**27), "Pairs of image and pixel to learn from, at most; drawn at random.", default=2_000_000
     )
     thinning: int = parameter(
         Whole(1, 2**20),
         "Of the pairs in which a pixel and the 12 before it are empty one in so many is kept; trees are told.",
         default=8,
     )
-    rounds: int = parameter(Whole(0, _engine.MAX_TIED_TREES), "Trees of a network.", default=300, option="tied-rounds")
+    rounds: int = parameter(Whole(0, _engine.MAX_TIED_TREES), "Trees of a network.", default=400, option="tied-rounds")
     max_leaves: int = parameter(
         Whole(2, _engine.MAX_BOOSTED_LEAVES), "Most leaves of a tree.", default=64, option="tied-leaves"
     )
@@ -70,10 +70,10 @@ class Tied(Parameters):
         Real(1e-6, 1), "Share of the pairs that a tree is learned from, drawn at random for each.", default=0.3
     )
     rate: float = parameter(
-        Real(1e-9, 1), "Step length: the share of a Newton step that a leaf takes, in (0, 1].", default=0.15
+        Real(1e-9, 1), "Step length: the share of a Newton step that a leaf takes, in (0, 1].", default=0.12
     )
     l2: float = parameter(Real(0, 1e9), "Ridge penalty on leaf values, added to the Hessian of a leaf.", default=2.0)
-    min_gain: float = parameter(Real(0, 1e9), "A split must gain more log-likelihood than this, in nats.", default=2.0)
+    min_gain: float = parameter(Real(0, 1e9), "A split must gain more log-likelihood than this, in nats.", default=0.5)
     min_hessian: float = parameter(Real(1e-3, 1e9), "Least sum of p (1 - p) on each side of a split.", default=1.0)
     networks: int = parameter(
         Whole(1, 100),

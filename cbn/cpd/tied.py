@@ -102,6 +102,7 @@ class TiedCPD(OddsCPD):
     parameter_class = Tied
     engine_class = _engine.Tied
     engine_prefix = "tied"
+    since = 10
 
     layer: TiedLayer
 
@@ -140,6 +141,11 @@ class TiedCPD(OddsCPD):
     def shortened(cls, parameters: Tied) -> tuple[Tied, float]:
         rounds = min(parameters.rounds, TRIAL_ROUNDS)
         return parameters.replaced(rounds=rounds), parameters.rounds / max(rounds, 1)
+
+    @classmethod
+    def quick(cls, parameters: Tied) -> Tied:
+        p = parameters
+        return p.replaced(rounds=min(p.rounds, 120), rate=max(p.rate, 0.3), pairs=min(p.pairs, 400_000))
 
     @classmethod
     def learn(cls, parameters: Tied, task: Task) -> "TiedCPD":

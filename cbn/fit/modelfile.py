@@ -3,10 +3,10 @@
 
 A zip of ``header.json`` and plain ``.npy`` arrays. The same model gives the same bytes: no times, fixed order, sorted keys.
 
-Header, version 6
------------------
+Header, versions 6 and 10
+-------------------------
 format       "cbn-model"
-version      6
+version      10 where CPDs are tied trees, else 6
 kind         "network" or "classifier"; "energy" is read by cbn.iem.files
 arguments    what the user said (settings.Arguments, or classifier.ClassifierArguments), null where it was left open;
              ``cpd`` is null, the name of a kind, or the fields of its parameters with ``kind``; ``features`` is null or
@@ -56,7 +56,7 @@ from .flat import classifier_from_flat, from_flat
 from .settings import Arguments, Settings, resolve
 from .writing import NOT_KEPT
 
-NEWEST = 6  # the version that is described above
+NEWEST = 6, 10  # the versions that are described above; those between are of energy models
 NESTED = 5  # the version since which arguments hold parameter objects
 CALIBRATIONS = ("leave-one-out", "cross-validation", "separate images", "training images")
 Header = dict[str, Any]
@@ -100,11 +100,15 @@ def restore_classifier(archive: ZipFile, header: Header) -> FittedClassifier:
 
 
 def _descriptions(header: Header) -> list[dict[str, Any]]:
-    if header["version"] > NEWEST:
-        raise ValueError(f"version {header['version']} of a network")
+    version = header["version"]
+    if version > min(NEWEST) and version not in NEWEST:
+        raise ValueError(f"version {version} of a network")
     descriptions = header["networks"]
     if not isinstance(descriptions, list) or not descriptions:
         raise ValueError("the header lists no networks")
+    for description in descriptions:
+        if cpd_of(description).since > version:
+            raise ValueError(f"{cpd_of(description).nouns} in version {version}")
     return descriptions
 
 

@@ -60,7 +60,8 @@ def _save(
     networks: Sequence[FittedState],
     labels: Sequence[dict[str, Any]],
 ) -> None:
-    header |= {"format": FORMAT, "version": VERSION, "package": __version__}
+    version = max(VERSION, *(own.network.pixels.since for own in networks))
+    header |= {"format": FORMAT, "version": version, "package": __version__}
     header["networks"] = [{**_describe(network), **label} for network, label in zip(networks, labels)]
     arrays: dict[str, npt.NDArray[Any]] = {}
     stored = set()
