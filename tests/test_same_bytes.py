@@ -36,6 +36,7 @@ def fitted(preset, part=slice(None), *, grey=False, **arguments):
 
 
 SMALL_BOOSTED = cbn.Boosted(rounds=3, max_leaves=4, n_candidates=20)
+SMALL_TIED = cbn.Tied(pairs=30_000, rounds=6, max_leaves=12, networks=2, corrections=1)
 FEATURES = cbn.Features(layers=((5, 3, 2), (5, 3, 2)), iterations=2)
 MODELS = {
     "pixel": lambda: fitted("pixel"),
@@ -45,6 +46,8 @@ MODELS = {
     "tree": lambda: fitted("tree"),
     "tree, added": lambda: fitted("tree", slice(50)).partial_fit(images()[0][50:]),
     "boosted": lambda: fitted("boosted", cpd=SMALL_BOOSTED),
+    "tied": lambda: fitted("tied", cpd=SMALL_TIED),
+    "tied, grey": lambda: fitted("tied", slice(50), grey=True, threshold=(0.2, 0.5), cpd=SMALL_TIED),
     "best": lambda: fitted("best"),
     "best, grey": lambda: fitted(
         "best", slice(50), grey=True, features=cbn.Features(layers=((8, 2, 2),), iterations=0)
@@ -66,8 +69,8 @@ def results(model):
     networks = model.fitted_.network.networks
     mask = np.zeros((28, 28), bool)
     mask[18:] = True
-    boosted = model.fitted_.settings.kind.name == "boosted"
-    painted = model.inpaint(test[5], mask, n=3, random_state=5, **({} if boosted else {"n_sweeps": 10}))
+    filters = model.fitted_.settings.kind.name in ("boosted", "tied")
+    painted = model.inpaint(test[5], mask, n=3, random_state=5, **({} if filters else {"n_sweeps": 10}))
     through_layers = len(networks) > 1 and networks[0].chains_through_layers  # then there are chains
     hole = np.zeros((28, 28), bool)
     hole[10:14] = True
@@ -82,7 +85,7 @@ def results(model):
         ),
         "map": hash_of(model.surprise_map(test[:5])),
         "sample": hash_of(model.sample(5, random_state=3)),
-        "chains": "" if boosted else hash_of(model.sample(2, "gibbs", n_steps=1000, random_state=4)),
+        "chains": "" if filters else hash_of(model.sample(2, "gibbs", n_steps=1000, random_state=4)),
         "inpainting": hash_of(painted.samples, painted.mean),
         "particles": "" if through_layers else hash_of(filtered.samples, filtered.mean),
         "repair": hash_of(model.repair(test[9], 5).repaired),

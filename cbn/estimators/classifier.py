@@ -104,7 +104,7 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Add images; counts add exactly, trees stay. A label that was not there before becomes a new class.
 
-        Boosted trees cannot add images to a class (ValueError).
+        Boosted and tied trees cannot add images to a class (ValueError).
 
         Parameters
         ----------

@@ -32,15 +32,15 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
 
     Parameters
     ----------
-    preset : {"pixel", "hidden", "tree", "boosted", "best"}
+    preset : {"pixel", "hidden", "tree", "boosted", "tied", "best"}
         A recipe: what arguments become that are left at None. "pixel" has tables over the pixels north-west, north,
         north-east and west, threshold 0.3 and score "log_probability"; "hidden" has two hidden layers of five 3 x 3
-        kernels with 2 x 2 pooling, and score "surprise". "tree" and "boosted" are pixels alone with other conditional
-        distributions, proper densities both; "best" has trees over pixels and two layers of random features, threshold
+        kernels with 2 x 2 pooling, and score "surprise". "tree", "boosted" and "tied" are pixels alone with other
+        conditional distributions, proper densities all; "best" has trees over pixels and two layers of random features, threshold
         "auto" and score "standardized", and is made for finding outliers.
-    cpd : cbn.Table, cbn.Tree, cbn.Boosted or {"table", "tree", "boosted"}, optional
-        Conditional distributions: a table over all states of the parents, a decision tree over earlier nodes, or a
-        log-odds that is a sum of small trees. An object replaces the preset's as a whole; a word stands for the preset's
+    cpd : cbn.Table, cbn.Tree, cbn.Boosted, cbn.Tied or {"table", "tree", "boosted", "tied"}, optional
+        Conditional distributions: a table over all states of the parents, a decision tree over earlier nodes, a log-odds
+        that is a sum of small trees, or one that is such a sum of trees that all pixels share. An object replaces the preset's as a whole; a word stands for the preset's
         own if that is of its kind, else for the kind's defaults.
     features : cbn.Features, optional
         Hidden layers and how they are learned; replaces the preset's as a whole.
@@ -53,7 +53,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         What :meth:`score_samples` returns and verdicts are made of; see there.
     folds : int, optional
         Networks that are grown without a part of the images to calibrate the threshold; for trees (3 by default, 2 with
-        "best") and boosted trees (2).
+        "best"), boosted and tied trees (2).
     shift : int
         Train also on copies of the images moved by up to this many pixels, (2 shift + 1)^2 images in place of one. The
         leave-one-out scores leave out the image but not its copies, so alarms are then more frequent than
@@ -80,7 +80,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     n_images_ : int
         Images counted, shifted copies included.
     image_shape_ : (height, width)
-    layer_ : cbn.cpd.grid.Layer, cbn.cpd.tree.TreeLayer or cbn.cpd.boosted.BoostedLayer
+    layer_ : cbn.cpd.grid.Layer, cbn.cpd.tree.TreeLayer, cbn.cpd.boosted.BoostedLayer or cbn.cpd.forest.TiedLayer
         The pixel layer and its relations, or its trees.
     hidden_layers_ : tuple of cbn.layers.training.TrainedLayer
         Kernels, relations with their BIC changes, and learning curve of every hidden layer.
@@ -211,7 +211,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         With tables and without hidden layers ``fit(A).partial_fit(B)`` has exactly the counts of ``fit(A and B)``. The
         threshold is calibrated again on the images of this call: by their leave-one-out scores under all counts, or, for
         trees, by their scores before they are counted. The first call is the same as :meth:`fit`; parameters and errors
-        are those of :meth:`fit`. Boosted trees cannot add images: the first call says so too (ValueError).
+        are those of :meth:`fit`. Boosted and tied trees cannot add images: the first call says so too (ValueError).
         """
         if not hasattr(self, "fitted_"):
             check_adds(resolve(self.arguments()).kind)

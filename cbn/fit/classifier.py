@@ -54,7 +54,7 @@ class ClassifierArguments:
         if settings.features.layers:
             raise ValueError(
                 f"preset: {self.preset!r} has hidden layers, whose product is no probability as Bayes' rule needs it; "
-                "use 'pixel', 'tree' or 'boosted'"
+                "use 'pixel', 'tree', 'boosted' or 'tied'"
             )
         return settings
 

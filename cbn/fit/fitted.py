@@ -28,7 +28,7 @@ class Fitted(Detection, Insight, Drawing):
         Raises
         ------
         ValueError
-            Boosted trees, tables that would be too large, no such layer, or an unknown format.
+            Boosted or tied trees, tables that would be too large, no such layer, or an unknown format.
         """
         layer = validation.check_integer(layer, "layer", 0, len(self.network) - 1)
         export_network(

@@ -43,6 +43,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "hidden": {},
     "tree": {},
     "boosted": {"cpd": cbn.Boosted(rounds=6, max_leaves=4, n_candidates=12, reach=4)},
+    "tied": {"cpd": cbn.Tied(rounds=60, rate=0.3, max_leaves=16)},
     "best": {},
 }
 

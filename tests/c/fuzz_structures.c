@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What model files bring to the engine, mutated: an input is added, byte by byte, to the numbers of sound tables, trees,
- * boosted trees and transitions. What the checks let pass is counted, scored and sampled; the sanitizers watch. Arrays
+ * boosted trees, transitions and tied trees. What the checks let pass is counted, scored and sampled; the sanitizers watch. Arrays
  * have exactly the sizes that the boundary in cbn/_engine.pyx checks. For libFuzzer, or with its own main() (PLAIN). */
 #include "harness.h"
 
@@ -11,7 +11,8 @@ typedef struct {
     size_t size;
 } input;
 
-static int64_t passed[4], refused[4];
+enum { KINDS = 5 };
+static int64_t passed[KINDS], refused[KINDS];
 
 static int32_t next(input *in) {
     if (!in->size) return 0;
@@ -183,15 +184,48 @@ static void transition(input *in) {
     free(s), free(weights), free(bias);
 }
 
+/* The trees of a channel share all positions; a feature is what a node is to other kinds. */
+static void tied(input *in) {
+    enum { TREES = 2, OWN = 8 };
+    static const int64_t begin[2] = {0, TREES}, trees[TREES + 1] = {0, 5, OWN};
+    static const int32_t splits[OWN] = {2, -1, 7, -1, -1, 0, -1, -1}, leaves[OWN] = {0, 3, 0, -32, 64, 0, 5, 6};
+    static const int32_t sizes[3] = {1, 1, 1}, zero[1] = {0};
+    int64_t *own_begin = long_numbers(begin, 2, in), *own_tree = long_numbers(trees, TREES + 1, in);
+    int32_t *split = numbers(splits, OWN, in), *value = numbers(leaves, OWN, in), *base = numbers(zero, 1, in);
+    int32_t *s = numbers(sizes, 3, in);
+    const cbn_tied own = {{{1, H, W}, s[0], s[1], s[2]}, own_begin, own_tree, split, value, base, 0, NULL};
+    const int shapes = own_begin[1] == TREES && own_tree[TREES] == OWN;
+    if (shapes && cbn_tied_check(&own) == CBN_OK) {
+        passed[4]++;
+        uint64_t words[POSITIONS];
+        const cbn_planes planes = some_planes(words, POSITIONS);
+        double scores[IMAGES];
+        int64_t bytes;
+        must(cbn_tied_score_workspace_size(&own, IMAGES, &bytes) == CBN_OK);
+        void *memory = room(bytes, 1);
+        for (int kind = 0; kind < 3; kind++)
+            must(cbn_tied_score_images(&own, planes, kind, scores, ROOM(memory, bytes), 1) == CBN_OK);
+        must(sound(scores, IMAGES));
+        free(memory);
+        must(cbn_tied_sample_workspace_size(&own, CHAINS, &bytes) == CBN_OK);
+        memory = room(bytes, 1);
+        uint8_t states[CHAINS * POSITIONS] = {0};
+        must(cbn_tied_sample(&own, 7, NULL, SAMPLED(CHAINS, states), ROOM(memory, bytes), 1) == CBN_OK);
+        free(memory);
+    } else refused[4]++;
+    free(own_begin), free(own_tree), free(split), free(value), free(base), free(s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;
     input in = {data + 1, size - 1};
-    switch (*data & 3) {
+    switch (*data % KINDS) {
     case 0: tables(&in); break;
     case 1: trees(&in); break;
     case 2: boosted(&in); break;
+    case 3: tied(&in); break;
     default: transition(&in);
     }
     return 0;
@@ -203,7 +237,7 @@ int main(int argc, char **argv) {
     const long count = argc > 1 ? atol(argv[1]) : 100000;
     uint64_t state = argc > 2 ? (uint64_t)atol(argv[2]) : 1;
     for (long i = 0; i < count; i++) {
-        uint8_t data[160] = {(uint8_t)(i & 3)};
+        uint8_t data[160] = {(uint8_t)(i % KINDS)};
         const uint32_t changes = 1 + next_random(&state) % 4;
         for (uint32_t c = 0; c < changes; c++) {
             static const int8_t steps[] = {1, -1, 2, -2, 3, 5, 8, 127, -128, 64};
@@ -212,8 +246,8 @@ int main(int argc, char **argv) {
         }
         LLVMFuzzerTestOneInput(data, sizeof data);
     }
-    static const char *const names[] = {"tables", "trees", "boosted trees", "transitions"};
-    for (int k = 0; k < 4; k++)
+    static const char *const names[] = {"tables", "trees", "boosted trees", "transitions", "tied trees"};
+    for (int k = 0; k < KINDS; k++)
         printf("| engine: %s | %lld | %lld | %lld |\n", names[k], (long long)(passed[k] + refused[k]),
                (long long)passed[k], (long long)refused[k]);
     return 0;

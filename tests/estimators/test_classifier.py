@@ -338,7 +338,7 @@ def test_thresholds_chosen_by_the_images_are_those_of_all_classes():
 
 @pytest.mark.parametrize("preset", ["hidden", "best"])
 def test_hidden_layers_are_refused(preset):
-    with pytest.raises(ValueError, match=f"preset: '{preset}'.*'pixel', 'tree' or 'boosted'"):
+    with pytest.raises(ValueError, match=f"preset: '{preset}'.*'pixel', 'tree', 'boosted' or 'tied'"):
         Classifier(preset).fit(*three_kinds(30))
 
 

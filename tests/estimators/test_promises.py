@@ -29,6 +29,7 @@ NETWORKS = {
     "hidden": {"features": cbn.Features(layers=LAYERS, iterations=1)},
     "tree": {"cpd": cbn.Tree(reach=3), "folds": 2},
     "boosted": {"cpd": cbn.Boosted(rounds=3, max_leaves=3, n_candidates=9, reach=3)},
+    "tied": {"cpd": cbn.Tied(radius=2, pairs=3000, rounds=5, max_leaves=5, corrections=1)},
     "best": {"features": cbn.Features(layers=LAYERS, iterations=0)},
 }
 
@@ -225,10 +226,16 @@ def test_searches(preset, grid, explicit):
         assert settings.features.activation == PRESETS[preset].features.activation
 
 
+def a_field(cpd):
+    """The name of a real number among the fields of a parameter object."""
+    return "pseudocount" if hasattr(cpd, "pseudocount") else "l2"
+
+
 def test_what_none_and_a_word_become_where_a_field_is_set():
     for preset, own in PRESETS.items():
-        model = Network(preset).set_params(cpd__pseudocount=2.5, features__momentum=0.25)
-        assert model.cpd == own.cpd.replaced(pseudocount=2.5)
+        field = a_field(own.cpd)
+        model = Network(preset).set_params(**{f"cpd__{field}": 2.5}, features__momentum=0.25)
+        assert model.cpd == own.cpd.replaced(**{field: 2.5})
         assert model.features == own.features.replaced(momentum=0.25)
     assert Network(cpd="tree").set_params(cpd__reach=2).cpd == cbn.Tree(reach=2)
     assert Network("best", cpd="tree").set_params(cpd__reach=2).cpd == PRESETS["best"].cpd.replaced(reach=2)
@@ -252,21 +259,22 @@ def test_presets_cannot_be_changed():
     for preset in PRESETS:
         model = Network(preset, n_jobs=1, false_alarm_rate=0.2, random_state=0)
         assert model.get_params()["cpd"] is None
-        model.set_params(cpd__pseudocount=9.0, features__pseudocount=9.0)
-        model.get_params()["cpd"].pseudocount = 99.0
-        model.cpd.set_params(pseudocount=7.0)
+        field = a_field(PRESETS[preset].cpd)
+        model.set_params(**{f"cpd__{field}": 9.0}, features__pseudocount=9.0)
+        setattr(model.get_params()["cpd"], field, 99.0)
+        model.cpd.set_params(**{field: 7.0})
         model.features.layers = LAYERS if preset in ("hidden", "best") else ()
         assert before == PRESETS
-        clone(model).set_params(cpd__pseudocount=3.0)
+        clone(model).set_params(**{f"cpd__{field}": 3.0})
     for preset, changed in NETWORKS.items():
         model = network(preset).fit(X)
         for part in (model.fitted_.settings.cpd, model.fitted_.settings.features):
             with pytest.raises(AttributeError, match="belong to a fitted model"):
-                part.set_params(pseudocount=77.0)
-            part.replaced(pseudocount=77.0)
+                part.set_params(**{a_field(part): 77.0})
+            part.replaced(**{a_field(part): 77.0})
         for part in (model.fitted_.arguments.cpd, model.fitted_.arguments.features):
             if part is not None:
-                part.set_params(pseudocount=77.0)
+                part.set_params(**{a_field(part): 77.0})
         assert before == PRESETS
         assert all(part.pseudocount == 1.0 for part in changed.values() if hasattr(part, "pseudocount"))
 

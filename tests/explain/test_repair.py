@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+import cbn
 from cbn import datasets
 from cbn.exceptions import DataError
 from cbn.explain import regions, repair
@@ -18,6 +19,7 @@ ARGUMENTS = {
     "hidden": {"hidden": ((3, 2, 1),), "iterations": 2},
     "tree": {},
     "boosted": {"boosting": Boosting(rounds=8, max_leaves=4), "reach": 4},
+    "tied": {"cpd": cbn.Tied(radius=2, rounds=10, max_leaves=4, rate=0.4)},
     "best": {"hidden": ((6, 2, 1),)},
 }
 CHECKER = (np.indices((6, 6)).sum(axis=0) % 2 * 255).astype(np.uint8)
@@ -33,7 +35,7 @@ def images_of(n):
 
 @pytest.mark.parametrize("threshold", [0.3, (0.3, 0.7)])
 @pytest.mark.parametrize("preset, score", [*itertools.product(("pixel", "tree"), SCORES), ("hidden", "surprise"),
-                                           ("boosted", "surprise"), ("best", "standardized")])  # fmt: skip
+                                           ("boosted", "surprise"), ("tied", "surprise"), ("best", "standardized")])  # fmt: skip
 def test_every_preset_and_score(preset, score, threshold):
     model = Network(
         preset, threshold=threshold, score=score, false_alarm_rate=0.1, n_jobs=1, random_state=0, **ARGUMENTS[preset]

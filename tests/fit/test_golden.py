@@ -17,13 +17,15 @@ from cbn import ConvolutionalBayesianNetwork as Network
 
 RATE, N_FRESH, MOST, LEAST = 0.05, 300, 0.08, 0.02
 SMALL_BOOSTED = cbn.Boosted(rounds=4, max_leaves=3, n_candidates=8, reach=3)
+SMALL_TIED = cbn.Tied(radius=2, rounds=40, max_leaves=8, rate=0.4)
 PRESETS = {
     "pixel": {},
     "tree": {},
     "boosted": {"cpd": SMALL_BOOSTED},
+    "tied": {"cpd": SMALL_TIED},
     "best": {"features": cbn.Features(layers=((6, 2, 2),), iterations=0, activation=(0.5, 0.9))},
 }
-HAS_JUDGE = ("tree", "boosted", "best")
+HAS_JUDGE = ("tree", "boosted", "tied", "best")
 KINDS = {"shots": shots, "flips": flips, "noise": noise, "digits": lambda rng, n: digits(rng, n, 3)}
 QUICK = {"n_jobs": 1, "random_state": 0, "false_alarm_rate": RATE}
 
@@ -114,7 +116,7 @@ def hard_shots(n, seed, side=32, sigma=6.0, slot=110.0):
 
 
 @pytest.mark.parametrize("sample", [{}, {"sigma": 14.0}, {"slot": 80.0}, {"side": 20, "sigma": 25.0}])
-@pytest.mark.parametrize("preset", ["pixel", "tree", "boosted"])
+@pytest.mark.parametrize("preset", ["pixel", "tree", "boosted", "tied"])
 def test_shots_of_one_part(preset, sample):
     train, fresh = hard_shots(300, 1, **sample), hard_shots(1000, 2, **sample)
     model = network(preset).fit(train)
@@ -138,7 +140,7 @@ def test_copies_of_other_pictures_are_normal(picture):
             assert model.p_values(picture[None]) == [1], (preset, n)
 
 
-@pytest.mark.parametrize("preset", ["pixel", "tree", "boosted"])
+@pytest.mark.parametrize("preset", ["pixel", "tree", "boosted", "tied"])
 def test_cross_validation_without_a_scoring(preset):
     """The mean log-probability: finite, of the pixels, and what a search maximizes where nothing else is said."""
     X = np.random.default_rng(0).integers(0, 2, (60, 6, 6)).astype(np.uint8)

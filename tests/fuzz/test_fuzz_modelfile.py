@@ -56,6 +56,7 @@ def make_files(folder):
         "hidden": Network("hidden", hidden=((2, 2, 1), (1, 2, 1)), iterations=1, **one).fit(larger),
         "tree": Network("tree", **two, penalty=0.1).fit(X),
         "boosted": Network("boosted", **two, boosting=Boosting(rounds=3, max_leaves=3)).fit(X),
+        "tied": Network("tied", **two, cpd=cbn.Tied(radius=1, rounds=3, max_leaves=3, corrections=2)).fit(X),
         "best": Network("best", hidden=((2, 2, 1), (1, 2, 1)), penalty=0.2, **one).fit(larger),
         "classifier of trees": Classifier("tree", reach=2, n_jobs=1).fit(X, np.arange(120) % 2),
     }

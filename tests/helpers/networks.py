@@ -8,6 +8,8 @@ of the arguments in model files of versions 1 to 3, see ``cbn.fit.flat``: ``hidd
 of the constructor itself use the real objects.
 """
 
+from dataclasses import replace
+
 import cbn
 from cbn.fit.flat import classifier_from_flat, from_flat
 
@@ -15,8 +17,10 @@ Boosting = dict
 
 
 def Network(preset="pixel", **flat):
-    """A cbn.ConvolutionalBayesianNetwork of flat arguments."""
-    return cbn.ConvolutionalBayesianNetwork.of_arguments(from_flat({"preset": preset, **flat}))
+    """A cbn.ConvolutionalBayesianNetwork of flat arguments; ``cpd`` may be an object."""
+    cpd = {"cpd": flat.pop("cpd")} if not isinstance(flat.get("cpd"), str | None) else {}
+    arguments = replace(from_flat({"preset": preset, **flat}), **cpd)
+    return cbn.ConvolutionalBayesianNetwork.of_arguments(arguments)
 
 
 def Classifier(preset="pixel", **flat):

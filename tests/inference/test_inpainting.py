@@ -19,6 +19,7 @@ KINDS = {
     "pixel": {"pseudocount": 0.5},
     "tree": {"reach": 3, "shrinkage": 2.0},
     "boosted": {"boosting": Boosting(rounds=8, rate=0.5), "reach": 3},
+    "tied": {"cpd": cbn.Tied(radius=2, pairs=4000, rounds=8, max_leaves=4, rate=0.5, corrections=2)},
 }
 HOLES = {
     "top": np.s_[:2, :], "bottom": np.s_[2:, :], "left": np.s_[:, :2], "right": np.s_[:, 1:], "centre": np.s_[1:3, 1:2],
