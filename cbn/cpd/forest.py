@@ -59,7 +59,7 @@ class Tied(Parameters):
         "Of the pairs in which a pixel and the 12 before it are empty one in so many is kept; trees are told.",
         default=8,
     )
-    rounds: int = parameter(Whole(0, _engine.MAX_TIED_TREES), "Trees of a network.", default=400, option="tied-rounds")
+    rounds: int = parameter(Whole(0, _engine.MAX_TIED_TREES), "Trees of a network.", default=500, option="tied-rounds")
     max_leaves: int = parameter(
         Whole(2, _engine.MAX_BOOSTED_LEAVES), "Most leaves of a tree.", default=64, option="tied-leaves"
     )
@@ -70,7 +70,7 @@ class Tied(Parameters):
         Real(1e-6, 1), "Share of the pairs that a tree is learned from, drawn at random for each.", default=0.3
     )
     rate: float = parameter(
-        Real(1e-9, 1), "Step length: the share of a Newton step that a leaf takes, in (0, 1].", default=0.12
+        Real(1e-9, 1), "Step length: the share of a Newton step that a leaf takes, in (0, 1].", default=0.1
     )
     l2: float = parameter(Real(0, 1e9), "Ridge penalty on leaf values, added to the Hessian of a leaf.", default=2.0)
     min_gain: float = parameter(Real(0, 1e9), "A split must gain more log-likelihood than this, in nats.", default=0.5)

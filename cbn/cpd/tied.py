@@ -145,7 +145,7 @@ class TiedCPD(OddsCPD):
     @classmethod
     def quick(cls, parameters: Tied) -> Tied:
         p = parameters
-        return p.replaced(rounds=min(p.rounds, 120), rate=max(p.rate, 0.3), pairs=min(p.pairs, 400_000))
+        return p.replaced(rounds=min(p.rounds, 200), rate=max(p.rate, 0.2), pairs=min(p.pairs, 1_000_000))
 
     @classmethod
     def learn(cls, parameters: Tied, task: Task) -> "TiedCPD":
