@@ -88,7 +88,7 @@ def behaviour(model):
 def of_network(model, new):
     settings = model.fitted_.settings
     mask = np.tri(*SHAPE, dtype=bool)
-    sweeps = {} if settings.kind.name == "boosted" else {"n_sweeps": 20}
+    sweeps = {"n_sweeps": 20} if settings.kind.gibbs else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cbn.MixingWarning)  # short runs on purpose
         warnings.simplefilter("ignore", cbn.CalibrationWarning)  # few images of a class
