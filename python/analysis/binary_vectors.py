@@ -7,8 +7,8 @@ The folder holds the sets of Lowd & Davis (2010) and Van Haaren & Davis (2012) a
 ``test`` (rows packed by ``numpy.packbits``) and ``n_vars``, and ``reference_ll.json`` with log-likelihoods to compare with.
 
 A vector is an image of one row. Every variable may ask for all earlier ones; what is earlier is chosen on the training
-data: the variable that the chosen ones tell most about comes next (greatest mutual information with one of them), from a
-start that differs from order to order. Of settings the one with the best validation log-likelihood is taken, and the test
+data: the variable that the chosen ones tell most about comes next (greatest mutual information with one of them), from the
+most informative variable in the first order to the least informative in the last. Of settings the one with the best validation log-likelihood is taken, and the test
 set is scored once by it. Likelihoods and samples are exact; the probability of an arbitrary subset of variables is not
 computed but estimated by particles.
 """
@@ -82,8 +82,9 @@ def figures(data: dict[str, Bits], n_orders: int) -> dict[str, float | str]:
     """Test log-likelihoods, nats a vector: of the best setting of each kind in one order, and of mixtures of orders."""
     train, valid, test = (data[name] for name in ("train", "valid", "test"))
     information = mutual_information(train)
-    starts = information.sum(axis=0).argsort()[::-1]
-    orders = [order_of(information, int(start)) for start in starts[:n_orders]]
+    ranked = information.sum(axis=0).argsort()[::-1]  # the most informative variable first
+    starts = ranked[np.linspace(0, len(ranked) - 1, n_orders).astype(int)]
+    orders = [order_of(information, int(start)) for start in starts]
     found: dict[str, float | str] = {}
     for kind, settings in SETTINGS.items():
         networks = [Network(cpd, orders[0], 0).fit(train) for cpd in settings]

@@ -5,7 +5,7 @@ Readable: the share of samples that a support-vector machine (RBF kernel, traine
 whose network drew them, beside the same share of real test digits. No copies: the mean Hamming distance of a sample to its
 nearest training image of that digit, divided by that of a test image; 1 is as far as unseen digits are.
 
-    python python/analysis/sample_quality.py [--preset tree] [--n 1000] [--train 10000]
+    python python/analysis/sample_quality.py [--preset tree | --model digits.cbn] [--n 1000] [--train 10000]
 """
 
 import argparse
@@ -27,16 +27,21 @@ def nearest_distance(images: npt.NDArray[np.uint8], training: npt.NDArray[np.uin
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="tree")
+    parser.add_argument("--model", help="a classifier of all digits, in place of networks that are trained here")
     parser.add_argument("--n", type=int, default=1000, help="samples of each digit (default: 1000)")
     parser.add_argument("--train", type=int, default=10_000, help="training images of the judge (default: 10000)")
     arguments = parser.parse_args()
     train, test = cbn.datasets.load_mnist()
     chosen = np.random.default_rng(0).permutation(len(train))[: arguments.train]
     judge = SVC(C=10, gamma=0.02).fit(train.images[chosen].reshape(len(chosen), -1), train.labels[chosen])
+    if arguments.model:
+        classifier = cbn.load(arguments.model)
+    else:  # its networks are grown once, as none sets a threshold
+        classifier = cbn.ConvolutionalBayesianNetworkClassifier(arguments.preset, random_state=0)
+        classifier.fit(train.images, train.labels)
     rows = []
-    for digit in range(10):
+    for digit, model in zip(range(10), classifier.networks_, strict=True):
         own, seen = test.select(digit).images, train.select(digit).images
-        model = cbn.ConvolutionalBayesianNetwork(arguments.preset, random_state=0).fit(seen)
         samples = model.sample(arguments.n, random_state=1)
         shares = [np.mean(judge.predict(x.reshape(len(x), -1)) == digit) for x in (samples > 0, own > 0)]
         held = own[:300]
