@@ -80,6 +80,12 @@ static void add_trees(const forest *f, int64_t block, int32_t rounds) {
     f->n_added[block] = rounds;
 }
 
+/* Drawn blocks lie anywhere in memory: the features of the next one are asked for while one is worked on. */
+static void prefetch_block(const forest *f, int64_t block) {
+    const char *features = (const char *)(f->rows->features + block * f->rows->n_features);
+    for (int64_t at = 0; at < 8 * f->rows->n_features; at += CBN_LINE_BYTES) __builtin_prefetch(features + at);
+}
+
 /* The drawn blocks' rows, for round i of the call. */
 static void take_rows(const forest *f, int32_t i) {
     const cbn_rows *rows = f->rows;
@@ -92,6 +98,7 @@ static void take_rows(const forest *f, int32_t i) {
         const uint32_t counter[3] = {(uint32_t)block, (uint32_t)(f->grown->first_round + i),
                                      f->growth->stream | 0x80000000u};
         cbn_coded_row own[64];
+        if (k + 1 < f->n_taken) prefetch_block(f, f->block[k + 1]);
         add_trees(f, block, i);
         f->kernels->code_rows(f->grown->odds + 64 * block, rows->target[block],
                               rows->features + block * rows->n_features, f->drawn, f->n_drawn, counter,

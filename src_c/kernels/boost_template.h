@@ -187,21 +187,24 @@ CBN_FUNCTION inline void round_word(const int32_t *odds, uint64_t target, const 
     }
     /* image i: word i / 16 of block i % 16; loops are cut by the width of their types so that they vectorize */
     const uint32_t *noise = random[0];
-    int32_t on[64]; /* 0 or all ones */
+    int32_t on[64], own[64], g[64], h[64]; /* apart from what the caller's pointers may name; on: 0 or all ones */
+    memcpy(own, odds, sizeof own);
     for (int i = 0; i < 64; i++) on[i] = -(int32_t)(target >> i & 1);
     for (int i = 0; i < 64; i++) {
         double e;
-        const double p = probability_of(odds[i], &e), scale = CBN_GRADIENT_ONE;
-        gradient[i] = (int32_t)(p * scale + 0.5);
-        hessian[i] = (int32_t)(e / ((1.0 + e) * (1.0 + e)) * scale + 0.5);
+        const double p = probability_of(own[i], &e), scale = CBN_GRADIENT_ONE;
+        g[i] = (int32_t)(p * scale + 0.5);
+        h[i] = (int32_t)(e / ((1.0 + e) * (1.0 + e)) * scale + 0.5);
     }
     for (int i = 0; i < 64; i++) {
-        const int32_t size = on[i] ? CBN_GRADIENT_ONE - gradient[i] : gradient[i];
+        const int32_t size = on[i] ? CBN_GRADIENT_ONE - g[i] : g[i];
         const int32_t rounded = (size * CBN_GRADIENT_LEVELS + (int32_t)(noise[i] >> 16 << 8)) >> 24;
-        curved[i] = (uint8_t)((hessian[i] * (4 * CBN_HESSIAN_LEVELS) + (int32_t)((noise[i] & 0xffff) << 8)) >> 24);
-        gradient[i] = on[i] ? size : -size;
+        curved[i] = (uint8_t)((h[i] * (4 * CBN_HESSIAN_LEVELS) + (int32_t)((noise[i] & 0xffff) << 8)) >> 24);
+        g[i] = on[i] ? size : -size;
         level[i] = (int8_t)(on[i] ? rounded : -rounded);
     }
+    memcpy(gradient, g, sizeof g);
+    memcpy(hessian, h, sizeof h);
 }
 
 /* The same as planes, 0 outside of `members`. */
