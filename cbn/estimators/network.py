@@ -8,8 +8,9 @@ from typing import Any, Self
 from sklearn.base import BaseEstimator, OutlierMixin
 
 from .._params import Parameters
+from ..fit.adding import added, check_adds
 from ..fit.fitted import Fitted
-from ..fit.recipe import FitInterrupted, added, check_adds, fit
+from ..fit.recipe import FitInterrupted, fit
 from ..fit.settings import Arguments, materialized, resolve, snapshot, unknown_argument
 from ..layers.features import Features
 from ._delegation import delegated, fitted_of, helpful_new, learned

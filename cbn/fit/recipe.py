@@ -4,7 +4,6 @@
 What one step makes is what the next one takes; nothing else travels.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -127,14 +126,6 @@ def fit(
         raise FitInterrupted(fitted)
     fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return fitted
-
-
-def check_adds(cpd: CPD | type[CPD]) -> None:
-    """Refuses to add images where counts do not hold what was learned. Raises ValueError."""
-    if not cpd.adds_counts:
-        raise ValueError(
-            f"partial_fit: {cpd.nouns} are no counts, to which images could be added; fit all images at once"
-        )
 
 
 def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
@@ -349,37 +340,3 @@ def map_quantile(network: LayeredNetwork, planes: Sequence[BitPlanes], share: fl
     words = max(1, min(planes[0].words.shape[1], SCALE_IMAGES // 64))
     maps = network.surprise_maps([own.part(0, words) for own in planes], num_threads)
     return float(np.quantile(maps, share))
-
-
-def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
-    """Images added to what was learned; kernels, relations and trees stay. See ConvolutionalBayesianNetwork.partial_fit.
-
-    Raises
-    ------
-    ValueError
-        The kind of CPDs is no function of counts.
-    """
-    settings, pixels = fitted.settings, fitted.network.pixels
-    check_adds(pixels)
-    images = fitted.validated(X)
-    check_labels(y, images)
-    threads = fitted.threads
-    own, counted = packed(fitted.binarization, images, settings.shift, threads)
-    network, names = fitted.network, score_names(settings, fitted.network)
-    planes = network.planes(own, threads)
-    normal = None
-    if not pixels.leaves_one_out:  # by their scores before they are counted, as new images are judged from now on
-        normal = Normal("separate images", scores_of(network, planes, names, threads), network)
-    more = network.recounted(counted, threads)
-    for new, earlier in zip(more.networks, network.networks):
-        new.add(earlier.counts)
-    if normal is None:
-        normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
-    digest = hashlib.sha256(counted.words.data)
-    digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
-    learned = Learned(
-        more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
-    )
-    result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
-    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
-    return result
