@@ -28,7 +28,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     planes = network.planes(own, threads)
     normal = None
     if not pixels.leaves_one_out:  # by their scores before they are counted, as new images are judged from now on
-        normal = Normal("separate images", scores_of(network, planes, names, threads), network)
+        normal = Normal("separate images", scores_of(network, planes, names, threads), network, network.contrast)
     more = network.recounted(counted, threads)
     for new, earlier in zip(more.networks, network.networks):
         new.add(earlier.counts)
