@@ -56,7 +56,7 @@ from .classifier import ClassifierArguments, FittedClassifier, assembled_classif
 from .fitted import Fitted
 from .flat import classifier_from_flat, from_flat
 from .settings import Arguments, Settings, resolve
-from .writing import NOT_KEPT
+from .writing import CONTRAST_VERSION, NOT_KEPT
 
 NEWEST = 6, 10, 11  # the versions that are described above; those between are of energy models
 NESTED = 5  # the version since which arguments hold parameter objects
@@ -111,6 +111,8 @@ def _descriptions(header: Header) -> list[dict[str, Any]]:
     for description in descriptions:
         if cpd_of(description).since > version:
             raise ValueError(f"{cpd_of(description).nouns} in version {version}")
+        if CONTRAST in description and version < CONTRAST_VERSION:
+            raise ValueError(f"a contrast in version {version}")
     return descriptions
 
 
