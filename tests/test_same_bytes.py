@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What every preset gives today it gave yesterday, to the last bit: counts, scores, draws, calibration.
 
-``data/same_bytes.json`` holds hashes of it. Where a result changes on purpose, ``python tests/test_same_bytes.py`` writes
-the file anew, and CHANGELOG.md says why.
+``data/same_bytes.json`` holds hashes of it. Where a result changes on purpose, ``python tests/test_same_bytes.py [NAME ...]`` writes
+the file anew, or the entries of these names, and CHANGELOG.md says why.
 """
 
 import hashlib
 import json
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -75,11 +76,13 @@ def results(model):
     hole = np.zeros((28, 28), bool)
     hole[10:14] = True
     filtered = painted if through_layers else model.inpaint(test[5], hole, n=3, n_particles=1000, random_state=5)
+    contrast = model.fitted_.network.contrast
     return {
         "counts": hash_of(*(own.counts for own in networks)),
         "structure": hash_of(*(array for own in networks for array in own.layer.arrays())),
         "kernels": hash_of(*(k for t in model.hidden_layers_ for k in (t.kernels.weights, t.kernels.bias))),
         **{score: hash_of(model.layer_scores(test, score), model.score_samples(test, score)) for score in SCORES},
+        **({"contrast": of_contrast(model, contrast, test)} if contrast else {}),
         "calibration": hash_of(
             model.calibration_scores_, [model.offset_, model.heat_map_scale()], model.p_values(test)
         ),
@@ -91,6 +94,11 @@ def results(model):
         "repair": hash_of(model.repair(test[9], 5).repaired),
         "bic": hash_of(np.array(model.bic_terms(), float)),
     }
+
+
+def of_contrast(model, contrast, test):
+    scores = model.layer_scores(test, "contrast"), model.score_samples(test, "contrast"), model.contrast_map(test[:5])
+    return hash_of(*scores, *contrast.arrays().values())
 
 
 def recorded(name):
@@ -105,4 +113,6 @@ def test_results_are_those_that_were_recorded(name):
 
 
 if __name__ == "__main__":
-    RECORD.write_text(json.dumps({name: recorded(name) for name in MODELS}, indent=1) + "\n")
+    names = sys.argv[1:] or MODELS
+    record = (json.loads(RECORD.read_text()) if RECORD.exists() else {}) | {name: recorded(name) for name in names}
+    RECORD.write_text(json.dumps({name: record[name] for name in MODELS}, indent=1) + "\n")

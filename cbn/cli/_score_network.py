@@ -45,7 +45,10 @@ def score_network(arguments, fitted):
     if arguments.explain is not None:
         with clock.part("explain"):
             numbers = common.progress(range(len(images)), arguments, len(images), "image", "explanations")
-            explanations = [fitted.explain(images[i], arguments.explain) for i in numbers]
+            kinds = ("surprise", "contrast") if fitted.settings.score == "contrast" else ("surprise",)
+            explanations = [
+                [node for by in kinds for node in fitted.explain(images[i], arguments.explain, by)] for i in numbers
+            ]
     if arguments.repair:
         with clock.part("repair"):
             at_rate = replace(fitted, settings=replace(fitted.settings, false_alarm_rate=rate))

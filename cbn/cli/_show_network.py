@@ -119,7 +119,12 @@ def print_network(facts, fitted):
     if n_hidden:
         weights = " ".join(f"{weight:g}" for weight in facts["layer_weights"])
         scales = " ".join(f"{scale:.3g}" for scale in facts["scales"][settings.score])
-        print(f"layer weights    {weights}; factors of {settings.score}: {scales} (pixels first)")
+        print(
+            f"layer weights    {weights}; factors of {settings.score}: {scales} (pixels first"
+            + (", contrast last)" if settings.score == "contrast" else ")")
+        )
+    if facts["contrast"] is not None:
+        print(f"contrast         {setting_in_words(facts['contrast'])}")
     print(
         f"threshold        {settings.score} {calibration.offset:.6g} at false-alarm rate "
         f"{settings.false_alarm_rate:g}, from {len(calibration.scores):,} {calibration.source} scores"

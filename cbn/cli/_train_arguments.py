@@ -15,7 +15,7 @@ from ._fields import given_fields, option_of, read_text
 from ._train_options import all_kinds, owners
 
 # Arguments of a fit that are options of the same name.
-PLAIN = ("threshold", "score", "folds", "shift", "false_alarm_rate")
+PLAIN = ("contrast", "threshold", "score", "folds", "shift", "false_alarm_rate")
 
 
 def fit_arguments(parsed):

@@ -89,6 +89,7 @@ def _time(arguments, images, settings):
         features = settings.features.replaced(iterations=iterations, replace_worst=0)
         own = Arguments(
             preset=arguments.preset, cpd=shortened, features=features, threshold=settings.threshold,
+            contrast=settings.contrast or False,
             score=settings.score, folds=None if settings.kind.leaves_one_out else settings.folds, shift=settings.shift,
             false_alarm_rate=0.5,  # a small set has its own threshold
             full_scale=settings.full_scale, n_jobs=arguments.n_jobs, random_state=arguments.random_state,

@@ -11,12 +11,13 @@ from .._params import specs
 from ..cpd import kinds
 from ..cpd.base import SCORES as KNOWN_SCORES
 from ..fit.presets import PRESETS
+from ..layers.contrast import NAME as CONTRAST
 from ..layers.features import Features
 from . import _common as common
 from ._fields import add_field, as_option, has_option, help_of
 
 FALSE_ALARM_RATE = 0.01
-SCORES = tuple(KNOWN_SCORES)
+SCORES = (*KNOWN_SCORES, CONTRAST)
 
 
 def add_model_options(parser):
@@ -44,7 +45,13 @@ def add_model_options(parser):
     )
     model.add_argument(
         "--score", type=_choice("--score", SCORES), metavar="NAME",
-        help=f"{', '.join(SCORES)} (default: {_of_presets('score')})",
+        help=f"{', '.join(SCORES)} (default: contrast where there is one, else {_of_presets('score')})",
+    )  # fmt: skip
+    with_contrast = ", ".join(name for name, preset in PRESETS.items() if preset.contrast)
+    model.add_argument(
+        "--contrast", action=argparse.BooleanOptionalAction,
+        help="beside all trees, two networks of tied trees, of the class and of strokes in general, whose log-ratio "
+        f"finds images of another kind (default: with {with_contrast})",
     )  # fmt: skip
     model.add_argument(
         "--false-alarm-rate", type=common.rate, metavar="P",

@@ -3,9 +3,9 @@
 
 import numpy as np
 
-from ..cpd.base import SCORES
 from ..cpd.kinds import kind_named
 from ..datasets.mnist import BINARIZATION
+from ..layers.contrast import PARTS
 from ..metrics.bootstrap import auroc
 from ._images import images_for
 from ._train_density import print_density
@@ -62,7 +62,7 @@ def evaluate(parsed, fitted, test, label):
         return quality, None
     images = images_for(parsed, fitted, test)
     planes = fitted.planes(fitted.validated(images))
-    by_layer = {name: fitted.network.layer_scores(planes, name, fitted.threads) for name in SCORES}
+    by_layer = {name: fitted.network.layer_scores(planes, name, fitted.threads) for name in fitted.score_names}
     own = np.ones(len(images), bool) if label is None else test.labels == label if test.labels is not None else None
     quality["n_test"] = len(images)
     log_probability = by_layer["log_probability"][:, 0].copy()
@@ -84,7 +84,9 @@ def summary(results):
     rated = all(result["auroc"] for result in results)
 
     def mean(key):
-        return {name: np.mean([r[key][name] for r in results], axis=0).tolist() for name in SCORES} if rated else None
+        if not rated:
+            return None
+        return {name: np.mean([r[key][name] for r in results], axis=0).tolist() for name in results[0][key]}
 
     return {"mean_auroc": mean("auroc"), "mean_auroc_by_layer": mean("auroc_by_layer")}
 
@@ -92,6 +94,12 @@ def summary(results):
 def layer_names(n_layers):
     """Names of the layers of a model, the pixels first."""
     return ["pixels", *(f"hidden {number}" for number in range(1, n_layers))]
+
+
+def column_names(by_layer):
+    """Names of the columns of scores by layer: of a contrast there are two more."""
+    n_layers = len(by_layer["standardized"])
+    return [*layer_names(n_layers), *(PARTS if "contrast" in by_layer else ())]
 
 
 def print_one(result, images):
@@ -128,11 +136,11 @@ def print_one(result, images):
 
 def _print_by_layer(combined, by_layer, indent="  "):
     """A line for every score: all layers together, then each; without hidden layers that is one figure."""
-    n_layers = len(next(iter(by_layer.values())))
-    if n_layers > 1:
-        print(f"{indent}{'':16} " + "".join(f"{name:>12}" for name in ("all layers", *layer_names(n_layers))))
+    names = column_names(by_layer)
+    if len(names) > 1:
+        print(f"{indent}{'':16} " + "".join(f"{name:>12}" for name in ("all layers", *names)))
     for name, value in combined.items():
-        if n_layers == 1:
+        if len(names) == 1:
             print(f"{indent}{name:16} {value:.2f}")
         else:
             print(f"{indent}{name:16} " + "".join(f"{v:12.2f}" for v in (value, *by_layer[name])))
@@ -144,12 +152,12 @@ def print_all(results, means, images):
     if means["mean_auroc"]:
         print(f"AUROC in percent of each label against the others ({first['binarization']})")
         _print_row("", labels, "mean")
-        for name in SCORES:
+        for name in first["auroc"]:
             _print_figures(name, [result["auroc"][name] for result in results])
         if first["gain"]:
             score = first["score"]
             print(f"by layer, {score}")
-            for layer, name in enumerate(layer_names(1 + len(first["gain"]))):
+            for layer, name in enumerate(column_names(first["auroc_by_layer"])[: len(first["auroc_by_layer"][score])]):
                 _print_figures(f"  {name}", [result["auroc_by_layer"][score][layer] for result in results])
         if is_comparable(first, images):
             number, thesis = _thesis(first)

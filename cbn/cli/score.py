@@ -42,7 +42,8 @@ def build_parser():
     )  # fmt: skip
     parser.add_argument(
         "--explain", nargs="?", type=common.integer(1, 10**6), const=EXPLAINED_NODES, metavar="N",
-        help=f"print under every image the N nodes that surprise most, and what training saw (N: {EXPLAINED_NODES})",
+        help=f"print under every image the N nodes that surprise most, and what training saw (N: {EXPLAINED_NODES}); with a "
+        "contrast also the N pixels that speak most against the class",
     )  # fmt: skip
     parser.add_argument(
         "--repair", metavar="DIR",

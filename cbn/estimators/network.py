@@ -8,9 +8,11 @@ from typing import Any, Self
 from sklearn.base import BaseEstimator, OutlierMixin
 
 from .._params import Parameters
+from ..fit.adding import added, check_adds
 from ..fit.fitted import Fitted
-from ..fit.recipe import FitInterrupted, added, check_adds, fit
+from ..fit.recipe import FitInterrupted, fit
 from ..fit.settings import Arguments, materialized, resolve, snapshot, unknown_argument
+from ..layers.contrast import Contrast
 from ..layers.features import Features
 from ._delegation import delegated, fitted_of, helpful_new, learned
 
@@ -36,20 +38,24 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         A recipe: what arguments become that are left at None. "pixel" has tables over the pixels north-west, north,
         north-east and west, threshold 0.3 and score "log_probability"; "hidden" has two hidden layers of five 3 x 3
         kernels with 2 x 2 pooling, and score "surprise". "tree", "boosted" and "tied" are pixels alone with other
-        conditional distributions, proper densities all; "best" has trees over pixels and two layers of random features, threshold
-        "auto" and score "standardized", and is made for finding outliers.
+        conditional distributions, proper densities all; "best" has trees over pixels, two layers of random features and
+        a contrast, threshold "auto" and score "contrast", and is made for finding outliers.
     cpd : cbn.Table, cbn.Tree, cbn.Boosted, cbn.Tied or {"table", "tree", "boosted", "tied"}, optional
         Conditional distributions: a table over all states of the parents, a decision tree over earlier nodes, a log-odds
-        that is a sum of small trees, or one that is such a sum of trees that all pixels share. An object replaces the preset's as a whole; a word stands for the preset's
+        that is a sum of small trees, or one that is such a sum of trees that all pixels share. An object replaces the
+        preset's as a whole; a word stands for the preset's
         own if that is of its kind, else for the kind's defaults.
     features : cbn.Features, optional
         Hidden layers and how they are learned; replaces the preset's as a whole.
+    contrast : cbn.Contrast or bool, optional
+        Two networks of tied trees beside the layers, one of the class and one of strokes in general, whose log-ratio
+        finds images of another kind; for trees of any kind. True is the preset's own or the defaults, False none.
     threshold : float, increasing sequence of floats in [0, 1), or "auto", optional
         A pixel is 1 where its value exceeds threshold x full scale. Several thresholds keep grey levels as a
         thermometer code, one channel each; the lower one at the same pixel is then a parent of the higher one. "auto"
         chooses by the training images: 0.3 for binary images and for drawings whose ink is mostly full; where at least
         two thirds of the pixels above 0.1 are grey (below 0.9), 0.1 and the quartiles of these pixels.
-    outlier_score : {"log_probability", "surprise", "standardized", "normalized"}, optional
+    outlier_score : {"log_probability", "surprise", "standardized", "normalized", "contrast"}, optional
         What :meth:`score_samples` returns and verdicts are made of; see there.
     folds : int, optional
         Networks that are grown without a part of the images to calibrate the threshold; for trees (3 by default, 2 with
@@ -117,6 +123,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         *,
         cpd: Parameters | str | None = None,
         features: Features | None = None,
+        contrast: Contrast | bool | None = None,
         threshold: float | Sequence[float] | str | None = None,
         outlier_score: str | None = None,
         folds: int | None = None,
@@ -130,6 +137,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         self.preset = preset
         self.cpd = cpd
         self.features = features
+        self.contrast = contrast
         self.threshold = threshold
         self.outlier_score = outlier_score
         self.folds = folds
@@ -149,7 +157,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
 
     def set_params(self, **params: Any) -> Self:
         """Change arguments; ``cpd__penalty`` and ``features__iterations`` reach into the objects, the preset's if None."""
-        return super().set_params(**materialized(self, params, ("cpd", "features")))
+        return super().set_params(**materialized(self, params, ("cpd", "features", "contrast")))
 
     def arguments(self) -> Arguments:
         """The constructor arguments as programs and files know them."""
@@ -260,6 +268,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     p_values_of = delegated(Fitted.p_values_of)
     threshold_at = delegated(Fitted.threshold_at)
     surprise_map = delegated(Fitted.surprise_map)
+    contrast_map = delegated(Fitted.contrast_map)
     heat_map_scale = delegated(Fitted.heat_map_scale)
     explain = delegated(Fitted.explain)
     repair = delegated(Fitted.repair)

@@ -15,8 +15,9 @@ from .. import _validation as validation
 from .._params import Parameters
 from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds, refuse_flat
 from ..exceptions import DataError
+from .adding import added, check_adds
 from .fitted import Fitted
-from .recipe import added, check_adds, fit
+from .recipe import fit
 from .settings import Arguments, Settings, resolve, snapshot
 from .writing import save_classifier
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from .. import _validation as validation
 from ..cpd.base import SCORES
+from ..layers.contrast import NAME as CONTRAST
 from ..metrics.calibration import Calibration
 from ..metrics.decisions import Decisions
 from .state import FittedState, Floats
@@ -29,6 +30,9 @@ class Detection(Decisions, FittedState):
             - "standardized": minus the surprise divided by the standard deviation that the model expects of it.
             - "normalized": minus the sum of \\|-log p - mean\\| / standard deviation, both of that pixel's -log p over
               the training images, the deviation at least 0.01 nats (thesis eq. 14, 15).
+            - "contrast": "standardized", and how much more the image surprises a network of its class than one of
+              strokes in general, as a whole and at places; only of a model that has a contrast (preset "best"). In
+              standard deviations of the contrast's part over normal images.
 
             With hidden layers the score is the sum over layers of weight x score, each brought to the spread that the
             pixel layer's has over the training images, so that no layer drowns the others. "log_probability" is then
@@ -51,14 +55,21 @@ class Detection(Decisions, FittedState):
         ----------
         X : array-like, (n, height, width) or flat
         score : str, optional
-            As in :meth:`score_samples`. Column 0 of "log_probability" is the normalized log p(image) in nats.
+            As in :meth:`score_samples`. Column 0 of "log_probability" is the normalized log p(image) in nats. Of
+            "contrast" there are two columns more: minus the log-ratio of the image, in nats, and minus what is above the
+            normal at places.
         """
         planes = self.planes(self.validated(X))
         return self.network.layer_scores(planes, self.score_name(score), self.threads)
 
     def score_name(self, score: str | None) -> str:
         """A given score, checked, or that of the settings."""
-        return self.settings.score if score is None else validation.check_choice(score, "score", SCORES)
+        return self.settings.score if score is None else validation.check_choice(score, "score", self.score_names)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The scores that this network has."""
+        return (*SCORES, *((CONTRAST,) if self.network.contrast else ()))
 
     def judged_scores(self, X: Any) -> Floats:
         """Scores that can be compared with the calibration's and with the threshold: (n,) float64, higher is more normal.

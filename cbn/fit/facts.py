@@ -32,6 +32,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
         "n_parameters": n_parameters,
         "log_likelihood": log_likelihood,
         "bic": bic,
+        "contrast": None if settings.contrast is None else settings.contrast.get_params(),
         "score": settings.score,
         "layer_weights": list(settings.features.weights(n_layers)),
         "scales": {name: list(scale) for name, scale in network.scales.items()},

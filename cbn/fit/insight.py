@@ -10,10 +10,12 @@ import numpy.typing as npt
 from .. import _validation as validation
 from ..bits.planes import BitPlanes
 from ..cpd.base import CPD
+from ..explain.contrast import explain_contrast
 from ..explain.markov import MarkovReport, markov_report
 from ..explain.repair import Repair, repair_image
 from ..explain.responses import mean_patches
 from ..explain.surprise import Evidence, explain_image
+from ..layers.contrast import lowest
 from ..layers.geometry import LayerGeometry
 from .state import HEAT_MAP_SHARE, FittedState, Floats
 
@@ -29,6 +31,16 @@ class Insight(FittedState):
         """
         return self.network.surprise_maps(self.planes(self.validated(X)), self.threads)
 
+    def contrast_map(self, X: Any) -> Floats:
+        """What speaks against the class at every pixel, nats: (n, height, width) float64; only with a contrast.
+
+        -log p of the network of the class less that of the background of strokes in general. Each map sums to the
+        image's log-ratio, which is minus the column "whole" of ``layer_scores(X, "contrast")``. Large values are where
+        an image is of another kind; noise, which is odd to both networks, hardly shows.
+        """
+        planes = self.pixel_planes(self.validated(X))
+        return self.network.checked_contrast().maps(planes, self.threads)
+
     def heat_map_scale(self) -> float:
         """Upper end of the heat-map scale, nats: 99.9 % of all pixels' surprises in training lie below. One per model."""
         scale = self.measured_heat_map_scale
@@ -39,7 +51,7 @@ class Insight(FittedState):
             scale = self.network.scales["surprise"][0] * quantile
         return max(scale, 0.01)
 
-    def explain(self, image: Any, n: int = 10) -> list[Evidence]:
+    def explain(self, image: Any, n: int = 10, by: str = "surprise") -> list[Evidence]:
         """The nodes that surprise most in an image: what was expected there, and how often training saw it.
 
         Parameters
@@ -47,14 +59,22 @@ class Insight(FittedState):
         image : array-like, (height, width)
         n : int
             Number of nodes.
+        by : {"surprise", "contrast"}
+            "contrast": the pixels that speak most against the class, see :meth:`contrast_map`.
 
         Returns
         -------
-        list of cbn.explain.surprise.NodeSurprise
-            Those that contribute most to the image's surprise first; ``str()`` of each is a sentence.
+        list of cbn.explain.surprise.NodeSurprise, or of cbn.explain.contrast.ContrastSurprise
+            Those that contribute most to the image's surprise (or log-ratio) first; ``str()`` of each is a sentence.
         """
-        planes = self.planes(self.validated_image(image))
+        images = self.validated_image(image)
         n = validation.check_integer(n, "n", 1, 2**30)
+        if validation.check_choice(by, "by", ("surprise", "contrast")) == "contrast":
+            contrast, pixels = self.network.checked_contrast(), self.pixel_planes(images)
+            ratio = contrast.maps(pixels, self.threads)[0]
+            seen = lowest(pixels, contrast.own.layer)
+            return explain_contrast(contrast.own, ratio, seen, n, self.binarization.thresholds, self.threads)
+        planes = self.planes(images)
         return explain_image(self.network, planes, n, self.binarization.thresholds, self.threads)
 
     def repair(self, image: Any, max_changes: int = 200) -> Repair:

@@ -3,14 +3,14 @@
 
 A zip of ``header.json`` and plain ``.npy`` arrays. The same model gives the same bytes: no times, fixed order, sorted keys.
 
-Header, versions 6 and 10
--------------------------
+Header, versions 6, 10 and 11
+-----------------------------
 format       "cbn-model"
-version      10 where CPDs are tied trees, else 6
+version      11 where there is, or could be, a contrast; else 10 where CPDs are tied trees, else 6
 kind         "network" or "classifier"; "energy" is read by cbn.iem.files
 arguments    what the user said (settings.Arguments, or classifier.ClassifierArguments), null where it was left open;
              ``cpd`` is null, the name of a kind, or the fields of its parameters with ``kind``; ``features`` is null or
-             fields. Threads, and kernels to start from, are not kept.
+             fields; ``contrast`` true, false or fields, or left out. Threads, and kernels to start from, are not kept.
 settings     the same resolved (settings.Settings)
 networks     one description per network: ``layer`` (sizes and what the kind says of its structure), ``cpd`` (its name;
              tables have none) and what belongs to the kind, ``thresholds``, ``full_scale``, ``n_images``,
@@ -18,12 +18,12 @@ networks     one description per network: ``layer`` (sizes and what the kind say
              ``hidden`` (a list of layers, see cbn.layers.files, each with ``network``, the description of its CPDs),
              ``scales`` (score name to one factor for every layer), ``heat_map_scale`` or null, ``judge`` (null, or
              ``n_images`` and ``networks``, the descriptions of the CPDs of every layer of the network by whose scores
-             images are judged); of a classifier ``class``
+             images are judged); of a classifier ``class``; ``contrast`` where there is one (see cbn.layers.contrast)
 package      version of cbn that wrote the file
 
 Arrays: those of the pixels' CPDs of network i, named ``<name>_<i>``; ``calibration_<i>`` float64 (n,), uncompressed; those
 of hidden layer l, from 1, begin with ``hidden_<i>_<l>_``, those of layer l of the judging network, from 0, with
-``judge_<i>_<l>_``. What they are is said in each kind's file in cbn.cpd.
+``judge_<i>_<l>_``, those of the contrast with ``contrast_<i>_``. What they are is said in each kind's file in cbn.cpd.
 
 Version 5 has no ``judge``: images are judged by the network itself. Versions 1 to 3 have flat ``arguments`` (see
 flat.py) and no ``settings``; ``pseudocount`` and ``score`` stand in the network's description. Version 1: tables on
@@ -45,6 +45,8 @@ from ..cpd.base import CPD, SCORES, Source
 from ..cpd.grid import Grid
 from ..cpd.kinds import cpd_of, kind_named, read_cpd
 from ..io.archive import read_array
+from ..layers.contrast import NAME as CONTRAST
+from ..layers.contrast import PARTS, Contrast, LogRatio
 from ..layers.features import Features
 from ..layers.files import read_trained
 from ..layers.geometry import HiddenLayer, geometry
@@ -54,9 +56,9 @@ from .classifier import ClassifierArguments, FittedClassifier, assembled_classif
 from .fitted import Fitted
 from .flat import classifier_from_flat, from_flat
 from .settings import Arguments, Settings, resolve
-from .writing import NOT_KEPT
+from .writing import CONTRAST_VERSION, NOT_KEPT
 
-NEWEST = 6, 10  # the versions that are described above; those between are of energy models
+NEWEST = 6, 10, 11  # the versions that are described above; those between are of energy models
 NESTED = 5  # the version since which arguments hold parameter objects
 CALIBRATIONS = ("leave-one-out", "cross-validation", "separate images", "training images")
 Header = dict[str, Any]
@@ -73,7 +75,7 @@ def restore_network(archive: ZipFile, header: Header) -> Fitted:
         settings = _settings(header["settings"])
     else:
         arguments = from_flat(_flat(header))
-        settings = resolve(arguments)
+        settings = resolve(replace(arguments, contrast=False))
     return _network(archive, descriptions[0], 0, arguments, settings)
 
 
@@ -109,6 +111,8 @@ def _descriptions(header: Header) -> list[dict[str, Any]]:
     for description in descriptions:
         if cpd_of(description).since > version:
             raise ValueError(f"{cpd_of(description).nouns} in version {version}")
+        if CONTRAST in description and version < CONTRAST_VERSION:
+            raise ValueError(f"a contrast in version {version}")
     return descriptions
 
 
@@ -137,6 +141,8 @@ def _nested(found: Any) -> dict[str, Any]:
     if isinstance(arguments.get("cpd"), dict):
         own = {name: _as_tuples(value) for name, value in arguments["cpd"].items() if name != "kind"}
         arguments["cpd"] = kind_named(arguments["cpd"].get("kind")).parameter_class(**own)
+    if isinstance(arguments.get(CONTRAST), dict):
+        arguments[CONTRAST] = Contrast(**arguments[CONTRAST])
     if arguments.get("features") is not None:
         if not isinstance(arguments["features"], dict):
             raise ValueError(f"features: {arguments['features']!r} has no fields")
@@ -148,7 +154,7 @@ def _nested(found: Any) -> dict[str, Any]:
 
 def _settings(found: Any) -> Settings:
     """Settings of versions 5 and 6: arguments of which none is left open, checked as arguments are."""
-    arguments = Arguments(**_nested(found))
+    arguments = Arguments(**({CONTRAST: False} | _nested(found)))
     if isinstance(arguments.cpd, str) or any(
         getattr(arguments, name) is None for name in ("cpd", "features", "threshold", "score", "folds")
     ):
@@ -185,6 +191,8 @@ def _network(archive: ZipFile, description: dict[str, Any], i: int, arguments: A
         settings = replace(settings, score=validation.check_choice(description["score"], "score", SCORES))
     network, trained = _layers(archive, description, i, binarization.channels, n_images, settings)
     judge = _judge(archive, description.get("judge"), i, network)
+    if (network.contrast is None) != (settings.contrast is None):
+        raise ValueError("a contrast without settings, or settings without a contrast")
     scale = description.get("heat_map_scale")
     if scale is None:
         if len(network) > 1 or not network.pixels.counts_surprises:
@@ -253,12 +261,17 @@ def _layers(
         if len(networks) > 1:
             raise ValueError("layers without scales")
         return LayeredNetwork(networks, [], geometries, dict.fromkeys(SCORES, settings.features.weights(1))), ()
+    contrast = None
+    if CONTRAST in description:
+        contrast = LogRatio.read(
+            archive, description[CONTRAST], lambda name: f"contrast_{i}_{name}", geometries[0].grid()
+        )
     scales = {}
-    for name in SCORES:
+    for name in (*SCORES, *((CONTRAST,) if contrast else ())):
         scales[name] = tuple(validation.check_real(v, "scales", 0, 1e300) for v in description["scales"][name])
-        if len(scales[name]) != len(networks):
+        if len(scales[name]) != len(networks) + (len(PARTS) if name == CONTRAST else 0):
             raise ValueError(f"{len(scales[name])} scales for {len(networks)} layers")
-    return LayeredNetwork(networks, transitions, geometries, scales), tuple(trained)
+    return LayeredNetwork(networks, transitions, geometries, scales, contrast), tuple(trained)
 
 
 def _judge(archive: ZipFile, described: Any, i: int, network: LayeredNetwork) -> LayeredNetwork | None:
@@ -277,4 +290,4 @@ def _judge(archive: ZipFile, described: Any, i: int, network: LayeredNetwork) ->
             number == 0, {},
         )  # fmt: skip
         networks.append(read_cpd(source, n_images))
-    return LayeredNetwork(networks, network.transitions, network.geometries, network.scales)
+    return LayeredNetwork(networks, network.transitions, network.geometries, network.scales, network.contrast)

@@ -8,6 +8,7 @@ from ..cpd.boosted import Boosted
 from ..cpd.forest import Tied
 from ..cpd.table import Table
 from ..cpd.tree import Tree
+from ..layers.contrast import Contrast
 from ..layers.features import Features
 
 # Networks that are grown without a part of the images to calibrate the threshold, where a preset says nothing else.
@@ -16,13 +17,17 @@ FOLDS = 3
 
 @dataclass(frozen=True)
 class Preset:
-    """What arguments become that are left out."""
+    """What arguments become that are left out.
+
+    With a contrast the score is "contrast", without it ``score``.
+    """
 
     cpd: Parameters
     features: Features
     threshold: float | str = 0.3
     score: str = "surprise"
     folds: int = FOLDS
+    contrast: Contrast | None = None
 
 
 PRESETS = {
@@ -36,12 +41,13 @@ PRESETS = {
     "boosted": Preset(Boosted(), Features(), folds=2),
     # pixels alone, all of which share one sum of trees over features of earlier pixels: a convolution
     "tied": Preset(Tied(), Features(), folds=2),
-    # trees over pixels and two layers of random features
+    # trees over pixels and two layers of random features, and the contrast of tied trees with a background
     "best": Preset(
         Tree(penalty=1.0, max_leaves=32, shrinkage=1.0),
         Features(layers=((32, 2, 2), (24, 3, 2)), iterations=0, activation=(0.5, 0.9)),
         threshold="auto",
         score="standardized",
         folds=2,
+        contrast=Contrast(),
     ),
 }

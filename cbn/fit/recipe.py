@@ -4,7 +4,6 @@
 What one step makes is what the next one takes; nothing else travels.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +19,8 @@ from ..bits.binarization import Binarization, check_thresholds, chosen_threshold
 from ..bits.planes import BitPlanes
 from ..cpd.base import CPD, SCORES, Task
 from ..exceptions import DataError
+from ..layers.contrast import NAME as CONTRAST
+from ..layers.contrast import LogRatio, contrast_scales
 from ..layers.features import starting_kernels
 from ..layers.geometry import LayerGeometry, geometry
 from ..layers.kernels import Kernels
@@ -121,20 +122,14 @@ def fit(
         settings, prepared.kernels, prepared.geometries, seen, threads,
         progress=progress, checkpoint=checkpoint, resume=resume,
     )  # fmt: skip
+    # a contrast knows what is normal from images that its networks have not seen
+    held_out = held_out or settings.contrast is not None
     growing = Growing(settings, prepared, trained, threads, progress, held_out)
     fitted = calibrated(arguments, growing, growing.grow(prepared.counted))
     if interrupted:
         raise FitInterrupted(fitted)
     fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return fitted
-
-
-def check_adds(cpd: CPD | type[CPD]) -> None:
-    """Refuses to add images where counts do not hold what was learned. Raises ValueError."""
-    if not cpd.adds_counts:
-        raise ValueError(
-            f"partial_fit: {cpd.nouns} are no counts, to which images could be added; fit all images at once"
-        )
 
 
 def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
@@ -197,7 +192,7 @@ class Growing:
         self.geometries = prepared.geometries[: 1 + len(trained)]  # fewer where training was interrupted
         self.transitions = [t.kernels.transition(below) for t, below in zip(trained, self.geometries)]
         self._engine_transitions = [_engine.Transition(t) for t in self.transitions]
-        self.seed = settings.seed() if settings.kind.draws_at_random else 0
+        self.seed = settings.seed() if settings.kind.draws_at_random or settings.contrast else 0
         folds = min(settings.folds, prepared.images.n_images)
         self.folds = folds if held_out and not settings.kind.leaves_one_out and folds > 1 else 0
         self._n_grown = 0
@@ -229,11 +224,24 @@ class Growing:
         elif self.folds:
             normal = self._cross_validated(names)
         else:
-            return Normal("training images", scores_of(network, planes, names, self.num_threads))
+            return self._of_training(network, planes, names)
         kept = self.prepared.kept_from_kernels(self.settings)
         if kept.any():
             normal = replace(normal, scores={name: scores[kept] for name, scores in normal.scores.items()})
         return normal
+
+    def _of_training(self, network: LayeredNetwork, planes: Sequence[BitPlanes], names: Sequence[str]) -> "Normal":
+        ratio = self._contrast(self.prepared.counted, planes[0])
+        network = network.with_contrast(ratio[0] if ratio else None)
+        found = scores_of(network, planes, names, self.num_threads)
+        return Normal("training images", found, contrast=network.contrast)
+
+    def _contrast(self, counted: BitPlanes, held_out: BitPlanes) -> tuple[LogRatio, Floats] | None:
+        """The contrast of pixels and the columns of held-out images, if there is to be one."""
+        contrast = self.settings.contrast
+        if contrast is None:
+            return None
+        return LogRatio.learned(contrast, self.geometries[0].grid(), counted, held_out, self.seed, self.num_threads)
 
     def _cross_validated(self, names: Sequence[str]) -> "Normal":
         """Scores of every image by a network grown without its fold: image i belongs to fold i modulo their number.
@@ -244,21 +252,26 @@ class Growing:
         """
         judge = None
         images = self.prepared.images
-        found = {name: np.zeros((images.n_images, len(self.geometries))) for name in names}
+        found: dict[str, Floats] = {}
         fold_of = np.arange(images.n_images) % self.folds
         for fold in range(self.folds):
             own = fold_of == fold
-            network = self.grow(self.prepared.without(own, self.num_threads))
+            others = self.prepared.without(own, self.num_threads)
+            network = self.grow(others)
             planes = network.planes(images.select(own, self.num_threads), self.num_threads)
-            for name, scores in scores_of(network, planes, names, self.num_threads).items():
-                found[name][own] = scores
+            columns = None
+            if (ratio := self._contrast(others, planes[0])) is not None:
+                network, columns = network.with_contrast(ratio[0]), ratio[1]
+            for name, scores in scores_of(network, planes, names, self.num_threads, columns=columns).items():
+                found.setdefault(name, np.zeros((images.n_images, scores.shape[1])))[own] = scores
             judge = judge or network
-        return Normal("cross-validation", found, judge)
+        return Normal("cross-validation", found, judge, judge.contrast if judge else None)
 
 
 def score_names(settings: Settings, network: LayeredNetwork) -> list[str]:
     """The scores that are needed of normal images: one layer has nothing to be brought to one scale."""
-    return list(dict.fromkeys((settings.score, *(SCORES if len(network) > 1 else ()))))
+    scaled = (*(SCORES if len(network) > 1 else ()), *((CONTRAST,) if settings.contrast else ()))
+    return list(dict.fromkeys((settings.score, *scaled)))
 
 
 def scores_of(
@@ -268,9 +281,21 @@ def scores_of(
     num_threads: int,
     *,
     leave_one_out: bool = False,
+    columns: Floats | None = None,
 ) -> dict[str, Floats]:
-    """Score name -> (n_images, layers)."""
-    return {name: network.layer_scores(planes, name, num_threads, leave_one_out=leave_one_out) for name in names}
+    """Score name -> (n_images, layers); ``columns`` are the contrast's own where they are known."""
+    found = {
+        name: network.layer_scores(planes, name, num_threads, leave_one_out=leave_one_out)
+        for name in names
+        if name != CONTRAST
+    }
+    if CONTRAST in names:
+        layers = found.get("standardized")
+        layers = network.layer_scores(planes, "standardized", num_threads) if layers is None else layers
+        if columns is None:
+            columns = network.checked_contrast().columns(planes[0], num_threads)
+        found[CONTRAST] = np.concatenate([layers, columns], axis=1)
+    return found
 
 
 def calibrated(arguments: Arguments, growing: Growing, network: LayeredNetwork) -> Fitted:
@@ -293,11 +318,14 @@ class Normal:
     scores : dict of score name -> ndarray, (n_images, layers)
     judge : LayeredNetwork, optional
         The network by which new images are to be scored, if it is not that of all images.
+    contrast : LogRatio, optional
+        The one that the network of all images takes; networks that saw all of them would know no normal images.
     """
 
     source: str
     scores: dict[str, Floats]
     judge: LayeredNetwork | None = None
+    contrast: LogRatio | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,14 +347,18 @@ def assembled(
     normal: Normal,
 ) -> Fitted:
     """The Fitted of what was learned; ``planes`` and ``normal`` are of images that are among the counted ones."""
-    scales = scales_of(settings.features.weights(len(learned.network)), normal.scores)
-    network = learned.network.with_scales(scales)
+    by_layer = {name: scores for name, scores in normal.scores.items() if name != CONTRAST}
+    scales = scales_of(settings.features.weights(len(learned.network)), by_layer)
+    if settings.contrast is not None:
+        weight = settings.contrast.weight
+        scales[CONTRAST] = contrast_scales(scales["standardized"], normal.scores[CONTRAST], weight)
+    network = learned.network.with_contrast(normal.contrast).with_scales(scales)
     heat_map_scale = None
     if len(network) > 1 or not network.pixels.counts_surprises:
         heat_map_scale = map_quantile(network, planes, HEAT_MAP_SHARE, validation.check_threads(arguments.n_jobs))
     judge = normal.judge and normal.judge.with_scales(scales)
-    for layer in (*network.networks, *(judge.networks if judge else ())):
-        layer.freeze()
+    for grown in (network, *((judge,) if judge else ())):
+        grown.freeze()
     combined = network.combine(normal.scores[settings.score], settings.score)
     return Fitted(
         arguments=arguments,
@@ -349,37 +381,3 @@ def map_quantile(network: LayeredNetwork, planes: Sequence[BitPlanes], share: fl
     words = max(1, min(planes[0].words.shape[1], SCALE_IMAGES // 64))
     maps = network.surprise_maps([own.part(0, words) for own in planes], num_threads)
     return float(np.quantile(maps, share))
-
-
-def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
-    """Images added to what was learned; kernels, relations and trees stay. See ConvolutionalBayesianNetwork.partial_fit.
-
-    Raises
-    ------
-    ValueError
-        The kind of CPDs is no function of counts.
-    """
-    settings, pixels = fitted.settings, fitted.network.pixels
-    check_adds(pixels)
-    images = fitted.validated(X)
-    check_labels(y, images)
-    threads = fitted.threads
-    own, counted = packed(fitted.binarization, images, settings.shift, threads)
-    network, names = fitted.network, score_names(settings, fitted.network)
-    planes = network.planes(own, threads)
-    normal = None
-    if not pixels.leaves_one_out:  # by their scores before they are counted, as new images are judged from now on
-        normal = Normal("separate images", scores_of(network, planes, names, threads), network)
-    more = network.recounted(counted, threads)
-    for new, earlier in zip(more.networks, network.networks):
-        new.add(earlier.counts)
-    if normal is None:
-        normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
-    digest = hashlib.sha256(counted.words.data)
-    digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
-    learned = Learned(
-        more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
-    )
-    result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
-    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
-    return result

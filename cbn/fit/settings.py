@@ -12,6 +12,8 @@ from .._params import Parameters, specs
 from ..bits.binarization import check_thresholds
 from ..cpd.base import CPD, SCORES
 from ..cpd.kinds import kind_named, kind_of, parameter_classes
+from ..layers.contrast import NAME as CONTRAST
+from ..layers.contrast import Contrast
 from ..layers.features import Features
 from .presets import PRESETS, Preset
 
@@ -28,6 +30,7 @@ class Arguments:
     preset: str = "pixel"
     cpd: Parameters | str | None = None
     features: Features | None = None
+    contrast: Contrast | bool | None = None
     threshold: float | Sequence[float] | str | None = None
     score: str | None = None
     folds: int | None = None
@@ -53,6 +56,7 @@ class Settings:
     cpd : Parameters
         Of the kind of conditional distributions; see :attr:`kind`.
     features : Features
+    contrast : Contrast or None
     threshold : tuple of float, or "auto"
         "auto" until the images are seen.
     score : str
@@ -70,6 +74,7 @@ class Settings:
     preset: str
     cpd: Parameters
     features: Features
+    contrast: Contrast | None
     threshold: tuple[float, ...] | Literal["auto"]
     score: str
     folds: int
@@ -127,6 +132,17 @@ def resolve(arguments: Arguments) -> Settings:
         raise ValueError(
             f"folds: {a.folds!r} is for trees; {kind.nouns} leave every image out of the counts: leave it out"
         )
+    contrast = chosen_contrast(a.contrast, preset)
+    if contrast is not None and kind.leaves_one_out:
+        if a.contrast is not None:
+            raise ValueError(f"contrast: {a.contrast!r:.80} is for trees; use cpd='tree', or leave it out")
+        contrast = None  # of a preset whose trees were replaced
+    scores = (*SCORES, CONTRAST)
+    score = validation.check_choice(
+        (CONTRAST if contrast else preset.score) if a.score is None else a.score, "score", scores
+    )
+    if score == CONTRAST and contrast is None:
+        raise ValueError(f"score: {score!r} needs a contrast; use preset='best', or contrast=True")
     full_scale = validation.check_full_scale_argument(a.full_scale)
     threshold = preset.threshold if a.threshold is None else a.threshold
     thresholds: tuple[float, ...] | Literal["auto"] = "auto"
@@ -142,8 +158,9 @@ def resolve(arguments: Arguments) -> Settings:
         preset=a.preset,
         cpd=cpd,
         features=features,
+        contrast=contrast,
         threshold=thresholds,
-        score=validation.check_choice(preset.score if a.score is None else a.score, "score", SCORES),
+        score=score,
         folds=validation.check_integer(preset.folds if a.folds is None else a.folds, "folds", 2, 1000),
         shift=validation.check_integer(a.shift, "shift", 0, 8),
         false_alarm_rate=validation.check_real(a.false_alarm_rate, "false_alarm_rate", 0, 1, open_ends=True),
@@ -165,6 +182,19 @@ def chosen_cpd(cpd: Any, preset: Preset) -> Parameters:
     return cpd
 
 
+def chosen_contrast(contrast: Any, preset: Preset) -> Contrast | None:
+    """The contrast that an argument stands for: None, True (the preset's, or the defaults), False, or an object."""
+    if contrast is None:
+        own = preset.contrast
+    elif isinstance(contrast, bool | np.bool_):
+        own = (preset.contrast or Contrast()) if contrast else None
+    elif isinstance(contrast, Contrast):
+        own = contrast
+    else:
+        raise ValueError(f"contrast: {contrast!r:.80}; give cbn.Contrast(), True, False or None")
+    return None if own is None else own.checked().sealed()
+
+
 def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> dict[str, Any]:
     """Parameters to set, where the objects that ``cpd__penalty`` and the like reach into are there.
 
@@ -176,9 +206,12 @@ def materialized(model: Any, params: dict[str, Any], objects: Sequence[str]) -> 
     found = dict(params)
     for name in objects:
         own = params.get(name, getattr(model, name))
-        if name in wanted and (own is None or isinstance(own, str)):
+        if name in wanted and (own is None or isinstance(own, str | bool)):
             preset = PRESETS[validation.check_choice(params.get("preset", model.preset), "preset", PRESETS)]
-            meant = chosen_cpd(own, preset) if name == "cpd" else preset.features
+            if name == "contrast":
+                meant: Parameters = preset.contrast or Contrast()
+            else:
+                meant = chosen_cpd(own, preset) if name == "cpd" else preset.features
             setattr(model, name, meant.replaced())
             found.pop(name, None)
     return found
@@ -191,7 +224,7 @@ def unknown_argument(estimator: str, name: str) -> str:
             return "score: is the name of a method; a classifier has no outlier score: leave it out"
         return "score: is the name of a method; give outlier_score=..."
     option = name.replace("_", "-")
-    for argument, kinds in (("cpd", parameter_classes()), ("features", (Features,))):
+    for argument, kinds in (("cpd", parameter_classes()), ("features", (Features,)), ("contrast", (Contrast,))):
         found = [
             (kind, spec.name) for kind in kinds for spec in specs(kind) if name == spec.name or option == spec.option
         ]

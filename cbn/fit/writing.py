@@ -13,11 +13,13 @@ from .._version import __version__
 from ..cpd.kinds import kind_of
 from ..io.archive import write_archive
 from ..io.modelformat import FORMAT, plain
+from ..layers.contrast import Contrast
 from ..layers.features import Features
 from ..layers.files import describe_trained, trained_arrays
 from .state import FittedState
 
 VERSION = 6
+CONTRAST_VERSION = 11  # of files that say anything of a contrast
 
 
 class Classes(Protocol):
@@ -61,6 +63,8 @@ def _save(
     labels: Sequence[dict[str, Any]],
 ) -> None:
     version = max(VERSION, *(own.network.pixels.since for own in networks))
+    if "contrast" in header["arguments"] or any(own.network.contrast for own in networks):
+        version = CONTRAST_VERSION
     header |= {"format": FORMAT, "version": version, "package": __version__}
     header["networks"] = [{**_describe(network), **label} for network, label in zip(networks, labels)]
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -70,6 +74,8 @@ def _save(
         arrays |= {f"{name}_{i}": array for name, array in layers[0].arrays().items()}
         arrays[f"calibration_{i}"] = fitted.calibration.scores
         stored.add(f"calibration_{i}")
+        if fitted.network.contrast:
+            arrays |= {f"contrast_{i}_{name}": array for name, array in fitted.network.contrast.arrays().items()}
         for number, own in enumerate(fitted.judge.networks if fitted.judge else ()):
             arrays |= {f"judge_{i}_{number}_{name}": array for name, array in own.arrays().items()}
         for number, trained in enumerate(fitted.hidden_layers, start=1):
@@ -85,6 +91,7 @@ def _describe(fitted: FittedState) -> dict[str, Any]:
         describe_trained(trained) | {"network": own.describe()}
         for trained, own in zip(fitted.hidden_layers, fitted.network.networks[1:])
     ]
+    contrast = fitted.network.contrast
     return {
         **fitted.network.pixels.describe(),
         "thresholds": list(fitted.binarization.thresholds),
@@ -97,7 +104,7 @@ def _describe(fitted: FittedState) -> dict[str, Any]:
         "scales": {name: list(scale) for name, scale in fitted.network.scales.items()},
         "heat_map_scale": fitted.measured_heat_map_scale,
         "judge": _describe_judge(fitted),
-    }
+    } | ({"contrast": contrast.describe()} if contrast else {})
 
 
 def _describe_judge(fitted: FittedState) -> dict[str, Any] | None:
@@ -112,12 +119,14 @@ def as_json(arguments: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for own in fields(arguments):
         value = getattr(arguments, own.name)
-        if own.name in NOT_KEPT:
+        if own.name in NOT_KEPT or (own.name == "contrast" and value is None):
             continue
         if isinstance(value, Features):
             checked = value.checked()
             given = checked.get_params() | {"layers": [astuple(layer) for layer in checked.layers]}
             value = {name: plain(v) for name, v in given.items() if name not in NOT_KEPT}
+        elif isinstance(value, Contrast):
+            value = plain(value.checked())
         elif isinstance(value, Parameters):
             value = {"kind": kind_of(value).name} | plain(value.checked())
         found[own.name] = plain(value) if not isinstance(value, dict) else value

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from .. import _engine
 from ..bits.planes import BitPlanes
 from ..cpd.base import CPD, SCORES
+from .contrast import NAME as CONTRAST
+from .contrast import LogRatio
 from .geometry import LayerGeometry, Transition
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +34,8 @@ class LayeredNetwork:
     geometries : sequence of LayerGeometry
     scales : dict of score name -> tuple of float
         Factor of every layer's score, see :func:`scales_of`; 1 for each by default.
+    contrast : LogRatio, optional
+        It makes the score "contrast": the layers' "standardized", and two columns of its own.
     """
 
     def __init__(
@@ -40,13 +44,15 @@ class LayeredNetwork:
         transitions: Sequence[Transition],
         geometries: Sequence[LayerGeometry],
         scales: Scales | None = None,
+        contrast: LogRatio | None = None,
     ) -> None:
         self.networks, self.transitions, self.geometries = tuple(networks), tuple(transitions), tuple(geometries)
         self.scales = scales or {name: (1.0,) * len(self.networks) for name in SCORES}
+        self.contrast = contrast
         self._engine_transitions = [_engine.Transition(t) for t in self.transitions]
 
     def __reduce__(self) -> tuple[type["LayeredNetwork"], tuple[Any, ...]]:
-        return type(self), (self.networks, self.transitions, self.geometries, self.scales)
+        return type(self), (self.networks, self.transitions, self.geometries, self.scales, self.contrast)
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -58,7 +64,16 @@ class LayeredNetwork:
 
     def with_scales(self, scales: Scales) -> "LayeredNetwork":
         """The same layers with other factors of their scores."""
-        return LayeredNetwork(self.networks, self.transitions, self.geometries, scales)
+        return LayeredNetwork(self.networks, self.transitions, self.geometries, scales, self.contrast)
+
+    def with_contrast(self, contrast: LogRatio | None) -> "LayeredNetwork":
+        """The same layers beside another contrast."""
+        return LayeredNetwork(self.networks, self.transitions, self.geometries, self.scales, contrast)
+
+    def freeze(self) -> None:
+        """Makes everything that was learned unwritable."""
+        for own in (*self.networks, *((self.contrast,) if self.contrast else ())):
+            own.freeze()
 
     def chain_tables(
         self, layer_weights: Sequence[float], num_threads: int
@@ -91,19 +106,32 @@ class LayeredNetwork:
         return planes_of_layers(self._engine_transitions, pixels, num_threads)
 
     def recounted(self, pixels: BitPlanes, num_threads: int) -> "LayeredNetwork":
-        """The same layers, kernels and scales with the counts of other images."""
+        """The same layers, kernels, scales and contrast with the counts of other images."""
         planes = self.planes(pixels, num_threads)
         networks = [own.recounted(bits, num_threads) for own, bits in zip(self.networks, planes)]
-        return LayeredNetwork(networks, self.transitions, self.geometries, self.scales)
+        return LayeredNetwork(networks, self.transitions, self.geometries, self.scales, self.contrast)
 
     def layer_scores(
         self, planes: Sequence[BitPlanes], score: str, num_threads: int, *, leave_one_out: bool = False
     ) -> Floats:
-        """(n_images, layers) of a named score before layers are combined; nats where the score has that unit."""
+        """(n_images, layers) of a named score before layers are combined; nats where the score has that unit.
+
+        Of "contrast" there are two columns more: minus the log-ratio of the image in nats, and minus what of its map is
+        above the normal; see cbn.layers.contrast.
+        """
+        if score == CONTRAST:
+            own = self.layer_scores(planes, "standardized", num_threads)
+            return np.concatenate([own, self.checked_contrast().columns(planes[0], num_threads)], axis=1)
         columns = [
             own.score(bits, score, num_threads, leave_one_out=leave_one_out) for own, bits in zip(self.networks, planes)
         ]
         return np.stack(columns, axis=1)
+
+    def checked_contrast(self) -> LogRatio:
+        """The contrast. Raises ValueError where there is none."""
+        if self.contrast is None:
+            raise ValueError("contrast: the network has none; fit one with preset='best', or contrast=True")
+        return self.contrast
 
     def combine(self, layer_scores: Floats, score: str) -> Floats:
         """(n_images,) sum over layers of scale x score, in the order of the layers."""

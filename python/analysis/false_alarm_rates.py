@@ -27,6 +27,7 @@ from cbn.datasets.mnist import EmbeddedMnist
 
 RATES = (0.01, 0.05, 0.1)
 SCORES = ("log_probability", "surprise", "standardized", "normalized")
+CONTRAST = "contrast"
 
 Images = npt.NDArray[np.uint8]
 
@@ -106,13 +107,15 @@ def golden(kind: str, preset: str, score: str, n: int, seed: int) -> float:
     return alarms(preset, score, images[:n], images[n:], seed)
 
 
-def print_golden(presets: Sequence[str], n_seeds: int) -> None:
-    """The table of golden samples, a block for each kind."""
+def print_golden(presets: Sequence[str], scores: Sequence[str], n_seeds: int) -> None:
+    """The table of golden samples, a block for each kind; only the preset "best" has a contrast."""
     for kind in (*KINDS, "digits"):
         numbers = N_DIGITS if kind == "digits" else N_GOLDEN
         print(f"{kind:9}{'score':17}" + "".join(f"{f'n = {n:,}':>11}" for n in numbers))
         for preset in presets:
-            for score in SCORES:
+            for score in scores:
+                if score == CONTRAST and preset != "best":
+                    continue
                 found = [100 * np.mean([golden(kind, preset, score, n, i) for i in range(n_seeds)]) for n in numbers]
                 print(f"{preset:9}{score:17}" + "".join(f"{percent:11.1f}" for percent in found), flush=True)
         print()
@@ -151,9 +154,11 @@ def main() -> None:
     parser.add_argument(
         "--presets", nargs="+", choices=list(PRESETS), default=["pixel", "tree", "boosted", "best"], help="which"
     )
+    of_all = (*SCORES, CONTRAST)
+    parser.add_argument("--scores", nargs="+", choices=of_all, default=of_all, help="which; contrast is for best alone")
     arguments = parser.parse_args()
     if arguments.golden:
-        print_golden(arguments.presets, arguments.seeds)
+        print_golden(arguments.presets, arguments.scores, arguments.seeds)
     else:
         print_digits()
 

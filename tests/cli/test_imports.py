@@ -66,4 +66,4 @@ def test_programs_load_no_library_that_they_do_not_use(tmp_path):
 
 
 def test_scores_of_the_option_are_those_of_networks():
-    assert tuple(SCORES) == _train_options.SCORES
+    assert (*SCORES, "contrast") == _train_options.SCORES

@@ -137,7 +137,11 @@ def outcome(model, X):
 def test_every_argument_is_tried():
     tried = {FIELDS.get(name, name) for name in OPTIONS.keys() | TREE_OPTIONS.keys() | NO_EFFECT}
     fields = {spec.name for kind in (cbn.Table, cbn.Tree, cbn.Features) for spec in specs(kind)}
-    assert tried == (Network().get_params(deep=False).keys() - {"features"}) | fields | {"boosting"}
+    elsewhere = {
+        "features",
+        "contrast",
+    }  # fields of the first are tried here, of the second in tests/layers/test_contrast.py
+    assert tried == (Network().get_params(deep=False).keys() - elsewhere) | fields | {"boosting"}
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -222,7 +226,7 @@ def test_unusual_but_good_arguments(tmp_path):
 def test_a_classifier_has_no_hidden_layers():
     X, y = blots(120), np.arange(120) % 2
     with pytest.raises(
-        ValueError, match="^preset: 'hidden' has hidden layers, whose product is no probability.*'boosted'$"
+        ValueError, match="^preset: 'hidden' has hidden layers, whose product is no probability.*'tied'$"
     ):
         Classifier("hidden").fit(X, y)
     with pytest.raises(ValueError, match="^preset: 'hidden' has"):

@@ -83,6 +83,7 @@ def everything(model, folder):
 # Another good value of every argument, and of every field of the objects; all of them get a bad one too.
 OTHERS = {
     "preset": "tree", "cpd": cbn.Table(((-1, 0),), 7.0), "features": cbn.Features(layers=((2, 3, 1),)), "threshold": 0.9,
+    "contrast": cbn.Contrast(weight=3.0),
     "outlier_score": "normalized", "folds": 5, "shift": 2, "false_alarm_rate": 0.4, "image_shape": (4, 16), "full_scale": 255,
     "random_state": 77, "class_prior": (0.9, 0.1),
 }  # fmt: skip
@@ -103,7 +104,7 @@ def unchanged_by_arguments(model, folder):
     expected = everything(model, folder)
     for change in changes(model):
         other = copy.copy(model)  # shares what was learned, as it is shared within one estimator
-        for name in ("cpd", "features"):  # but objects in place are the estimator's own
+        for name in ("cpd", "features", "contrast"):  # but objects in place are the estimator's own
             if getattr(other, name, None) is not None and any(own.startswith(f"{name}__") for own in change):
                 own = getattr(other, name)
                 before = own.get_params()
@@ -386,7 +387,9 @@ def test_images_are_packed_once(preset, thresholds, shift, monkeypatch):
     images = X * np.uint8(200)
     network(preset, threshold=thresholds, shift=shift).fit(images)
     cutoffs = [int(t * 255) for t in np.atleast_1d(thresholds)]
-    assert packed == [((2 * shift + 1) ** 2 * len(X), cutoff) for cutoff in cutoffs]
+    turned = [n for n, cutoff in packed if cutoff == 0]  # bits of a contrast's background, which are no images
+    assert [own for own in packed if own[1] > 0] == [((2 * shift + 1) ** 2 * len(X), cutoff) for cutoff in cutoffs]
+    assert len(turned) == (2 if preset == "best" else 0)
 
 
 def test_what_was_given_can_change_after_the_fit(tmp_path):

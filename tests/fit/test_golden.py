@@ -191,6 +191,8 @@ def test_the_judge_is_the_network_without_the_first_fold(judged):
     np.testing.assert_array_equal(model.p_values(fresh), model.p_values_of(model.judged_scores(fresh)))
     np.testing.assert_array_equal(model.decision_function(fresh), model.judged_scores(fresh) - model.offset_)
     # and these images of the first fold have the scores that are among the calibration's
+    if own.network.contrast is not None:  # there by what is normal of the others, see tests/layers/test_contrast.py
+        return
     scores = model.judged_scores(images[~rest])
     nearest = np.abs(scores[:, None] - model.calibration_scores_).min(axis=1)
     assert nearest.max() <= 1e-9 * np.abs(scores).max()

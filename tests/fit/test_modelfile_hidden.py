@@ -83,7 +83,7 @@ def test_arguments_and_settings_in_a_file(new, tmp_path):
     fields = cbn.Features().get_params().keys() - set(NOT_KEPT)
     assert header["version"] == 6
     assert header["arguments"].keys() == (
-        Network().get_params(deep=False).keys() - {"outlier_score"} | {"score"}
+        Network().get_params(deep=False).keys() - {"outlier_score", "contrast"} | {"score"}
     ) - set(NOT_KEPT)
     assert header["arguments"]["cpd"] is None and header["arguments"]["score"] is None
     assert header["settings"].keys() == header["arguments"].keys()

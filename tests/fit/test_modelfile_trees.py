@@ -42,7 +42,8 @@ def test_a_network_comes_back_as_it_was(preset, arguments, tmp_path):
     model = fitted(preset, **arguments)
     path = save(model, tmp_path / "a.cbn")
     loaded = cbn.load(path)
-    assert version_of(path) == 6 and save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
+    assert version_of(path) == (11 if model.fitted_.network.contrast else 6)
+    assert save(loaded, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
     for score in SCORES:
         np.testing.assert_array_equal(loaded.layer_scores(X, score), model.layer_scores(X, score))
         np.testing.assert_array_equal(loaded.score_samples(X, score), model.score_samples(X, score))
@@ -125,7 +126,7 @@ def test_objects_in_a_file(tmp_path):
     """Every field of the objects, with the name of the kind; what none of them has is beside the arrays."""
     header = json.loads(members_of(save(fitted("boosted"), tmp_path / "a.cbn"))["header.json"])
     assert header["arguments"].keys() == (
-        Network().get_params(deep=False).keys() - {"outlier_score"} | {"score"}
+        Network().get_params(deep=False).keys() - {"outlier_score", "contrast"} | {"score"}
     ) - set(NOT_KEPT)
     for part in ("arguments", "settings"):
         cpd = header[part]["cpd"]

@@ -20,9 +20,10 @@ VERSIONS = {
     3: 5,
     5: 6,
     6: 6,
-    10: 2,
+    10: 2,  # with tied trees
+    11: 2,  # with a contrast, or where there could be one
 }  # and how many files each has; energy models, of version 4 too, are in tests/iem
-NEWEST, OF_TIED = 6, 10  # versions that are written: the latter where CPDs are tied trees
+NEWEST = 6  # of what has neither
 
 
 def folder_of(version):
@@ -142,7 +143,7 @@ def test_old_files_load_for_ever(version, name, tmp_path):
     else:
         compare(plain(model), arguments, "arguments")
     use(model, tmp_path / "again.cbn")
-    # what is saved of it is of the newest version, answers alike, and is stable
+    # what is saved of it is of the newest version of its kind, answers alike, and is stable
     again = save(model, tmp_path / "new.cbn")
     assert version_of(again) == max(version, NEWEST)
     loaded = cbn.load(again)
@@ -170,7 +171,7 @@ def test_arguments_of_version_1():
     assert len(cbn.load(folder_of(2) / "interrupted.cbn").hidden_layers_) == 1
 
 
-@pytest.mark.parametrize("version", [NEWEST, OF_TIED])
+@pytest.mark.parametrize("version", [NEWEST, 10, 11])
 def test_the_newest_files_are_still_made_alike(version, tmp_path, monkeypatch):
     # kernels of so few images see a third of them today
     monkeypatch.setattr("cbn.fit.recipe.LEAST_FOR_KERNELS", 0)
@@ -178,4 +179,5 @@ def test_the_newest_files_are_still_made_alike(version, tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cbn.CalibrationWarning)
         for name, model in make.models().items():
-            assert content_of(save(model, tmp_path / name)) == content_of(folder_of(version) / name), name
+            if (version, name) != (6, "best.cbn"):  # which has a contrast today
+                assert content_of(save(model, tmp_path / name)) == content_of(folder_of(version) / name), name

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images that are added to what was learned, where that is a function of counts."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from ..cpd.base import CPD
+from .fitted import Fitted
+from .recipe import Learned, Normal, assembled, check_labels, packed, score_names, scores_of
+
+
+def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
+    """Images added to what was learned; kernels, relations and trees stay. See ConvolutionalBayesianNetwork.partial_fit.
+
+    Raises
+    ------
+    ValueError
+        The kind of CPDs is no function of counts.
+    """
+    settings, pixels = fitted.settings, fitted.network.pixels
+    check_adds(pixels)
+    images = fitted.validated(X)
+    check_labels(y, images)
+    threads = fitted.threads
+    own, counted = packed(fitted.binarization, images, settings.shift, threads)
+    network, names = fitted.network, score_names(settings, fitted.network)
+    planes = network.planes(own, threads)
+    normal = None
+    if not pixels.leaves_one_out:  # by their scores before they are counted, as new images are judged from now on
+        normal = Normal("separate images", scores_of(network, planes, names, threads), network, network.contrast)
+    more = network.recounted(counted, threads)
+    for new, earlier in zip(more.networks, network.networks):
+        new.add(earlier.counts)
+    if normal is None:
+        normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
+    digest = hashlib.sha256(counted.words.data)
+    digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
+    learned = Learned(
+        more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
+    )
+    result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
+    result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
+    return result
+
+
+def check_adds(cpd: CPD | type[CPD]) -> None:
+    """Refuses to add images where counts do not hold what was learned. Raises ValueError."""
+    if not cpd.adds_counts:
+        raise ValueError(
+            f"partial_fit: {cpd.nouns} are no counts, to which images could be added; fit all images at once"
+        )
