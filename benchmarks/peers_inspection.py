@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from cbn.iem.gaussian.features import PretrainedFeatures, in_batches
 from cbn.iem.gaussian.maps import at_pixels
-from cbn.iem.gaussian.positions import covariance_of, pooled_moments
-from cbn.iem.gaussian.whitening import UNIT, Whitening
+from cbn.iem.gaussian.positions import PooledMoments
+from cbn.iem.gaussian.whitening import UNIT
 
 SIGMA = 4  # pixels by which the maps of both papers are smoothed
 RIDGE = 0.01  # PaDiM adds it to every variance
@@ -91,8 +91,10 @@ class PatchCore:
     def fit(self, features: Rounded) -> Self:
         n, rows, columns, size = features.shape
         if self.whitened:
-            moments = covariance_of(*pooled_moments(features), PretrainedFeatures.unit)
-            self.whitening = Whitening.of(*moments, size)
+            moments = PooledMoments(size)
+            for part in in_batches(n, TOGETHER):
+                moments.add(features[part])
+            self.whitening = moments.whitening(PretrainedFeatures.unit, size)
         projection = np.random.default_rng(SEED).standard_normal((size, PROJECTED), np.float32)
         parts = in_batches(n, TOGETHER)
         projected = np.concatenate([self._patches(features[part]) @ projection for part in parts])

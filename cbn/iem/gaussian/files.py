@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Model files of Gaussian energy models: kind "gaussian" of :mod:`cbn.io.modelformat`, from version 7 on.
+"""Model files of Gaussian energy models: kind "gaussian" of :mod:`cbn.io.modelformat`, from version 7 on. Version 9 has ``usual``, and
+other defaults of cbn.iem.Gaussian.
 
 Header beside ``format``, ``version``, ``kind`` and ``package``
 --------------------------------------------------------------
@@ -13,6 +14,7 @@ provenance     free-form record
 
 Arrays: ``basis`` float32 (features, directions), ``offset`` float32 (directions,); ``mean`` float32 (positions,
 directions) and ``factors`` float32 (positions, floats) as cbn_gaussian_factors() packs them; ``calibration`` float64 (n,);
+``usual`` float32 (2, rows, columns), slope and offset of relative energies, of models that have them;
 ``weights`` float32, where the network's are not those of the package. Without a network the filters of every scale s, from
 0: ``first_weights_s`` float32 (taps, channels, filters) and ``first_bias_s`` float32 (filters,), of the second layer alike.
 Models that keep sums: ``sums`` int64 (positions, features), ``products`` int64 (positions, features * (features + 1) / 2),
@@ -37,26 +39,30 @@ from .features import Extractor, PretrainedFeatures
 from .fitted import FittedGaussianModel
 from .fitting import checked, kind_of
 from .models import directions_of
-from .parameters import Gaussian
+from .parameters import BEFORE, DIRECTIONS_BEFORE, Gaussian
 from .positions import Moments, PositionGaussians, diagonals, n_products
 from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
 from .sums import KeptSums
+from .usual import Usual
 from .whitening import Whitening
 from .writing import KEPT, KIND, LAYERS, VERSION, save
 
 __all__ = ["KIND", "restore", "save"]
 
+FIRST_VERSION = 7
 CALIBRATIONS = ("leave-one-out", "separate images")
 
 
 def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     """The fitted model of an open model file. Anything that cannot be one raises one of the exceptions in DAMAGE."""
-    if header["version"] < VERSION:
+    if header["version"] < FIRST_VERSION:
         raise ValueError(f"kind {KIND!r} in version {header['version']}")
     given = header["arguments"]
     if not isinstance(given, dict) or set(given) != {*KEPT, "gaussian"}:
         raise ValueError("the header names other arguments than Gaussian models have")
     parameters = given["gaussian"]
+    if header["version"] < VERSION:
+        parameters = _before(parameters or {}, header["backbone"] is not None)
     arguments = Arguments(
         **{name: given[name] for name in KEPT},
         gaussian=None if parameters is None else Gaussian().set_params(**parameters),
@@ -71,7 +77,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     provenance = dict(header["provenance"])
     if provenance != header["provenance"]:
         raise ValueError("provenance of another type")
-    extractor = _extractor(archive, header["backbone"], picture_shape[2])
+    extractor = _extractor(archive, header["backbone"], picture_shape[2], bool(gaussian.smooth))
     rows, columns = extractor.shape(*picture_shape[:2])
     size = directions_of(gaussian, kind_of(arguments))
     mean = read_finite(archive, "mean", (rows * columns, size))
@@ -93,12 +99,28 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
         extractor=extractor,
         whitening=whitening,
         gaussians=PositionGaussians((rows, columns), n_images, gaussian, mean, factors),
+        usual=_usual(archive, gaussian, (rows, columns)),
         calibration=Calibration.restored(scores, source, rate),
         n_images=n_images,
         provenance=provenance,
         arguments=arguments,
         sums=sums,
     )
+
+
+def _before(parameters: dict[str, Any], pretrained: bool) -> dict[str, Any]:
+    """Parameters of a file before version 9, where other values were the defaults."""
+    directions = parameters.get("directions")
+    return BEFORE | parameters | {"directions": DIRECTIONS_BEFORE[pretrained] if directions is None else directions}
+
+
+def _usual(archive: ZipFile, gaussian: Gaussian, shape: tuple[int, int]) -> Usual | None:
+    if not gaussian.relative:
+        return None
+    slope, offset = read_finite(archive, "usual", (2, *shape))
+    if not (slope > 0).all():
+        raise ValueError("usual energies whose slope is not above 0")
+    return Usual(slope, offset)
 
 
 def _sums(archive: ZipFile, digest: Any, shape: tuple[int, int, int], n_images: int) -> KeptSums:
@@ -120,22 +142,21 @@ def _sums(archive: ZipFile, digest: Any, shape: tuple[int, int, int], n_images: 
     )
 
 
-def _extractor(archive: ZipFile, digest: Any, channels: int) -> Extractor:
+def _extractor(archive: ZipFile, digest: Any, channels: int, smooth: bool) -> Extractor:
     if digest is not None:
-        return PretrainedFeatures(_network(archive, digest))
+        return PretrainedFeatures(_network(archive, digest), smooth)
     sizes = ((FIRST_SIDE**2, channels, FIRST), (SECOND_SIDE**2, FIRST, SECOND))
-    return PCAFeatures(
-        *(
-            [
-                Filters(
-                    read_finite(archive, f"{layer}_weights_{scale}", shape),
-                    read_finite(archive, f"{layer}_bias_{scale}", shape[2:]),
-                )
-                for scale in range(SCALES)
-            ]
-            for layer, shape in zip(LAYERS, sizes, strict=True)
-        )
+    first, second = (
+        [
+            Filters(
+                read_finite(archive, f"{layer}_weights_{scale}", shape),
+                read_finite(archive, f"{layer}_bias_{scale}", shape[2:]),
+            )
+            for scale in range(SCALES)
+        ]
+        for layer, shape in zip(LAYERS, sizes, strict=True)
     )
+    return PCAFeatures(first, second, smooth)
 
 
 def _network(archive: ZipFile, digest: Any) -> EfficientNetLite0:

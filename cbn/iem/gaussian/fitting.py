@@ -18,7 +18,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures, in_batches
 from .fitted import FittedGaussianModel, prepared
 from .further import of_sums
-from .models import LEAST_FOR_FORMULA, directions_of, model_of, scores_without_own
+from .models import directions_of, model_of, usual_and_scores
 from .parameters import Gaussian
 from .positions import n_products
 from .scratch import PCAFeatures
@@ -68,7 +68,7 @@ def fit(
     if len(pictures) < 2:
         raise DataError("X: 1 picture; the spread of features needs at least 2")
     threads = validation.check_threads(n_jobs)
-    extractor = _extractor(arguments, pictures, threads)
+    extractor = _extractor(arguments, pictures, bool(gaussian.smooth), threads)
     source = _Features(
         pictures,
         brightness,
@@ -94,17 +94,14 @@ def fit(
         )
     whitening, gaussians = model_of(source.batches, extractor, gaussian, threads)
     batches: Iterator[Rounded] = (features for _, features in source.batches(2))
-    if len(pictures) < LEAST_FOR_FORMULA:  # each is scored by a model of all others
-        batches = iter([np.concatenate(list(batches))])
-    scores = np.concatenate(
-        [scores_without_own(features, whitening, gaussians, extractor, gaussian, threads) for features in batches]
-    )
+    usual, scores = usual_and_scores(batches, whitening, gaussians, extractor, gaussian, threads)
     fitted = FittedGaussianModel(
         picture_shape=pictures.shape[1:],
         brightness=brightness,
         extractor=extractor,
         whitening=whitening,
         gaussians=gaussians,
+        usual=usual,
         calibration=Calibration.of(scores, "leave-one-out", rate),
         n_images=len(pictures),
         provenance={"data_sha256": hashlib.sha256(pictures.data).hexdigest()},
@@ -138,9 +135,9 @@ def kind_of(arguments: Arguments) -> type[Extractor]:
     return PCAFeatures if arguments.backbone == SCRATCH else PretrainedFeatures
 
 
-def _extractor(arguments: Arguments, pictures: npt.NDArray[Any], num_threads: int) -> Extractor:
+def _extractor(arguments: Arguments, pictures: npt.NDArray[Any], smooth: bool, num_threads: int) -> Extractor:
     if arguments.backbone != SCRATCH:
-        return PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights))
+        return PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights), smooth)
     some = np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_FOR_FILTERS)).astype(np.int64)
     return PCAFeatures.learned(
         lambda: (
@@ -148,6 +145,7 @@ def _extractor(arguments: Arguments, pictures: npt.NDArray[Any], num_threads: in
         ),
         pictures.shape[3],
         num_threads,
+        smooth,
     )
 
 

@@ -3,7 +3,6 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ... import _validation as validation
@@ -12,7 +11,7 @@ from ..nn.arrays import Shape
 from ..parameters import Arguments
 from .features import Extractor, in_batches
 from .fitted import TOGETHER, FittedGaussianModel, prepared
-from .models import LEAST_FOR_FORMULA, directions_of, scores_without_own
+from .models import directions_of, usual_and_scores
 from .parameters import Gaussian
 from .positions import PooledMoments, PositionGaussians
 from .sums import KeptSums, digests_of
@@ -39,18 +38,15 @@ def of_sums(
     directions = directions_of(gaussian, type(extractor))
     whitening = PooledMoments.of(own).whitening(extractor.unit, directions)
     gaussians = PositionGaussians.whitened(own, shape, gaussian, whitening, extractor.unit, threads)
-    scores = np.concatenate(
-        [
-            scores_without_own(sums.features[part], whitening, gaussians, extractor, gaussian, threads)
-            for part in in_batches(len(sums.features), max(TOGETHER, LEAST_FOR_FORMULA))
-        ]
-    )
+    batches = (sums.features[part] for part in in_batches(len(sums.features), TOGETHER))
+    usual, scores = usual_and_scores(batches, whitening, gaussians, extractor, gaussian, threads)
     fitted = FittedGaussianModel(
         picture_shape=picture_shape,
         brightness=brightness,
         extractor=extractor,
         whitening=whitening,
         gaussians=gaussians,
+        usual=usual,
         calibration=Calibration.of(scores, "leave-one-out", false_alarm_rate),
         n_images=own.n,
         provenance=provenance | {DIGEST: f"{sums.digest:016x}"},

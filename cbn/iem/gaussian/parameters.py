@@ -7,8 +7,12 @@ from ..._engine import MAX_DIRECTIONS
 from ..._params import Checked, Flag, Parameters, Real, Whole, parameter, parameters
 
 # Defaults with and without a pretrained network.
-DIRECTIONS = {True: 128, False: 256}
+DIRECTIONS = {True: 160, False: 256}
 STRENGTH = {True: 20.0, False: 5.0}
+REACH = {True: 0, False: 1}
+# What model files before version 9 were fitted with where they name nothing else.
+BEFORE = {"smooth": 0, "reach": 1, "relative": 0}
+DIRECTIONS_BEFORE = {True: 128, False: 256}
 
 
 def _optional(rule: Whole | Real, metavar: str) -> Checked:
@@ -28,6 +32,12 @@ class Gaussian(Parameters):
     ``fit`` checks it.
     """
 
+    smooth: int = parameter(
+        default=1,
+        rule=Whole(0, 1),
+        help="1: features are averaged with those of the positions beside them, weights 1, 2, 1 in both directions; 0: they "
+        "are not.",
+    )
     directions: int | None = parameter(
         default=None,
         rule=_optional(Whole(1, MAX_DIRECTIONS), "N"),
@@ -43,10 +53,17 @@ class Gaussian(Parameters):
     ridge: float = parameter(
         default=0.01, rule=Real(1e-6, 1e6), help="Added to every variance, in units of a whitened feature's."
     )
-    reach: int = parameter(
+    reach: int | None = parameter(
+        default=None,
+        rule=_optional(Whole(0, 1), "N"),
+        help="1: a position's energy is the least over the Gaussians of the 3 x 3 positions around it; 0: its own. By "
+        f"default {REACH[True]}, or {REACH[False]} without a pretrained network.",
+    )
+    relative: int = parameter(
         default=1,
         rule=Whole(0, 1),
-        help="1: a position's energy is the least over the Gaussians of the 3 x 3 positions around it; 0: its own.",
+        help="1: the energy of a picture is taken from energies in units of what is usual at their position; 0: from "
+        "energies as they are.",
     )
     top: float = parameter(
         default=0.01,
@@ -65,4 +82,5 @@ class Gaussian(Parameters):
         own = self.checked()
         own.directions = DIRECTIONS[pretrained] if own.directions is None else own.directions
         own.strength = STRENGTH[pretrained] if own.strength is None else own.strength
+        own.reach = REACH[pretrained] if own.reach is None else own.reach
         return own

@@ -3,6 +3,7 @@
 
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from ..._version import __version__
@@ -16,9 +17,10 @@ from .features import Extractor, PretrainedFeatures
 from .positions import PositionGaussians
 from .scratch import PCAFeatures
 from .sums import KeptSums
+from .usual import Usual
 from .whitening import Whitening
 
-KIND, VERSION = "gaussian", 7
+KIND, VERSION = "gaussian", 9
 LAYERS = ("first", "second")  # of filters without a pretrained network
 KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")
 
@@ -36,6 +38,8 @@ class Content(Protocol):
     def whitening(self) -> Whitening: ...
     @property
     def gaussians(self) -> PositionGaussians: ...
+    @property
+    def usual(self) -> Usual | None: ...
     @property
     def calibration(self) -> Calibration: ...
     @property
@@ -69,6 +73,8 @@ def save(fitted: Content, path: Any) -> None:
         "factors": fitted.gaussians.factors,
         "calibration": fitted.calibration.scores,
     }
+    if fitted.usual is not None:
+        arrays["usual"] = np.stack([fitted.usual.slope, fitted.usual.offset])
     features |= _of_sums(fitted.sums)
     write_archive(path, header, arrays | features, stored={*arrays, *features})
 

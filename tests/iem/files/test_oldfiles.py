@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Energy models of versions 7 and 8 load for ever, answer as they did, and are still made alike."""
+"""Energy models of versions 7 to 9 load for ever, answer as they did, and are still made alike."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,15 @@ import pytest
 import cbn
 from helpers.modelfiles import members_of, script_of, version_of
 
-FOLDER = Path(__file__).parents[2] / "data" / "format_v8"
-VERSIONS = {"gaussian.cbn": 7, "scratch.cbn": 7, "embedded.cbn": 8, "pattern.cbn": 8}
-
-
-@pytest.fixture(scope="module")
-def make():
-    return script_of(FOLDER / "make.py")
+DATA = Path(__file__).parents[2] / "data"
+VERSIONS = {
+    ("format_v8", "gaussian.cbn"): 7,
+    ("format_v8", "scratch.cbn"): 7,
+    ("format_v8", "embedded.cbn"): 8,
+    ("format_v8", "pattern.cbn"): 8,
+    ("format_v9", "gaussian.cbn"): 9,
+    ("format_v9", "scratch.cbn"): 9,
+}
 
 
 def arrays_of(path):
@@ -24,11 +26,12 @@ def arrays_of(path):
     return {name: content for name, content in members_of(path).items() if name != "header.json"}
 
 
-@pytest.mark.parametrize("name", VERSIONS)
-def test_files_load_for_ever(name, make, tmp_path):
-    expected = json.loads((FOLDER / "expected.json").read_text())[name]
-    assert version_of(FOLDER / name) == VERSIONS[name]
-    model = cbn.load(FOLDER / name)
+@pytest.mark.parametrize(("folder", "name"), VERSIONS)
+def test_files_load_for_ever(folder, name, tmp_path):
+    path, make = DATA / folder / name, script_of(DATA / folder / "make.py")
+    expected = json.loads((path.parent / "expected.json").read_text())[name]
+    assert version_of(path) == VERSIONS[folder, name]
+    model = cbn.load(path)
     for _ in range(2):  # as it is, and saved in the newest version
         np.testing.assert_allclose(model.score_samples(make.pictures(6, 100)), expected["scores"], rtol=1e-6)
         heat = model.energy_map(make.pictures(1, 100))[0, ::5, ::5]
@@ -39,9 +42,12 @@ def test_files_load_for_ever(name, make, tmp_path):
         model = cbn.load(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", VERSIONS)
-def test_the_newest_are_still_made_alike(name, make, tmp_path):
+@pytest.mark.parametrize(("folder", "name"), VERSIONS)
+def test_the_newest_are_still_made_alike(folder, name, tmp_path):
+    make = script_of(DATA / folder / "make.py")
     make.models()[name].fit(make.pictures(40)).save(tmp_path / name)
-    found, wanted = arrays_of(tmp_path / name), arrays_of(FOLDER / name)
+    found, wanted = arrays_of(tmp_path / name), arrays_of(DATA / folder / name)
     assert found.keys() == wanted.keys()
-    assert [own for own in found if found[own] != wanted[own]] == []
+    # since version 9, scores of normal pictures that are few or small are those of models without a part of them
+    changed = ["calibration.npy"] if VERSIONS[folder, name] == 7 else []
+    assert [own for own in found if found[own] != wanted[own]] == changed
