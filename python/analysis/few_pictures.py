@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cbn.datasets import load_mvtec, make_category
 from cbn.iem.gaussian.features import PretrainedFeatures, in_batches
 from cbn.iem.gaussian.fitted import energies_of, prepared
-from cbn.iem.gaussian.maps import picture_energies, smoothed
+from cbn.iem.gaussian.maps import picture_energies, settled
 from cbn.iem.gaussian.models import model_of, usual_and_scores
 from cbn.iem.gaussian.parameters import Gaussian
 from cbn.iem.gaussian.whitening import Rounded
@@ -45,7 +45,7 @@ def alarms(features: Rounded, n: int, n_fresh: int, seed: int) -> tuple[float, f
     usual, scores = usual_and_scores([own], whitening, gaussians, extractor, gaussian, 2)
     calibration = Calibration.of(scores, "leave-one-out", RATE)
     energies = energies_of(gaussians, whitening(fresh, unit, 2), 2)
-    energies = smoothed(energies if usual is None else usual(energies))
+    energies = settled(energies if usual is None else usual(energies), gaussian.smooth)
     found = calibration.verdicts(-picture_energies(energies, gaussian.top), extrapolate=True)
     return float((found.verdicts == "outlier").mean()), float((found.verdicts == "undecided").mean()), found.basis
 

@@ -38,7 +38,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures
 from .fitted import FittedGaussianModel
 from .fitting import checked, kind_of
-from .models import directions_of
+from .models import directions_of, has_usual
 from .parameters import BEFORE, DIRECTIONS_BEFORE, Gaussian
 from .positions import Moments, PositionGaussians, diagonals, n_products
 from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
@@ -99,7 +99,7 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
         extractor=extractor,
         whitening=whitening,
         gaussians=PositionGaussians((rows, columns), n_images, gaussian, mean, factors),
-        usual=_usual(archive, gaussian, (rows, columns)),
+        usual=_usual(archive, (rows, columns)) if has_usual(gaussian, n_images) else None,
         calibration=Calibration.restored(scores, source, rate),
         n_images=n_images,
         provenance=provenance,
@@ -114,9 +114,7 @@ def _before(parameters: dict[str, Any], pretrained: bool) -> dict[str, Any]:
     return BEFORE | parameters | {"directions": DIRECTIONS_BEFORE[pretrained] if directions is None else directions}
 
 
-def _usual(archive: ZipFile, gaussian: Gaussian, shape: tuple[int, int]) -> Usual | None:
-    if not gaussian.relative:
-        return None
+def _usual(archive: ZipFile, shape: tuple[int, int]) -> Usual:
     slope, offset = read_finite(archive, "usual", (2, *shape))
     if not (slope > 0).all():
         raise ValueError("usual energies whose slope is not above 0")

@@ -17,7 +17,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from ..settings import LEAST_MEDIAN
 from . import writing
 from .features import Extractor, PretrainedFeatures, in_batches
-from .maps import at_pixels, picture_energies, smoothed
+from .maps import at_pixels, picture_energies, settled
 from .positions import TOGETHER, PositionGaussians
 from .sums import KeptSums
 from .usual import Usual
@@ -117,11 +117,10 @@ class FittedGaussianModel(PictureDecisions):
         X : array-like, (n, height, width) or (n, height, width, channels)
             Pictures of the size that was trained on.
         """
-        top = self.gaussians.gaussian.top
-        scores = [
-            -picture_energies(smoothed(own if self.usual is None else self.usual(own)), top)
-            for _, own in self._energies(X)
-        ]
+        gaussian, scores = self.gaussians.gaussian, []
+        for _, own in self._energies(X):
+            energies = settled(own if self.usual is None else self.usual(own), gaussian.smooth)
+            scores.append(-picture_energies(energies, gaussian.top))
         return np.concatenate(scores)
 
     def energy_map(self, X: npt.ArrayLike, *, without_own: bool = False) -> Array:
@@ -134,7 +133,8 @@ class FittedGaussianModel(PictureDecisions):
             For pictures of the fit: each by the model without it, as new ones are seen.
         """
         height, width, _ = self.picture_shape
-        energies = (smoothed(own) for _, own in self._energies(X, without_own))
+        smooth = self.gaussians.gaussian.smooth
+        energies = (settled(own, smooth) for _, own in self._energies(X, without_own))
         return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
 
     def save(self, path: Any) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ..nn.arrays import Array
 from .features import Extractor
 from .fitted import energies_of
-from .maps import picture_energies, smoothed
+from .maps import picture_energies, settled
 from .parameters import Gaussian
 from .positions import Moments, PooledMoments, PositionGaussians
 from .usual import Usual, relative_without_own
@@ -67,11 +67,16 @@ def usual_and_scores(
         parts = (whitening(features, extractor.unit, num_threads) for features in batches)
         energies = np.concatenate([energies_of(gaussians, white, num_threads, without_own=True) for white in parts])
     usual = None
-    if gaussian.relative:
+    if has_usual(gaussian, gaussians.n):
         assert gaussian.strength is not None  # of resolved parameters
         usual = Usual.of(energies, gaussian.strength)
         energies = relative_without_own(energies, gaussian.strength)
-    return usual, -picture_energies(smoothed(energies), gaussian.top)
+    return usual, -picture_energies(settled(energies, gaussian.smooth), gaussian.top)
+
+
+def has_usual(gaussian: Gaussian, n_images: int) -> bool:
+    """Whether energies are relative. Those of fewer pictures say little of what is usual at a position."""
+    return bool(gaussian.relative) and n_images >= LEAST_FOR_FORMULA
 
 
 def by_refits(gaussians: PositionGaussians, whitening: Whitening) -> bool:

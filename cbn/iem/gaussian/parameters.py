@@ -62,8 +62,8 @@ class Gaussian(Parameters):
     relative: int = parameter(
         default=1,
         rule=Whole(0, 1),
-        help="1: the energy of a picture is taken from energies in units of what is usual at their position; 0: from "
-        "energies as they are.",
+        help="1: the energy of a picture is taken from energies in units of what is usual at their position, from 20 "
+        "pictures on; 0: from energies as they are.",
     )
     top: float = parameter(
         default=0.01,
