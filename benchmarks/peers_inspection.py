@@ -91,9 +91,10 @@ class PatchCore:
     def fit(self, features: Rounded) -> Self:
         n, rows, columns, size = features.shape
         if self.whitened:
-            pooled = PooledMoments(size)
-            pooled.add(features)
-            self.whitening = pooled.whitening(PretrainedFeatures.unit, size)
+            moments = PooledMoments(size)
+            for part in in_batches(n, TOGETHER):
+                moments.add(features[part])
+            self.whitening = moments.whitening(PretrainedFeatures.unit, size)
         projection = np.random.default_rng(SEED).standard_normal((size, PROJECTED), np.float32)
         parts = in_batches(n, TOGETHER)
         projected = np.concatenate([self._patches(features[part]) @ projection for part in parts])

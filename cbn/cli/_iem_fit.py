@@ -189,7 +189,8 @@ def color_scale(fitted: Fitted, train: npt.NDArray[Any] | None = None) -> float:
             if isinstance(fitted, FittedGaussianModel)
             else fitted.energy_map(pictures)
         )
-    return float(SCALE_FACTOR * np.quantile(maps, SCALE_SHARE))
+    # of small pictures, or few, even those without the picture itself: scores say how large energies of new pictures are
+    return float(SCALE_FACTOR * max(np.quantile(maps, SCALE_SHARE), -np.median(fitted.calibration.scores)))
 
 
 def _training_mark(arguments: Arguments, dataset: InspectionSet, calibration: Pictures | None) -> str:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from cbn.datasets import load_mvtec, make_category
 from cbn.iem.gaussian.features import PretrainedFeatures, in_batches
 from cbn.iem.gaussian.fitted import energies_of, prepared
-from cbn.iem.gaussian.models import model_of, scores_without_own
+from cbn.iem.gaussian.maps import picture_energies, settled
+from cbn.iem.gaussian.models import model_of, usual_and_scores
 from cbn.iem.gaussian.parameters import Gaussian
 from cbn.iem.gaussian.whitening import Rounded
 from cbn.iem.pretrained.efficientnet import EfficientNetLite0
@@ -29,7 +30,7 @@ RATE = 0.05
 
 def features_of(pictures: npt.NDArray[np.uint8]) -> Rounded:
     """Features of all pictures (n, height, width, ...)."""
-    extractor = PretrainedFeatures(EfficientNetLite0())
+    extractor = PretrainedFeatures(EfficientNetLite0(), bool(Gaussian().resolved(True).smooth))
     values = pictures if pictures.ndim == 4 else pictures[..., None]
     return np.concatenate([extractor.features(prepared(values[part], None), 2) for part in in_batches(len(values), 32)])
 
@@ -41,9 +42,11 @@ def alarms(features: Rounded, n: int, n_fresh: int, seed: int) -> tuple[float, f
     gaussian, unit = Gaussian().resolved(True), PretrainedFeatures.unit
     extractor = PretrainedFeatures(EfficientNetLite0())
     whitening, gaussians = model_of(lambda number: iter([(slice(None), own)]), extractor, gaussian, 2)
-    scores = scores_without_own(own, whitening, gaussians, extractor, gaussian, 2)
+    usual, scores = usual_and_scores([own], whitening, gaussians, extractor, gaussian, 2)
     calibration = Calibration.of(scores, "leave-one-out", RATE)
-    found = calibration.verdicts(-energies_of(gaussians, whitening(fresh, unit, 2), 2)[1], extrapolate=True)
+    energies = energies_of(gaussians, whitening(fresh, unit, 2), 2)
+    energies = settled(energies if usual is None else usual(energies), gaussian.smooth)
+    found = calibration.verdicts(-picture_energies(energies, gaussian.top), extrapolate=True)
     return float((found.verdicts == "outlier").mean()), float((found.verdicts == "undecided").mean()), found.basis
 
 

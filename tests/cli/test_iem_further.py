@@ -25,7 +25,7 @@ def root(tmp_path_factory):
         cli.write_pictures(root / name, made.train[part])
         cli.done(TRAIN, "--good", root / name, *OPTIONS, "--out", root / f"{name}.cbn")
     write_mvtec(root / "carpet", made)
-    cli.done(TRAIN, "--good", root / "a", *OPTIONS, "--reach", 0, "--out", root / "reach.cbn")
+    cli.done(TRAIN, "--good", root / "a", *OPTIONS, "--reach", 1, "--out", root / "reach.cbn")
     cli.done(TRAIN, "--good", root / "a", "--size", 48, "--directions", 16, "--out", root / "closed.cbn", "--quiet")
     cli.done(TRAIN, "--good", root / "a", "--levels", 0, "--quick", "--out", root / "neural.cbn", "--quiet")
     return root
@@ -119,7 +119,7 @@ def test_dry_run(here):
         (("--size", 32), ("--size: 32x32", "48x48")),
         (("--color", "rgb"), ("--color: rgb", "grey")),
         (("--directions", 8), ("--directions: 8", "16")),
-        (("--reach", 0), ("--reach: 0", "with 1")),
+        (("--reach", 1), ("--reach: 1", "with 0")),
         (("--brightness", "median"), ("--brightness: median", "none")),
         (("--false-alarm-rate", 0.2), ("--false-alarm-rate: 0.2", "0.1")),
         (("--backbone", "none"), ("--backbone: none", "efficientnet_lite0")),
@@ -143,7 +143,7 @@ def test_contradictions_are_refused(options, words, here):
     [
         (("--merge", "a.cbn"), 2, ("--merge", "two models")),
         (("--merge", "a.cbn", "./a.cbn"), 2, ("'./a.cbn' twice",)),
-        (("--merge", "a.cbn", "reach.cbn"), 2, ("'reach.cbn' beside 'a.cbn'", "reach=0", "same settings")),
+        (("--merge", "a.cbn", "reach.cbn"), 2, ("'reach.cbn' beside 'a.cbn'", "reach=1", "same settings")),
         (("--merge", "a.cbn", "closed.cbn"), 1, ("'closed.cbn'", "no sums", "--keep-sums")),
         (("--merge", "neural.cbn", "a.cbn"), 1, ("'neural.cbn'", "neural", "--keep-sums")),
         (("--merge", "a.cbn", "missing.cbn"), 1, ("--merge", "missing.cbn")),

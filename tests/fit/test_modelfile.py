@@ -208,13 +208,19 @@ def test_zips_of_another_format(header, saved, tmp_path):
     refused(write(tmp_path / "a.cbn", members_of(saved) | {"header.json": header}), "not a cbn model")
 
 
-@pytest.mark.parametrize("version", [7, 8, 9, 12, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000])
+@pytest.mark.parametrize(
+    "version", [7, 8, 9, 12, 13, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000]
+)
 def test_versions(version, saved, tmp_path):
-    newer = type(version) is int and version > 11
+    newer = type(version) is int and version > 12
     path = with_header(saved, tmp_path / "a.cbn", lambda header: header.update(version=version))
     refused(
         path,
-        "newer than this version" if newer else f"damaged: version {version}" if version in (7, 8, 9) else "version",
+        "newer than this version"
+        if newer
+        else f"damaged: version {version}"
+        if version in (7, 8, 9, 12)
+        else "version",
     )
 
 

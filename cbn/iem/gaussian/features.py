@@ -19,6 +19,7 @@ class Extractor(ABC):
 
     unit: float  # what 1 of a rounded feature stands for
     stride = 8  # pixels from one position to the next
+    smooth: bool  # whether features are averaged with those of the positions beside them
     n_features: int
 
     @classmethod
@@ -36,9 +37,17 @@ class Extractor(ABC):
         """Bytes of the rounded features of one picture."""
         return math.prod(cls.shape(height, width)) * cls.size(gaussian) * np.dtype(np.int16).itemsize
 
-    @abstractmethod
     def features(self, values: Array, num_threads: int = 1) -> Rounded:
         """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
+        merged = self.merged(values, num_threads)
+        if self.smooth:
+            merged = averaged(merged)
+        merged *= np.float32(1 / self.unit)
+        return rounded(merged)
+
+    @abstractmethod
+    def merged(self, values: Array, num_threads: int = 1) -> Array:
+        """The same as they come, neither averaged nor rounded."""
 
 
 class PretrainedFeatures(Extractor):
@@ -48,6 +57,7 @@ class PretrainedFeatures(Extractor):
     ----------
     network : EfficientNetLite0
     blocks : sequence of int, increasing
+    smooth : bool
 
     Raises
     ------
@@ -58,8 +68,8 @@ class PretrainedFeatures(Extractor):
     unit = 1 / 32
     n_features = sum(BLOCKS[block][1] for block in WANTED)
 
-    def __init__(self, network: EfficientNetLite0, blocks: Sequence[int] = WANTED) -> None:
-        self.network, self.blocks = network, tuple(blocks)
+    def __init__(self, network: EfficientNetLite0, blocks: Sequence[int] = WANTED, smooth: bool = False) -> None:
+        self.network, self.blocks, self.smooth = network, tuple(blocks), smooth
         self.n_features = sum(BLOCKS[block][1] for block in self.blocks)
         if self.blocks[-1] >= network.n_blocks:
             raise ValueError(
@@ -73,8 +83,8 @@ class PretrainedFeatures(Extractor):
         assert gaussian.blocks is not None
         return sum(BLOCKS[block][1] for block in gaussian.blocks)
 
-    def features(self, values: Array, num_threads: int = 1) -> Rounded:
-        """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
+    def merged(self, values: Array, num_threads: int = 1) -> Array:
+        """Features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
         height, width = values.shape[1:3]
         parts = []
         for block, maps in zip(self.blocks, self.network.activations(values, self.blocks, num_threads), strict=True):
@@ -85,9 +95,19 @@ class PretrainedFeatures(Extractor):
                 stride //= 2
                 maps = doubled(maps, -(-height // stride), -(-width // stride))
             parts.append(maps)
-        merged = np.concatenate(parts, axis=3)
-        merged *= np.float32(1 / self.unit)
-        return rounded(merged)
+        return np.concatenate(parts, axis=3)
+
+
+def averaged(maps: Array) -> Array:
+    """Maps (n, height, width, channels) averaged over neighbours with weights 1, 2, 1; at borders a position stands for
+    the missing one beside it."""
+    for axis in (1, 2):
+        first, last = (np.take(maps, [own], axis) for own in (0, -1))
+        padded = np.concatenate([first, maps, last], axis=axis)
+        pairs = np.moveaxis(padded, axis, 0)
+        pairs = pairs[:-1] + pairs[1:]
+        maps = np.moveaxis((pairs[:-1] + pairs[1:]) * np.float32(0.25), 0, axis)
+    return np.ascontiguousarray(maps)
 
 
 def halved(maps: Array) -> Array:

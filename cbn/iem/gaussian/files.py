@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Model files of Gaussian energy models: kind "gaussian" of :mod:`cbn.io.modelformat`, from version 7 on.
+"""Model files of Gaussian energy models: kind "gaussian" of :mod:`cbn.io.modelformat`, from version 7 on. Version 9 has ``blocks``,
+version 12 ``usual``, and other defaults of cbn.iem.Gaussian.
 
 Header beside ``format``, ``version``, ``kind`` and ``package``
 --------------------------------------------------------------
-arguments      of the fit: ``gaussian`` null or the fields of cbn.iem.Gaussian (``blocks`` from version 9 on, and only where
-               they are given), ``brightness``, ``false_alarm_rate``
+arguments      of the fit: ``gaussian`` null or the fields of cbn.iem.Gaussian (``blocks`` from version 9 on), ``brightness``, ``false_alarm_rate``
 backbone       hash of the pretrained network's weights; those that come with the package are not in the file; null without
 picture_shape  [height, width, channels]
 n_images       pictures of the fit
@@ -14,6 +14,7 @@ provenance     free-form record
 
 Arrays: ``basis`` float32 (features, directions), ``offset`` float32 (directions,); ``mean`` float32 (positions,
 directions) and ``factors`` float32 (positions, floats) as cbn_gaussian_factors() packs them; ``calibration`` float64 (n,);
+``usual`` float32 (2, rows, columns), slope and offset of relative energies, of models that have them;
 ``weights`` float32, where the network's are not those of the package. Without a network the filters of every scale s, from
 0: ``first_weights_s`` float32 (taps, channels, filters) and ``first_bias_s`` float32 (filters,), of the second layer alike.
 Models that keep sums: ``sums`` int64 (positions, features), ``products`` int64 (positions, features * (features + 1) / 2),
@@ -37,22 +38,24 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures
 from .fitted import FittedGaussianModel
 from .fitting import checked, kind_of
-from .models import directions_of
-from .parameters import Gaussian
+from .models import directions_of, has_usual
+from .parameters import BEFORE, DIRECTIONS_BEFORE, Gaussian
 from .positions import Moments, PositionGaussians, diagonals, n_products
 from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
 from .sums import KeptSums
+from .usual import Usual
 from .whitening import Whitening
 from .writing import KEPT, KIND, LAYERS, VERSION, VERSION_OF_BLOCKS, save
 
 __all__ = ["KIND", "restore", "save"]
 
+FIRST_VERSION = 7
 CALIBRATIONS = ("leave-one-out", "separate images")
 
 
 def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     """The fitted model of an open model file. Anything that cannot be one raises one of the exceptions in DAMAGE."""
-    if header["version"] < VERSION:
+    if header["version"] < FIRST_VERSION:
         raise ValueError(f"kind {KIND!r} in version {header['version']}")
     given = header["arguments"]
     if not isinstance(given, dict) or set(given) != {*KEPT, "gaussian"}:
@@ -60,6 +63,8 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     parameters = given["gaussian"]
     if parameters is not None and "blocks" in parameters and header["version"] < VERSION_OF_BLOCKS:
         raise ValueError(f"blocks in version {header['version']}")
+    if header["version"] < VERSION:
+        parameters = _before(parameters or {}, header["backbone"] is not None)
     arguments = Arguments(
         **{name: given[name] for name in KEPT},
         gaussian=None if parameters is None else Gaussian().set_params(**parameters),
@@ -96,12 +101,26 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
         extractor=extractor,
         whitening=whitening,
         gaussians=PositionGaussians((rows, columns), n_images, gaussian, mean, factors),
+        usual=_usual(archive, (rows, columns)) if has_usual(gaussian, n_images) else None,
         calibration=Calibration.restored(scores, source, rate),
         n_images=n_images,
         provenance=provenance,
         arguments=arguments,
         sums=sums,
     )
+
+
+def _before(parameters: dict[str, Any], pretrained: bool) -> dict[str, Any]:
+    """Parameters of a file before version 12, where other values were the defaults."""
+    directions = parameters.get("directions")
+    return BEFORE | parameters | {"directions": DIRECTIONS_BEFORE[pretrained] if directions is None else directions}
+
+
+def _usual(archive: ZipFile, shape: tuple[int, int]) -> Usual:
+    slope, offset = read_finite(archive, "usual", (2, *shape))
+    if not (slope > 0).all():
+        raise ValueError("usual energies whose slope is not above 0")
+    return Usual(slope, offset)
 
 
 def _sums(archive: ZipFile, digest: Any, shape: tuple[int, int, int], n_images: int) -> KeptSums:
@@ -124,22 +143,22 @@ def _sums(archive: ZipFile, digest: Any, shape: tuple[int, int, int], n_images: 
 
 
 def _extractor(archive: ZipFile, digest: Any, channels: int, gaussian: Gaussian) -> Extractor:
+    smooth = bool(gaussian.smooth)
     if digest is not None:
         assert gaussian.blocks is not None  # of resolved parameters
-        return PretrainedFeatures(_network(archive, digest), gaussian.blocks)
+        return PretrainedFeatures(_network(archive, digest), gaussian.blocks, smooth)
     sizes = ((FIRST_SIDE**2, channels, FIRST), (SECOND_SIDE**2, FIRST, SECOND))
-    return PCAFeatures(
-        *(
-            [
-                Filters(
-                    read_finite(archive, f"{layer}_weights_{scale}", shape),
-                    read_finite(archive, f"{layer}_bias_{scale}", shape[2:]),
-                )
-                for scale in range(SCALES)
-            ]
-            for layer, shape in zip(LAYERS, sizes, strict=True)
-        )
+    first, second = (
+        [
+            Filters(
+                read_finite(archive, f"{layer}_weights_{scale}", shape),
+                read_finite(archive, f"{layer}_bias_{scale}", shape[2:]),
+            )
+            for scale in range(SCALES)
+        ]
+        for layer, shape in zip(LAYERS, sizes, strict=True)
     )
+    return PCAFeatures(first, second, smooth)
 
 
 def _network(archive: ZipFile, digest: Any) -> EfficientNetLite0:

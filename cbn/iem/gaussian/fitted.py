@@ -17,9 +17,10 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from ..settings import LEAST_MEDIAN
 from . import writing
 from .features import Extractor, PretrainedFeatures, in_batches
-from .maps import at_pixels, picture_energies, smoothed
+from .maps import at_pixels, picture_energies, settled
 from .positions import TOGETHER, PositionGaussians
 from .sums import KeptSums
+from .usual import Usual
 from .whitening import Rounded, Whitening
 
 # What pictures whose brightness is taken out have as their median: the middle of what the network knows.
@@ -37,14 +38,11 @@ def prepared(pictures: npt.NDArray[Any], brightness: str | None) -> Array:
     return values
 
 
-def energies_of(
-    gaussians: PositionGaussians, white: Rounded, num_threads: int, *, without_own: bool = False
-) -> tuple[Array, npt.NDArray[np.float64]]:
-    """(smoothed energies of positions, energies of pictures) of whitened features, in units of usual deviations."""
+def energies_of(gaussians: PositionGaussians, white: Rounded, num_threads: int, *, without_own: bool = False) -> Array:
+    """Energies of positions (n, height, width) of whitened features, in units of usual deviations."""
     energies = gaussians.energies(white, num_threads, without_own=without_own)
     energies *= np.float32(1 / math.sqrt(white.shape[3]))
-    energies = smoothed(energies)
-    return energies, picture_energies(energies, gaussians.gaussian.top)
+    return energies
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,6 +56,8 @@ class FittedGaussianModel(PictureDecisions):
     extractor : Extractor
     whitening : Whitening
     gaussians : PositionGaussians
+    usual : Usual or None
+        What energies are usual at every position; None where energies of pictures are taken from energies as they are.
     calibration : Calibration
         Scores of normal pictures, each by the model without it, and the threshold that follows from them.
     n_images : int
@@ -75,6 +75,7 @@ class FittedGaussianModel(PictureDecisions):
     extractor: Extractor
     whitening: Whitening
     gaussians: PositionGaussians
+    usual: Usual | None
     calibration: Calibration
     n_images: int
     provenance: dict[str, Any]
@@ -96,26 +97,31 @@ class FittedGaussianModel(PictureDecisions):
         return self.extractor.network if isinstance(self.extractor, PretrainedFeatures) else None
 
     def _energies(self, X: npt.ArrayLike, without_own: bool = False) -> Any:
-        """Yields (part, smoothed energies of positions, energies of pictures)."""
+        """Yields (part, energies of positions)."""
         threads = validation.check_threads(self.n_jobs)
         pictures = validation.as_pictures(X, picture_shape=self.picture_shape)
         for part in in_batches(len(pictures), TOGETHER):
             features = self.extractor.features(prepared(pictures[part], self.brightness), threads)
             white = self.whitening(features, self.extractor.unit, threads)
-            yield part, *energies_of(self.gaussians, white, threads, without_own=without_own)
+            yield part, energies_of(self.gaussians, white, threads, without_own=without_own)
 
     def score_samples(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Minus the energy of every picture (n,) float64; higher is more normal.
 
         The energy is the mean over the most unusual positions (``Gaussian.top``) of their Mahalanobis distance over the
-        square root of the number of directions: about 1 where all is as usual.
+        square root of the number of directions: about 1 where all is as usual. With ``Gaussian.relative`` each is in units
+        of what is usual at its position.
 
         Parameters
         ----------
         X : array-like, (n, height, width) or (n, height, width, channels)
             Pictures of the size that was trained on.
         """
-        return np.concatenate([-own for _, _, own in self._energies(X)])
+        gaussian, scores = self.gaussians.gaussian, []
+        for _, own in self._energies(X):
+            energies = settled(own if self.usual is None else self.usual(own), gaussian.smooth)
+            scores.append(-picture_energies(energies, gaussian.top))
+        return np.concatenate(scores)
 
     def energy_map(self, X: npt.ArrayLike, *, without_own: bool = False) -> Array:
         """Where pictures are unlike normal ones, at their own size: (n, height, width) float32, about 1 where as usual.
@@ -127,7 +133,8 @@ class FittedGaussianModel(PictureDecisions):
             For pictures of the fit: each by the model without it, as new ones are seen.
         """
         height, width, _ = self.picture_shape
-        energies = (own for _, own, _ in self._energies(X, without_own))
+        smooth = self.gaussians.gaussian.smooth
+        energies = (settled(own, smooth) for _, own in self._energies(X, without_own))
         return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
 
     def save(self, path: Any) -> None:

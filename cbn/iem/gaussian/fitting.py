@@ -18,7 +18,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from .features import Extractor, PretrainedFeatures, in_batches
 from .fitted import FittedGaussianModel, prepared
 from .further import of_sums
-from .models import LEAST_FOR_FORMULA, directions_of, model_of, scores_without_own
+from .models import directions_of, model_of, usual_and_scores
 from .parameters import Gaussian
 from .positions import n_products
 from .scratch import PCAFeatures
@@ -94,17 +94,14 @@ def fit(
         )
     whitening, gaussians = model_of(source.batches, extractor, gaussian, threads)
     batches: Iterator[Rounded] = (features for _, features in source.batches(2))
-    if len(pictures) < LEAST_FOR_FORMULA:  # each is scored by a model of all others
-        batches = iter([np.concatenate(list(batches))])
-    scores = np.concatenate(
-        [scores_without_own(features, whitening, gaussians, extractor, gaussian, threads) for features in batches]
-    )
+    usual, scores = usual_and_scores(batches, whitening, gaussians, extractor, gaussian, threads)
     fitted = FittedGaussianModel(
         picture_shape=pictures.shape[1:],
         brightness=brightness,
         extractor=extractor,
         whitening=whitening,
         gaussians=gaussians,
+        usual=usual,
         calibration=Calibration.of(scores, "leave-one-out", rate),
         n_images=len(pictures),
         provenance={"data_sha256": hashlib.sha256(pictures.data).hexdigest()},
@@ -141,7 +138,7 @@ def kind_of(arguments: Arguments) -> type[Extractor]:
 def pretrained(arguments: Arguments, gaussian: Gaussian) -> PretrainedFeatures:
     """Features of the network that arguments name. Raises DataError for its weights, ValueError for blocks it has not."""
     assert gaussian.blocks is not None  # of resolved parameters
-    return PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights), gaussian.blocks)
+    return PretrainedFeatures(EfficientNetLite0(arguments.backbone_weights), gaussian.blocks, bool(gaussian.smooth))
 
 
 def _extractor(arguments: Arguments, gaussian: Gaussian, pictures: npt.NDArray[Any], num_threads: int) -> Extractor:
@@ -154,6 +151,7 @@ def _extractor(arguments: Arguments, gaussian: Gaussian, pictures: npt.NDArray[A
         ),
         pictures.shape[3],
         num_threads,
+        bool(gaussian.smooth),
     )
 
 

@@ -13,8 +13,8 @@ from ..nn.arrays import Array, Shape
 from ..parameters import Arguments
 from .features import Extractor, in_batches
 from .fitted import TOGETHER, FittedGaussianModel, energies_of, prepared
-from .maps import at_pixels
-from .models import LEAST_FOR_FORMULA, directions_of, scores_without_own
+from .maps import at_pixels, settled
+from .models import directions_of, usual_and_scores
 from .parameters import Gaussian
 from .positions import PooledMoments, PositionGaussians
 from .sums import KeptSums, digests_of
@@ -41,18 +41,15 @@ def of_sums(
     directions = directions_of(gaussian, type(extractor))
     whitening = PooledMoments.of(own).whitening(extractor.unit, directions)
     gaussians = PositionGaussians.whitened(own, shape, gaussian, whitening, extractor.unit, threads)
-    scores = np.concatenate(
-        [
-            scores_without_own(sums.features[part], whitening, gaussians, extractor, gaussian, threads)
-            for part in in_batches(len(sums.features), max(TOGETHER, LEAST_FOR_FORMULA))
-        ]
-    )
+    batches = (sums.features[part] for part in in_batches(len(sums.features), TOGETHER))
+    usual, scores = usual_and_scores(batches, whitening, gaussians, extractor, gaussian, threads)
     fitted = FittedGaussianModel(
         picture_shape=picture_shape,
         brightness=brightness,
         extractor=extractor,
         whitening=whitening,
         gaussians=gaussians,
+        usual=usual,
         calibration=Calibration.of(scores, "leave-one-out", false_alarm_rate),
         n_images=own.n,
         provenance=provenance | {DIGEST: f"{sums.digest:016x}"},
@@ -136,7 +133,9 @@ def maps_of_kept(fitted: FittedGaussianModel, most: int) -> Array:
     white = fitted.whitening(
         sums.features[np.arange(count) * len(sums.features) // count], fitted.extractor.unit, threads
     )
-    energies, _ = energies_of(fitted.gaussians, white, threads, without_own=True)
+    energies = settled(
+        energies_of(fitted.gaussians, white, threads, without_own=True), fitted.gaussians.gaussian.smooth
+    )
     return at_pixels(energies, fitted.extractor.stride, *fitted.picture_shape[:2])
 
 

@@ -25,6 +25,11 @@ def smoothed(energies: Array) -> Array:
     return energies
 
 
+def settled(energies: Array, smooth: int) -> Array:
+    """Energies (n, height, width) smoothed, unless their features were averaged over neighbours already."""
+    return energies if smooth else smoothed(energies)
+
+
 def picture_energies(energies: Array, top: float) -> npt.NDArray[np.float64]:
     """(n,) float64: mean of the largest of smoothed energies, a share ``top`` of them, at least one."""
     flat = energies.reshape(len(energies), -1)

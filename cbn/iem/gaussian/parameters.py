@@ -10,8 +10,12 @@ from ..._params import Checked, Flag, Parameters, Real, Whole, numbers_from, par
 from ..names import N_BLOCKS, WANTED
 
 # Defaults with and without a pretrained network.
-DIRECTIONS = {True: 128, False: 256}
+DIRECTIONS = {True: 160, False: 256}
 STRENGTH = {True: 20.0, False: 5.0}
+REACH = {True: 0, False: 1}
+# What model files before version 12 were fitted with where they name nothing else.
+BEFORE = {"smooth": 0, "reach": 1, "relative": 0}
+DIRECTIONS_BEFORE = {True: 128, False: 256}
 
 
 def _optional(rule: Whole | Real, metavar: str) -> Checked:
@@ -44,6 +48,12 @@ class Gaussian(Parameters):
     ``fit`` checks it.
     """
 
+    smooth: int = parameter(
+        default=1,
+        rule=Whole(0, 1),
+        help="1: features are averaged with those of the positions beside them, weights 1, 2, 1 in both directions; 0: they "
+        "are not.",
+    )
     directions: int | None = parameter(
         default=None,
         rule=_optional(Whole(1, MAX_DIRECTIONS), "N"),
@@ -59,10 +69,17 @@ class Gaussian(Parameters):
     ridge: float = parameter(
         default=0.01, rule=Real(1e-6, 1e6), help="Added to every variance, in units of a whitened feature's."
     )
-    reach: int = parameter(
+    reach: int | None = parameter(
+        default=None,
+        rule=_optional(Whole(0, 1), "N"),
+        help="1: a position's energy is the least over the Gaussians of the 3 x 3 positions around it; 0: its own. By "
+        f"default {REACH[True]}, or {REACH[False]} without a pretrained network.",
+    )
+    relative: int = parameter(
         default=1,
         rule=Whole(0, 1),
-        help="1: a position's energy is the least over the Gaussians of the 3 x 3 positions around it; 0: its own.",
+        help="1: the energy of a picture is taken from energies in units of what is usual at their position, from 20 "
+        "pictures on; 0: from energies as they are.",
     )
     top: float = parameter(
         default=0.01,
@@ -96,4 +113,5 @@ class Gaussian(Parameters):
         elif own.blocks is not None:
             raise ValueError(f"blocks: {own.blocks}; without a pretrained network there are none; leave it out")
         own.strength = STRENGTH[pretrained] if own.strength is None else own.strength
+        own.reach = REACH[pretrained] if own.reach is None else own.reach
         return own

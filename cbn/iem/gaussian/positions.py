@@ -167,12 +167,13 @@ class PositionGaussians:
         With ``without_own`` the pictures are among those that the Gaussians are of, and each is measured by the Gaussians
         without it.
         """
-        out = np.empty(features.shape[:3], np.float32)
+        out, reach = np.empty(features.shape[:3], np.float32), self.gaussian.reach
+        assert reach is not None  # of resolved parameters
         law = _law(self.n, self.gaussian)
         for begin in range(0, len(features), TOGETHER):
             part = slice(begin, begin + TOGETHER)
             _engine.gaussian_energies(
-                features[part], self.mean, self.factors, law, self.gaussian.reach, without_own, out[part], num_threads
+                features[part], self.mean, self.factors, law, reach, without_own, out[part], num_threads
             )
         return out
 

@@ -16,7 +16,7 @@ from ... import _engine
 from ..nn.arrays import Array
 from .features import Extractor, doubled, halved
 from .positions import PooledMoments
-from .whitening import Rounded, rounded, whitened_basis
+from .whitening import rounded, whitened_basis
 
 SCALES = 4  # the picture itself, halved, halved again ...
 FIRST, SECOND = 24, 32  # filters of the two layers, at every scale
@@ -86,16 +86,19 @@ class PCAFeatures(Extractor):
     Parameters
     ----------
     first, second : sequence of Filters, one for each scale
+    smooth : bool
     """
 
     unit = OUTPUT_UNIT
     n_features = SCALES * 2 * (FIRST + SECOND)
 
-    def __init__(self, first: Iterable[Filters], second: Iterable[Filters]) -> None:
-        self.first, self.second = tuple(first), tuple(second)
+    def __init__(self, first: Iterable[Filters], second: Iterable[Filters], smooth: bool = False) -> None:
+        self.first, self.second, self.smooth = tuple(first), tuple(second), smooth
 
     @classmethod
-    def learned(cls, batches: Callable[[], Iterable[Array]], channels: int, num_threads: int = 1) -> "PCAFeatures":
+    def learned(
+        cls, batches: Callable[[], Iterable[Array]], channels: int, num_threads: int = 1, smooth: bool = False
+    ) -> "PCAFeatures":
         """From batches of pictures (n, height, width, channels) that can be gone through twice."""
         sums = [Patches(FIRST_SIDE, channels, PIXEL_UNIT) for _ in range(SCALES)]
         for values in batches():
@@ -106,10 +109,10 @@ class PCAFeatures(Extractor):
         for values in batches():
             for own, filters, scaled in zip(sums, first, pyramid(values), strict=True):
                 own.add(halved(np.abs(filters(scaled, num_threads))), num_threads)
-        return cls(first, [own.filters(SECOND) for own in sums])
+        return cls(first, [own.filters(SECOND) for own in sums], smooth)
 
-    def features(self, values: Array, num_threads: int = 1) -> Rounded:
-        """Rounded features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
+    def merged(self, values: Array, num_threads: int = 1) -> Array:
+        """Features (n, rows, columns, n_features) of pictures (n, height, width, 1 or 3), values about [0, 1]."""
         rows, columns = self.shape(*values.shape[1:3])
         parts = []
         for scale, scaled in enumerate(pyramid(values)):
@@ -118,9 +121,7 @@ class PCAFeatures(Extractor):
             second = self.second[scale](halved(magnitudes), num_threads)
             for maps in (outputs, np.sqrt(magnitudes), second, np.sqrt(np.abs(second))):
                 parts.append(resized(maps, rows, columns))
-        merged = np.concatenate(parts, axis=3)
-        merged *= np.float32(1 / self.unit)
-        return rounded(merged)
+        return np.concatenate(parts, axis=3)
 
 
 def pyramid(values: Array) -> list[Array]:

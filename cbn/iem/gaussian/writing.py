@@ -3,6 +3,7 @@
 
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from ..._version import __version__
@@ -16,10 +17,11 @@ from .features import Extractor, PretrainedFeatures
 from .positions import PositionGaussians
 from .scratch import PCAFeatures
 from .sums import KeptSums
+from .usual import Usual
 from .whitening import Whitening
 
-KIND, VERSION = "gaussian", 7
-VERSION_OF_BLOCKS = 9  # of files whose parameters name blocks
+KIND, VERSION = "gaussian", 12
+VERSION_OF_BLOCKS = 9  # the first of files whose parameters name blocks
 LAYERS = ("first", "second")  # of filters without a pretrained network
 KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")
 
@@ -38,6 +40,8 @@ class Content(Protocol):
     @property
     def gaussians(self) -> PositionGaussians: ...
     @property
+    def usual(self) -> Usual | None: ...
+    @property
     def calibration(self) -> Calibration: ...
     @property
     def n_images(self) -> int: ...
@@ -51,12 +55,9 @@ def save(fitted: Content, path: Any) -> None:
     """Write a fitted model, complete or not at all. Raises CbnError where it cannot be written."""
     digest, features = _of_features(fitted.extractor)
     given = {name: plain(getattr(fitted.arguments, name)) for name in (*KEPT, "gaussian")}
-    with_blocks = given["gaussian"] is not None and given["gaussian"]["blocks"] is not None
-    if given["gaussian"] is not None and not with_blocks:
-        del given["gaussian"]["blocks"]
     header = {
         "format": FORMAT,
-        "version": VERSION_OF_BLOCKS if with_blocks else VERSION,
+        "version": VERSION,
         "kind": KIND,
         "package": __version__,
         "arguments": given,
@@ -74,6 +75,8 @@ def save(fitted: Content, path: Any) -> None:
         "factors": fitted.gaussians.factors,
         "calibration": fitted.calibration.scores,
     }
+    if fitted.usual is not None:
+        arrays["usual"] = np.stack([fitted.usual.slope, fitted.usual.offset])
     features |= _of_sums(fitted.sums)
     write_archive(path, header, arrays | features, stored={*arrays, *features})
 

@@ -32,8 +32,10 @@ def models():
     short = Training(epochs=2)
     embedded = EmbeddedBackbone(directions=5, level=Level((), 1, (4,)))
     return {
-        "gaussian.cbn": model(gaussian=Gaussian(directions=5, reach=0, top=0.2), brightness="median", **usual),
-        "scratch.cbn": model(gaussian=Gaussian(directions=7), backbone="none", **usual),
+        "gaussian.cbn": model(
+            gaussian=Gaussian(directions=5, reach=0, top=0.2, smooth=0, relative=0), brightness="median", **usual
+        ),
+        "scratch.cbn": model(gaussian=Gaussian(directions=7, smooth=0, relative=0), backbone="none", **usual),
         "embedded.cbn": model(sidewards="neural", backbone=embedded, training=short, **usual),
         "pattern.cbn": model(Architecture(TABLE_4.levels[:2]), sharing="a", energy="pattern", training=short, **usual),
     }

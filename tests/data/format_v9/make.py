@@ -27,7 +27,7 @@ def pictures(n, first=0):
 
 def models():
     """The fitted models by file name."""
-    gaussian = Gaussian(directions=5, blocks=(0, 4, 9), top=0.2)
+    gaussian = Gaussian(directions=5, blocks=(0, 4, 9), top=0.2, smooth=0, reach=1, relative=0)  # as they were then
     return {"blocks.cbn": cbn.IntrospectiveEnergyModel(gaussian=gaussian, false_alarm_rate=0.1, random_state=3)}
 
 

@@ -73,6 +73,15 @@ def test_few_pictures_are_scored_by_models_without_them(category):
     np.testing.assert_allclose(few.calibration_scores_, np.sort([refitted(pictures, i) for i in range(5)]), rtol=1e-6)
 
 
+def test_scores_of_few_rows_are_those_of_new_pictures():
+    """The whitening of 24 pictures of 36 positions each knows them too well: the formula would leave that as it is."""
+    data = make_category("texture", n_train=24, n_good=40, n_defects=1, size=48, random_state=3)
+    with pytest.warns(cbn.CalibrationWarning):
+        own = cbn.IntrospectiveEnergyModel(false_alarm_rate=0.01).fit(data.train)
+    found = np.median(own.score_samples(data.test[data.labels == 0])) / np.median(own.calibration_scores_)
+    assert 0.85 < found < 1.1
+
+
 @pytest.mark.slow
 def test_scores_by_formula_are_close_to_refits(category, model):
     by_refits = np.array([refitted(category.train, i) for i in (0, 9, 17)])
@@ -140,7 +149,7 @@ def test_nothing_reads_arguments_after_the_fit(category, model, tmp_path):
     np.testing.assert_array_equal(own.predict(category.test), expected[1])
 
 
-@pytest.mark.parametrize("name", ["mean", "factors", "basis", "offset", "calibration"])
+@pytest.mark.parametrize("name", ["mean", "factors", "basis", "offset", "usual", "calibration"])
 def test_damaged_files_are_refused(model, tmp_path, name):
     model.save(tmp_path / "a.cbn")
     assert_damaged_arrays_are_refused(tmp_path / "a.cbn", tmp_path / "b.cbn", name)
@@ -170,6 +179,8 @@ def test_which_kind_of_sidewards_models():
         ({"sidewards": "other"}, "sidewards: 'other'"),
         ({"gaussian": Gaussian(directions=0)}, "directions: 0"),
         ({"gaussian": Gaussian(reach=2)}, "reach: 2"),
+        ({"gaussian": Gaussian(smooth=2)}, "smooth: 2"),
+        ({"gaussian": Gaussian(relative=-1)}, "relative: -1"),
         ({"gaussian": 3}, "gaussian: 3"),
         ({"backbone_weights": "weights.pth"}, "backbone_weights: 'weights.pth'"),
         ({"brightness": "mean"}, "brightness: 'mean'"),

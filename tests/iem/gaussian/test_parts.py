@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from cbn.iem.gaussian import positions
-from cbn.iem.gaussian.features import PretrainedFeatures
+from cbn.iem.gaussian.features import PretrainedFeatures, averaged
 from cbn.iem.gaussian.maps import at_pixels, picture_energies, smoothed
+from cbn.iem.gaussian.usual import Usual, relative_without_own
 from cbn.iem.gaussian.whitening import UNIT, Whitening, eigenvectors
 from cbn.iem.pretrained.efficientnet import EfficientNetLite0
 
@@ -109,3 +110,55 @@ def test_maps_are_linear_between_centres_of_positions():
     np.testing.assert_allclose(row[:4], 0)
     np.testing.assert_allclose(row[12:], 8)
     np.testing.assert_allclose(np.diff(row[4:12]), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 3)])
+def test_averages_have_weights_1_2_1(shape):
+    maps = np.random.default_rng(0).normal(size=(2, *shape, 3)).astype(np.float32)
+    padded = np.pad(maps.astype(float), [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
+    expected = sum(
+        weight * other * padded[:, i : i + shape[0], j : j + shape[1]] / 16
+        for i, weight in enumerate((1, 2, 1))
+        for j, other in enumerate((1, 2, 1))
+    )
+    found = averaged(maps)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_array_equal(averaged(maps[1:]), found[1:])
+    np.testing.assert_array_equal(averaged(np.ones_like(maps)), np.ones_like(maps))
+
+
+def position_energies(n=30):
+    """Energies whose mean and deviation differ much from position to position."""
+    rng = np.random.default_rng(1)
+    mean, deviation = rng.uniform(0.5, 2, (4, 5)), rng.uniform(0.05, 0.3, (4, 5))
+    return (mean + deviation * rng.normal(size=(n, 4, 5))).astype(np.float32)
+
+
+def test_relative_energies_are_alike_at_all_positions():
+    energies = position_energies(2000)
+    relative = Usual.of(energies, 0.0)(energies)
+    np.testing.assert_allclose(relative.mean(axis=0), energies.mean(), rtol=1e-3)
+    np.testing.assert_allclose(relative.var(axis=0), energies.var(axis=0).mean(), rtol=0.02)
+    np.testing.assert_allclose(Usual.of(energies, 1e9)(energies), energies, atol=1e-3)  # all positions are one
+
+
+def test_usual_energies_know_no_order():
+    energies = position_energies()
+    one, other = Usual.of(energies, 5.0), Usual.of(energies[::-1], 5.0)
+    np.testing.assert_array_equal(one.slope, other.slope)
+    np.testing.assert_array_equal(one.offset, other.offset)
+
+
+@pytest.mark.parametrize("n", [2, 3, 30, 150])
+def test_relative_energies_without_own_are_those_of_the_others(n):
+    energies = position_energies(n)
+    found = relative_without_own(energies, 5.0)
+    for own in (0, n - 1):
+        others = Usual.of(np.delete(energies, own, axis=0), 5.0)
+        np.testing.assert_array_equal(found[own], others(energies[own]))
+
+
+def test_energies_that_never_change_stay():
+    energies = np.ones((4, 2, 2), np.float32)
+    np.testing.assert_allclose(Usual.of(energies, 5.0)(energies), 1)
+    np.testing.assert_allclose(Usual.of(energies, 0.0)(energies), 1)

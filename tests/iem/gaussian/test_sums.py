@@ -39,9 +39,9 @@ def saved(model, path):
 
 def test_sums_give_the_model_of_the_pictures(category, whole):
     """One pass over sums that are whitened later, against three passes with whitened features that are rounded."""
-    other = model_of(Gaussian(directions=24)).fit(category.train)
-    np.testing.assert_allclose(whole.score_samples(category.test), other.score_samples(category.test), rtol=2e-3)
-    np.testing.assert_allclose(whole.calibration_scores_, other.calibration_scores_, rtol=2e-3)
+    one, other = (model_of(Gaussian(directions=5, keep_sums=keep)).fit(category.train) for keep in (True, False))
+    np.testing.assert_allclose(one.score_samples(category.test), other.score_samples(category.test), rtol=4e-3)
+    np.testing.assert_allclose(one.calibration_scores_, np.sort(other.calibration_scores_), rtol=6e-3)
     assert whole.n_images_ == 30 and whole.calibration_ == "leave-one-out"
 
 
