@@ -30,7 +30,7 @@ RATE = 0.05
 
 def features_of(pictures: npt.NDArray[np.uint8]) -> Rounded:
     """Features of all pictures (n, height, width, ...)."""
-    extractor = PretrainedFeatures(EfficientNetLite0(), bool(Gaussian().resolved(True).smooth))
+    extractor = PretrainedFeatures(EfficientNetLite0(), smooth=bool(Gaussian().resolved(True).smooth))
     values = pictures if pictures.ndim == 4 else pictures[..., None]
     return np.concatenate([extractor.features(prepared(values[part], None), 2) for part in in_batches(len(values), 32)])
 
