@@ -17,7 +17,7 @@ from cbn import ConvolutionalBayesianNetwork as Network
 
 RATE, N_FRESH, MOST, LEAST = 0.05, 300, 0.08, 0.02
 SMALL_BOOSTED = cbn.Boosted(rounds=4, max_leaves=3, n_candidates=8, reach=3)
-SMALL_TIED = cbn.Tied(radius=2, rounds=40, max_leaves=8, rate=0.4)
+SMALL_TIED = cbn.Tied(radius=2, pairs=40_000, rounds=24, max_leaves=8, rate=0.5)
 PRESETS = {
     "pixel": {},
     "tree": {},
