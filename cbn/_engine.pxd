@@ -26,6 +26,7 @@ cdef extern from "cbn.h" nogil:
         CBN_MAX_LEAF_VALUE
         CBN_BARREN_ROUNDS
         CBN_MAX_RADIUS
+        CBN_MAX_CUTS
         CBN_MAX_FEATURES
         CBN_MAX_PROFILE_SIDE
         CBN_PROFILE_STATISTICS

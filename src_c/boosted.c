@@ -5,8 +5,7 @@
 #include "boosted.h"
 #include "score.h"
 
-static int check_tree(cbn_grid grid, int64_t node, const int32_t *split, const int32_t *value, int64_t n) {
-    const int64_t n_nodes = cbn_grid_nodes(grid), own = cbn_raster_order(grid, node);
+int cbn_vertices_check(const int32_t *split, const int32_t *value, int64_t n, int64_t n_asked) {
     int64_t next = 1; /* first vertex that is nobody's child yet */
     if (n < 1 || n > 2 * CBN_MAX_BOOSTED_LEAVES - 1) return CBN_E_TREE;
     for (int64_t t = 0; t < n; t++) {
@@ -15,11 +14,17 @@ static int check_tree(cbn_grid grid, int64_t node, const int32_t *split, const i
             if (split[t] != -1 || value[t] < -CBN_MAX_LEAF_VALUE || value[t] > CBN_MAX_LEAF_VALUE) return CBN_E_TREE;
             continue;
         }
-        if (value[t] != 0 || next + 1 >= n || split[t] >= n_nodes) return CBN_E_TREE;
-        if (cbn_raster_order(grid, split[t]) >= own) return CBN_E_TREE;
+        if (value[t] != 0 || next + 1 >= n || split[t] >= n_asked) return CBN_E_TREE;
         next += 2;
     }
     return next == n ? CBN_OK : CBN_E_TREE;
+}
+
+static int check_tree(cbn_grid grid, int64_t node, const int32_t *split, const int32_t *value, int64_t n) {
+    CBN_TRY(cbn_vertices_check(split, value, n, cbn_grid_nodes(grid)));
+    for (int64_t t = 0; t < n; t++)
+        if (split[t] >= 0 && cbn_raster_order(grid, split[t]) >= cbn_raster_order(grid, node)) return CBN_E_TREE;
+    return CBN_OK;
 }
 
 int cbn_boosted_check(const cbn_boosted *boosted) {

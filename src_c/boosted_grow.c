@@ -9,7 +9,6 @@
  * small beside that of the data (Shi et al. 2022), only affects which splits are chosen. Threads own nodes.
  */
 #include "boosted.h"
-#include "rng.h"
 #include "workspace.h"
 
 typedef struct {
@@ -107,24 +106,6 @@ static void open_children(const booster *b, open_leaf *off, open_leaf *on) {
     if (on_may) find_best(b, on);
 }
 
-/* The candidates of a tree: the first steps of a Fisher-Yates shuffle. */
-static void draw_candidates(const booster *b, int64_t n_usable, int64_t node, int32_t round) {
-    const uint64_t seed = b->boosting->seed;
-    uint32_t word[4];
-    memcpy(b->drawn, b->usable, sizeof *b->drawn * (size_t)n_usable);
-    for (int64_t c = 0; c < b->n_drawn; c++) {
-        if (c % 4 == 0) {
-            word[0] = (uint32_t)(c / 4), word[1] = (uint32_t)round, word[2] = (uint32_t)node;
-            word[3] = CBN_RANDOM_CANDIDATE;
-            cbn_philox_block(&word[0], &word[1], &word[2], &word[3], (uint32_t)seed, (uint32_t)(seed >> 32));
-        }
-        const int64_t other = c + (int64_t)(word[c % 4] * (uint64_t)(n_usable - c) >> 32);
-        const int32_t kept = b->drawn[c];
-        b->drawn[c] = b->drawn[other];
-        b->drawn[other] = kept;
-    }
-}
-
 /* The tree of one round in the order of growth, from the rounded gradients of slot 0; the number of its leaves. */
 static int32_t grow_tree(const booster *b) {
     open_leaf *leaf = b->leaf;
@@ -173,18 +154,11 @@ static int32_t leaf_value(const booster *b, const int64_t sums[2]) {
 /* Vertices in breadth-first order, values of leaves, log-odds moved by them. */
 static void finish_tree(const booster *b, int32_t n_leaves, int32_t *split, int32_t *value) {
     for (int32_t i = 0; i < n_leaves; i++) b->slot[b->leaf[i].vertex] = b->leaf[i].slot;
-    int32_t next = 1;
-    b->order[0] = 0;
+    cbn_number_breadth_first(n_leaves, b->grown_split, b->grown_child, b->order, split);
     for (int32_t t = 0; t < 2 * n_leaves - 1; t++) {
-        const int32_t grown = b->order[t];
-        split[t] = b->grown_split[grown];
         value[t] = 0;
-        if (split[t] >= 0) {
-            b->order[next++] = b->grown_child[grown];
-            b->order[next++] = b->grown_child[grown] + 1;
-            continue;
-        }
-        const uint64_t *images = set_of(b, b->slot[grown]);
+        if (split[t] >= 0) continue;
+        const uint64_t *images = set_of(b, b->slot[b->order[t]]);
         int64_t sums[2];
         b->kernels->leaf_sums(images, b->n_words, b->gradient, b->hessian, sums);
         value[t] = leaf_value(b, sums);
@@ -223,7 +197,8 @@ static int32_t grow_node(booster *b, int64_t node, int64_t n_usable, const int32
         memcpy(images, b->members, sizeof *images * (size_t)b->n_words);
         b->kernels->gradients(b->odds, target, b->members, b->n_words, p->seed, (uint32_t)node, (uint32_t)round,
                               b->gradient, b->hessian, images + b->n_words);
-        draw_candidates(b, n_usable, node, round);
+        memcpy(b->drawn, b->usable, sizeof *b->drawn * (size_t)n_usable);
+        cbn_draw_first(b->drawn, n_usable, b->n_drawn, p->seed, CBN_RANDOM_CANDIDATE, (uint32_t)node, (uint32_t)round);
         const int32_t n_leaves = grow_tree(b);
         barren = n_leaves == 1 ? barren + 1 : 0;
         if (barren) continue; /* other candidates may do better */

@@ -75,13 +75,7 @@ int cbn_boosted_sample(const cbn_boosted *boosted, uint64_t seed, const uint8_t 
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const boosted_network own = {boosted, cbn_kernels_select()};
     const cbn_raster_network network = {boosted->grid, boosted_conditional, boosted_asks_unknown, &own};
-    const int64_t n_groups = cbn_particle_groups(chains.n), n_nodes = cbn_grid_nodes(boosted->grid);
-    CBN_PARALLEL_FOR(num_threads, n_groups, static)
-    for (int64_t g = 0; g < n_groups; g++) {
-        cbn_pack_group(chains, n_nodes, g, n_groups, state);
-        cbn_raster_pass(&network, seed, g, n_groups, clamped, state);
-        cbn_unpack_group(state, n_nodes, g, n_groups, chains);
-    }
+    cbn_sample_raster(&network, seed, clamped, chains, state, num_threads);
     return CBN_OK;
 }
 

@@ -36,6 +36,17 @@ void cbn_raster_pass(const cbn_raster_network *network, uint64_t seed, int64_t g
     }
 }
 
+void cbn_sample_raster(const cbn_raster_network *network, uint64_t seed, const uint8_t *clamped, cbn_chains chains,
+                       uint64_t *state, int num_threads) {
+    const int64_t n_groups = cbn_particle_groups(chains.n), n_nodes = cbn_grid_nodes(network->grid);
+    CBN_PARALLEL_FOR(num_threads, n_groups, static)
+    for (int64_t g = 0; g < n_groups; g++) {
+        cbn_pack_group(chains, n_nodes, g, n_groups, state);
+        cbn_raster_pass(network, seed, g, n_groups, clamped, state);
+        cbn_unpack_group(state, n_nodes, g, n_groups, chains);
+    }
+}
+
 /* ---- weights ---- */
 
 /* weight[i] = exp(log_weight[i] - largest); their sum, and the effective sample size. */

@@ -27,6 +27,9 @@ static inline int64_t cbn_particle_groups(int64_t n) { return (n + 63) / 64; }
 /* One raster pass over the chains of a group; clamped may be NULL. */
 void cbn_raster_pass(const cbn_raster_network *network, uint64_t seed, int64_t group, int64_t n_groups,
                      const uint8_t *clamped, uint64_t *state);
+/* Ancestral sampling of all chains; state: (particle groups, nodes) words of scratch. */
+void cbn_sample_raster(const cbn_raster_network *network, uint64_t seed, const uint8_t *clamped, cbn_chains chains,
+                       uint64_t *state, int num_threads);
 /* The particle filter (cbn_boosted_inpaint in cbn.h). */
 int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const cbn_particles *particles,
                         double *log_marginal, cbn_workspace workspace, int num_threads);

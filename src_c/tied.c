@@ -5,26 +5,11 @@
  */
 #include <math.h>
 
+#include "boosted.h"
 #include "tied.h"
-#include "workspace.h"
 
 /* Fewer words than this are worked on one by one, more as a whole block. */
 #define WORDS_TOGETHER 3
-
-static int check_forest(const int32_t *split, const int32_t *value, int64_t n, int64_t n_features) {
-    int64_t next = 1; /* first vertex that is nobody's child yet */
-    if (n < 1 || n > 2 * CBN_MAX_BOOSTED_LEAVES - 1) return CBN_E_TREE;
-    for (int64_t t = 0; t < n; t++) {
-        if (t >= next) return CBN_E_TREE;
-        if (split[t] < 0) {
-            if (split[t] != -1 || value[t] < -CBN_MAX_LEAF_VALUE || value[t] > CBN_MAX_LEAF_VALUE) return CBN_E_TREE;
-            continue;
-        }
-        if (value[t] != 0 || next + 1 >= n || split[t] >= n_features) return CBN_E_TREE;
-        next += 2;
-    }
-    return next == n ? CBN_OK : CBN_E_TREE;
-}
 
 static int same_grid(cbn_grid a, cbn_grid b) {
     return a.channels == b.channels && a.height == b.height && a.width == b.width;
@@ -47,7 +32,7 @@ int cbn_tied_plan(const cbn_tied *tied, cbn_causal_plan *plan) {
         const int64_t at = tied->tree_begin[tree], end = tied->tree_begin[tree + 1];
         if (end <= at || end > INT64_MAX / 64) return CBN_E_TREE;
         if (!tied->split || !tied->value) return CBN_E_NULL;
-        CBN_TRY(check_forest(tied->split + at, tied->value + at, end - at, plan->n_features));
+        CBN_TRY(cbn_vertices_check(tied->split + at, tied->value + at, end - at, plan->n_features));
     }
     if (!tied->corrections) return CBN_OK;
     if (!same_grid(tied->corrections->grid, tied->causal.grid) || tied->corrections->required) return CBN_E_TREE;
@@ -73,7 +58,7 @@ void cbn_tied_odds(const cbn_tied *tied, const cbn_kernels *kernels, int64_t nod
     for (int i = 0; i < 64; i++) odds[i] = tied->base[channel];
     for (int64_t tree = tied->begin[channel]; tree < tied->begin[channel + 1]; tree++) {
         const int64_t at = tied->tree_begin[tree];
-        kernels->add_tree(tied->split + at, tied->value + at, tied->tree_begin[tree + 1] - at, bits, odds);
+        kernels->add_tree(tied->split + at, tied->value + at, tied->tree_begin[tree + 1] - at, bits, 1, odds);
     }
     add_corrections(tied, kernels, node, column, stride, odds);
 }

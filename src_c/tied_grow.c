@@ -9,7 +9,6 @@
  * before the others, in their order. All sums are of integers, so that threads may share the rows as they like.
  */
 #include "boosted.h"
-#include "rng.h"
 #include "workspace.h"
 
 /* Rows that one thread sums or moves at a time; below two of them a second thread costs more than it saves. */
@@ -32,7 +31,7 @@ typedef struct {
     int num_threads;
     int32_t n_drawn;
     double l2, price, min_hessian; /* in quanta */
-    int64_t *block;                /* [n_learning]: the first n_taken are drawn */
+    int32_t *block;                /* [n_learning]: the first n_taken are drawn */
     int64_t *begin;                /* [n_taken + 1]: first row of each */
     int32_t *n_added;              /* [n_blocks]: rounds of the call that are in the block's log-odds */
     int32_t *drawn;                /* [n_usable]: the first n_drawn are */
@@ -50,25 +49,8 @@ static int threads_for(const forest *f, int64_t n) { return n < 2 * ROWS_TOGETHE
 
 /* ---- the rows of a round ---- */
 
-/* The first n places of a Fisher-Yates shuffle of n_all numbers, by random numbers of a purpose. */
-#define DRAW(type, name)                                                                                               \
-    static void name(const forest *f, uint32_t purpose, int32_t round, type *number, int64_t n_all, int64_t n) {       \
-        const uint64_t seed = f->growth->seed;                                                                         \
-        uint32_t word[4];                                                                                              \
-        for (int64_t c = 0; c < n; c++) {                                                                              \
-            if (c % 4 == 0) {                                                                                          \
-                word[0] = (uint32_t)(c / 4), word[1] = (uint32_t)round;                                                \
-                word[2] = f->growth->stream | 0x80000000u, word[3] = purpose;                                          \
-                cbn_philox_block(&word[0], &word[1], &word[2], &word[3], (uint32_t)seed, (uint32_t)(seed >> 32));      \
-            }                                                                                                          \
-            const int64_t other = c + (int64_t)(word[c % 4] * (uint64_t)(n_all - c) >> 32);                            \
-            const type kept = number[c];                                                                               \
-            number[c] = number[other];                                                                                 \
-            number[other] = kept;                                                                                      \
-        }                                                                                                              \
-    }
-DRAW(int64_t, draw_blocks)
-DRAW(int32_t, draw_features)
+/* What tells random numbers of a forest from those of single nodes' trees. */
+static uint32_t owner_of(const cbn_forest_growth *growth) { return growth->stream | 0x80000000u; }
 
 /* Adds the trees of the first `rounds` rounds of the call that are missing to the log-odds of a block. */
 static void add_trees(const forest *f, int64_t block, int32_t rounds) {
@@ -76,7 +58,7 @@ static void add_trees(const forest *f, int64_t block, int32_t rounds) {
     const uint64_t *features = f->rows->features + block * f->rows->n_features;
     for (int32_t i = f->n_added[block]; i < rounds; i++)
         f->kernels->add_tree(f->grown->split + i * capacity, f->grown->value + i * capacity, f->grown->n_vertices[i],
-                             features, f->grown->odds + 64 * block);
+                             features, 1, f->grown->odds + 64 * block);
     f->n_added[block] = rounds;
 }
 
@@ -96,7 +78,7 @@ static void take_rows(const forest *f, int32_t i) {
     for (int64_t k = 0; k < f->n_taken; k++) {
         const int64_t block = f->block[k];
         const uint32_t counter[3] = {(uint32_t)block, (uint32_t)(f->grown->first_round + i),
-                                     f->growth->stream | 0x80000000u};
+                                     owner_of(f->growth)};
         cbn_coded_row own[64];
         if (k + 1 < f->n_taken) prefetch_block(f, f->block[k + 1]);
         add_trees(f, block, i);
@@ -263,19 +245,10 @@ static int32_t leaf_value(const forest *f, const open_leaf *leaf) {
 /* Vertices in breadth-first order, and the values of leaves. */
 static void finish_tree(const forest *f, int32_t n_leaves, int32_t *split, int32_t *value) {
     for (int32_t i = 0; i < n_leaves; i++) f->leaf_of[f->leaf[i].vertex] = i;
-    int32_t next = 1;
-    f->order[0] = 0;
-    for (int32_t t = 0; t < 2 * n_leaves - 1; t++) {
-        const int32_t grown = f->order[t];
-        split[t] = f->grown_split[grown];
-        value[t] = 0;
-        if (split[t] < 0) continue;
-        f->order[next++] = f->grown_child[grown];
-        f->order[next++] = f->grown_child[grown] + 1;
-    }
+    cbn_number_breadth_first(n_leaves, f->grown_split, f->grown_child, f->order, split);
     CBN_PARALLEL_FOR(threads_for(f, f->begin[f->n_taken]), n_leaves, dynamic)
     for (int32_t t = 0; t < 2 * n_leaves - 1; t++)
-        if (split[t] < 0) value[t] = leaf_value(f, &f->leaf[f->leaf_of[f->order[t]]]);
+        value[t] = split[t] < 0 ? leaf_value(f, &f->leaf[f->leaf_of[f->order[t]]]) : 0;
 }
 
 /* ---- the function ---- */
@@ -351,13 +324,13 @@ int cbn_forest_grow(const cbn_rows *rows, int64_t n_learning, const cbn_forest_g
     memset(f.n_added, 0, sizeof *f.n_added * (size_t)rows->n_blocks);
     const int64_t capacity = 2 * (int64_t)growth->max_leaves - 1;
     for (int32_t i = 0; i < grown->n_rounds; i++) {
-        const int32_t round = grown->first_round + i;
         grown->n_vertices[i] = 0;
         if (n_usable == 0) continue;
-        for (int64_t block = 0; block < n_learning; block++) f.block[block] = block;
-        draw_blocks(&f, CBN_RANDOM_BLOCK, round, f.block, n_learning, f.n_taken);
+        for (int32_t block = 0; block < n_learning; block++) f.block[block] = block;
         memcpy(f.drawn, usable, sizeof *usable * (size_t)n_usable);
-        draw_features(&f, CBN_RANDOM_CANDIDATE, round, f.drawn, n_usable, f.n_drawn);
+        const uint32_t owner = owner_of(growth), number = (uint32_t)(grown->first_round + i);
+        cbn_draw_first(f.block, n_learning, f.n_taken, growth->seed, CBN_RANDOM_BLOCK, owner, number);
+        cbn_draw_first(f.drawn, n_usable, f.n_drawn, growth->seed, CBN_RANDOM_CANDIDATE, owner, number);
         take_rows(&f, i);
         const int32_t n_leaves = grow_tree(&f);
         if (n_leaves == 1) continue;

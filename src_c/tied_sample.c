@@ -64,13 +64,7 @@ int cbn_tied_sample(const cbn_tied *tied, uint64_t seed, const uint8_t *clamped,
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const tied_network own = {tied, &plan, cbn_kernels_select()};
     const cbn_raster_network network = {plan.causal.grid, conditional, asks_unknown, &own};
-    const int64_t n_groups = cbn_particle_groups(chains.n), n_nodes = cbn_grid_nodes(plan.causal.grid);
-    CBN_PARALLEL_FOR(num_threads, n_groups, static)
-    for (int64_t g = 0; g < n_groups; g++) {
-        cbn_pack_group(chains, n_nodes, g, n_groups, state);
-        cbn_raster_pass(&network, seed, g, n_groups, clamped, state);
-        cbn_unpack_group(state, n_nodes, g, n_groups, chains);
-    }
+    cbn_sample_raster(&network, seed, clamped, chains, state, num_threads);
     return CBN_OK;
 }
 

@@ -17,7 +17,6 @@ from .grid import Grid
 BELOW_ALL = 2**32  # random numbers of pairs are below it
 # Rounds between two returns to Python.
 BATCH_ROUNDS = 25
-MAX_CUTS = 63  # rows and columns that place bits tell apart at most; CBN_MAX_CUTS
 # What the profile tells, in the order of cbn_causal.
 STATISTICS = (
     "distance to ink on the left", "distance to ink above", "distance to ink on the left in the row above",
@@ -168,10 +167,10 @@ class TiedLayer(Grid):
         if feature < window:
             return f"({row}, {column}){self._above(feature - len(self.offsets()) * self.channels)} on"
         if feature < profile:
-            cuts = min(self.height - 1, MAX_CUTS)
+            cuts = min(self.height - 1, _engine.MAX_CUTS)
             kind, number, side, n = "row", feature - window, self.height, cuts
             if number >= cuts:
-                kind, number, side, n = "column", number - cuts, self.width, min(self.width - 1, MAX_CUTS)
+                kind, number, side, n = "column", number - cuts, self.width, min(self.width - 1, _engine.MAX_CUTS)
             return f"{kind} >= {-(-(number + 1) * side // (n + 1))}"
         number = feature - profile
         for name, thresholds in zip(STATISTICS, _engine.profile_thresholds()):
@@ -240,9 +239,10 @@ class Rows:
     def n(self) -> int:
         return int(np.bitwise_count(self.members).sum())
 
-    def bits(self, words: Words) -> npt.NDArray[np.bool_]:
-        """(64 blocks,) of one word a block."""
-        return np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little").view(np.bool_)
+
+def bits_of(words: Words) -> npt.NDArray[np.bool_]:
+    """(64 blocks,) the bits of one word a block."""
+    return np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little").view(np.bool_)
 
 
 def grow_forest(
@@ -274,7 +274,7 @@ def grow_forest(
 def start_odds(rows: Rows, thinning: int) -> tuple[int, npt.NDArray[np.int32]]:
     """Base (log-odds of a pair, as if none had been thinned), and the log-odds of all rows before any tree."""
     one = _engine.LOG_ODDS_ONE
-    members, quiet, target = (rows.bits(words) for words in (rows.members, rows.quiet, rows.target))
+    members, quiet, target = (bits_of(words) for words in (rows.members, rows.quiet, rows.target))
     n1 = int((members & target).sum())
     n0 = int((members & ~target & ~quiet).sum()) + thinning * int((members & ~target & quiet).sum())
     base = round(float(np.log((n1 + 1) / (n0 + 1))) * one)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..bits.planes import BitPlanes
 from .surprise import Evidence, Place, PlacedGrid, on_off
-from .tied import TiedSurprise
+from .tied import TiedSurprise, in_words
 
 
 class Explained(Protocol):
@@ -52,11 +52,9 @@ class ContrastSurprise(Evidence):
     threshold: float | None = None
 
     def __str__(self) -> str:
-        names = [f"{name}: {'yes' if holds else 'no'} ({influence:+.2g})" for name, holds, influence in self.given]
-        because = f"; otherwise, these would change it most: {', '.join(names)}" if names else ""
         return (
             f"{self.node_name()} is {on_off(self.state)}: {self.contribution:z.1f} nats against the class, probability "
-            f"{self.probability:.2g} where strokes in general have {self.background:.2g}{because}"
+            f"{self.probability:.2g} where strokes in general have {self.background:.2g}{in_words(self.given)}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,20 +77,12 @@ def explain_contrast(
         place = Place(0, 0, row, column, (row, column, 1), int(states[node]), value, value, thresholds)
         known = own.explain(place, node, states, num_threads)
         background = float(np.exp(min(0.0, np.log(known.probability) + value)))
+        attributes = place.attributes() | {"threshold": place.threshold}
+        del attributes["surprise"]
         found.append(
             ContrastSurprise(
-                0,
-                0,
-                row,
-                column,
-                place.field,
-                place.state,
-                value,
-                known.probability,
-                background,
-                known.given,
-                known.n_images,
-                place.threshold,
+                **attributes, probability=known.probability, background=background, given=known.given,
+                n_images=known.n_images,
             )
-        )
+        )  # fmt: skip
     return found

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A small change in connected regions that makes an outlier normal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -136,22 +136,32 @@ class _Search:
     def _best(self, kinds: Sequence[Changes]) -> tuple[npt.NDArray[np.uint8], float, list[int]] | None:
         """The image, score and positions of the change that gains most by its cost; None where none gains."""
         best, most = None, 0.0
-        for kind, due in zip(kinds, self._due(kinds)):
-            chosen, known = kind.part(due), self.known[kind.key]
-            cost = chosen.used.sum(axis=1) + NEW_REGION * chosen.starts
-            size = max(1, BATCH_BYTES // len(self.states))
-            for first in range(0, len(chosen), size):
-                part = chosen.part(slice(first, first + size))
-                images = self._with(part)
-                scores = self.score_of(images)
-                # what exceeds the threshold is no gain: the last change is then a small one
-                merits = (np.minimum(scores, self.threshold) - self.score) / cost[first : first + size]
-                known[part.number] = merits
-                i = int(np.argmax(merits))
-                if merits[i] > most:
-                    most = float(merits[i])
-                    best = images[i], float(scores[i]), part.positions[i][part.used[i]].tolist()
+        chosen = [kind.part(due) for kind, due in zip(kinds, self._due(kinds))]
+        for part, images, scores in self._scored(chosen):
+            cost = part.used.sum(axis=1) + NEW_REGION * part.starts
+            # what exceeds the threshold is no gain: the last change is then a small one
+            merits = (np.minimum(scores, self.threshold) - self.score) / cost
+            self.known[part.key][part.number] = merits
+            i = int(np.argmax(merits))
+            if merits[i] > most:
+                most = float(merits[i])
+                best = images[i], float(scores[i]), part.positions[i][part.used[i]].tolist()
         return best
+
+    def _scored(
+        self, kinds: Sequence[Changes]
+    ) -> Iterator[tuple[Changes, npt.NDArray[np.uint8], npt.NDArray[np.float64]]]:
+        """Changes, the images that they make and these images' scores, many at a time, as few cost nearly as much."""
+        size = max(1, BATCH_BYTES // len(self.states))
+        parts = [kind.part(slice(first, first + size)) for kind in kinds for first in range(0, len(kind), size)]
+        while parts:
+            n, together = len(parts[0]), 1
+            while together < len(parts) and n + len(parts[together]) <= size:
+                n, together = n + len(parts[together]), together + 1
+            images = [self._with(part) for part in parts[:together]]
+            scores = np.split(self.score_of(np.concatenate(images)), np.cumsum([len(own) for own in images])[:-1])
+            yield from zip(parts[:together], images, scores, strict=True)
+            parts = parts[together:]
 
     def _due(self, kinds: Sequence[Changes]) -> list[Bools]:
         """Which candidates of every kind are to be scored: new ones, near ones, and those of most promise."""

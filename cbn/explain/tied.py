@@ -23,6 +23,12 @@ class Forest(Protocol):
     def value(self) -> npt.NDArray[np.int32]: ...
 
 
+def in_words(given: tuple[tuple[str, bool, float], ...]) -> str:
+    """Features (name, whether it holds, influence) as the end of a sentence."""
+    names = [f"{name}: {'yes' if holds else 'no'} ({influence:+.2g})" for name, holds, influence in given]
+    return f"; otherwise, these would change it most: {', '.join(names)}" if names else ""
+
+
 @dataclass(frozen=True)
 class TiedSurprise(Evidence):
     """A pixel of an image whose CPD is tied trees, and the features that make it surprising.
@@ -89,9 +95,7 @@ class TiedSurprise(Evidence):
         )
         if self.log_odds is None:
             return f"{head} where the lower threshold is off"
-        names = [f"{name}: {'yes' if holds else 'no'} ({influence:+.2g})" for name, holds, influence in self.given]
-        because = f"; otherwise, these would change it most: {', '.join(names)}" if names else ""
-        return f"{head}, log-odds {self.log_odds:z.1f}{because}"
+        return f"{head}, log-odds {self.log_odds:z.1f}{in_words(self.given)}"
 
     def to_dict(self) -> dict[str, Any]:
         """All attributes as JSON can hold them, and the sentence."""

@@ -58,10 +58,12 @@ def gradients(odds: Counts, target: Bits, seed: int, node: int, round: int) -> t
     return sign * size, hessian, level, curved
 
 
-def draw_candidates(usable: Sequence[int], n: int, seed: int, node: int, round: int) -> list[int]:
+def draw_candidates(
+    usable: Sequence[int], n: int, seed: int, node: int, round: int, purpose: int = CANDIDATE
+) -> list[int]:
     """The first n places of a Fisher-Yates shuffle."""
     drawn = list(usable)
-    words = random_words(seed, CANDIDATE, node, round, -(-n // 4)).reshape(-1)
+    words = random_words(seed, purpose, node, round, -(-n // 4)).reshape(-1)
     for c in range(n):
         other = c + (int(words[c]) * (len(drawn) - c) >> 32)
         drawn[c], drawn[other] = drawn[other], drawn[c]
@@ -225,6 +227,18 @@ def boosted_log_odds(boosted: BoostedLayer, planes: Planes, n_images: int, odds:
         odds[:, node] = node_log_odds(boosted, node, states)
 
 
+def values_of(odds: Counts, state: States, possible: Bits, kind: int) -> Reals:
+    """(n,) log-probability, surprise or variance of a node's states, from integer log-odds."""
+    x = odds / LOG_ODDS_ONE
+    log_p = -np.logaddexp(0, [x, -x])  # of 0 and of 1
+    p = np.exp(log_p)
+    own = np.where(state, log_p[1], log_p[0])
+    entropy = -(p * log_p).sum(axis=0)
+    values = own if kind == LOG_PROBABILITY else -own - entropy if kind == SURPRISE else x * x * p[0] * p[1]
+    never = np.where(state > 0, {LOG_PROBABILITY: -np.inf, SURPRISE: np.inf, VARIANCE: 0.0}[kind], 0.0)
+    return np.where(possible, values, never)
+
+
 def boosted_score_nodes(
     boosted: BoostedLayer, planes: Planes, n_images: int, kind: int, contributions: Reals, num_threads: int = 1
 ) -> None:
@@ -233,14 +247,8 @@ def boosted_score_nodes(
         raise ValueError(f"kind: {kind}")
     states = states_of(boosted, planes, n_images)
     for node in range(boosted.n_nodes):
-        x = node_log_odds(boosted, node, states) / LOG_ODDS_ONE
-        log_p = -np.logaddexp(0, [x, -x])  # of 0 and of 1
-        p = np.exp(log_p)
-        own = np.where(states[:, node], log_p[1], log_p[0])
-        entropy = -(p * log_p).sum(axis=0)
-        values = own if kind == LOG_PROBABILITY else -own - entropy if kind == SURPRISE else x * x * p[0] * p[1]
-        never = np.where(states[:, node] > 0, {LOG_PROBABILITY: -np.inf, SURPRISE: np.inf, VARIANCE: 0.0}[kind], 0.0)
-        contributions[:, node] = np.where(possible(boosted, node, states), values, never)
+        odds = node_log_odds(boosted, node, states)
+        contributions[:, node] = values_of(odds, states[:, node], possible(boosted, node, states), kind)
 
 
 def boosted_score_images(

@@ -8,30 +8,22 @@ from .boosted import (
     GRADIENT_ONE,
     LOG_ODDS_ONE,
     MAX_LEAF_VALUE,
+    draw_candidates,
     exp_negative,
     gradients,
     grow_tree,
     node_log_odds,
     round_odds,
+    values_of,
 )
 from .causal import features_of, unpacked
 from .particles import particle_filter, raster_nodes
-from .random import ANCESTRAL, CANDIDATE, MASK, philox, uniforms_of_step
+from .random import ANCESTRAL, uniforms_of_step
 from .tables import LOG_PROBABILITY, SURPRISE, VARIANCE
 
 BLOCK = 9  # purpose of random numbers
 STREAM = 0x80000000
 STEP = 32  # of leaf values
-
-
-def drawn(numbers: list[int], n: int, seed: int, purpose: int, round: int, stream: int) -> list[int]:
-    """The first n places of a Fisher-Yates shuffle."""
-    numbers = list(numbers)
-    for c in range(n):
-        word = philox((c // 4, round, stream | STREAM, purpose), (seed & MASK, seed >> 32))[c % 4]
-        other = c + (word * (len(numbers) - c) >> 32)
-        numbers[c], numbers[other] = numbers[other], numbers[c]
-    return numbers[:n]
 
 
 def bits_of(words: Planes) -> Bits:
@@ -61,8 +53,8 @@ def forest_grow(
     for i in range(len(n_vertices)):
         n_vertices[i] = 0
         round = first_round + i
-        blocks = drawn(list(range(n_learning)), n_taken, seed, BLOCK, round, stream)
-        candidates = drawn(usable.tolist(), min(n_candidates, len(usable)), seed, CANDIDATE, round, stream)
+        blocks = draw_candidates(range(n_learning), n_taken, seed, stream | STREAM, round, BLOCK)
+        candidates = draw_candidates(usable.tolist(), min(n_candidates, len(usable)), seed, stream | STREAM, round)
         if not candidates:
             continue
         taken = np.zeros(len(states), bool)
@@ -141,14 +133,8 @@ def tied_score_nodes(
         raise ValueError(f"kind: {kind}")
     states = unpacked(planes, n_images)
     for node in range(tied.n_nodes):
-        x = tied_node(tied, node, states) / LOG_ODDS_ONE
-        log_p = -np.logaddexp(0, [x, -x])  # of 0 and of 1
-        p = np.exp(log_p)
-        own = np.where(states[:, node], log_p[1], log_p[0])
-        entropy = -(p * log_p).sum(axis=0)
-        values = own if kind == LOG_PROBABILITY else -own - entropy if kind == SURPRISE else x * x * p[0] * p[1]
-        never = np.where(states[:, node] > 0, {LOG_PROBABILITY: -np.inf, SURPRISE: np.inf, VARIANCE: 0.0}[kind], 0.0)
-        contributions[:, node] = np.where(tied_possible(tied, node, states), values, never)
+        odds = tied_node(tied, node, states)
+        contributions[:, node] = values_of(odds, states[:, node], tied_possible(tied, node, states), kind)
 
 
 def tied_score_images(

@@ -44,24 +44,29 @@ CBN_FUNCTION void leaf_sums(const uint64_t *set, int64_t n_words, const int32_t 
     }
 }
 
+CBN_FUNCTION void add_tree(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int64_t step,
+                           int32_t *odds) {
+    uint64_t set[2 * CBN_MAX_BOOSTED_LEAVES];
+    uint64_t *children = set + 1; /* vertices are numbered breadth first: the next two in line */
+    set[0] = ~(uint64_t)0;
+    for (int64_t t = 0; t < n; t++) {
+        if (split[t] < 0) {
+            add_masked(set[t], value[t], odds);
+            continue;
+        }
+        const uint64_t decides = bits[split[t] * step];
+        *children++ = set[t] & ~decides;
+        *children++ = set[t] & decides;
+    }
+}
+
 CBN_FUNCTION void log_odds(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride,
                            int32_t odds[64]) {
     for (int i = 0; i < 64; i++) odds[i] = boosted->base[node];
     for (int64_t tree = boosted->begin[node]; tree < boosted->begin[node + 1]; tree++) {
-        const int64_t first = boosted->tree_begin[tree], n = boosted->tree_begin[tree + 1] - first;
-        const int32_t *split = boosted->split + first, *value = boosted->value + first;
-        uint64_t set[2 * CBN_MAX_BOOSTED_LEAVES];
-        uint64_t *children = set + 1; /* vertices are numbered breadth first: the next two in line */
-        set[0] = ~(uint64_t)0;
-        for (int64_t t = 0; t < n; t++) {
-            if (split[t] < 0) {
-                add_masked(set[t], value[t], odds);
-                continue;
-            }
-            const uint64_t decides = column[split[t] * stride];
-            *children++ = set[t] & ~decides;
-            *children++ = set[t] & decides;
-        }
+        const int64_t first = boosted->tree_begin[tree];
+        add_tree(boosted->split + first, boosted->value + first, boosted->tree_begin[tree + 1] - first, column, stride,
+                 odds);
     }
 }
 
@@ -100,20 +105,6 @@ CBN_FUNCTION void odds_values(const int32_t odds[64], uint64_t state, int kind, 
         const double log_p = log_likely - ((int)(state >> i & 1) == (x >= 0.0) ? 0.0 : size);
         const double entropy = size * rare - log_likely, variance = size * size * (rare / (1.0 + e));
         values[i] = kind == CBN_SURPRISE ? -log_p - entropy : kind == CBN_VARIANCE ? variance : log_p;
-    }
-}
-
-CBN_FUNCTION void add_tree(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int32_t *odds) {
-    uint64_t set[2 * CBN_MAX_BOOSTED_LEAVES];
-    uint64_t *children = set + 1; /* vertices are numbered breadth first: the next two in line */
-    set[0] = ~(uint64_t)0;
-    for (int64_t t = 0; t < n; t++) {
-        if (split[t] < 0) {
-            add_masked(set[t], value[t], odds);
-            continue;
-        }
-        *children++ = set[t] & ~bits[split[t]];
-        *children++ = set[t] & bits[split[t]];
     }
 }
 

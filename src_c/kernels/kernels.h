@@ -265,8 +265,9 @@ typedef struct {
     /* Adds to every bit's sums those of the rounded gradients and Hessians of the rows in which it is 1. */
     void (*row_sums)(const cbn_coded_row *rows, int64_t n, int32_t gradient[CBN_ROW_BITS],
                      int32_t hessian[CBN_ROW_BITS]);
-    /* odds[i] += the leaf's value of a tree of n vertices, for the rows of a block; bits: a word for each feature. */
-    void (*add_tree)(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int32_t *odds);
+    /* odds[i] += the leaf's value of a tree of n vertices, for the 64 images of a word; what split s asks: bits[s * step]. */
+    void (*add_tree)(const int32_t *split, const int32_t *value, int64_t n, const uint64_t *bits, int64_t step,
+                     int32_t *odds);
     /* odds[64 w + i] += what trees add in the images of CBN_SCORE_WORDS words; feature f is
      * bits[CBN_SCORE_WORDS f + w]. */
     void (*sum_trees)(const cbn_sliced_tree *trees, int64_t n_trees, const uint64_t *bits, int32_t *odds);
