@@ -114,16 +114,20 @@ def naming(option):
 
 @contextlib.contextmanager
 def renaming(**options):
-    """Errors about arguments of a function name the options that gave them: renaming(n_sweeps="--sweeps")."""
+    """Errors about arguments of a function name the options that gave them: renaming(n_sweeps="--sweeps").
+
+    An error is about those before its first colon, with commas between them.
+    """
     try:
         yield
     except ValueError as error:
-        name, colon, rest = str(error).partition(": ")
-        if not colon or name not in options:
+        about, colon, rest = str(error).partition(": ")
+        names = about.split(", ")
+        if not colon or not all(name in options for name in names):
             raise
         # names with an underscore, or in backquotes, are meant as names wherever they stand
         rest = re.sub(r"`(\w+)`|\b(\w+_\w+)\b", lambda found: options.get(found[1] or found[2], found[0]), rest)
-        message = f"{options[name]}: {rest}"
+        message = f"{', '.join(options[name] for name in names)}: {rest}"
         raise (DataError(message) if isinstance(error, DataError) else UsageError(message)) from None
 
 
