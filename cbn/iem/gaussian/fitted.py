@@ -17,7 +17,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from ..settings import LEAST_MEDIAN
 from . import writing
 from .features import Extractor, PretrainedFeatures, in_batches
-from .maps import at_pixels, picture_energies, settled
+from .maps import at_pixels, for_map, picture_energies, settled
 from .positions import TOGETHER, PositionGaussians
 from .sums import KeptSums
 from .usual import Usual
@@ -134,7 +134,7 @@ class FittedGaussianModel(PictureDecisions):
         """
         height, width, _ = self.picture_shape
         smooth = self.gaussians.gaussian.smooth
-        energies = (settled(own, smooth) for _, own in self._energies(X, without_own))
+        energies = (for_map(own, smooth) for _, own in self._energies(X, without_own))
         return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
 
     def save(self, path: Any) -> None:

@@ -11,6 +11,9 @@ from ..nn.arrays import Array
 
 # A Gaussian of half a position's width, cut at the neighbours: exp(-2) / (1 + 2 exp(-2)).
 BESIDE = np.float32(0.10650697891920075)
+# How much of what smoothing takes away is added to maps of averaged features. Of 0, 1, 2, 3, 4 and 6 it locates defects
+# best that are made in training pictures of six sets (mean pixel AUROC; 3 is level).
+SHARPEN = np.float32(2)
 
 
 def smoothed(energies: Array) -> Array:
@@ -38,6 +41,16 @@ def picture_energies(energies: Array, top: float) -> npt.NDArray[np.float64]:
     return largest.astype(np.float64).cumsum(axis=1)[:, -1] / count
 
 
+def sharpened(energies: Array) -> Array:
+    """Energies (n, height, width) by unsharp masking: averaging of features and wide receptive fields blur them."""
+    return np.maximum(energies + SHARPEN * (energies - smoothed(smoothed(energies))), 0)
+
+
+def for_map(energies: Array, smooth: int) -> Array:
+    """Energies (n, height, width) as maps show them: of averaged features sharpened, of others smoothed."""
+    return sharpened(energies) if smooth else smoothed(energies)
+
+
 def at_pixels(energies: Array, stride: int, height: int, width: int) -> Array:
-    """Maps (n, height, width) of pixels from smoothed energies of positions."""
+    """Maps (n, height, width) of pixels from energies of positions."""
     return enlarged(energies, (stride - 1) / 2, stride, height, width)

@@ -6,7 +6,7 @@ import pytest
 
 from cbn.iem.gaussian import positions
 from cbn.iem.gaussian.features import PretrainedFeatures, averaged
-from cbn.iem.gaussian.maps import at_pixels, picture_energies, smoothed
+from cbn.iem.gaussian.maps import at_pixels, for_map, picture_energies, sharpened, smoothed
 from cbn.iem.gaussian.usual import Usual, relative_without_own
 from cbn.iem.gaussian.whitening import UNIT, Whitening, eigenvectors
 from cbn.iem.pretrained.efficientnet import EfficientNetLite0
@@ -94,6 +94,17 @@ def test_smoothing_keeps_sums_inside_and_constants_everywhere():
     assert result.sum() == pytest.approx(1) and np.unravel_index(result.argmax(), (7, 7)) == (3, 3)
     np.testing.assert_allclose(result, result.T)
     assert result[3, 2] / result[3, 3] == pytest.approx(np.exp(-2), rel=1e-5)  # a Gaussian of half a position
+
+
+def test_sharpening_raises_places_above_their_surroundings_and_keeps_the_rest():
+    np.testing.assert_allclose(sharpened(np.ones((2, 4, 5), np.float32)), 1, rtol=1e-6)
+    edge = np.ones((1, 9, 9), np.float32)
+    edge[0, 4, 4] = 2
+    result = sharpened(edge)[0]
+    assert result[4, 4] > 3 and result[4, 3] < 1 and result[0, 0] == pytest.approx(1)
+    assert result.sum() == pytest.approx(edge.sum(), rel=1e-6) and (sharpened(10 * edge - 9) >= 0).all()
+    np.testing.assert_array_equal(for_map(edge, 1)[0], result)
+    np.testing.assert_array_equal(for_map(edge, 0), smoothed(edge))
 
 
 def test_picture_energies_are_means_of_the_largest():
