@@ -27,6 +27,7 @@ from cases_quality import hidden_quality, quality
 from cases_sampling import ancestral, gibbs, hidden_gibbs
 from cases_scaling import hidden_scaling, scaling
 from cases_score import score
+from cases_vectors import vectors
 from context import DIGIT, SEED, Context
 from othersload import OthersLoad
 
@@ -52,6 +53,7 @@ CASES = {
     "hidden-gibbs": hidden_gibbs,
     "detection": detection,
     "density": density,
+    "vectors": vectors,
     "export": export,
     "iem": iem,
     "backbone": backbone,
