@@ -60,7 +60,7 @@ class Tied(Parameters):
     )
     rounds: int = parameter(Whole(0, _engine.MAX_TIED_TREES), "Trees of a network.", default=500, option="tied-rounds")
     max_leaves: int = parameter(
-        Whole(2, _engine.MAX_BOOSTED_LEAVES), "Most leaves of a tree.", default=64, option="tied-leaves"
+        Whole(2, _engine.MAX_BOOSTED_LEAVES), "Most leaves of a tree.", default=96, option="tied-leaves"
     )
     n_candidates: int = parameter(
         Whole(1, _engine.ROW_BITS), "Features that a tree may split on, drawn at random for each.", default=128
@@ -71,7 +71,7 @@ class Tied(Parameters):
     rate: float = parameter(
         Real(1e-9, 1), "Step length: the share of a Newton step that a leaf takes, in (0, 1].", default=0.1
     )
-    l2: float = parameter(Real(0, 1e9), "Ridge penalty on leaf values, added to the Hessian of a leaf.", default=2.0)
+    l2: float = parameter(Real(0, 1e9), "Ridge penalty on leaf values, added to the Hessian of a leaf.", default=10.0)
     min_gain: float = parameter(Real(0, 1e9), "A split must gain more log-likelihood than this, in nats.", default=0.5)
     min_hessian: float = parameter(Real(1e-3, 1e9), "Least sum of p (1 - p) on each side of a split.", default=1.0)
     networks: int = parameter(

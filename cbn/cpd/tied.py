@@ -145,7 +145,9 @@ class TiedCPD(OddsCPD):
     @classmethod
     def quick(cls, parameters: Tied) -> Tied:
         p = parameters
-        return p.replaced(rounds=min(p.rounds, 200), rate=max(p.rate, 0.2), pairs=min(p.pairs, 1_000_000))
+        return p.replaced(
+            rounds=min(p.rounds, 150), rate=max(p.rate, 0.27), pairs=min(p.pairs, 900_000), max_leaves=min(p.max_leaves, 64)
+        )
 
     @classmethod
     def learn(cls, parameters: Tied, task: Task) -> "TiedCPD":

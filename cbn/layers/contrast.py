@@ -32,8 +32,8 @@ States = npt.NDArray[np.uint8]
 
 NAME = "contrast"  # the score
 PARTS = ("whole", "places")  # its columns beside those of the layers
-CLASS_TREES = Tied(rate=0.2)
-BACKGROUND_TREES = Tied(places=False, profile=False, max_leaves=32, rate=0.3)
+CLASS_TREES = Tied(max_leaves=64, rate=0.2, l2=2.0)
+BACKGROUND_TREES = Tied(places=False, profile=False, max_leaves=32, rate=0.3, l2=2.0)
 FLOOR = 0.02  # nats: no position is expected to vary less
 PURPOSE = 0x636F6E74  # of the random numbers
 KERNEL_UNIT = 2.0**-20  # weights of the smoothing are its multiples, whatever exp() a machine has

@@ -125,12 +125,14 @@ CBN_FUNCTION inline void add_sliced(const cbn_sliced_tree *tree, const some_word
         set[2 * i + 1] = own & ~decides;
         set[2 * i + 2] = own & decides;
     }
-    const uint16_t *leaf = tree->leaf;
+    const uint16_t *under = tree->under;
     some_words carry = none;
     digit += tree->first;
     for (int k = 0; k < tree->digits; k++) {
         some_words sum = none;
-        for (int32_t n = tree->n_leaves[k]; n > 0; n--) sum |= set[*leaf++];
+        const int32_t without = tree->n_under[k] >> 31; /* 0 or all ones */
+        for (int32_t n = tree->n_under[k] ^ without; n > 0; n--) sum |= set[*under++];
+        sum ^= none - (uint64_t)(without & 1);
         const some_words a = digit[k], both = a ^ sum;
         digit[k] = both ^ carry;
         carry = (a & sum) | (both & carry);

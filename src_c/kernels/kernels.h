@@ -171,15 +171,15 @@ typedef struct {
 
 /*
  * A tree as it is added in many images at once: sets of images go down through its inner vertices, and the values of its
- * leaves, less the least of them, are sums of powers of two: bit `first` + k of an image is whether it is at any of the
- * leaves with that bit.
+ * leaves, less the least of them, are sums of powers of two: bit `first` + k of an image is whether it is under any of
+ * some vertices, or under none of some others, whichever are fewer.
  */
 typedef struct {
     int32_t least, first, digits, n_inner;
     const int32_t *feature;  /* (n_inner): that decides; the children of inner vertex i are 2 i + 1 and 2 i + 2 */
     const uint16_t *vertex;  /* (n_inner): its number */
-    const int32_t *n_leaves; /* (digits): leaves with the bit, which stand in ... */
-    const uint16_t *leaf;    /* ... one digit after the other */
+    const int32_t *n_under;  /* (digits): n vertices with the bit, or ~n without it, which stand in ... */
+    const uint16_t *under;   /* ... one digit after the other */
 } cbn_sliced_tree;
 
 typedef struct {
