@@ -146,7 +146,10 @@ class TiedCPD(OddsCPD):
     def quick(cls, parameters: Tied) -> Tied:
         p = parameters
         return p.replaced(
-            rounds=min(p.rounds, 150), rate=max(p.rate, 0.27), pairs=min(p.pairs, 900_000), max_leaves=min(p.max_leaves, 64)
+            rounds=min(p.rounds, 160),
+            rate=max(p.rate, 0.25),
+            pairs=min(p.pairs, 1_000_000),
+            max_leaves=min(p.max_leaves, 64),
         )
 
     @classmethod
