@@ -38,7 +38,8 @@ def build_parser():
     parser.add_argument(
         "--heatmap", "--maps",
         metavar="DIR",
-        help="write a surprise map of every image, in nats, with the one scale of the model",
+        help="write a surprise map of every image, in nats, with the one scale of the model; with a contrast also a map of "
+        "what speaks against the class",
     )  # fmt: skip
     parser.add_argument(
         "--explain", nargs="?", type=common.integer(1, 10**6), const=EXPLAINED_NODES, metavar="N",

@@ -269,6 +269,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     threshold_at = delegated(Fitted.threshold_at)
     surprise_map = delegated(Fitted.surprise_map)
     contrast_map = delegated(Fitted.contrast_map)
+    contrast_map_scale = delegated(Fitted.contrast_map_scale)
     heat_map_scale = delegated(Fitted.heat_map_scale)
     explain = delegated(Fitted.explain)
     repair = delegated(Fitted.repair)

@@ -15,9 +15,12 @@ from ..explain.markov import MarkovReport, markov_report
 from ..explain.repair import Repair, repair_image
 from ..explain.responses import mean_patches
 from ..explain.surprise import Evidence, explain_image
-from ..layers.contrast import lowest
+from ..layers.contrast import lowest, smoothed
 from ..layers.geometry import LayerGeometry
 from .state import HEAT_MAP_SHARE, FittedState, Floats
+
+# So many standard deviations above their mean smoothed contrast maps of normal images hardly reach.
+NORMAL_DEVIATIONS = 4.0
 
 
 class Insight(FittedState):
@@ -31,15 +34,23 @@ class Insight(FittedState):
         """
         return self.network.surprise_maps(self.planes(self.validated(X)), self.threads)
 
-    def contrast_map(self, X: Any) -> Floats:
+    def contrast_map(self, X: Any, *, smooth: bool = False) -> Floats:
         """What speaks against the class at every pixel, nats: (n, height, width) float64; only with a contrast.
 
         -log p of the network of the class less that of the background of strokes in general. Each map sums to the
         image's log-ratio, which is minus the column "whole" of ``layer_scores(X, "contrast")``. Large values are where
-        an image is of another kind; noise, which is odd to both networks, hardly shows.
+        an image is of another kind; noise, which is odd to both networks, hardly shows. With ``smooth`` maps are those
+        of which the column "places" is made: after a Gaussian filter of ``Contrast.smoothing`` pixels.
         """
-        planes = self.pixel_planes(self.validated(X))
-        return self.network.checked_contrast().maps(planes, self.threads)
+        planes, contrast = self.pixel_planes(self.validated(X)), self.network.checked_contrast()
+        maps = contrast.maps(planes, self.threads)
+        return smoothed(maps, contrast.smoothing) if smooth else maps
+
+    def contrast_map_scale(self) -> float:
+        """Upper end of the scale of smoothed contrast maps, nats: where normal images vary most, NORMAL_DEVIATIONS above
+        their mean. One per model."""
+        contrast = self.network.checked_contrast()
+        return max(float((contrast.mean + NORMAL_DEVIATIONS * contrast.deviation).max()), 0.01)
 
     def heat_map_scale(self) -> float:
         """Upper end of the heat-map scale, nats: 99.9 % of all pixels' surprises in training lie below. One per model."""

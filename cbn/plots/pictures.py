@@ -153,7 +153,12 @@ def _ticks(vmax: float) -> list[float]:
 
 
 def heat_map(
-    image: npt.ArrayLike, surprise: npt.ArrayLike, vmax: float, full_scale: int = 1, title: str | None = None
+    image: npt.ArrayLike,
+    surprise: npt.ArrayLike,
+    vmax: float,
+    full_scale: int = 1,
+    title: str | None = None,
+    contrast: tuple[npt.ArrayLike, float] | None = None,
 ) -> "Image.Image":
     """Draw an image beside its surprise map and a colour bar.
 
@@ -167,6 +172,8 @@ def heat_map(
         Top of the colour scale, in nats. Give the same for all pictures of a model: it is never taken from the picture.
     full_scale : int, 1 to 255
     title : str or None
+    contrast : ((height, width) float array, float), optional
+        What speaks against the class, in nats, and the top of its own scale: a third panel.
 
     Returns
     -------
@@ -175,7 +182,11 @@ def heat_map(
     grey = _check_images(image, full_scale, "image", 2)
     surprise = _check_reals(surprise, "surprise", grey.shape)
     vmax = _check_scale(vmax, "nats")
-    return _beside_bar({"image": grey, "surprise (nats)": _coloured(surprise / vmax)}, vmax, title)
+    panels = {"image": grey, "surprise (nats)": _coloured(surprise / vmax)}
+    if contrast is not None:
+        against, top = _check_reals(contrast[0], "contrast", grey.shape), _check_scale(contrast[1], "nats")
+        panels[f"contrast (brightest: {top:.2g} nats)"] = _coloured(against / top)
+    return _beside_bar(panels, vmax, title)
 
 
 def energy_map(

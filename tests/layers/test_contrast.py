@@ -8,14 +8,17 @@ import pickle
 import numpy as np
 import pytest
 from analysis.false_alarm_rates import digits, shots
+from PIL import Image
 
 import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import _engine
 from cbn.bits.planes import BitPlanes
+from cbn.cli.score import main as main_score
 from cbn.cpd.grid import Grid
 from cbn.exceptions import ModelFileError
 from cbn.layers.contrast import FLOOR, LogRatio, excess, lowest, smoothed, transformed
+from cbn.plots.pictures import heat_map
 from helpers.modelfiles import members_of, save, version_of, with_header
 
 QUICK = {"pairs": 4000, "rounds": 6, "background_pairs": 2000, "background_rounds": 3}
@@ -99,6 +102,26 @@ def test_maps_are_the_log_ratio_of_two_densities(model, images):
     above = np.maximum(apart / (contrast.deviation + FLOOR), 0)
     np.testing.assert_allclose(-columns[:, -1], np.sqrt((above**2).mean(axis=(1, 2))))
     np.testing.assert_array_equal(columns[:, :-2], model.layer_scores(images[1], "standardized"))
+
+
+def test_smoothed_maps_have_one_scale_that_normal_images_hardly_reach(model, images):
+    contrast = model.fitted_.network.contrast
+    maps = model.contrast_map(images[1], smooth=True)
+    np.testing.assert_array_equal(maps, smoothed(model.contrast_map(images[1]), contrast.smoothing))
+    scale = model.contrast_map_scale()
+    assert scale == pytest.approx((contrast.mean + 4 * contrast.deviation).max())
+    assert (model.contrast_map(images[0], smooth=True) < scale).mean() > 0.999
+
+
+def test_heat_maps_show_what_speaks_against_the_class(model, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save("model.cbn")
+    np.save("odd.npy", images[2][:1])
+    assert main_score(["--data", "odd.npy", "--heatmap", "maps", "--quiet"]) == 0
+    with Image.open("maps/0.png") as picture:
+        wide = picture.width
+    alone = heat_map(images[2][0], model.surprise_map(images[2][:1])[0], model.heat_map_scale())
+    assert wide > alone.width * 1.3  # a third panel
 
 
 def test_held_out_images_are_measured_by_the_others(images):
