@@ -5,7 +5,7 @@ import os
 
 from ..bits.binarization import check_thresholds, chosen_thresholds
 from ..exceptions import DataError
-from ..fit.recipe import planned_geometries
+from ..fit.preparing import planned_geometries
 from ..layers.features import starting_kernels
 from . import _common as common
 from . import _images as images_of

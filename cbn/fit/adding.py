@@ -7,7 +7,8 @@ from typing import Any
 
 from ..cpd.base import CPD
 from .fitted import Fitted
-from .recipe import Learned, Normal, assembled, check_labels, packed, score_names, scores_of
+from .preparing import packed
+from .recipe import Learned, Normal, assembled, check_labels, score_names, scores_of
 
 
 def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:

@@ -6,7 +6,6 @@ What one step makes is what the next one takes; nothing else travels.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,31 +13,25 @@ import numpy.typing as npt
 
 from .. import _engine
 from .. import _validation as validation
-from ..bits.augmentation import shifted_images
-from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds, refuse_flat
+from ..bits.binarization import Binarization, refuse_flat
 from ..bits.planes import BitPlanes
+from ..bits.stream import is_stream
 from ..cpd.base import CPD, SCORES, Task
 from ..exceptions import DataError
 from ..layers.contrast import NAME as CONTRAST
 from ..layers.contrast import LogRatio, contrast_scales
-from ..layers.features import starting_kernels
-from ..layers.geometry import LayerGeometry, geometry
-from ..layers.kernels import Kernels
-from ..layers.relations import check_relations, check_search_size
 from ..layers.stack import LayeredNetwork, planes_of_layers, scales_of
 from ..layers.training import TrainedLayer
 from ..metrics.calibration import Calibration
 from .features import train_features
 from .fitted import Fitted
+from .preparing import Prepared, prepare, prepare_stream
 from .settings import Arguments, Settings, resolve, snapshot
 from .state import HEAT_MAP_SHARE
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
 
-# Kernels and relations that learn from fewer images than this learn them by heart. They see a third of them, and the threshold comes
-# from the others.
-LEAST_FOR_KERNELS, KERNELS_SHARE = 300, 3
 # Images on whose maps the heat-map scale is measured where counts do not tell it.
 SCALE_IMAGES = 1000
 
@@ -49,48 +42,6 @@ class FitInterrupted(KeyboardInterrupt):
     def __init__(self, fitted: Fitted) -> None:
         super().__init__()
         self.fitted = fitted
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Training images as bits, and the shape of everything that is made of them.
-
-    Attributes
-    ----------
-    binarization : Binarization
-    geometries : tuple of LayerGeometry
-        Of the pixels and of every hidden layer.
-    images : BitPlanes
-        Pixels of the images themselves.
-    counted : BitPlanes
-        Pixels of all images that are counted: with shifted copies, the images themselves first.
-    kernels : tuple of Kernels
-        That hidden layers start from.
-    """
-
-    binarization: Binarization
-    geometries: tuple[LayerGeometry, ...]
-    images: BitPlanes
-    counted: BitPlanes
-    kernels: tuple[Kernels, ...]
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash of all counted bits, by which provenance knows the images."""
-        return self.counted.sha256()
-
-    def without(self, left_out: npt.NDArray[np.bool_], num_threads: int) -> BitPlanes:
-        """What is counted without some of the images (n,) and their copies."""
-        copies = self.counted.n_images // self.images.n_images
-        return self.counted.select(np.tile(~left_out, copies), num_threads)
-
-    def kept_from_kernels(self, settings: Settings) -> npt.NDArray[np.bool_]:
-        """(n,) bool: images that kernels and relations of hidden layers are not learned from."""
-        n, features = self.images.n_images, settings.features
-        learns = features.layers and (features.iterations or settings.kind.uses_relations)
-        if not learns or n < 2 or n >= LEAST_FOR_KERNELS:
-            return np.zeros(n, bool)
-        return np.arange(n) >= max(1, n // KERNELS_SHARE)
 
 
 def fit(
@@ -111,11 +62,14 @@ def fit(
     arguments = snapshot(arguments)
     settings = resolve(arguments)
     threads = validation.check_threads(arguments.n_jobs)
-    images = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)
-    check_labels(y, images)
-    prepared = prepare(settings, images, threads)
+    if is_stream(X):
+        prepared, values = prepare_stream(settings, X, threads)
+    else:
+        values = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)
+        check_labels(y, values)
+        prepared = prepare(settings, values, threads)
     if held_out:
-        refuse_flat(prepared.images, prepared.binarization, images)
+        refuse_flat(prepared.images, prepared.binarization, values)
     kept = prepared.kept_from_kernels(settings)
     seen = prepared.without(kept, threads) if kept.any() else prepared.counted
     trained, interrupted = train_features(
@@ -136,43 +90,6 @@ def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
     """Labels are not used, but there must be one for each image. Raises DataError."""
     if hasattr(y, "__len__") and len(y) != len(images):
         raise DataError(f"y: {len(y)} labels for {len(images)} images")
-
-
-def prepare(settings: Settings, images: npt.NDArray[Any], num_threads: int) -> Prepared:
-    """Images (n, height, width), validated, as bits; everything refused that cannot be trained."""
-    full_scale = validation.full_scale_of(images) if settings.full_scale is None else settings.full_scale
-    if settings.full_scale == 1:
-        validation.check_full_scale(images, full_scale)
-    thresholds = check_thresholds(chosen_thresholds(settings.threshold, images, full_scale), full_scale)
-    binarization = Binarization(thresholds, full_scale)
-    geometries = planned_geometries(settings, images.shape[1:], binarization.channels)
-    kernels = starting_kernels(settings.features.kernels, settings.features.layers, geometries)
-    own, counted = packed(binarization, images, settings.shift, num_threads)
-    return Prepared(binarization, geometries, own, counted, kernels)
-
-
-def packed(
-    binarization: Binarization, images: npt.NDArray[Any], shift: int, num_threads: int
-) -> tuple[BitPlanes, BitPlanes]:
-    """Pixels of the images, and of all that are counted: with shifted copies, the images first."""
-    counted = binarization.planes(shifted_images(images, shift), num_threads)
-    if not shift:
-        return counted, counted
-    return counted.select(np.arange(counted.n_images) < len(images), num_threads), counted
-
-
-def planned_geometries(settings: Settings, shape: Sequence[int], n_thresholds: int) -> tuple[LayerGeometry, ...]:
-    """The geometry of all layers, everything refused that has no room or takes too much memory. Raises ValueError."""
-    height, width = shape
-    features = settings.features
-    geometries = geometry(height, width, n_thresholds, features.layers)
-    forced, forbidden = features.relations("forced_relations"), features.relations("forbidden_relations")
-    for number, layer in enumerate(geometries[1:]):
-        check_relations(layer, number + 1, forced[number], forbidden[number])
-        check_search_size(layer, features.max_parents, forced[number])
-    for number, layer in enumerate(geometries):
-        settings.kind.check_size(settings.cpd, layer, number == 0)
-    return geometries
 
 
 class Growing:

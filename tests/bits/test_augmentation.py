@@ -14,7 +14,7 @@ from helpers.networks import Network
 def kernels_of_all_images():
     """Kernels of so few images would see a third of them; what is computed here is of all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cbn.fit.recipe.LEAST_FOR_KERNELS", 0)
+        patch.setattr("cbn.fit.preparing.LEAST_FOR_KERNELS", 0)
         yield
 
 

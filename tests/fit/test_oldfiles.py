@@ -174,7 +174,7 @@ def test_arguments_of_version_1():
 @pytest.mark.parametrize("version", [NEWEST, 10, 11])
 def test_the_newest_files_are_still_made_alike(version, tmp_path, monkeypatch):
     # kernels of so few images see a third of them today
-    monkeypatch.setattr("cbn.fit.recipe.LEAST_FOR_KERNELS", 0)
+    monkeypatch.setattr("cbn.fit.preparing.LEAST_FOR_KERNELS", 0)
     make = make_of(version)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cbn.CalibrationWarning)

@@ -29,7 +29,7 @@ REPORTS = 8  # after each of three iterations of a layer, and after its last loo
 def kernels_of_all_images():
     """Kernels of so few images would see a third of them; what is computed here is of all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cbn.fit.recipe.LEAST_FOR_KERNELS", 0)
+        patch.setattr("cbn.fit.preparing.LEAST_FOR_KERNELS", 0)
         yield
 
 

@@ -19,7 +19,7 @@ images, behaviour, plain = _of_version_6.images, _of_version_6.behaviour, _of_ve
 
 def models():
     """The fitted models by file name."""
-    small = {"radius": 2, "pairs": 5000, "rounds": 8, "max_leaves": 6, "rate": 0.4, "min_hessian": 0.5}
+    small = {"radius": 2, "pairs": 5000, "rounds": 8, "max_leaves": 6, "rate": 0.4, "min_hessian": 0.5, "l2": 2.0}
     return {
         "tied.cbn": cbn.ConvolutionalBayesianNetwork("tied", cpd=cbn.Tied(**small), random_state=8).fit(images(150)),
         "corrected.cbn": cbn.ConvolutionalBayesianNetwork(

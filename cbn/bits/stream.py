@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images that come in chunks: each becomes bits as it comes, and nothing else of it is kept."""
+
+import mmap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _validation as validation
+from .._validation import Images
+from ..exceptions import DataError
+from .binarization import Binarization
+from .planes import BitPlanes
+
+# The rule that makes bits is chosen by so many images, the first ones.
+FIRST = 10_000
+# Images are packed together until they have so many bytes, by multiples of 64 images: the words of a plane.
+BATCH_BYTES = 2**25
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """What is kept of images that came in chunks.
+
+    Attributes
+    ----------
+    binarization : Binarization
+    planes : BitPlanes
+    shape : (height, width)
+    extremes : ndarray, (1, 1, 2)
+        The darkest and the brightest value, as an image of the type of all.
+    """
+
+    binarization: Binarization
+    planes: BitPlanes
+    shape: tuple[int, int]
+    extremes: Images
+
+
+class Parts:
+    """Planes of some images after those of others, joined without holding all of them twice.
+
+    Rows of nodes are kept in BLOCKS blocks; joining goes from block to block, and returns each to the system.
+    """
+
+    BLOCKS = 16
+
+    def __init__(self) -> None:
+        self.n_nodes = self.n_images = 0
+        self._parts: list[list[npt.NDArray[np.uint64]]] = []  # each its blocks, in order
+
+    def add(self, planes: BitPlanes) -> None:
+        """All but the last ones hold a multiple of 64 images."""
+        assert self.n_images % 64 == 0
+        self.n_nodes, n_words = planes.words.shape
+        self.n_images += planes.n_images
+        blocks = []
+        for words in np.array_split(planes.words, min(self.BLOCKS, self.n_nodes)):
+            own = np.frombuffer(mmap.mmap(-1, words.nbytes), np.uint64).reshape(-1, n_words)  # not from the heap
+            own[:] = words
+            blocks.append(own)
+        self._parts.append(blocks)
+
+    def joined(self) -> BitPlanes:
+        """All images; the parts are gone then."""
+        planes, row = BitPlanes.empty(self.n_nodes, self.n_images), 0
+        while self._parts[0]:
+            first, n_rows = 0, len(self._parts[0][0])
+            for blocks in self._parts:
+                words = blocks.pop(0)
+                planes.words[row : row + n_rows, first : first + words.shape[1]] = words
+                first += words.shape[1]
+                del words
+            row += n_rows
+        return planes
+
+
+def is_stream(X: object) -> bool:
+    """Whether images come in chunks: from an iterator or generator."""
+    return hasattr(X, "__next__")
+
+
+def read_stream(
+    X: Iterator[Any],
+    rule: Callable[[Images], Binarization],
+    num_threads: int,
+    *,
+    name: str = "X",
+    image_shape: Sequence[int] | None = None,
+    full_scale: int | None = None,
+) -> Streamed:
+    """Bits of all images of an iterator of chunks.
+
+    Parameters
+    ----------
+    X : iterator of array-like, (n, height, width) or flat (n, height * width)
+        Of any numbers of images; the result does not depend on how they are cut.
+    rule : callable
+        Images -> Binarization, by the first FIRST images.
+    image_shape, full_scale
+        As for :func:`cbn._validation.as_images`.
+
+    Raises
+    ------
+    DataError
+        Names the chunk, what was found and what to do.
+    """
+    chunks = _checked(X, name, image_shape, full_scale)
+    head: list[Images] = []
+    n_head = 0
+    for chunk in chunks:
+        head.append(chunk)
+        n_head += len(chunk)
+        if n_head >= FIRST:
+            break
+    if not head:
+        raise DataError(f"{name}: no images came; give an iterator of arrays (n, height, width)")
+    binarization = rule(np.concatenate(head)[:FIRST])
+    first, parts = head[0][:1].copy(), Parts()
+    extremes: list[Any] = []
+    batch = max(1, BATCH_BYTES // (64 * first[0].nbytes)) * 64
+    only_bits = full_scale is None and binarization.full_scale == 1 and first.dtype != bool
+    for images in _batches(_chain(head, chunks), batch):
+        extremes += [images.min(), images.max()]
+        if only_bits and max(extremes) > 1:
+            raise DataError(
+                f"{name}: integers up to {max(extremes)} come after {FIRST:,} images of only 0 and 1; give full_scale, such "
+                "as full_scale=255"
+            )
+        parts.add(binarization.planes(images, num_threads))
+    height, width = first.shape[1:]
+    darkest_and_brightest = np.array([[[min(extremes), max(extremes)]]], first.dtype)
+    return Streamed(binarization, parts.joined(), (height, width), darkest_and_brightest)
+
+
+def _chain(head: list[Images], rest: Iterable[Images]) -> Iterator[Images]:
+    while head:
+        yield head.pop(0)
+    yield from rest
+
+
+def _checked(
+    X: Iterator[Any], name: str, image_shape: Sequence[int] | None, full_scale: int | None
+) -> Iterator[Images]:
+    """Validated chunks that are not empty, all of one shape and kind."""
+    first = None
+    for number, chunk in enumerate(X):
+        chunk = validation.as_array(chunk, f"{name}, chunk {number}")
+        if chunk.ndim and not len(chunk):
+            continue
+        images = validation.as_images(
+            chunk, name=f"{name}, chunk {number}", image_shape=image_shape, full_scale=full_scale
+        )
+        if first is None:
+            first = images[:1].copy()
+        if images.shape[1:] != first.shape[1:]:
+            raise DataError(
+                f"{name}, chunk {number}: images of {images.shape[1]} x {images.shape[2]} pixels after others of "
+                f"{first.shape[1]} x {first.shape[2]}; bring them to one size"
+            )
+        if images.dtype != first.dtype:
+            raise DataError(f"{name}, chunk {number}: {images.dtype} after {first.dtype}; give all chunks in one type")
+        yield images
+
+
+def _batches(chunks: Iterable[Images], size: int) -> Iterator[Images]:
+    """The same images, cut into `size` at a time; the last may be fewer."""
+    held: list[Images] = []
+    n_held = 0
+    for chunk in chunks:
+        while len(chunk):
+            held.append(chunk[: size - n_held])
+            n_held += len(held[-1])
+            chunk = chunk[len(held[-1]) :]
+            if n_held == size:
+                yield held[0] if len(held) == 1 else np.concatenate(held)
+                held, n_held = [], 0
+    if held:
+        yield np.concatenate(held)

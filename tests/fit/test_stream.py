@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images that come in chunks: the same model as of one array, and errors that name the chunk."""
+
+import re
+
+import numpy as np
+import pytest
+
+import cbn
+from cbn import ConvolutionalBayesianNetwork as Network
+from cbn.bits import stream
+from cbn.bits.planes import BitPlanes
+from helpers.modelfiles import save
+
+
+@pytest.fixture(scope="module")
+def grey():
+    ink = np.random.default_rng(0).random((700, 9, 8))
+    return (np.where(ink < 0.3, 0, ink) * 255).astype(np.uint8)
+
+
+def cut(images, *sizes):
+    """Chunks of these sizes, over and over."""
+    begin, turn = 0, 0
+    while begin < len(images):
+        yield images[begin : begin + sizes[turn % len(sizes)]]
+        begin, turn = begin + sizes[turn % len(sizes)], turn + 1
+
+
+@pytest.mark.parametrize("sizes", [(1,), (64,), (100, 0, 33), (1000,)])
+@pytest.mark.parametrize("preset", ["pixel", "tree", "best"])
+def test_the_model_is_that_of_one_array(preset, sizes, grey, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "BATCH_BYTES", 64 * 72 * 3)  # several batches
+    whole, parts = (Network(preset, random_state=0, false_alarm_rate=0.05) for _ in range(2))
+    if preset == "best":
+        contrast = cbn.Contrast(pairs=500, rounds=2, background_pairs=500, background_rounds=1)
+        for model in (whole, parts):
+            model.set_params(contrast=contrast, features=cbn.Features(layers=((2, 2, 2),), iterations=0))
+    save(whole.fit(grey), tmp_path / "whole.cbn")
+    save(parts.fit(cut(grey, *sizes)), tmp_path / "parts.cbn")
+    assert (tmp_path / "whole.cbn").read_bytes() == (tmp_path / "parts.cbn").read_bytes()
+
+
+@pytest.mark.parametrize("kind", [bool, np.float32, np.int64, "flat"])
+def test_all_kinds_of_arrays(kind, grey, tmp_path):
+    images = (grey > 99) if kind is bool else (grey / np.float32(255)) if kind is np.float32 else grey
+    images = (
+        images.reshape(len(images), -1) if kind == "flat" else images.astype(images.dtype if kind is bool else kind)
+    )
+    a, b = (Network(image_shape=(9, 8), false_alarm_rate=0.05) for _ in range(2))
+    np.testing.assert_array_equal(a.fit(images).counts_, b.fit(cut(images, 77)).counts_)
+    assert a.binarization_ == b.binarization_ and a.offset_ == b.offset_
+
+
+def test_the_rule_comes_from_the_first_images(grey, monkeypatch):
+    monkeypatch.setattr(stream, "FIRST", 100)
+    network = Network("tree", threshold="auto", false_alarm_rate=0.05)
+    rules = [network.fit(cut(grey, size)).binarization_ for size in (1, 7, 700)]
+    assert len(set(rules)) == 1 and rules[0] == network.fit(grey[:100]).binarization_
+
+
+@pytest.mark.parametrize(
+    "chunks, words",
+    [
+        ([], ["X: no images came"]),
+        ([np.zeros((0, 9, 8))], ["X: no images came"]),
+        ([np.eye(4)[None], np.eye(5)[None]], ["X, chunk 1: images of 5 x 5 pixels after others of 4 x 4"]),
+        ([np.eye(4)[None], np.eye(4, dtype=bool)[None]], ["X, chunk 1: bool after float64"]),
+        ([np.eye(4)[None], np.full((1, 4, 4), np.nan)], ["X, chunk 1: NaN"]),
+        ([np.zeros(3)], ["X, chunk 0: "]),
+        ([["a"]], ["X, chunk 0: "]),
+        ([np.zeros((3, 4, 4), np.uint8), np.full((1, 4, 4), 300)], ["X, chunk 1: integers from 300 to 300"]),
+    ],
+)
+def test_wrong_chunks_are_named(chunks, words):
+    with pytest.raises(cbn.CbnError) as caught:
+        Network().fit(iter(chunks))
+    assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+def test_grey_after_bits_is_refused(grey, monkeypatch):
+    monkeypatch.setattr(stream, "FIRST", 10)
+    chunks = [(grey[:20] > 99).astype(np.uint8), grey[20:]]
+    with pytest.raises(cbn.CbnError, match="after 10 images of only 0 and 1; give full_scale"):
+        Network().fit(iter(chunks))
+    assert Network(full_scale=255).fit(iter(chunks)).binarization_ == "value > 0.3 x 255"
+
+
+def test_flat_images_are_refused_as_in_one_array():
+    dark = np.full((90, 4, 4), 70, np.uint8)
+    dark[:, 0, 0] = 60
+    messages = []
+    for X in (dark, cut(dark, 13)):
+        with pytest.raises(cbn.CbnError) as caught:
+            Network().fit(X)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1] and "brightest value 70 of 255" in messages[0]
+
+
+def test_shifts_need_one_array(grey):
+    with pytest.raises(ValueError, match=re.escape("shift: 1; images that come in chunks are not shifted")):
+        Network(shift=1).fit(cut(grey, 100))
+
+
+def test_planes_are_joined_in_order():
+    states = np.random.default_rng(0).integers(0, 2, (150, 5), dtype=np.uint8)
+    parts = stream.Parts()
+    for first in (0, 64, 128):
+        parts.add(BitPlanes.of_states(states[first : first + 64], 1))
+    np.testing.assert_array_equal(parts.joined().words, BitPlanes.of_states(states, 1).words)
