@@ -25,6 +25,8 @@ def build_parser():
             "cbn-train --data mnist/ --digit 3 --threshold 0.1,0.3,0.6 --score surprise",
             "cbn-train --data images.npy --calibration more.npy --false-alarm-rate 0.001",
             "cbn-train --data images.npy --hidden '8,5,3;5,3,2' --iterations 100 --resume",
+            "cbn-train --data june/ --add may.cbn --out both.cbn",
+            "cbn-train --merge plant1.cbn plant2.cbn --out all.cbn",
         ],
     )
     data = images.add_data(parser, "training (and test) images")
@@ -53,6 +55,16 @@ def build_parser():
         "model-LABEL.cbn)",
     )
     parser.add_argument(
+        "--add", metavar="MODEL",
+        help="count the images of --data into this model of tables or trees, with its settings; kernels, relations and trees "
+        "stay as they are",
+    )  # fmt: skip
+    parser.add_argument(
+        "--merge", nargs="+", metavar="MODEL",
+        help="make one model of several of the same settings, fitted on different images: their counts are added. The "
+        "threshold stays that of the largest, which judges new images, until cbn-train --add or --calibration sets another",
+    )  # fmt: skip
+    parser.add_argument(
         "--resume",
         action="store_true",
         default=None,
@@ -70,6 +82,14 @@ def main(argv=None):
 
 
 def train(parsed):
+    if parsed.merge is not None or parsed.add is not None:
+        from . import _train_further as further
+
+        if parsed.merge is not None:
+            further.merge(parsed, build_parser().parse_args([]))
+        else:
+            further.add(parsed, build_parser().parse_args([]))
+        return
     from ._train_jobs import train_job  # what it needs is not needed for --help
 
     train_job(parsed)

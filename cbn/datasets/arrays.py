@@ -5,7 +5,7 @@ import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from .pictures import assumed_white, unknown_scale
 Role = Literal["images", "labels", "mask"]
 Labels = npt.NDArray[np.int64] | npt.NDArray[np.str_]
 
+MAPPED_FROM = 2**26  # bytes
 ALREADY_BINARY = "already binary (0 and 1)"
 
 # version 3.0 exists only for field names outside Latin-1, and arrays with fields are refused anyway
@@ -25,9 +26,9 @@ _KINDS: dict[Role, str] = {"images": "biuf", "labels": "biuU", "mask": "biuf"}
 
 
 def read_npy(path: str | os.PathLike[str], role: Role) -> npt.NDArray[Any]:
-    """Read a .npy file that holds `role` ("images" or "labels")."""
+    """Read a .npy file that holds `role` ("images" or "labels"). Bytes from MAPPED_FROM on are mapped and not read."""
     with reading(path, "a .npy file") as (stream, size):
-        return _read_array(stream, size, str(path), role)
+        return _read_array(stream, size, str(path), role, mapped=True)
 
 
 def read_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Role]]) -> dict[str, npt.NDArray[Any]]:
@@ -167,8 +168,8 @@ def to_labels(array: npt.NDArray[Any], where: str, count: int) -> Labels:
     return array.astype(np.int64)
 
 
-def _read_array(stream: Stream, size: int, where: str, role: Role) -> npt.NDArray[Any]:
-    """Read one array in .npy format from a stream that cannot yield more than `size` bytes."""
+def _read_array(stream: Stream, size: int, where: str, role: Role, *, mapped: bool = False) -> npt.NDArray[Any]:
+    """Read one array in .npy format from a stream that cannot yield more than `size` bytes; a file's may be mapped."""
     if size == 0:
         raise data_error(f"{where}: empty; expected a NumPy array")
     with warnings.catch_warnings():
@@ -185,6 +186,9 @@ def _read_array(stream: Stream, size: int, where: str, role: Role) -> npt.NDArra
         raise data_error(
             f"{where}: the header declares {dtype} {sizes(shape)} = {declared} bytes and the file holds {held}; {mend}"
         )
+    if mapped and declared >= MAPPED_FROM and dtype == np.uint8 and not fortran_order:
+        # pages come as they are needed, and leave where memory is
+        return np.memmap(cast(Any, stream), dtype, "r", stream.tell(), shape).view(np.ndarray)
     data = fill(stream, declared)
     if len(data) != declared or stream.read(1):
         raise data_error(f"{where}: damaged, {declared} bytes were declared; replace the file")

@@ -48,7 +48,8 @@ def load_images(
         - one picture, or a folder of pictures of all formats that Pillow reads: at the top, or in sub-folders named by
           label, or in sub-folders `train`, `val` and `test` (or training, validation, testing and the like, in upper or
           lower case) that hold either. Pages of a TIFF and frames of an animation are pictures, `stack.tif[2]`;
-        - a `.npy` file: images (n, height, width), or (n, side * side);
+        - a `.npy` file: images (n, height, width), or (n, side * side); bytes from 64 MB on are mapped rather than read,
+          and the images are then read-only: leave the file as it is while they are in use;
         - a `.npz` file with `images` and perhaps `labels`, or with `x_train` and perhaps `y_train`, `x_val`, `y_val`,
           `x_test`, `y_test`.
 

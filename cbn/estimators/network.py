@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from .._params import Parameters
 from ..fit.adding import added, check_adds
 from ..fit.fitted import Fitted
+from ..fit.merging import merged
 from ..fit.recipe import FitInterrupted, fit
 from ..fit.settings import Arguments, materialized, resolve, snapshot, unknown_argument
 from ..layers.contrast import Contrast
@@ -225,6 +226,27 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
             check_adds(resolve(self.arguments()).kind)
             return self.fit(X, y)
         self.fitted_ = added(fitted_of(self), X, y)
+        return self
+
+    def merge(self, other: "ConvolutionalBayesianNetwork") -> Self:
+        """Learn what another network has learned from other images, with the same settings: counts are added.
+
+        For tables, hidden layers of the same kernels and relations, and trees that are the same. The network is that of
+        all images; verdicts stay those of the one with more images, which is kept beside the sums, until :meth:`calibrate`
+        or :meth:`partial_fit` sets another threshold. See :func:`cbn.fit.merging.merged`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Networks that are no counts, or differ in a setting or structure.
+        """
+        if not isinstance(other, ConvolutionalBayesianNetwork):
+            raise ValueError(f"merge: {other!r:.60}; give another ConvolutionalBayesianNetwork")
+        self.fitted_ = merged(fitted_of(self), [fitted_of(other)])
         return self
 
     def calibrate(self, X: Any) -> Self:

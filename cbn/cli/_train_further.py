@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-train --add and --merge: networks that count learn from more images, and become one."""
+
+import os
+from dataclasses import replace
+
+from ..fit.adding import added
+from ..fit.merging import check_mergeable, merged
+from . import _common as common
+from . import _images as images_of
+from ._models import load_network
+from ._reading import tell
+
+# What the two go with; all other options are of settings, which a model has already.
+_QUIET = ("out", "threads", "json", "quiet", "program", "command")
+_WITH_MERGE = ("merge", *_QUIET)
+_WITH_ADD = (
+    "add", "data", "labels", "digit", "size", "color", "background", "full_scale", "skip_bad", "calibration", *_QUIET,
+)  # fmt: skip
+_AND = " and "  # between sources in the record
+
+
+def merge(parsed, defaults):
+    """--merge A B [C ...]: one model of the images of all, saved as --out. ``defaults``: arguments of an empty line."""
+    _refuse_others(parsed, defaults, _WITH_MERGE, "--merge", "which needs models alone")
+    common.check_outputs(parsed, "--out", picture=None)
+    paths = parsed.merge
+    if len(paths) < 2:
+        raise common.UsageError(f"--merge: {paths[0]!r} alone; give two models or more")
+    real = [os.path.realpath(path) for path in paths]
+    for i, path in enumerate(paths):
+        if real[i] in real[:i]:
+            raise common.UsageError(f"--merge: {path!r} twice; its images would count twice; name each model once")
+    clock = common.Clock()
+    with clock.part("load"):
+        models = [_load("--merge", path, parsed) for path in paths]
+    for path, other in zip(paths[1:], models[1:]):
+        try:
+            check_mergeable(models[0], other)
+        except ValueError as error:
+            rest = str(error).removeprefix("merge: ")
+            raise common.UsageError(f"--merge: {path!r} beside {paths[0]!r}: {rest}") from None
+    repeated = [model.provenance.get("data_sha256") for model in models]
+    if len(set(repeated)) < len(repeated):
+        common.warn(parsed, "models of the same images are among those of --merge, and these count twice")
+    with clock.part("merge"):
+        fitted = merged(models[0], models[1:])
+    sources = [str(model.provenance.get("source", "images")) for model in models]
+    _save_and_print(parsed, fitted, sources, clock, {"merged": paths}, f"{len(models)} models")
+
+
+def add(parsed, defaults):
+    """--add MODEL: the images of --data are counted in, saved as --out."""
+    _refuse_others(parsed, defaults, _WITH_ADD, "--add", "which takes the model's")
+    common.check_outputs(parsed, "--out", picture=None)
+    clock = common.Clock()
+    with clock.part("load"):
+        base = _load("--add", parsed.add, parsed)
+        halves = images_of.load_halves(parsed)
+        with common.renaming(label="--digit"):
+            chosen = halves.part("train", images_of.label_of(parsed))
+        images = images_of.images_for(parsed, base, chosen)
+        tell(parsed, chosen.report)
+    with clock.part("fit"):
+        try:
+            fitted = added(base, images)
+        except ValueError as error:
+            rest = str(error).removeprefix("partial_fit: ")
+            raise common.UsageError(f"--add: {parsed.add!r}: {rest}") from None
+        fitted = replace(fitted, rule=base.rule)
+    if parsed.calibration is not None:
+        from ._train_jobs import load_calibration
+
+        calibration = load_calibration(parsed, chosen)
+        fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
+    sources = [str(base.provenance.get("source", "images")), chosen.source]
+    _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {len(images):,} more")
+
+
+def _refuse_others(parsed, defaults, allowed, option, why):
+    for name, value in vars(parsed).items():
+        if name not in allowed and value != getattr(defaults, name):
+            raise common.UsageError(f"--{name.replace('_', '-')}: not with {option}, {why}; leave it out")
+
+
+def _load(option, path, parsed):
+    with common.naming(option):
+        return load_network(path, parsed.threads)
+
+
+def _save_and_print(parsed, fitted, sources, clock, record, of):
+    kept = {name: value for name, value in fitted.provenance.items() if name not in ("training_sha256", "label")}
+    fitted = replace(fitted, provenance=kept | {"source": _AND.join(dict.fromkeys(sources))})
+    fitted.save(parsed.out)
+    own = fitted.calibration
+    if parsed.json:
+        common.print_json(
+            {"model": parsed.out, **record, "n_images": fitted.n_images, "binarization": fitted.rule,
+             "calibration": own.source, "n_calibration": len(own.scores), "threshold": own.offset,
+             "false_alarm_rate": own.false_alarm_rate, "judged_by_a_part": fitted.judge is not None,
+             "seconds": clock.seconds}
+        )  # fmt: skip
+        return
+    print(f"images           {fitted.n_images:,} of {of}")
+    print(f"binarization     {fitted.rule}")
+    judge = (
+        ""
+        if fitted.judge is None
+        else f", of the model of {fitted.judge.pixels.n_images:,} images, which judges new ones"
+    )
+    print(
+        f"threshold        {fitted.settings.score} {own.offset:.6g}: {len(own.scores):,} {own.source} scores{judge}, "
+        f"false-alarm rate {own.false_alarm_rate:g}"
+    )
+    print(f"model            {parsed.out}")
