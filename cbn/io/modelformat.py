@@ -13,7 +13,7 @@ import numpy as np
 from .._params import Parameters
 from .archive import read_archive
 
-FORMAT, NEWEST_VERSION = "cbn-model", 12
+FORMAT, NEWEST_VERSION = "cbn-model", 13
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Model files of Gaussian energy models: kind "gaussian" of :mod:`cbn.io.modelformat`, from version 7 on. Version 9 has ``blocks``,
-version 12 ``usual``, and other defaults of cbn.iem.Gaussian.
+version 12 ``usual``, and other defaults of cbn.iem.Gaussian, version 13 ``sharpen``.
 
 Header beside ``format``, ``version``, ``kind`` and ``package``
 --------------------------------------------------------------
@@ -39,13 +39,13 @@ from .features import Extractor, PretrainedFeatures
 from .fitted import FittedGaussianModel
 from .fitting import checked, kind_of
 from .models import directions_of, has_usual
-from .parameters import BEFORE, DIRECTIONS_BEFORE, Gaussian
+from .parameters import BEFORE, DIRECTIONS_BEFORE, SHARPEN_BEFORE, Gaussian
 from .positions import Moments, PositionGaussians, diagonals, n_products
 from .scratch import FIRST, FIRST_SIDE, SCALES, SECOND, SECOND_SIDE, Filters, PCAFeatures
 from .sums import KeptSums
 from .usual import Usual
 from .whitening import Whitening
-from .writing import KEPT, KIND, LAYERS, VERSION, VERSION_OF_BLOCKS, save
+from .writing import KEPT, KIND, LAYERS, VERSION, VERSION_OF_BLOCKS, VERSION_OF_USUAL, save
 
 __all__ = ["KIND", "restore", "save"]
 
@@ -63,8 +63,12 @@ def restore(archive: ZipFile, header: dict[str, Any]) -> FittedGaussianModel:
     parameters = given["gaussian"]
     if parameters is not None and "blocks" in parameters and header["version"] < VERSION_OF_BLOCKS:
         raise ValueError(f"blocks in version {header['version']}")
-    if header["version"] < VERSION:
+    if parameters is not None and "sharpen" in parameters and header["version"] < VERSION:
+        raise ValueError(f"sharpen in version {header['version']}")
+    if header["version"] < VERSION_OF_USUAL:
         parameters = _before(parameters or {}, header["backbone"] is not None)
+    if header["version"] < VERSION:
+        parameters = (parameters or {}) | {"sharpen": SHARPEN_BEFORE}
     arguments = Arguments(
         **{name: given[name] for name in KEPT},
         gaussian=None if parameters is None else Gaussian().set_params(**parameters),

@@ -17,7 +17,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from ..settings import LEAST_MEDIAN
 from . import writing
 from .features import Extractor, PretrainedFeatures, in_batches
-from .maps import at_pixels, for_map, picture_energies, settled
+from .maps import at_pixels, picture_energies, settled, sharpened
 from .positions import TOGETHER, PositionGaussians
 from .sums import KeptSums
 from .usual import Usual
@@ -133,8 +133,9 @@ class FittedGaussianModel(PictureDecisions):
             For pictures of the fit: each by the model without it, as new ones are seen.
         """
         height, width, _ = self.picture_shape
-        smooth = self.gaussians.gaussian.smooth
-        energies = (for_map(own, smooth) for _, own in self._energies(X, without_own))
+        gaussian = self.gaussians.gaussian
+        settled_ones = (settled(own, gaussian.smooth) for _, own in self._energies(X, without_own))
+        energies = (sharpened(own, gaussian.sharpen) for own in settled_ones)
         return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
 
     def save(self, path: Any) -> None:

@@ -15,6 +15,8 @@ STRENGTH = {True: 20.0, False: 5.0}
 REACH = {True: 0, False: 1}
 # What model files before version 12 were fitted with where they name nothing else.
 BEFORE = {"smooth": 0, "reach": 1, "relative": 0}
+# And those before version 13.
+SHARPEN_BEFORE = 0.0
 DIRECTIONS_BEFORE = {True: 128, False: 256}
 
 
@@ -85,6 +87,12 @@ class Gaussian(Parameters):
         default=0.01,
         rule=Real(1e-6, 1),
         help="Share of the positions whose mean energy, the largest ones', is the energy of the picture.",
+    )
+    sharpen: float = parameter(
+        default=2.0,
+        rule=Real(0, 10),
+        help="So many times what smoothing takes away is added to maps, as averaged features blur them; 0: they are as they "
+        "are.",
     )
     keep_sums: bool = parameter(
         default=False,

@@ -20,7 +20,8 @@ from .sums import KeptSums
 from .usual import Usual
 from .whitening import Whitening
 
-KIND, VERSION = "gaussian", 12
+KIND, VERSION = "gaussian", 13
+VERSION_OF_USUAL = 12  # the first of files that may have usual energies
 VERSION_OF_BLOCKS = 9  # the first of files whose parameters name blocks
 LAYERS = ("first", "second")  # of filters without a pretrained network
 KEPT = ("sidewards", "brightness", "false_alarm_rate", "random_state")

@@ -19,6 +19,7 @@ VERSIONS = {
     ("format_v9", "blocks.cbn"): 9,
     ("format_v12", "gaussian.cbn"): 12,
     ("format_v12", "scratch.cbn"): 12,
+    ("format_v13", "gaussian.cbn"): 13,
 }
 
 

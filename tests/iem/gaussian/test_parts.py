@@ -6,7 +6,7 @@ import pytest
 
 from cbn.iem.gaussian import positions
 from cbn.iem.gaussian.features import PretrainedFeatures, averaged
-from cbn.iem.gaussian.maps import at_pixels, for_map, picture_energies, sharpened, smoothed
+from cbn.iem.gaussian.maps import at_pixels, picture_energies, settled, sharpened, smoothed
 from cbn.iem.gaussian.usual import Usual, relative_without_own
 from cbn.iem.gaussian.whitening import UNIT, Whitening, eigenvectors
 from cbn.iem.pretrained.efficientnet import EfficientNetLite0
@@ -97,14 +97,15 @@ def test_smoothing_keeps_sums_inside_and_constants_everywhere():
 
 
 def test_sharpening_raises_places_above_their_surroundings_and_keeps_the_rest():
-    np.testing.assert_allclose(sharpened(np.ones((2, 4, 5), np.float32)), 1, rtol=1e-6)
+    np.testing.assert_allclose(sharpened(np.ones((2, 4, 5), np.float32), 2), 1, rtol=1e-6)
     edge = np.ones((1, 9, 9), np.float32)
     edge[0, 4, 4] = 2
-    result = sharpened(edge)[0]
+    result = sharpened(edge, 2)[0]
     assert result[4, 4] > 3 and result[4, 3] < 1 and result[0, 0] == pytest.approx(1)
-    assert result.sum() == pytest.approx(edge.sum(), rel=1e-6) and (sharpened(10 * edge - 9) >= 0).all()
-    np.testing.assert_array_equal(for_map(edge, 1)[0], result)
-    np.testing.assert_array_equal(for_map(edge, 0), smoothed(edge))
+    assert result.sum() == pytest.approx(edge.sum(), rel=1e-6) and (sharpened(10 * edge - 9, 2) >= 0).all()
+    assert (sharpened(edge, 4)[0, 4, 4] > result[4, 4]).all()
+    np.testing.assert_array_equal(sharpened(edge, 0), edge)
+    np.testing.assert_array_equal(settled(edge, 0), smoothed(edge))
 
 
 def test_picture_energies_are_means_of_the_largest():
