@@ -209,17 +209,17 @@ def test_zips_of_another_format(header, saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "version", [7, 8, 9, 12, 13, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000]
+    "version", [7, 8, 9, 12, 13, 14, 99, 10**300, 0, -1, "1", 1.0, 1.5, None, True, [], {}, "1\n2" * 1000]
 )
 def test_versions(version, saved, tmp_path):
-    newer = type(version) is int and version > 12
+    newer = type(version) is int and version > 13
     path = with_header(saved, tmp_path / "a.cbn", lambda header: header.update(version=version))
     refused(
         path,
         "newer than this version"
         if newer
         else f"damaged: version {version}"
-        if version in (7, 8, 9, 12)
+        if version in (7, 8, 9, 12, 13)
         else "version",
     )
 
