@@ -107,6 +107,12 @@ def others(case: Facts) -> list[str]:
     ]
 
 
+def when(case: Facts, results: Facts) -> list[str]:
+    """The date of a case that was kept from an earlier run."""
+    date = case.get("date", results["date"])
+    return [] if date == results["date"] else ["", f"Measured on {date}."]
+
+
 def command(results: Facts) -> str:
     """How to get the same figures on another machine."""
     settings = results["settings"]
@@ -150,7 +156,8 @@ def page(results: Facts) -> list[str]:
     cases = results["cases"].items()
     lines += goal_table([{**g, "goal": f"{name}: {g['goal']}"} for name, case in cases for g in case["goals"]])
     for case in results["cases"].values():
-        lines += ["", f"## {case['title']}", "", case["about"], *others(case), "", *case_table(case)]
+        about = [case["about"], *when(case, results), *others(case)]
+        lines += ["", f"## {case['title']}", "", *about, "", *case_table(case)]
         if "AUROC by digit" in case.get("details", {}):
             lines += ["", *digit_table(case["details"])]
         if case["goals"]:

@@ -132,13 +132,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def earlier_cases(options: argparse.Namespace) -> Facts:
+    """Those of the file, where some cases alone are run: each keeps its date."""
+    if len(options.cases) == len(CASES) or not options.out.is_file():
+        return {}
+    earlier = json.loads(options.out.read_text())
+    return {name: {"date": earlier["date"], **case} for name, case in earlier["cases"].items()}
+
+
 def main() -> None:
     options = parse()
     context = Context(options.repeat, options.threads, options.quick, options.sets)
-    results = {**circumstances(options), "cases": {}}
+    results = {**circumstances(options), "cases": earlier_cases(options)}
     for name in options.cases:
         begin, others = time.perf_counter(), OthersLoad()
         result = CASES[name](context)
+        result["date"] = results["date"]
         result["cores used by others"] = others.cores()
         result["seconds in all"] = round(time.perf_counter() - begin, 1)
         results["cases"][name] = result
