@@ -142,6 +142,8 @@ def as_array(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     """A NumPy array of anything array-like; ragged lists and sparse matrices are refused."""
     if hasattr(values, "toarray"):
         raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
+    if hasattr(values, "__next__"):
+        raise DataError(f"{name}: an iterator; only fit of a network takes images in chunks: give an array")
     try:
         return np.asarray(values)
     except ValueError:

@@ -4,10 +4,10 @@
 
 /*
  * The vertices under which all leaves, and together all those that do, have digit k of `value - least` equal to `on`:
- * leaf[] lists them if it is not NULL; their number. Children have higher numbers than their parents.
+ * under[] lists them if it is not NULL; their number. Children have higher numbers than their parents.
  */
 static int32_t cover(const int32_t *split, const int32_t *value, int32_t n, int32_t least, int k, uint32_t on,
-                     uint16_t *leaf) {
+                     uint16_t *under) {
     uint8_t all[2 * CBN_MAX_BOOSTED_LEAVES];
     int32_t n_listed = 0;
     for (int32_t t = n - 1, inner = n / 2; t >= 0; t--) {
@@ -19,12 +19,12 @@ static int32_t cover(const int32_t *split, const int32_t *value, int32_t n, int3
         all[t] = all[2 * inner + 1] && all[2 * inner + 2];
         for (int32_t child = 2 * inner + 1; child <= 2 * inner + 2 && !all[t]; child++)
             if (all[child]) {
-                if (leaf) leaf[n_listed] = (uint16_t)child;
+                if (under) under[n_listed] = (uint16_t)child;
                 n_listed++;
             }
     }
     if (all[0]) {
-        if (leaf) leaf[n_listed] = 0;
+        if (under) under[n_listed] = 0;
         n_listed++;
     }
     return n_listed;
@@ -47,11 +47,11 @@ static void slice_tree(const int32_t *split, const int32_t *value, int32_t n, cb
         n_with[k] = with <= without ? with : ~without;
         n_listed += with <= without ? with : without;
     }
-    int32_t *feature = cbn_take(arena, n / 2, sizeof *feature), *n_vertices = cbn_take(arena, digits, sizeof *n_vertices);
+    int32_t *feature = cbn_take(arena, n / 2, sizeof *feature), *n_under = cbn_take(arena, digits, sizeof *n_under);
     uint16_t *vertex = cbn_take(arena, n / 2, sizeof *vertex), *listed = cbn_take(arena, n_listed, sizeof *listed);
     if (!arena->memory) return;
-    *tree = (cbn_sliced_tree){least, first, digits, n / 2, feature, vertex, n_vertices, listed};
-    memcpy(n_vertices, n_with, sizeof *n_vertices * (size_t)digits);
+    *tree = (cbn_sliced_tree){least, first, digits, n / 2, feature, vertex, n_under, listed};
+    memcpy(n_under, n_with, sizeof *n_under * (size_t)digits);
     for (int32_t t = 0; t < n; t++) {
         if (split[t] < 0) continue;
         *feature++ = split[t];

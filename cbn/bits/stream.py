@@ -29,14 +29,12 @@ class Streamed:
     ----------
     binarization : Binarization
     planes : BitPlanes
-    shape : (height, width)
     extremes : ndarray, (1, 1, 2)
         The darkest and the brightest value, as an image of the type of all.
     """
 
     binarization: Binarization
     planes: BitPlanes
-    shape: tuple[int, int]
     extremes: Images
 
 
@@ -112,7 +110,7 @@ def read_stream(
     head: list[Images] = []
     n_head = 0
     for chunk in chunks:
-        head.append(chunk)
+        head.append(chunk.copy())  # an iterator may fill one array again and again
         n_head += len(chunk)
         if n_head >= FIRST:
             break
@@ -131,9 +129,8 @@ def read_stream(
                 "as full_scale=255"
             )
         parts.add(binarization.planes(images, num_threads))
-    height, width = first.shape[1:]
     darkest_and_brightest = np.array([[[min(extremes), max(extremes)]]], first.dtype)
-    return Streamed(binarization, parts.joined(), (height, width), darkest_and_brightest)
+    return Streamed(binarization, parts.joined(), darkest_and_brightest)
 
 
 def _chain(head: list[Images], rest: Iterable[Images]) -> Iterator[Images]:
@@ -172,7 +169,7 @@ def _batches(chunks: Iterable[Images], size: int) -> Iterator[Images]:
     n_held = 0
     for chunk in chunks:
         while len(chunk):
-            held.append(chunk[: size - n_held])
+            held.append(chunk[: size - n_held].copy())
             n_held += len(held[-1])
             chunk = chunk[len(held[-1]) :]
             if n_held == size:

@@ -2,7 +2,6 @@
 """cbn-iem-train --add and --merge: models that keep their sums learn from more pictures, and become one."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from ._iem_calibration import calibrated
 from ._iem_files import load_fitted
 from ._iem_fit import SCALE_KEY, FitProgress, color_scale
 from ._iem_options import chosen_sidewards
+from ._merge import check_paths, refuse_others
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -133,17 +133,9 @@ def merge(arguments: argparse.Namespace, defaults: argparse.Namespace) -> None:
 
     ``defaults``: what arguments are where nothing is given.
     """
-    for name, value in vars(arguments).items():
-        if name not in _WITH_MERGE and value != getattr(defaults, name):
-            option = f"--{name.replace('_', '-')}"
-            raise common.UsageError(f"{option}: not with --merge, which needs models alone; leave it out")
+    refuse_others(arguments, defaults, _WITH_MERGE, "--merge", "which needs models alone")
     paths = arguments.merge
-    if len(paths) < 2:
-        raise common.UsageError(f"--merge: {paths[0]!r} alone; give two models or more")
-    real = [os.path.realpath(path) for path in paths]
-    for i, path in enumerate(paths):
-        if real[i] in real[:i]:
-            raise common.UsageError(f"--merge: {path!r} twice; its pictures would count twice; name each model once")
+    check_paths(paths, "pictures")
     clock = common.Clock()
     with clock.part("model"):
         first = _load("--merge", paths[0], arguments)

@@ -88,7 +88,8 @@ def write_heat_maps(arguments, fitted, images, rows):
     """One picture per image, all with the model's scale."""
     from ..plots import pictures
 
-    vmax, contrasts = fitted.heat_map_scale(), fitted.network.contrast is not None
+    vmax = fitted.heat_map_scale()
+    contrast_top = None if fitted.network.contrast is None else fitted.contrast_map_scale()
     names = common.file_names(os.path.splitext(row["image"])[0] for row in rows)
     for i in common.progress(range(len(images)), arguments, len(images), "picture", "heat maps"):
         row = rows[i]
@@ -97,9 +98,9 @@ def write_heat_maps(arguments, fitted, images, rows):
         title = f"{row['image']}: {row['verdict']}{p_value}"
         surprise = fitted.surprise_map(images[i : i + 1])[0]
         shown = fitted.binarized_pictures(images[i : i + 1])[0]
-        against = (
-            (fitted.contrast_map(images[i : i + 1], smooth=True)[0], fitted.contrast_map_scale()) if contrasts else None
-        )
+        against = None
+        if contrast_top is not None:
+            against = fitted.contrast_map(images[i : i + 1], smooth=True)[0], contrast_top
         picture = pictures.heat_map(shown, surprise, vmax, fitted.binarization.full_scale, title, against)
         pictures.save_png(picture, path)
         row["heatmap"] = path

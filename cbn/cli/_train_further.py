@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-train --add and --merge: networks that count learn from more images, and become one."""
 
-import os
 from dataclasses import replace
 
 from ..fit.adding import added
 from ..fit.merging import check_mergeable, merged
 from . import _common as common
 from . import _images as images_of
+from ._merge import check_paths, refuse_others
 from ._models import load_network
 from ._reading import tell
 
@@ -22,15 +22,10 @@ _AND = " and "  # between sources in the record
 
 def merge(parsed, defaults):
     """--merge A B [C ...]: one model of the images of all, saved as --out. ``defaults``: arguments of an empty line."""
-    _refuse_others(parsed, defaults, _WITH_MERGE, "--merge", "which needs models alone")
+    refuse_others(parsed, defaults, _WITH_MERGE, "--merge", "which needs models alone")
     common.check_outputs(parsed, "--out", picture=None)
     paths = parsed.merge
-    if len(paths) < 2:
-        raise common.UsageError(f"--merge: {paths[0]!r} alone; give two models or more")
-    real = [os.path.realpath(path) for path in paths]
-    for i, path in enumerate(paths):
-        if real[i] in real[:i]:
-            raise common.UsageError(f"--merge: {path!r} twice; its images would count twice; name each model once")
+    check_paths(paths, "images")
     clock = common.Clock()
     with clock.part("load"):
         models = [_load("--merge", path, parsed) for path in paths]
@@ -51,7 +46,7 @@ def merge(parsed, defaults):
 
 def add(parsed, defaults):
     """--add MODEL: the images of --data are counted in, saved as --out."""
-    _refuse_others(parsed, defaults, _WITH_ADD, "--add", "which takes the model's")
+    refuse_others(parsed, defaults, _WITH_ADD, "--add", "which takes the model's")
     common.check_outputs(parsed, "--out", picture=None)
     clock = common.Clock()
     with clock.part("load"):
@@ -75,12 +70,6 @@ def add(parsed, defaults):
         fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
     sources = [str(base.provenance.get("source", "images")), chosen.source]
     _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {len(images):,} more")
-
-
-def _refuse_others(parsed, defaults, allowed, option, why):
-    for name, value in vars(parsed).items():
-        if name not in allowed and value != getattr(defaults, name):
-            raise common.UsageError(f"--{name.replace('_', '-')}: not with {option}, {why}; leave it out")
 
 
 def _load(option, path, parsed):

@@ -246,6 +246,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         """
         if not isinstance(other, ConvolutionalBayesianNetwork):
             raise ValueError(f"merge: {other!r:.60}; give another ConvolutionalBayesianNetwork")
+        if other is self:
+            raise ValueError("merge: the network itself; its images would count twice: give another")
         self.fitted_ = merged(fitted_of(self), [fitted_of(other)])
         return self
 

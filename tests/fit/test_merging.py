@@ -107,3 +107,6 @@ def test_other_shapes_and_other_things_are_refused(images):
         model.merge(network().fit(images[:200, :7]))
     with pytest.raises(ValueError, match="give another ConvolutionalBayesianNetwork"):
         model.merge("model.cbn")
+    with pytest.raises(ValueError, match="^merge: the network itself"):
+        model.merge(model)
+    assert model.n_images_ == 200

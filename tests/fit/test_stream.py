@@ -41,6 +41,20 @@ def test_the_model_is_that_of_one_array(preset, sizes, grey, tmp_path, monkeypat
     assert (tmp_path / "whole.cbn").read_bytes() == (tmp_path / "parts.cbn").read_bytes()
 
 
+@pytest.mark.parametrize("first", [1, 10_000])
+def test_an_iterator_may_fill_one_array_again_and_again(first, grey, monkeypatch):
+    monkeypatch.setattr(stream, "FIRST", first)
+    buffer = np.empty((70, 9, 8), np.uint8)
+
+    def refilled():
+        for part in cut(grey, 70):
+            buffer[:] = part
+            yield buffer
+
+    a, b = (Network(false_alarm_rate=0.05).fit(X) for X in (grey, refilled()))
+    np.testing.assert_array_equal(a.counts_, b.counts_)
+
+
 @pytest.mark.parametrize("kind", [bool, np.float32, np.int64, "flat"])
 def test_all_kinds_of_arrays(kind, grey, tmp_path):
     images = (grey > 99) if kind is bool else (grey / np.float32(255)) if kind is np.float32 else grey
@@ -100,6 +114,13 @@ def test_flat_images_are_refused_as_in_one_array():
 def test_shifts_need_one_array(grey):
     with pytest.raises(ValueError, match=re.escape("shift: 1; images that come in chunks are not shifted")):
         Network(shift=1).fit(cut(grey, 100))
+
+
+def test_only_fit_takes_chunks(grey):
+    model = Network(false_alarm_rate=0.05).fit(grey)
+    for call in (model.partial_fit, model.score_samples, model.calibrate, cbn.IntrospectiveEnergyModel().fit):
+        with pytest.raises(cbn.CbnError, match="^X: an iterator; only fit of a network takes images in chunks"):
+            call(cut(grey, 100))
 
 
 def test_planes_are_joined_in_order():

@@ -17,7 +17,7 @@ from ..pretrained.efficientnet import EfficientNetLite0
 from ..settings import LEAST_MEDIAN
 from . import writing
 from .features import Extractor, PretrainedFeatures, in_batches
-from .maps import at_pixels, picture_energies, settled, sharpened
+from .maps import at_pixels, picture_energies, settled, shown
 from .positions import TOGETHER, PositionGaussians
 from .sums import KeptSums
 from .usual import Usual
@@ -134,8 +134,7 @@ class FittedGaussianModel(PictureDecisions):
         """
         height, width, _ = self.picture_shape
         gaussian = self.gaussians.gaussian
-        settled_ones = (settled(own, gaussian.smooth) for _, own in self._energies(X, without_own))
-        energies = (sharpened(own, gaussian.sharpen) for own in settled_ones)
+        energies = (shown(own, gaussian.smooth, gaussian.sharpen) for _, own in self._energies(X, without_own))
         return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
 
     def save(self, path: Any) -> None:

@@ -13,7 +13,7 @@ from ..nn.arrays import Array, Shape
 from ..parameters import Arguments
 from .features import Extractor, in_batches
 from .fitted import TOGETHER, FittedGaussianModel, energies_of, prepared
-from .maps import at_pixels, settled, sharpened
+from .maps import at_pixels, shown
 from .models import directions_of, usual_and_scores
 from .parameters import Gaussian
 from .positions import PooledMoments, PositionGaussians
@@ -135,8 +135,8 @@ def maps_of_kept(fitted: FittedGaussianModel, most: int) -> Array:
     )
     energies = energies_of(fitted.gaussians, white, threads, without_own=True)
     gaussian = fitted.gaussians.gaussian
-    shown = sharpened(settled(energies, gaussian.smooth), gaussian.sharpen)
-    return at_pixels(shown, fitted.extractor.stride, *fitted.picture_shape[:2])
+    energies = shown(energies, gaussian.smooth, gaussian.sharpen)
+    return at_pixels(energies, fitted.extractor.stride, *fitted.picture_shape[:2])
 
 
 def _sums_of(fitted: FittedGaussianModel, what: str) -> KeptSums:

@@ -45,6 +45,11 @@ def sharpened(energies: Array, sharpen: float) -> Array:
     return np.maximum(energies + np.float32(sharpen) * (energies - smoothed(smoothed(energies))), 0)
 
 
+def shown(energies: Array, smooth: int, sharpen: float) -> Array:
+    """Energies (n, height, width) as maps show them."""
+    return sharpened(settled(energies, smooth), sharpen)
+
+
 def at_pixels(energies: Array, stride: int, height: int, width: int) -> Array:
     """Maps (n, height, width) of pixels from energies of positions."""
     return enlarged(energies, (stride - 1) / 2, stride, height, width)
