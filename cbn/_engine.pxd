@@ -111,6 +111,23 @@ cdef extern from "cbn.h" nogil:
         int32_t max_leaves
         int64_t min_leaf
 
+    ctypedef struct cbn_open_vertices:
+        const int64_t *begin
+        const int64_t *way_begin
+        const int32_t *way
+        const int64_t *useful_begin
+        const int32_t *useful
+    ctypedef struct cbn_known_trees:
+        int64_t n_trees
+        const int64_t *root
+        int64_t n_vertices
+        const int64_t *child
+        const double *gain
+    ctypedef struct cbn_counted_vertices:
+        int64_t n
+        const int64_t *totals
+        const int64_t *useful_begin
+        const int64_t *counts
     ctypedef struct cbn_grown_trees:
         int32_t *n_vertices
         int32_t *split
@@ -297,6 +314,17 @@ cdef extern from "cbn.h" nogil:
                                      const cbn_growth *growth, int num_threads, int64_t *bytes)
     int cbn_tree_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candidates, const cbn_growth *growth,
                       const cbn_grown_trees *grown, cbn_workspace workspace, int num_threads)
+    int cbn_count_vertices_workspace_size(cbn_grid grid, int64_t n_images, const cbn_candidates *candidates,
+                                          const cbn_open_vertices *vertices, int num_threads, int64_t *bytes)
+    int cbn_count_vertices(cbn_grid grid, cbn_planes planes, const uint64_t *members, const cbn_candidates *candidates,
+                           const cbn_open_vertices *vertices, int64_t *totals, int64_t *counts,
+                           cbn_workspace workspace, int num_threads)
+    int cbn_choose_splits_workspace_size(const cbn_known_trees *trees, int32_t max_leaves, int num_threads,
+                                         int64_t *bytes)
+    int cbn_choose_splits(const cbn_known_trees *trees, int32_t max_leaves, uint8_t *taken, uint8_t *chosen,
+                          cbn_workspace workspace, int num_threads)
+    int cbn_best_splits(const cbn_counted_vertices *vertices, double penalty, int64_t n_images,
+                        int64_t min_leaf, double *gain, int32_t *best, uint8_t *pays, int num_threads)
     int cbn_tree_count_workspace_size(const cbn_trees *trees, int64_t n_images, int num_threads, int64_t *bytes)
     int cbn_tree_count(const cbn_trees *trees, cbn_planes planes, int64_t *counts, cbn_workspace workspace,
                        int num_threads)

@@ -137,6 +137,33 @@ def tree_grow(
     grown: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]],
     num_threads: int = 1,
 ) -> None: ...
+def count_vertices(
+    grid: tuple[int, int, int],
+    planes: NDArray[np.uint64],
+    n_images: int,
+    members: NDArray[np.uint64] | None,
+    candidates: _Candidates,
+    vertices: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]],
+    totals: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    num_threads: int = 1,
+) -> None: ...
+def choose_splits(
+    root: NDArray[np.int64],
+    child: NDArray[np.int64],
+    gain: NDArray[np.float64],
+    max_leaves: int,
+    found: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    num_threads: int = 1,
+) -> None: ...
+def best_splits(
+    totals: NDArray[np.int64],
+    useful_begin: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    how: tuple[float, int, int],
+    found: tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.uint8]],
+    num_threads: int = 1,
+) -> None: ...
 def tree_count(
     trees: Trees, planes: NDArray[np.uint64], n_images: int, counts: NDArray[np.int64], num_threads: int = 1
 ) -> None: ...

@@ -433,6 +433,7 @@ def kernel_gradient(Transition transition, objective, const uint64_t[:, ::1] pla
 
 
 include "_engine_trees.pxi"
+include "_engine_rounds.pxi"
 include "_engine_tied.pxi"
 
 

@@ -772,6 +772,7 @@ int cbn_gaussian_energies_workspace_size(const cbn_gaussians *g, int64_t n_image
 int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_images, const float *mean,
                           const float *factors, float *energies, cbn_workspace workspace, int num_threads);
 
+#include "cbn_rounds.h"
 #include "cbn_tied.h"
 
 #ifdef __cplusplus

@@ -66,6 +66,8 @@ typedef struct {
     uint32_t (*numbers)[2]; /* [slot][slot_size]: the same of a candidate, where it is 1 */
     int32_t *useful;        /* [slot][slot_size]: that candidate */
     open_leaf *leaf;
+    int32_t *at;            /* [n_words]: the words that have members; the next are these words */
+    uint64_t *few;          /* [2][n_words] */
     int64_t *copy_counts;   /* scratch of renumber(), and the next three */
     int32_t *order, *copy_split, *copy_child;
 } grower;
@@ -113,6 +115,14 @@ static void find_best(const grower *g, open_leaf *leaf) {
 
 static void count_leaf(const grower *g, const open_leaf *leaf) {
     const uint64_t *members = members_of(g, leaf);
+    if (g->kernels->words_for_one * cbn_least_words(leaf->n[0] + leaf->n[1], g->n_words) < g->n_words) {
+        const int64_t n = cbn_squeeze(members, members + g->n_words, g->n_words, g->at, g->few, g->few + g->n_words);
+        if (g->kernels->words_for_one * n < g->n_words) {
+            g->kernels->count_candidates_at(g->planes, g->n_words, useful_of(g, leaf), leaf->n_useful, g->at, n, g->few,
+                                            g->few + g->n_words, numbers_of(g, leaf));
+            return;
+        }
+    }
     g->kernels->count_candidates(g->planes, g->n_words, useful_of(g, leaf), leaf->n_useful, members,
                                  members + g->n_words, numbers_of(g, leaf));
 }
@@ -260,6 +270,8 @@ static void take_own(cbn_arena *arena, grower *g) {
     g->numbers = cbn_take_rows(arena, leaves, g->slot_size, sizeof *g->numbers);
     g->useful = cbn_take_rows(arena, leaves, g->slot_size, sizeof *g->useful);
     g->leaf = cbn_take(arena, leaves, sizeof *g->leaf);
+    g->at = cbn_take(arena, g->n_words, sizeof *g->at);
+    g->few = cbn_take(arena, 2 * g->n_words, sizeof *g->few);
     g->copy_counts = cbn_take(arena, 2 * vertices, sizeof *g->copy_counts);
     g->order = cbn_take(arena, vertices, sizeof *g->order);
     g->copy_split = cbn_take(arena, vertices, sizeof *g->copy_split);

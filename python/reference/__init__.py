@@ -36,6 +36,7 @@ from .tied import (
 )
 from .transition import transition_forward
 from .tree import tree_count, tree_grow, trees_check
+from .tree_rounds import best_splits, choose_splits, count_vertices
 from .tree_sampling import tree_sample_ancestral, tree_sample_gibbs
 from .tree_score import tree_score_images, tree_score_nodes
 from .tree_tables import tree_bic, tree_counts_check, tree_probability, tree_values
@@ -48,6 +49,7 @@ __all__ = [
     "SURPRISE",
     "VARIANCE",
     "LayerStack",
+    "best_splits",
     "bic",
     "boosted_grow",
     "boosted_inpaint",
@@ -58,9 +60,11 @@ __all__ = [
     "causal_count",
     "causal_features",
     "central_difference",
+    "choose_splits",
     "convolve",
     "convolve_weight_gradient",
     "count",
+    "count_vertices",
     "counts_add",
     "counts_check",
     "eigenvectors",

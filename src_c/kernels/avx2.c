@@ -89,6 +89,7 @@ CBN_FUNCTION void count_subsets(const uint64_t *const *plane, int n, const uint6
 }
 #define CBN_OWN_COUNT_SUBSETS
 #include "count_template.h"
+#define CBN_WORDS_FOR_ONE 1
 #include "tree_template.h"
 
 /* The bit moves to the top of its byte, across which a shift of 16-bit numbers carries nothing that matters. */

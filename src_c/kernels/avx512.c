@@ -142,6 +142,7 @@ CBN_FUNCTION inline void add_leaves(const uint8_t leaf[64], uint64_t state, cons
 }
 #define CBN_MARK_LEAF mark_leaf
 #define CBN_ADD_LEAVES add_leaves
+#define CBN_WORDS_FOR_ONE 6
 #include "tree_template.h"
 
 /* Bits of a word become index bytes of 64 images, in registers. Words in which all variables are 0, as at the border of

@@ -29,6 +29,8 @@ static inline uint64_t popcount_word(uint64_t x) {
 #define CBN_ZERO() 0
 #define CBN_SUM(a) ((int64_t)(a))
 #include "count_template.h"
+#define CBN_WORDS_FOR_ONE 1
+#define CBN_POPCOUNT_WORD(a) ((uint32_t)popcount_word(a))
 #include "tree_template.h"
 
 static inline uint64_t bit_mask(const uint8_t *p, int bit) {

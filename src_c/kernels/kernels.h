@@ -220,6 +220,12 @@ typedef struct {
      * CBN_COUNTED_TOGETHER. */
     void (*count_candidates)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                              const uint64_t *members, const uint64_t *members_on, uint32_t (*counts)[2]);
+    /* The same where all members are in n_words words: word i is word at[i] of the planes, which are plane_words long. */
+    void (*count_candidates_at)(const uint64_t *planes, int64_t plane_words, const int32_t *candidate, int64_t n,
+                                const int32_t *at, int64_t n_words, const uint64_t *members,
+                                const uint64_t *members_on, uint32_t (*counts)[2]);
+    /* Words that count_candidates counts while the other one counts one. */
+    int words_for_one;
     /* odds[i] = log-odds of the node in the 64 images of a word; state of node v: word column[v * stride]. */
     void (*log_odds)(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride,
                      int32_t odds[64]);
@@ -330,6 +336,8 @@ typedef struct {
         .select_plane = select_plane,                                                                                  \
         .count_subsets = count_subsets,                                                                                \
         .count_candidates = count_candidates,                                                                          \
+        .count_candidates_at = count_candidates_at,                                                                    \
+        .words_for_one = CBN_WORDS_FOR_ONE,                                                                            \
         .log_odds = log_odds,                                                                                          \
         .odds_probability = odds_probability,                                                                          \
         .odds_values = odds_values,                                                                                    \

@@ -6,6 +6,8 @@
  *
  * Interface, after count_template.h, whose macros it uses:
  *   CBN_SUM_CANDIDATES(sums, counts)   optional: counts[j][i] = sum of the words of vector sums[j][i]
+ *   CBN_POPCOUNT_WORD(a)               optional: the number of bits of a word
+ *   CBN_WORDS_FOR_ONE                  see words_for_one of the kernels
  *   CBN_MARK_LEAF(leaf, set, vertex)   optional, with the next: leaf[i] = vertex for the images i of the set
  *   CBN_ADD_LEAVES(leaf, state, values, n_vertices, sums)   sums[i] += values[2 leaf[i] + (bit i of state)], 64 images
  */
@@ -33,6 +35,27 @@ CBN_FUNCTION void count_candidates(const uint64_t *planes, int64_t n_words, cons
         for (int j = 0; j < CBN_COUNTED_TOGETHER; j++)
             for (int i = 0; i < 2; i++) counts[c + j][i] = (uint32_t)CBN_SUM(sums[j][i]);
 #endif
+    }
+}
+
+#ifndef CBN_POPCOUNT_WORD
+#define CBN_POPCOUNT_WORD(a) ((uint32_t)__builtin_popcountll(a))
+#endif
+
+/* Few images are in few words, wherever these are. */
+CBN_FUNCTION void count_candidates_at(const uint64_t *planes, int64_t plane_words, const int32_t *candidate, int64_t n,
+                                      const int32_t *at, int64_t n_words, const uint64_t *members,
+                                      const uint64_t *members_on, uint32_t (*counts)[2]) {
+    for (int64_t c = 0; c < n; c++) {
+        const uint64_t *plane = planes + candidate[c] * plane_words;
+        uint32_t sum = 0, on = 0;
+        for (int64_t i = 0; i < n_words; i++) {
+            const uint64_t v = plane[at[i]];
+            sum += CBN_POPCOUNT_WORD(v & members[i]);
+            on += CBN_POPCOUNT_WORD(v & members_on[i]);
+        }
+        counts[c][0] = sum;
+        counts[c][1] = on;
     }
 }
 

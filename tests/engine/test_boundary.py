@@ -39,6 +39,10 @@ def arrays():
     tree_counts, tree_values = np.zeros((34, 2), np.int64), np.full((34, 2), 0.5)
     _engine.tree_count(trees, planes, 70, tree_counts)
     none, rows = np.full(12, -1, np.int32), [np.empty((12, 5), np.int32), np.empty((12, 5), np.int32)]
+    useful = begin  # every node's root, with its candidate
+    ways = (np.arange(13), np.array([0] * 3 + [2] * 10), np.array([0, -2], np.int32), useful, np.zeros(11, np.int32))
+    counted = [np.zeros((12, 2), np.int64), np.zeros((11, 2), np.int64)]
+    best = (np.empty(12), np.empty(12, np.int32), np.empty(12, np.uint8))
     grown = [np.empty(12, np.int32), *rows, np.empty((12, 5, 2), np.int64)]
     return {
         "pack_planes": [images, 76, planes],
@@ -55,6 +59,9 @@ def arrays():
         "sample_gibbs": [layer, values, 1, 0, 10, np.arange(12), states],
         "sample_gibbs_layers": [stack, values.astype(np.int64), 1.0, np.ones(10), 1, 0, np.arange(12), states.copy()],
         "tree_grow": [(1, 3, 4), planes, 70, (begin, earlier, none), (0.5, 3, 1), tuple(grown)],
+        "count_vertices": [(1, 3, 4), planes, 70, np.zeros(2, np.uint64), (begin, earlier, none), ways, *counted],
+        "best_splits": [counted[0], useful, counted[1], (0.5, 70, 1), best],
+        "choose_splits": [np.arange(12), np.full(12, -1), np.ones(12), 3, (best[2].copy(), best[2].copy())],
         "tree_count": [trees, planes, 70, tree_counts.copy()],
         "tree_counts_check": [trees, tree_counts, 70],
         "tree_bic": [trees, tree_counts],
@@ -68,10 +75,16 @@ def arrays():
 
 
 # Arguments that may be None, and those of which there may be any number of chains or sites.
-OPTIONAL = {("sample_ancestral", 3), ("tree_sample_ancestral", 3), ("tree_grow", (3, 2))}
+OPTIONAL = {
+    ("sample_ancestral", 3),
+    ("tree_sample_ancestral", 3),
+    ("tree_grow", (3, 2)),
+    ("count_vertices", 3),
+    ("count_vertices", (4, 2)),
+}
 FREE = {(prefix + name, i) for prefix in ("", "tree_")
         for name, i in (("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5))}  # fmt: skip
-FREE |= {("sample_gibbs_layers", i) for i in (3, 6, 7)}
+FREE |= {("sample_gibbs_layers", i) for i in (3, 6, 7)} | {("choose_splits", 0)}
 
 
 @pytest.mark.parametrize("name", arrays())
@@ -115,7 +128,7 @@ def test_wrong_arrays_are_refused(name):
 @pytest.mark.parametrize("threads", [0, -1])
 @pytest.mark.parametrize(
     "name",
-    ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes", "tree_grow", "tree_count", "tree_values",
+    ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes", "tree_grow", "count_vertices", "best_splits", "choose_splits", "tree_count", "tree_values",
      "tree_probability", "tree_score_images", "tree_score_nodes", "tree_sample_ancestral", "tree_sample_gibbs"],
 )  # fmt: skip
 def test_thread_count_is_checked(name, threads):
@@ -153,6 +166,20 @@ def changed(name, i, value):
         changed("tree_grow", (3, 1), np.arange(1, 12, dtype=np.int32)),  # nodes that may decide for themselves
         changed("tree_grow", (3, 1), np.full(11, -1, np.int32)),
         changed("tree_grow", (3, 2), np.arange(12, dtype=np.int32)),
+        changed("count_vertices", (5, 2), np.array([0, 2], np.int32)),  # ways through nodes that do not come before
+        changed("count_vertices", (5, 2), np.array([0, -4], np.int32)),
+        changed("count_vertices", (5, 4), np.ones(11, np.int32)),  # candidates that are not there
+        changed("count_vertices", (5, 4), np.full(11, -1, np.int32)),
+        *(changed("count_vertices", (5, i), np.array([0, 5, *range(1, 12)])) for i in (0, 1, 3)),
+        *(changed("best_splits", (3, 0), penalty) for penalty in (-1e-9, np.nan, np.inf)),
+        *(changed("best_splits", (3, i), 0) for i in (1, 2)),
+        changed("best_splits", 0, np.full((12, 2), -1)),
+        changed("best_splits", 2, np.ones((11, 2), np.int64)),  # more than there are in all
+        changed("choose_splits", 3, 0),
+        changed("choose_splits", 3, _engine.MAX_LEAVES + 1),
+        changed("choose_splits", 0, np.array([12])),
+        changed("choose_splits", 0, np.array([-1])),
+        *(changed("choose_splits", 1, np.full(12, child)) for child in (0, 11)),
         *(changed(name, i, value) for name in ("tree_probability", "tree_values") for i in (2, 3)
           for value in (0.0, -1.0, np.nan, np.inf) if (name, i) != ("tree_values", 2)),
         *(changed("tree_values", 5, kind) for kind in (-1, 4)),

@@ -132,6 +132,27 @@ class Engine:
         np.testing.assert_array_equal(trees.child, child[used])
         return trees, counts[used]
 
+    def count_vertices(self, shape, planes, n, members, candidates, vertices, threads=1):
+        """totals (vertices, 2) and counts (useful, 2)."""
+        totals, counts = (np.full((size, 2), -7, np.int64) for size in (vertices[0][-1], len(vertices[4])))
+        with self._path() as module:
+            module.count_vertices(shape, planes, n, members, candidates, vertices, totals, counts, threads)
+        return totals, counts
+
+    def best_splits(self, totals, useful_begin, counts, penalty, n, min_leaf, threads=1):
+        """gain, best, pays."""
+        found = np.full(len(totals), np.nan), np.full(len(totals), -7, np.int32), np.full(len(totals), 7, np.uint8)
+        with self._path() as module:
+            module.best_splits(totals, useful_begin, counts, (penalty, n, min_leaf), found, threads)
+        return found
+
+    def choose_splits(self, root, child, gain, max_leaves, threads=1):
+        """taken, chosen."""
+        found = np.full(len(child), 7, np.uint8), np.full(len(child), 7, np.uint8)
+        with self._path() as module:
+            module.choose_splits(root, child, gain, max_leaves, found, threads)
+        return found
+
     def trees_check(self, trees):
         if hasattr(self.module, "Trees"):
             self.module.Trees(trees)
