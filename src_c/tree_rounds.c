@@ -10,11 +10,14 @@
 
 /* Words of a plane that are counted at a time: with 84 candidates 86 KB. */
 #define BLOCK_WORDS 128
+/* Nodes that a thread counts in a block before it comes to the next one: they ask mostly the same planes. */
+#define TOGETHER 32
 
 /* What a thread has to itself. */
 typedef struct {
     uint64_t *window;       /* [candidates][BLOCK_WORDS] */
     uint64_t *members;      /* [2][BLOCK_WORDS]: images of a vertex; those of them with the node at 1 */
+    uint64_t *counted;      /* [BLOCK_WORDS]: images that are counted */
     uint64_t *few;          /* [2][BLOCK_WORDS]: the same of the words that have any */
     int32_t *at;            /* [BLOCK_WORDS]: these words */
     uint32_t (*numbers)[2]; /* [candidates, whole groups]: what the kernel counts in a block */
@@ -24,6 +27,7 @@ static counter take_own(cbn_arena *arena, int64_t most) {
     counter own;
     own.window = cbn_take_rows(arena, most, BLOCK_WORDS, sizeof *own.window);
     own.members = cbn_take(arena, 2 * BLOCK_WORDS, sizeof *own.members);
+    own.counted = cbn_take(arena, BLOCK_WORDS, sizeof *own.counted);
     own.few = cbn_take(arena, 2 * BLOCK_WORDS, sizeof *own.few);
     own.at = cbn_take(arena, BLOCK_WORDS, sizeof *own.at);
     own.numbers = cbn_take(arena, most + CBN_COUNTED_TOGETHER, sizeof *own.numbers);
@@ -80,37 +84,6 @@ static int check_vertices(cbn_grid grid, const cbn_candidates *candidates, const
     return CBN_OK;
 }
 
-/* A set of images of a block: word i of `few` is word at[i] of the block. */
-typedef struct {
-    int32_t *at;
-    uint64_t *few;
-    int64_t n;
-} image_set;
-
-/* Steps of a way after which words without images are left out. */
-#define STEPS_TOGETHER 4
-
-/* Goes the way to a vertex with a set of images. first: the words of the block in plane 0. */
-static void go_way(image_set *set, const uint64_t *first, int64_t plane_words, const int32_t *way, int64_t n_way) {
-    for (int64_t i = 0; i < n_way; i++) {
-        const int64_t decides = way[i] < 0 ? -1 - (int64_t)way[i] : way[i];
-        const uint64_t flip = way[i] < 0 ? ~(uint64_t)0 : 0, *plane = first + decides * plane_words;
-        if (i < STEPS_TOGETHER) { /* no word is left out yet */
-            for (int64_t w = 0; w < set->n; w++) set->few[w] &= plane[w] ^ flip;
-        } else {
-            for (int64_t w = 0; w < set->n; w++) set->few[w] &= plane[set->at[w]] ^ flip;
-        }
-        if (i % STEPS_TOGETHER != STEPS_TOGETHER - 1) continue;
-        int64_t n = 0;
-        for (int64_t w = 0; w < set->n; w++) {
-            set->at[n] = set->at[w];
-            set->few[n] = set->few[w];
-            n += set->few[w] != 0;
-        }
-        set->n = n;
-    }
-}
-
 /* Adds the counts of a block of n words from word `word` on, of all vertices of a node. */
 static void count_block(const cbn_kernels *kernels, const counter *own, cbn_planes planes, const uint64_t *members,
                         const cbn_candidates *candidates, const cbn_open_vertices *v, int64_t node, int64_t word,
@@ -127,30 +100,28 @@ static void count_block(const cbn_kernels *kernels, const counter *own, cbn_plan
             memcpy(row, first + candidate[c] * plane_words, sizeof *row * (size_t)n);
             memset(row + n, 0, sizeof *row * (size_t)(padded - n));
         }
+    for (int64_t w = 0; w < n; w++)
+        own->counted[w] = cbn_images_of_word(planes.n_images, word + w) & (members ? members[word + w] : ~(uint64_t)0);
     for (int64_t i = v->begin[node]; i < v->begin[node + 1]; i++) {
-        image_set set = {own->at, own->few, n};
-        for (int64_t w = 0; w < n; w++) {
-            set.at[w] = (int32_t)w;
-            set.few[w] = cbn_images_of_word(planes.n_images, word + w) & (members ? members[word + w] : ~(uint64_t)0);
-        }
-        go_way(&set, first, plane_words, v->way + v->way_begin[i], v->way_begin[i + 1] - v->way_begin[i]);
-        if (!set.n) continue;
-        for (int64_t w = 0; w < set.n; w++) few_on[w] = set.few[w] & state[set.at[w]];
-        const uint64_t *sets[2] = {set.few, few_on};
+        const int64_t n_few = kernels->follow_way(first, plane_words, own->counted, n, v->way + v->way_begin[i],
+                                                  v->way_begin[i + 1] - v->way_begin[i], own->at, own->few);
+        if (!n_few) continue;
+        for (int64_t w = 0; w < n_few; w++) few_on[w] = own->few[w] & state[own->at[w]];
+        const uint64_t *sets[2] = {own->few, few_on};
         int64_t superset[4];
-        kernels->count_subsets(sets, 2, NULL, set.n, superset);
+        kernels->count_subsets(sets, 2, NULL, n_few, superset);
         totals[2 * i] += superset[1] - superset[3];
         totals[2 * i + 1] += superset[3];
         const int64_t useful = v->useful_begin[i], n_useful = v->useful_begin[i + 1] - useful;
-        if (!n_useful || !superset[1]) continue;
-        if (kernels->words_for_one * set.n < padded) {
-            kernels->count_candidates_at(own->window, padded, v->useful + useful, n_useful, set.at, set.n, set.few,
-                                         few_on, own->numbers);
+        if (!n_useful) continue;
+        if (kernels->words_for_one * n_few < padded) {
+            kernels->count_candidates_at(own->window, padded, v->useful + useful, n_useful, own->at, n_few,
+                                         own->few, few_on, own->numbers);
         } else {
             memset(own->members, 0, 2 * sizeof *own->members * (size_t)padded);
-            for (int64_t w = 0; w < set.n; w++) {
-                own->members[set.at[w]] = set.few[w];
-                set_on[set.at[w]] = few_on[w];
+            for (int64_t w = 0; w < n_few; w++) {
+                own->members[own->at[w]] = own->few[w];
+                set_on[own->at[w]] = few_on[w];
             }
             kernels->count_candidates(own->window, padded, v->useful + useful, n_useful, own->members, set_on,
                                       own->numbers);
@@ -174,20 +145,22 @@ int cbn_count_vertices(cbn_grid grid, cbn_planes planes, const uint64_t *members
     CBN_TRY(cbn_most_candidates(grid, candidates, &most));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_grid_nodes(grid), plane_words = cbn_plane_words(planes.n_images);
-    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
-    for (int64_t node = 0; node < n_nodes; node++) {
+    const int64_t fair = n_nodes / (4 * (int64_t)num_threads), together = fair < 1 ? 1 : fair < TOGETHER ? fair : TOGETHER;
+    const int64_t n_groups = (n_nodes + together - 1) / together;
+    const cbn_open_vertices *v = vertices;
+    CBN_PARALLEL_FOR(num_threads, n_groups, dynamic)
+    for (int64_t group = 0; group < n_groups; group++) {
         cbn_arena room = cbn_own_arena(each, &one);
         const counter own = take_own(&room, most);
-        const cbn_open_vertices *v = vertices;
-        const int64_t first = v->begin[node], n = v->begin[node + 1] - first;
-        if (!n) continue;
-        memset(totals + 2 * first, 0, 2 * sizeof *totals * (size_t)n);
-        const int64_t useful = v->useful_begin[first], n_useful = v->useful_begin[first + n] - useful;
-        memset(counts + 2 * useful, 0, 2 * sizeof *counts * (size_t)n_useful);
+        const int64_t first = group * together, end = first + together < n_nodes ? first + together : n_nodes;
+        const int64_t vertex = v->begin[first], useful = v->useful_begin[vertex];
+        memset(totals + 2 * vertex, 0, 2 * sizeof *totals * (size_t)(v->begin[end] - vertex));
+        memset(counts + 2 * useful, 0, 2 * sizeof *counts * (size_t)(v->useful_begin[v->begin[end]] - useful));
         for (int64_t word = 0; word < plane_words; word += BLOCK_WORDS) {
-            const int64_t left = plane_words - word;
-            count_block(kernels, &own, planes, members, candidates, v, node, word, left < BLOCK_WORDS ? left : BLOCK_WORDS,
-                        totals, counts);
+            const int64_t left = plane_words - word, n = left < BLOCK_WORDS ? left : BLOCK_WORDS;
+            for (int64_t node = first; node < end; node++)
+                if (v->begin[node + 1] > v->begin[node])
+                    count_block(kernels, &own, planes, members, candidates, v, node, word, n, totals, counts);
         }
     }
     return CBN_OK;

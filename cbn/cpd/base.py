@@ -61,6 +61,8 @@ class Task:
     seed, num_threads : int
     progress : callable, optional
         Called with (nodes done, nodes in all) by kinds that take their time.
+    members : ndarray, (n_images,) bool, optional
+        Which of the images it is learned from; only for kinds that ``take_members``.
     """
 
     grid: Grid
@@ -71,6 +73,7 @@ class Task:
     seed: int
     num_threads: int
     progress: Callable[[int, int], None] | None = None
+    members: npt.NDArray[np.bool_] | None = None
 
 
 class CPD(ABC):
@@ -103,6 +106,8 @@ class CPD(ABC):
         Learning uses random numbers.
     reports : bool
         Learning takes its time and calls the task's ``progress``.
+    takes_members : bool
+        It can be learned from some of the images without a copy of their planes.
     uses_relations : bool
         In hidden layers its structure is the tied relations that a search found.
     since : int
@@ -125,6 +130,7 @@ class CPD(ABC):
     counts_surprises: ClassVar[bool] = False
     draws_at_random: ClassVar[bool] = False
     reports: ClassVar[bool] = False
+    takes_members: ClassVar[bool] = False
     uses_relations: ClassVar[bool] = False
     since: ClassVar[int] = 1
 

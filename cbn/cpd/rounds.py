@@ -287,9 +287,9 @@ class TreeGrowth:
         counted, any_pays = children + np.where(pays.all(axis=1), smaller, pays[:, 1]), pays.any(axis=1)
         if not any_pays.any():
             return None
-        self._asked = at[any_pays], counted[any_pays], (pays[:, 0] & pays[:, 1])[any_pays]
-        whole = self._numbers.take(self._asked[0])
-        return self._open(_Numbers(self._asked[1], whole.begin, whole.useful, whole.counts))
+        whole, own = self._numbers.take(at[any_pays]), counted[any_pays]
+        self._asked = at[any_pays], own, np.logical_and(pays[:, 0], pays[:, 1])[any_pays]
+        return self._open(_Numbers(own, whole.begin, whole.useful, whole.counts))
 
     def _best(self, totals: Counts, begin: Indices, counts: Counts) -> tuple[Floats, Nodes, npt.NDArray[np.uint8]]:
         found = np.empty(len(totals)), np.empty(len(totals), np.int32), np.empty(len(totals), np.uint8)

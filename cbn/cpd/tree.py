@@ -5,6 +5,7 @@ Context-specific independence: Friedman & Goldszmidt, "Learning Bayesian network
 counts images by leaf as a table does by row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -29,12 +30,16 @@ from .candidates import (
 )
 from .files import read_begins
 from .grid import Grid
+from .rounds import Grown, TreeGrowth
 from .shape import describe_trees, tree_pictures
 from .table import ROW_BYTES, CountedCPD
 
 MAX_LEAVES = _engine.MAX_LEAVES
 # Vertices of all trees while they grow, beyond which growth is refused: 4 GiB.
 MAX_VERTICES = 2**27
+# Images from which on trees are grown in rounds, and nodes whose trees grow together then: what is known of their open
+# vertices takes at most 60 MB.
+ROUNDS_FROM, NODES_TOGETHER = 2**20, 128
 VERTEX_BYTES = 4 + 2 * 4  # split and two children
 
 
@@ -163,6 +168,35 @@ def grow(
     return layer, counts.reshape(-1, 2)[used]
 
 
+def grow_in_rounds(
+    grid: Grid, planes: BitPlanes, candidate: Candidates, required: npt.NDArray[np.int32] | None, *,
+    members: npt.NDArray[np.bool_] | None, penalty: float, max_leaves: int, min_leaf: int, num_threads: int,
+) -> tuple[TreeLayer, Counts]:  # fmt: skip
+    """The same trees without a copy of the planes and without sets of images by leaf, for many images.
+
+    ``members`` (n_images,) bool: which images they are grown of; None: all.
+    """
+    n_images = planes.n_images if members is None else int(np.count_nonzero(members))
+    parts = []
+    for first in range(0, grid.n_nodes, NODES_TOGETHER):
+        growth = TreeGrowth(
+            grid, n_images, candidate, required, penalty=penalty, max_leaves=max_leaves, min_leaf=min_leaf,
+            nodes=range(first, min(first + NODES_TOGETHER, grid.n_nodes)), num_threads=num_threads,
+        )  # fmt: skip
+        while (request := growth.request()) is not None:
+            growth.answer(request.count(planes, num_threads, members))
+        parts.append(growth.grown())
+    return tree_layer(grid, required, parts)
+
+
+def tree_layer(grid: Grid, required: npt.NDArray[np.int32] | None, parts: Sequence[Grown]) -> tuple[TreeLayer, Counts]:
+    """The layer, and its counts, of trees that were grown in rounds, all nodes in their order."""
+    sizes, split, counts = (np.concatenate(own) for own in zip(*parts))
+    begin = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    layer = TreeLayer(grid.channels, grid.height, grid.width, begin, split, no_required(grid, required))
+    return layer, counts
+
+
 class TreeCPD(CountedCPD):
     """A layer of trees with counts by vertex.
 
@@ -179,6 +213,7 @@ class TreeCPD(CountedCPD):
     name = "tree"
     nouns = "trees"
     parameter_class = Tree
+    takes_members = True
     _score_images = staticmethod(_engine.tree_score_images)
     _score_nodes = staticmethod(_engine.tree_score_nodes)
     _sample_ancestral = staticmethod(_engine.tree_sample_ancestral)
@@ -216,11 +251,19 @@ class TreeCPD(CountedCPD):
 
     @classmethod
     def learn(cls, parameters: Tree, task: Task) -> "TreeCPD":
-        p = parameters
-        layer, counts = grow(
-            task.grid, task.planes, candidates(task.grid, task.distance, p.reach), required_nodes(task.grid, task.pixels),
-            penalty=p.penalty, max_leaves=p.max_leaves, min_leaf=p.min_leaf, num_threads=task.num_threads,
-        )  # fmt: skip
+        p, planes = parameters, task.planes
+        nearby, required = candidates(task.grid, task.distance, p.reach), required_nodes(task.grid, task.pixels)
+        if planes.n_images >= ROUNDS_FROM:
+            layer, counts = grow_in_rounds(
+                task.grid, planes, nearby, required, members=task.members,
+                penalty=p.penalty, max_leaves=p.max_leaves, min_leaf=p.min_leaf, num_threads=task.num_threads,
+            )  # fmt: skip
+        else:
+            layer, counts = grow(
+                task.grid, planes if task.members is None else planes.select(task.members, task.num_threads),
+                nearby, required, penalty=p.penalty, max_leaves=p.max_leaves, min_leaf=p.min_leaf,
+                num_threads=task.num_threads,
+            )  # fmt: skip
         return cls(layer, counts, p.pseudocount, p.shrinkage)
 
     def recounted(self, planes: BitPlanes, num_threads: int) -> Self:

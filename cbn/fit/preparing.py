@@ -53,10 +53,13 @@ class Prepared:
         """Hash of all counted bits, by which provenance knows the images."""
         return self.counted.sha256()
 
+    def members(self, left_out: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Which of the counted images are left without some of the images (n,) and their copies."""
+        return np.tile(~left_out, self.counted.n_images // self.images.n_images)
+
     def without(self, left_out: npt.NDArray[np.bool_], num_threads: int) -> BitPlanes:
         """What is counted without some of the images (n,) and their copies."""
-        copies = self.counted.n_images // self.images.n_images
-        return self.counted.select(np.tile(~left_out, copies), num_threads)
+        return self.counted.select(self.members(left_out), num_threads)
 
     def kept_from_kernels(self, settings: Settings) -> npt.NDArray[np.bool_]:
         """(n,) bool: images that kernels and relations of hidden layers are not learned from."""

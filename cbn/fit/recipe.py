@@ -114,14 +114,22 @@ class Growing:
         self.folds = folds if held_out and not settings.kind.leaves_one_out and folds > 1 else 0
         self._n_grown = 0
 
-    def grow(self, pixels: BitPlanes) -> LayeredNetwork:
-        """The network of the images of pixel bit-planes, its scales still 1."""
+    def grow(self, pixels: BitPlanes, members: npt.NDArray[np.bool_] | None = None) -> LayeredNetwork:
+        """The network of the images of pixel bit-planes, or of some of them, its scales still 1."""
         networks: list[CPD] = []
         planes = planes_of_layers(self._engine_transitions, pixels, self.num_threads)
         for number, (own, bits) in enumerate(zip(self.geometries, planes)):
             relations = self.trained[number - 1].layer.relations if number else ()
             task = Task(
-                own.grid(), own.distance, bits, number == 0, relations, self.seed, self.num_threads, self._report()
+                own.grid(),
+                own.distance,
+                bits,
+                number == 0,
+                relations,
+                self.seed,
+                self.num_threads,
+                self._report(),
+                members,
             )
             networks.append(self.settings.kind.learn(self.settings.cpd, task))
         self._n_grown += 1
@@ -173,11 +181,14 @@ class Growing:
         fold_of = np.arange(images.n_images) % self.folds
         for fold in range(self.folds):
             own = fold_of == fold
-            others = self.prepared.without(own, self.num_threads)
-            network = self.grow(others)
+            if self.settings.kind.takes_members and not self.trained and self.settings.contrast is None:
+                network, others = self.grow(self.prepared.counted, self.prepared.members(own)), None
+            else:
+                others = self.prepared.without(own, self.num_threads)
+                network = self.grow(others)
             planes = network.planes(images.select(own, self.num_threads), self.num_threads)
             columns = None
-            if (ratio := self._contrast(others, planes[0])) is not None:
+            if others is not None and (ratio := self._contrast(others, planes[0])) is not None:
                 network, columns = network.with_contrast(ratio[0]), ratio[1]
             for name, scores in scores_of(network, planes, names, self.num_threads, columns=columns).items():
                 found.setdefault(name, np.zeros((images.n_images, scores.shape[1])))[own] = scores

@@ -224,6 +224,9 @@ typedef struct {
     void (*count_candidates_at)(const uint64_t *planes, int64_t plane_words, const int32_t *candidate, int64_t n,
                                 const int32_t *at, int64_t n_words, const uint64_t *members,
                                 const uint64_t *members_on, uint32_t (*counts)[2]);
+    /* The images of n_words words that go a way (cbn_rounds.h): word i of `few`, none 0, is word at[i]. Their number. */
+    int64_t (*follow_way)(const uint64_t *planes, int64_t plane_words, const uint64_t *images, int64_t n_words,
+                          const int32_t *way, int64_t n_way, int32_t *at, uint64_t *few);
     /* Words that count_candidates counts while the other one counts one. */
     int words_for_one;
     /* odds[i] = log-odds of the node in the 64 images of a word; state of node v: word column[v * stride]. */
@@ -337,6 +340,7 @@ typedef struct {
         .count_subsets = count_subsets,                                                                                \
         .count_candidates = count_candidates,                                                                          \
         .count_candidates_at = count_candidates_at,                                                                    \
+        .follow_way = follow_way,                                                                                      \
         .words_for_one = CBN_WORDS_FOR_ONE,                                                                            \
         .log_odds = log_odds,                                                                                          \
         .odds_probability = odds_probability,                                                                          \

@@ -59,6 +59,42 @@ CBN_FUNCTION void count_candidates_at(const uint64_t *planes, int64_t plane_word
     }
 }
 
+/* Steps of a way that are gone at a time. */
+#define CBN_STEPS 4
+
+CBN_FUNCTION int64_t follow_way(const uint64_t *planes, int64_t plane_words, const uint64_t *images, int64_t n_words,
+                                const int32_t *way, int64_t n_way, int32_t *at, uint64_t *few) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < n_way || !i; i += CBN_STEPS) {
+        const uint64_t *plane[CBN_STEPS];
+        uint64_t flip[CBN_STEPS];
+        for (int64_t j = 0; j < CBN_STEPS && n_way; j++) {
+            const int32_t step = way[i + j < n_way ? i + j : n_way - 1]; /* the last one again fills the group */
+            plane[j] = planes + (step < 0 ? -1 - (int64_t)step : step) * plane_words;
+            flip[j] = step < 0 ? ~(uint64_t)0 : 0;
+        }
+        const int64_t before = i ? n : n_words;
+        if (!n_way)
+            memcpy(few, images, sizeof *few * (size_t)n_words);
+        else if (!i)
+            for (int64_t w = 0; w < n_words; w++)
+                few[w] = images[w] & (plane[0][w] ^ flip[0]) & (plane[1][w] ^ flip[1]) & (plane[2][w] ^ flip[2]) &
+                         (plane[3][w] ^ flip[3]);
+        n = 0;
+        for (int64_t w = 0; w < before; w++) {
+            const int32_t word = i ? at[w] : (int32_t)w;
+            uint64_t set = few[w];
+            if (i)
+                set &= (plane[0][word] ^ flip[0]) & (plane[1][word] ^ flip[1]) & (plane[2][word] ^ flip[2]) &
+                       (plane[3][word] ^ flip[3]);
+            at[n] = word;
+            few[n] = set;
+            n += set != 0;
+        }
+    }
+    return n;
+}
+
 /* Splits the images of a vertex between its children, left child first. */
 CBN_FUNCTION inline void split_set(const uint64_t *set, const uint64_t *decides, int n_words, uint64_t *children) {
     for (int w = 0; w < n_words; w++) {
