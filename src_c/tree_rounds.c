@@ -145,7 +145,9 @@ int cbn_count_vertices(cbn_grid grid, cbn_planes planes, const uint64_t *members
     CBN_TRY(cbn_most_candidates(grid, candidates, &most));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_grid_nodes(grid), plane_words = cbn_plane_words(planes.n_images);
-    const int64_t fair = n_nodes / (4 * (int64_t)num_threads), together = fair < 1 ? 1 : fair < TOGETHER ? fair : TOGETHER;
+    int64_t n_asked = 0;
+    for (int64_t node = 0; node < n_nodes; node++) n_asked += vertices->begin[node + 1] > vertices->begin[node];
+    const int64_t fair = n_asked / (4 * (int64_t)num_threads), together = fair < 1 ? 1 : fair < TOGETHER ? fair : TOGETHER;
     const int64_t n_groups = (n_nodes + together - 1) / together;
     const cbn_open_vertices *v = vertices;
     CBN_PARALLEL_FOR(num_threads, n_groups, dynamic)

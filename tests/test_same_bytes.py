@@ -45,7 +45,6 @@ MODELS = {
     "pixel, added, calibrated": lambda: fitted("pixel", slice(50)).partial_fit(images()[0][50:]).calibrate(images()[0]),
     "hidden": lambda: fitted("hidden", features=FEATURES),
     "tree": lambda: fitted("tree"),
-    "tree, added": lambda: fitted("tree", slice(50)).partial_fit(images()[0][50:]),
     "boosted": lambda: fitted("boosted", cpd=SMALL_BOOSTED),
     "tied": lambda: fitted("tied", cpd=SMALL_TIED),
     "tied, grey": lambda: fitted("tied", slice(50), grey=True, threshold=(0.2, 0.5), cpd=SMALL_TIED),

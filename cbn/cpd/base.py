@@ -89,6 +89,8 @@ class CPD(ABC):
         Of the object that says how it is learned.
     adds_counts : bool
         It is a function of integer counts to which those of other images can be added; see :meth:`recounted`.
+    learns_structure : bool
+        Even of pixels: later images can be counted in it, but it would be that of the first ones.
     leaves_one_out : bool
         An image that was counted can be scored by the network that the others alone would give, exactly, with a
         pseudo-count of (n - 1) / n: one image fewer stands for all, and its pseudo-count counts for as much less.
@@ -122,6 +124,7 @@ class CPD(ABC):
     nouns: ClassVar[str]
     parameter_class: ClassVar[type[Parameters]]
     adds_counts: ClassVar[bool] = False
+    learns_structure: ClassVar[bool] = False
     leaves_one_out: ClassVar[bool] = False
     gibbs: ClassVar[bool] = False
     chains_through_layers: ClassVar[bool] = False

@@ -38,8 +38,8 @@ MAX_LEAVES = _engine.MAX_LEAVES
 # Vertices of all trees while they grow, beyond which growth is refused: 4 GiB.
 MAX_VERTICES = 2**27
 # Images from which on trees are grown in rounds, and nodes whose trees grow together then: what is known of their open
-# vertices takes at most 60 MB.
-ROUNDS_FROM, NODES_TOGETHER = 2**20, 128
+# vertices takes some 50 MB.
+ROUNDS_FROM, NODES_TOGETHER = 2**20, 32
 VERTEX_BYTES = 4 + 2 * 4  # split and two children
 
 
@@ -213,6 +213,7 @@ class TreeCPD(CountedCPD):
     name = "tree"
     nouns = "trees"
     parameter_class = Tree
+    learns_structure = True
     takes_members = True
     _score_images = staticmethod(_engine.tree_score_images)
     _score_nodes = staticmethod(_engine.tree_score_nodes)

@@ -102,9 +102,9 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Add images; counts add exactly, trees stay. A label that was not there before becomes a new class.
+        """Add images; counts add exactly. A label that was not there before becomes a new class.
 
-        Boosted and tied trees cannot add images to a class (ValueError).
+        Trees of any kind cannot add images to a class (ValueError).
 
         Parameters
         ----------

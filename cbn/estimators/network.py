@@ -215,12 +215,12 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Add images to what was learned; kernels, relations and trees stay as they are.
+        """Add images to what was learned; kernels and relations stay as they are.
 
         With tables and without hidden layers ``fit(A).partial_fit(B)`` has exactly the counts of ``fit(A and B)``. The
-        threshold is calibrated again on the images of this call: by their leave-one-out scores under all counts, or, for
-        trees, by their scores before they are counted. The first call is the same as :meth:`fit`; parameters and errors
-        are those of :meth:`fit`. Boosted and tied trees cannot add images: the first call says so too (ValueError).
+        threshold is calibrated again on the images of this call, by their leave-one-out scores under all counts. The first
+        call is the same as :meth:`fit`; parameters and errors are those of :meth:`fit`. Trees cannot add images, as their
+        splits would be those of the first ones: the first call says so too (ValueError); ``fit`` takes chunks.
         """
         if not hasattr(self, "fitted_"):
             check_adds(resolve(self.arguments()).kind)

@@ -17,7 +17,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     Raises
     ------
     ValueError
-        The kind of CPDs is no function of counts.
+        The kind of CPDs is no function of counts, or learns what is counted.
     """
     settings, pixels = fitted.settings, fitted.network.pixels
     check_adds(pixels)
@@ -46,8 +46,13 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
 
 
 def check_adds(cpd: CPD | type[CPD]) -> None:
-    """Refuses to add images where counts do not hold what was learned. Raises ValueError."""
+    """Refuses to add images where counts do not hold what was learned, or what they count. Raises ValueError."""
     if not cpd.adds_counts:
         raise ValueError(
             f"partial_fit: {cpd.nouns} are no counts, to which images could be added; fit all images at once"
+        )
+    if cpd.learns_structure:
+        raise ValueError(
+            f"partial_fit: the {cpd.nouns} would stay those of the first images, and the model depend on how images are cut "
+            "into batches; give all of them to one fit, in chunks if need be: fit(iter(chunks))"
         )

@@ -81,11 +81,10 @@ def check_mergeable(fitted: Fitted, other: Fitted) -> None:
         )
     for number, (ours, theirs) in enumerate(zip(fitted.network.networks, other.network.networks)):
         if _structure(ours) != _structure(theirs):
-            what = "trees" if pixels.nouns == "trees" else "relations"
-            raise ValueError(
-                f"merge: other {what} in layer {number}; they were chosen by the images of each: add the images to one model "
-                "by partial_fit (--add)"
-            )
+            what, mend = "relations", "add the images to one model by partial_fit (--add)"
+            if pixels.learns_structure:
+                what, mend = pixels.nouns, "fit all images at once, in chunks if need be"
+            raise ValueError(f"merge: other {what} in layer {number}; they were chosen by the images of each: {mend}")
 
 
 def _settings(ours: Settings, theirs: Settings) -> list[tuple[str, object, object]]:

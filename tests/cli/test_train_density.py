@@ -160,7 +160,7 @@ def test_progress_of_boosted_trees_ends_at_100_percent(here):
 def test_trees_are_grown_once_where_other_images_set_the_threshold(here, arguments, monkeypatch):
     grown = []
     grow = Growing.grow
-    monkeypatch.setattr(Growing, "grow", lambda self, planes: grown.append(planes) or grow(self, planes))
+    monkeypatch.setattr(Growing, "grow", lambda self, *planes: grown.append(planes) or grow(self, *planes))
     split = np.load(here / "split.npz")
     np.save("calibration.npy", split["x_test"])
     train(here, *arguments)

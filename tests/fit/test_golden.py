@@ -225,27 +225,6 @@ def test_calibration_on_other_images_needs_no_judge(judged, tmp_path):
     assert model.fitted_.judge is not None
 
 
-@pytest.mark.parametrize("preset", ["tree", "best"])
-def test_images_added_to_trees_are_judged_by_the_earlier_network(preset, tmp_path):
-    images, fresh = samples_of("shots", 100, 0)
-    more = samples_of("shots", 60, 1)[0]
-    model = network(preset).fit(images)
-    before, scored = model.fitted_.network, model.score_samples(fresh)
-    model.partial_fit(more)
-    own = model.fitted_
-    assert own.judge.pixels.n_images == 100 and own.network.pixels.n_images == model.n_images_ == 160
-    for new, old in zip(own.judge.networks, before.networks, strict=True):
-        np.testing.assert_array_equal(new.counts, old.counts)
-    assert model.calibration_ == "separate images" and len(model.calibration_scores_) == 60
-    np.testing.assert_array_equal(model.calibration_scores_, np.sort(model.judged_scores(more)))
-    if len(own.network) == 1:  # no scales of layers that the added images change
-        np.testing.assert_array_equal(model.judged_scores(fresh), scored)
-    model.save(tmp_path / "model.cbn")
-    np.testing.assert_array_equal(cbn.load(tmp_path / "model.cbn").judged_scores(fresh), model.judged_scores(fresh))
-    error = np.sqrt(RATE * (1 - RATE) * (1 / 60 + 1 / N_FRESH))
-    assert (model.predict(fresh) == -1).mean() <= RATE + 3 * error
-
-
 def test_tables_judge_by_their_own_network(tmp_path):
     images, fresh = samples_of("shots", 100, 0)
     model = network("pixel").fit(images).partial_fit(fresh)

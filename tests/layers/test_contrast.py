@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The contrast: two networks of tied trees, their log-ratio at pixels, and the score that is made of it."""
 
-import copy
 import json
 import pickle
 
@@ -255,13 +254,6 @@ def test_judged_by_networks_without_the_first_fold(model, images):
         model.judged_scores(images[1]), own.judge.combine(own.judge.layer_scores(
             own.planes(own.validated(images[1])), "contrast", 1), "contrast"),
     )  # fmt: skip
-
-
-def test_it_stays_when_images_are_added(model, images):
-    more = copy.deepcopy(model).partial_fit(images[1])
-    assert more.calibration_ == "separate images" and more.n_images_ == 340
-    np.testing.assert_array_equal(more.contrast_map(images[2]), model.contrast_map(images[2]))
-    assert np.isfinite(more.score_samples(images[2])).all()
 
 
 def test_files_and_pickles(model, images, tmp_path):
