@@ -176,24 +176,29 @@ class Growing:
         would not be, least of all where pixels hardly ever change.
         """
         judge = None
-        images = self.prepared.images
+        n = self.prepared.images.n_images
         found: dict[str, Floats] = {}
-        fold_of = np.arange(images.n_images) % self.folds
+        fold_of = np.arange(n) % self.folds
         for fold in range(self.folds):
             own = fold_of == fold
-            if self.settings.kind.takes_members and not self.trained and self.settings.contrast is None:
-                network, others = self.grow(self.prepared.counted, self.prepared.members(own)), None
-            else:
-                others = self.prepared.without(own, self.num_threads)
-                network = self.grow(others)
-            planes = network.planes(images.select(own, self.num_threads), self.num_threads)
-            columns = None
-            if others is not None and (ratio := self._contrast(others, planes[0])) is not None:
-                network, columns = network.with_contrast(ratio[0]), ratio[1]
-            for name, scores in scores_of(network, planes, names, self.num_threads, columns=columns).items():
-                found.setdefault(name, np.zeros((images.n_images, scores.shape[1])))[own] = scores
+            network, scores = self._scored(own, names)
+            for name, columns in scores.items():
+                found.setdefault(name, np.zeros((n, columns.shape[1])))[own] = columns
             judge = judge or network
         return Normal("cross-validation", found, judge, judge.contrast if judge else None)
+
+    def _scored(self, own: npt.NDArray[np.bool_], names: Sequence[str]) -> tuple[LayeredNetwork, dict[str, Floats]]:
+        """The network grown without some images (n,), and their scores."""
+        if self.settings.kind.takes_members and not self.trained and self.settings.contrast is None:
+            network, others = self.grow(self.prepared.counted, self.prepared.members(own)), None
+        else:
+            others = self.prepared.without(own, self.num_threads)
+            network = self.grow(others)
+        planes = network.planes(self.prepared.images.select(own, self.num_threads), self.num_threads)
+        columns = None
+        if others is not None and (ratio := self._contrast(others, planes[0])) is not None:
+            network, columns = network.with_contrast(ratio[0]), ratio[1]
+        return network, scores_of(network, planes, names, self.num_threads, columns=columns)
 
 
 def score_names(settings: Settings, network: LayeredNetwork) -> list[str]:
