@@ -27,6 +27,7 @@ from cases_quality import hidden_quality, quality
 from cases_sampling import ancestral, gibbs, hidden_gibbs
 from cases_scaling import hidden_scaling, scaling
 from cases_score import score
+from cases_threads import busy
 from cases_vectors import vectors
 from context import DIGIT, SEED, Context
 from othersload import OthersLoad
@@ -42,6 +43,7 @@ CASES = {
     "quality": quality,
     "memory": memory,
     "import": import_time,
+    "busy": busy,
     "scaling": scaling,
     "structure": structure,
     "train": train,

@@ -5,6 +5,7 @@ import importlib
 from typing import Any
 
 from ._version import __version__
+from ._waiting import load_engine
 from .exceptions import CalibrationWarning, CbnError, DataError, MixingWarning, ModelFileError
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "iem",
     "load",
 ]
+
+load_engine()  # before any other module does
 
 # Loaded on first use: the estimators inherit from scikit-learn, whose import costs most of a second.
 _LAZY = {

@@ -8,7 +8,7 @@ int cbn_sample_ancestral(const cbn_layer *layer, const double *probability, uint
     CBN_TRY(cbn_sampler_check(layer, probability, chains, workspace, num_threads, &states));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_grid_nodes(layer->grid), n_groups = cbn_groups(chains.n);
-    CBN_PARALLEL_FOR(num_threads, n_groups, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 230.0 * (double)n_groups * (double)n_nodes), n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
         uint32_t *state = states + g * n_nodes;
         cbn_gather_group(chains, n_nodes, g * CBN_GROUP, state);

@@ -69,7 +69,7 @@ int cbn_boosted_log_odds(const cbn_boosted *boosted, cbn_planes planes, int32_t 
     CBN_TRY(cbn_multiply(planes.n_images, cbn_grid_nodes(boosted->grid), &entries));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(planes.n_images), n_nodes = cbn_grid_nodes(boosted->grid);
-    CBN_PARALLEL_FOR(num_threads, n_words, dynamic)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, (double)n_words * cbn_boosted_work(boosted)), n_words, dynamic)
     for (int64_t word = 0; word < n_words; word++)
         for (int64_t node = 0; node < n_nodes; node++) {
             int32_t own[64];
@@ -113,7 +113,7 @@ int cbn_boosted_score_images(const cbn_boosted *boosted, cbn_planes planes, int 
     CBN_TRY(cbn_boosted_check(boosted));
     CBN_TRY(check_kind(kind));
     const boosted_network own = {boosted, kind};
-    const cbn_scored_network scored = {boosted->grid, contribution, &own};
+    const cbn_scored_network scored = {boosted->grid, contribution, &own, cbn_boosted_work(boosted)};
     return cbn_score_sums(&scored, planes, scores, num_threads);
 }
 
@@ -122,6 +122,6 @@ int cbn_boosted_score_nodes(const cbn_boosted *boosted, cbn_planes planes, int k
     CBN_TRY(cbn_boosted_check(boosted));
     CBN_TRY(check_kind(kind));
     const boosted_network own = {boosted, kind};
-    const cbn_scored_network scored = {boosted->grid, contribution, &own};
+    const cbn_scored_network scored = {boosted->grid, contribution, &own, cbn_boosted_work(boosted)};
     return cbn_score_each(&scored, planes, contributions, num_threads);
 }

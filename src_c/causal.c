@@ -374,7 +374,7 @@ int cbn_causal_features(const cbn_causal *causal, cbn_planes planes, int64_t nod
     const int64_t n_words = cbn_plane_words(planes.n_images), inside = node % cbn_grid_positions(grid);
     const int channel = (int)(node / cbn_grid_positions(grid));
     const int y = (int)(inside / grid.width), x = (int)(inside % grid.width);
-    CBN_PARALLEL_FOR(num_threads, n_words, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 5000.0 * (double)n_words), n_words, static)
     for (int64_t word = 0; word < n_words; word++) {
         cbn_causal_above above;
         cbn_causal_look_above(&plan, channel, y, planes.words + word, n_words, &above);

@@ -27,9 +27,10 @@
  * use after an error. cbn_strerror() names the code. Sizes are checked for overflow before they are used; the contents
  * of arrays (planes with a zero tail, counts that fit the layer) are the caller's promise unless it is said.
  *
- * THREADS. num_threads >= 1 is the number of OpenMP threads of that call (ignored in a build without OpenMP). Results
- * are the same bytes for every thread count and every instruction set. Functions keep no state and may run at the same
- * time on different outputs. Environment variable CBN_FORCE_GENERIC=1 forces the portable code path,
+ * THREADS. num_threads >= 1 is the number of OpenMP threads of that call (ignored in a build without OpenMP); where its
+ * work is not worth so many it takes fewer, unless environment variable CBN_EVERY_THREAD=1 asks for all (tests do).
+ * Results are the same bytes for every thread count and every instruction set. Functions keep no state and may run at
+ * the same time on different outputs. Environment variable CBN_FORCE_GENERIC=1 forces the portable code path,
  * CBN_INSTRUCTION_SET=avx2 (avx512, generic) another one that the processor has. In a child forked from a process whose
  * OpenMP threads have run, calls must ask for one thread: libgomp would wait for threads that the child does not have.
  */

@@ -76,6 +76,12 @@ int cbn_convolve_workspace_size(const cbn_convolution *c, int num_threads, int64
     return workspace_size(c, 1, num_threads, bytes);
 }
 
+/* Nanoseconds: of multiplications, some twenty each. */
+static double work_of(const cbn_convolution *c) {
+    const double weights = (double)c->n_taps * c->in_channels * c->out_channels;
+    return 0.05 * weights * (double)c->n_images * c->height * c->width;
+}
+
 int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights, const float *bias, float *out,
                  cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_convolution_check(c));
@@ -91,7 +97,7 @@ int cbn_convolve(const cbn_convolution *c, const float *x, const float *weights,
     cbn_panels_pack(weights, plan.inputs, c->out_channels, panels);
     cbn_rows_pad(bias, 1, c->out_channels, plan.outputs, start);
     const int64_t n_rows = c->n_images * c->height;
-    CBN_PARALLEL_FOR(num_threads, n_rows, dynamic, 8)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work_of(c)), n_rows, dynamic, 8)
     for (int64_t r = 0; r < n_rows; r++) {
         const float *from = row_of(c, x, r / c->height, r % c->height);
         float *to = out + r * c->width * c->out_channels;
@@ -124,7 +130,7 @@ int cbn_convolve_weight_gradient(const cbn_convolution *c, const float *x, const
     const cbn_row_plan plan = plan_of(c, runs);
     const cbn_kernels *kernels = cbn_kernels_select();
     float *blocks = parts.panels;
-    CBN_PARALLEL(num_threads, n_blocks)
+    CBN_PARALLEL(cbn_worth(num_threads, work_of(c)), n_blocks)
     {
         float *row = parts.row + cbn_thread() * row_floats(c);
         CBN_FOR(dynamic, 1)

@@ -8,9 +8,6 @@
  */
 #include "kernels/kernels.h"
 
-/* Words of all planes, with what a node costs besides, below which another thread costs more than it does. */
-#define LEAST_WORDS 4096
-
 /* superset[s] = images in which all of s are 1  ->  images in which exactly s is 1 (inclusion-exclusion, one variable
  * after the other). */
 static void moebius(int64_t *superset, int n) {
@@ -59,6 +56,16 @@ static void count_node(const cbn_kernels *kernels, const cbn_layer *layer, cbn_p
     cbn_histogram(kernels, &variables, place.k + 1, NULL, planes.n_images, counts + 2 * place.table);
 }
 
+/* Nanoseconds: every subset of a node's variables is counted word by word, of many variables every image. */
+static double work_of(const cbn_layer *layer, int64_t n_words) {
+    double subsets = 0.0;
+    for (int c = 0; c < layer->grid.channels; c++) {
+        const int variables = 1 + cbn_parent_count(layer, c);
+        subsets += variables > CBN_SUBSET_VARIABLES ? 400.0 : (double)((int64_t)1 << variables);
+    }
+    return 0.35 * subsets * (double)cbn_grid_positions(layer->grid) * (double)(n_words + 16);
+}
+
 int cbn_count(const cbn_layer *layer, cbn_planes planes, int64_t *counts, int num_threads) {
     CBN_TRY(cbn_layer_check(layer));
     if (!planes.words || !counts) return CBN_E_NULL;
@@ -66,7 +73,7 @@ int cbn_count(const cbn_layer *layer, cbn_planes planes, int64_t *counts, int nu
     if (num_threads < 1) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_grid_nodes(layer->grid);
-    CBN_PARALLEL_FOR(num_threads, n_nodes * (cbn_plane_words(planes.n_images) + 16) / LEAST_WORDS, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work_of(layer, cbn_plane_words(planes.n_images))), n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++) count_node(kernels, layer, planes, node, counts);
     return CBN_OK;
 }

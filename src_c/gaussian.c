@@ -64,7 +64,7 @@ int cbn_moments_add(const cbn_gaussians *g, const int16_t *x, int64_t n_images, 
     void *each = cbn_take_each(&arena, &one, num_threads);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const cbn_kernels *kernels = cbn_kernels_select();
-    CBN_PARALLEL_FOR(num_threads, positions, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 0.05 * (double)values * (double)size), positions, static)
     for (int64_t p = 0; p < positions; p++) {
         cbn_arena own_arena = cbn_own_arena(each, &one);
         const cbn_moments_own own = moments_own(&own_arena, size);
@@ -210,7 +210,8 @@ int cbn_gaussian_factors(const cbn_gaussians *g, const cbn_whitening *whitening,
     const cbn_factor_parts parts = factor_parts(&arena, &one, size, inputs, num_threads);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const double square = g->unit * g->unit, of_pooled = 1 / (n * (double)positions), total = n + g->strength;
-    CBN_PARALLEL_FOR(num_threads, of_sums, dynamic, 1)
+    const double cells = (double)positions * (double)(of_sums * of_sums);
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, cells), of_sums, dynamic, 1)
     for (int64_t row = 0; row < of_sums; row++) {
         double *own = parts.scatter + row * of_sums;
         for (int64_t column = 0; column <= row; column++) own[column] = 0;
@@ -223,7 +224,7 @@ int cbn_gaussian_factors(const cbn_gaussians *g, const cbn_whitening *whitening,
         const cbn_factor_own own = factor_own(&own_arena, size, inputs);
         whiten_scatter(whitening, size, parts.scatter, own.halfway, parts.pooled);
     }
-    CBN_PARALLEL_FOR(num_threads, positions, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 0.2 * cells * (double)size), positions, static)
     for (int64_t p = 0; p < positions; p++) {
         cbn_arena own_arena = cbn_own_arena(parts.each, &one);
         const cbn_factor_own own = factor_own(&own_arena, size, inputs);
@@ -399,7 +400,9 @@ int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_im
     const cbn_energy_parts parts = energy_parts(&arena, &one, g, n_images, num_threads);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const cbn_kernels *kernels = cbn_kernels_select();
-    CBN_PARALLEL(num_threads, positions) {
+    /* a factor comes from memory, and is multiplied with the columns of all images */
+    const double columns = (double)(n_images * columns_of(g)), floats = (double)(positions * cbn_factor_floats(g->size));
+    CBN_PARALLEL(cbn_worth(num_threads, floats * (0.1 + 0.03 * columns)), positions) {
         cbn_arena own_arena = cbn_own_arena(parts.each, &one);
         const cbn_energy_own own = energy_own(&own_arena, g);
         memset(own.start, 0, PANEL * sizeof *own.start);

@@ -14,7 +14,7 @@ int cbn_sample_gibbs(const cbn_layer *layer, const double *probability, const cb
     CBN_TRY(cbn_steps_check(steps, n_nodes));
     const cbn_kernels *kernels = cbn_kernels_select();
     const cbn_gibbs_plan plan = {layer, probability, steps};
-    CBN_PARALLEL_FOR(num_threads, n_groups, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 500.0 * (double)n_groups * (double)steps->n), n_groups, static)
     for (int64_t g = 0; g < n_groups; g++) {
         uint32_t *state = states + g * n_nodes;
         cbn_gather_group(chains, n_nodes, g * CBN_GROUP, state);

@@ -130,6 +130,7 @@ int cbn_sample_gibbs_layers(const cbn_stack *stack, const cbn_energy *energy, co
     CBN_TRY(check_energy(energy, steps));
     cbn_chain_plan plan = {.n_layers = stack->n_layers, .unit = energy->unit,
                            .inverse_temperature = energy->inverse_temperature, .steps = steps};
+    num_threads = cbn_worth(num_threads, 500.0 * plan.n_layers * (double)(steps->n * cbn_groups(chains.n)));
     const int64_t n_threads = cbn_useful_threads(num_threads, chains.n);
     cbn_arena counted = cbn_counting_arena(), arena = cbn_arena_of(workspace), one;
     take_parts(&counted, &plan, stack, energy->values, n_threads, &one);

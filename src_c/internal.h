@@ -43,6 +43,10 @@ static inline int cbn_useful_threads(int num_threads, int64_t units) {
     return units < num_threads ? (int)(units < 1 ? 1 : units) : num_threads;
 }
 
+/* Threads worth their wake-up for so many nanoseconds of work, at most num_threads (threads.c). Where threads wait for
+ * each other in between, it is the work from one barrier to the next that counts. */
+int cbn_worth(int num_threads, double nanoseconds);
+
 /* Number of the calling thread of a parallel region. */
 static inline int64_t cbn_thread(void) {
 #ifdef _OPENMP

@@ -196,7 +196,7 @@ static mobile_parts take_parts(cbn_arena *arena, const cbn_mobile *m, const cbn_
     for (const stage *s = stages; s < stages + m->n_blocks; s++)
         parts.output_floats = larger(parts.output_floats, s->rows.out * s->columns.out * s->out_channels);
     parts.groups = cbn_take_each(arena, &parts.group, num_threads);
-    parts.outputs = cbn_take_rows(arena, p->n_images < num_threads ? 2 : 2 * (int64_t)num_threads, parts.output_floats,
+    parts.outputs = cbn_take_rows(arena, 2 * (int64_t)cbn_useful_threads(num_threads, p->n_images), parts.output_floats,
                                   sizeof *parts.outputs);
     return parts;
 }
@@ -321,6 +321,19 @@ static void block_rows(const stage *s, const cbn_kernels *kernels, const cbn_pic
     }
 }
 
+/* Threads that own whole pictures wait once; those that share one wait after every block, but not for long: they are not
+ * asleep yet, or still have their turn, so that half the work pays. */
+static int worth(const stage *stages, int32_t n_blocks, int64_t n_images, int num_threads) {
+    double products = 0.0;
+    for (const stage *s = stages; s < stages + n_blocks; s++) {
+        products += (double)s->rows.length * (double)s->columns.length * (double)(s->inputs * s->expanded);
+        const double outputs = (double)s->rows.out * (double)s->columns.out;
+        products += outputs * (double)(s->expanded * (s->size * s->size + s->out_channels));
+    }
+    const double work = 0.05 * products; /* nanoseconds of a picture */
+    return cbn_worth(num_threads, n_images < num_threads ? 2.0 * work / n_blocks : work * (double)n_images);
+}
+
 int cbn_mobile_features(const cbn_mobile *m, const float *packed, const cbn_pictures *pictures, float *const *out,
                         cbn_workspace workspace, int num_threads) {
     stage stages[CBN_MAX_BLOCKS];
@@ -331,7 +344,9 @@ int cbn_mobile_features(const cbn_mobile *m, const float *packed, const cbn_pict
     const mobile_parts parts = take_parts(&arena, m, pictures, stages, num_threads);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     const cbn_kernels *kernels = cbn_kernels_select();
-    const int64_t n = pictures->n_images, whole = n - n % num_threads;
+    const int64_t n = pictures->n_images;
+    num_threads = worth(stages, m->n_blocks, n, num_threads);
+    const int64_t whole = n - n % num_threads;
     const int64_t picture_floats = (int64_t)pictures->height * pictures->width * pictures->channels;
     CBN_PARALLEL(num_threads, num_threads)
     {

@@ -161,7 +161,7 @@ int cbn_particle_filter(const cbn_raster_network *network, uint64_t seed, const 
     int resample = 0;
     for (int64_t i = 0; i < 64 * n_groups; i++) parts.log_weight[i] = 0.0;
 
-    CBN_PARALLEL(num_threads, n_groups)
+    CBN_PARALLEL(cbn_worth(num_threads, 300.0 * (double)n_groups), n_groups) /* work of a step */
     {
         int64_t n_drawn = 0; /* missing nodes so far, the same in all threads */
         for (int64_t step = 0; step < n_nodes; step++) {

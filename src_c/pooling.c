@@ -22,7 +22,8 @@ int cbn_max_pool(const cbn_pooling *p, const float *x, float *out, uint8_t *whic
     const int64_t height = pooled(p->height, p), width = pooled(p->width, p), n_rows = p->n_images * height;
     const cbn_pool_plan plan = {width, p->channels, p->width, p->size, p->stride};
     const cbn_kernels *kernels = cbn_kernels_select();
-    CBN_PARALLEL_FOR(num_threads, n_rows, static)
+    const double work = 0.3 * (double)(n_rows * width * p->channels) * p->size * p->size;
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work), n_rows, static)
     for (int64_t r = 0; r < n_rows; r++) {
         const int64_t row = r / height * p->height + r % height * p->stride, to = r * width * p->channels;
         kernels->pool_row(&plan, x + row * p->width * p->channels, out + to, which + to);
@@ -39,7 +40,7 @@ int cbn_max_pool_gradient(const cbn_pooling *p, const float *d_out, const uint8_
     const int64_t in_size = (int64_t)p->height * p->width * channels;
     for (int64_t i = 0; i < p->n_images * height * width * channels; i++)
         if (which[i] >= p->size * p->size) return CBN_E_TAP;
-    CBN_PARALLEL_FOR(num_threads, p->n_images, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 1.0 * (double)(p->n_images * in_size)), p->n_images, static)
     for (int64_t i = 0; i < p->n_images; i++) {
         float *image = d_x + i * in_size;
         memset(image, 0, (size_t)in_size * sizeof *image);

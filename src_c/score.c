@@ -17,6 +17,10 @@ static int64_t blocks_of(cbn_planes planes) {
     return (cbn_plane_words(planes.n_images) + CBN_SCORE_WORDS - 1) / CBN_SCORE_WORDS;
 }
 
+static int threads_for(const cbn_scored_network *scored, cbn_planes planes, int num_threads) {
+    return cbn_worth(num_threads, scored->work * (double)cbn_plane_words(planes.n_images));
+}
+
 /* Words and images of a block. */
 static int words_in(cbn_planes planes, int64_t block) {
     const int64_t left = cbn_plane_words(planes.n_images) - block * CBN_SCORE_WORDS;
@@ -32,7 +36,7 @@ int cbn_score_sums(const cbn_scored_network *scored, cbn_planes planes, double *
     CBN_TRY(check_arguments(scored, planes, scores, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_blocks = blocks_of(planes), n_nodes = cbn_grid_nodes(scored->grid);
-    CBN_PARALLEL_FOR(num_threads, n_blocks, dynamic)
+    CBN_PARALLEL_FOR(threads_for(scored, planes, num_threads), n_blocks, dynamic)
     for (int64_t block = 0; block < n_blocks; block++) {
         double sums[CBN_SCORE_BLOCK] = {0.0};
         for (int64_t node = 0; node < n_nodes; node++)
@@ -47,7 +51,7 @@ int cbn_score_each(const cbn_scored_network *scored, cbn_planes planes, double *
     CBN_TRY(check_arguments(scored, planes, contributions, num_threads));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_blocks = blocks_of(planes), n_nodes = cbn_grid_nodes(scored->grid);
-    CBN_PARALLEL_FOR(num_threads, n_blocks, dynamic)
+    CBN_PARALLEL_FOR(threads_for(scored, planes, num_threads), n_blocks, dynamic)
     for (int64_t block = 0; block < n_blocks; block++) {
         double *out = contributions + block * CBN_SCORE_BLOCK * n_nodes;
         for (int64_t node = 0; node < n_nodes; node++) {

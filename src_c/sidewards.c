@@ -245,6 +245,14 @@ int cbn_sidewards_predict_workspace_size(const cbn_sidewards *s, int num_threads
     return workspace_size(s, 0, num_threads, bytes);
 }
 
+/* Nanoseconds: of multiplications, some twenty each; a gradient takes three times as long. */
+static double work_of(const cbn_side_plan *plan) {
+    const cbn_sidewards *s = plan->s;
+    double weights = (double)(plan->first.inputs * s->units[0]) + (double)s->units[s->n_layers - 1] * s->kernels;
+    for (int i = 0; i + 1 < s->n_layers; i++) weights += (double)s->units[i] * s->units[i + 1];
+    return 0.05 * weights * (double)s->n_images * s->height * s->width;
+}
+
 int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *extra,
                           const cbn_sidewards_weights *weights, float *out, cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_sidewards_check(s));
@@ -260,7 +268,7 @@ int cbn_sidewards_predict(const cbn_sidewards *s, const float *x, const float *e
     plan.kernels = cbn_kernels_select();
     float *shared = parts.shared;
     pack_weights(&plan, weights, shared);
-    CBN_PARALLEL_FOR(num_threads, s->height, dynamic, 1)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work_of(&plan)), s->height, dynamic, 1)
     for (int64_t y = 0; y < s->height; y++) {
         float *scratch = parts.scratch + cbn_thread() * plan.scratch.size;
         int64_t step;
@@ -372,7 +380,7 @@ int cbn_sidewards_gradient(const cbn_sidewards *s, const float *x, const float *
     plan.kernels = cbn_kernels_select();
     float *shared = parts.shared, *blocks = parts.blocks;
     pack_weights(&plan, weights, shared);
-    CBN_PARALLEL(num_threads, n_blocks)
+    CBN_PARALLEL(cbn_worth(num_threads, 3.0 * work_of(&plan)), n_blocks)
     {
         float *scratch = parts.scratch + cbn_thread() * plan.scratch.size;
         CBN_FOR(dynamic, 1)

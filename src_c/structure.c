@@ -99,6 +99,14 @@ static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, cbn_pla
     }
 }
 
+/* Nanoseconds of all candidates' histograms. */
+static double work_of(const cbn_layer *layer, int64_t n_words, const cbn_relations *candidates) {
+    double subsets = 0.0;
+    for (int64_t i = 0; i < candidates->n; i++)
+        subsets += (double)((int64_t)2 << cbn_parent_count(layer, candidates->child[i]));
+    return 0.35 * subsets * (double)cbn_grid_positions(layer->grid) * (double)(n_words + 16);
+}
+
 /* A candidate must be a relation that the layer could have and has not. */
 static int check_candidate(const cbn_layer *layer, int32_t child, int32_t parent, int32_t dy, int32_t dx) {
     const int32_t channels = layer->grid.channels;
@@ -130,7 +138,7 @@ int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_rela
     const int64_t positions = cbn_grid_positions(layer->grid), n_nodes = cbn_grid_nodes(layer->grid);
     parts.n_ln_n[0] = 0.0;
     for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = (double)n * cbn_log((double)n);
-    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work_of(layer, cbn_plane_words(n_images), c)), n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++)
         gains_at(kernels, layer, planes, node, c, parts.n_ln_n, parts.gain + node % positions);
     for (int64_t i = 0; i < c->n; i++) {

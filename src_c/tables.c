@@ -14,8 +14,6 @@ static void row_probability(int64_t n0, int64_t n1, double pseudocount, int can_
     p[1] = can_be_one ? ((double)n1 + pseudocount) / total : 0.0;
 }
 
-/* Rows below which another thread costs more than it does. */
-#define LEAST_ROWS 4096
 /* Rows whose logarithms are taken together. */
 #define CHUNK 16
 
@@ -103,7 +101,7 @@ int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double 
                           int num_threads) {
     CBN_TRY(check_arguments(layer, counts, pseudocount, probability, num_threads));
     const int64_t n_nodes = cbn_grid_nodes(layer->grid);
-    CBN_PARALLEL_FOR(num_threads, cbn_channel_row(layer, layer->grid.channels) / (4 * LEAST_ROWS), static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 3.0 * (double)cbn_channel_row(layer, layer->grid.channels)), n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++) {
         const cbn_place place = cbn_place_of(layer, node);
         const uint32_t required = cbn_required_bits(layer, place.channel);
@@ -122,7 +120,9 @@ int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudo
     if (kind < CBN_LOG_PROBABILITY || kind > CBN_NORMALIZED) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_grid_nodes(layer->grid);
-    CBN_PARALLEL_FOR(num_threads, cbn_channel_row(layer, layer->grid.channels) / LEAST_ROWS, static)
+    const double each = kind == CBN_LOG_PROBABILITY ? 8.0 : leave_one_out ? 40.0 : 12.0; /* nanoseconds of a row */
+    const double work = each * (double)cbn_channel_row(layer, layer->grid.channels);
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work), n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++)
         node_values(kernels, layer, node, counts, pseudocount, kind, leave_one_out, values);
     return CBN_OK;

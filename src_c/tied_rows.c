@@ -76,7 +76,8 @@ int cbn_rows_count(const cbn_causal *causal, cbn_planes planes, int32_t channel,
     sample s;
     CBN_TRY(sample_of(causal, planes, channel, sampling, num_threads, &s));
     if (!counts) return CBN_E_NULL;
-    CBN_PARALLEL_FOR(num_threads, s.n_words, dynamic)
+    const double work = 450.0 * (double)cbn_grid_positions(s.plan.causal.grid) * (double)s.n_words;
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work), s.n_words, dynamic)
     for (int64_t word = 0; word < s.n_words; word++) counts[word] = find_pairs(&s, word, NULL);
     return CBN_OK;
 }

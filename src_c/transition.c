@@ -6,8 +6,6 @@
 #include "windows.h"
 #include "workspace.h"
 
-/* Words of one thread below which another thread costs more than it does. */
-#define CBN_LEAST_WORDS 8
 
 int cbn_transition_check(const cbn_transition *t) {
     if (!t || !t->weights || !t->bias) return CBN_E_NULL;
@@ -81,7 +79,7 @@ int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_i
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(planes_in.n_images);
     cbn_window_fill(&plan);
-    CBN_PARALLEL_FOR(num_threads, n_words / CBN_LEAST_WORDS, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, (double)n_words * cbn_window_work(&plan)), n_words, static)
     for (int64_t w = 0; w < n_words; w++)
         forward_word(kernels, &plan, planes_in, w, planes_out, (uint16_t *)cbn_own_arena(each, &own).memory);
     return CBN_OK;

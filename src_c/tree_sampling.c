@@ -84,7 +84,9 @@ int cbn_tree_sample_ancestral(const cbn_trees *trees, const double *probability,
     CBN_TRY(check_arguments(trees, probability, chains, workspace, num_threads, &parts));
     /* full groups: a pass is over sooner than another thread wakes up; never more threads than there is room for */
     parts.per_group = CBN_TREE_GROUP;
-    parts.threads = cbn_useful_threads(num_threads, (chains.n + CBN_TREE_GROUP - 1) / CBN_TREE_GROUP);
+    const int64_t n_groups = (chains.n + CBN_TREE_GROUP - 1) / CBN_TREE_GROUP;
+    num_threads = cbn_worth(num_threads, 25.0 * (double)(n_groups * parts.n_vertices));
+    parts.threads = cbn_useful_threads(num_threads, n_groups);
     const ancestral_plan plan = {trees, probability, seed, clamped};
     sample_groups(NULL, &plan, chains, &parts);
     return CBN_OK;

@@ -15,12 +15,14 @@ static void contribution(const void *network, const cbn_kernels *kernels, int64_
     kernels->score_tree(&tree, planes.words, cbn_plane_words(planes.n_images), first_word, n_words, sums);
 }
 
+static double work_of(const cbn_trees *trees) { return 6.0 * (double)trees->begin[cbn_grid_nodes(trees->grid)]; }
+
 int cbn_tree_score_images(const cbn_trees *trees, cbn_planes planes, const double *values, double *scores,
                           int num_threads) {
     CBN_TRY(cbn_trees_check(trees));
     if (!values) return CBN_E_NULL;
     const tree_network own = {trees, values};
-    const cbn_scored_network scored = {trees->grid, contribution, &own};
+    const cbn_scored_network scored = {trees->grid, contribution, &own, work_of(trees)};
     return cbn_score_sums(&scored, planes, scores, num_threads);
 }
 
@@ -29,6 +31,6 @@ int cbn_tree_score_nodes(const cbn_trees *trees, cbn_planes planes, const double
     CBN_TRY(cbn_trees_check(trees));
     if (!values) return CBN_E_NULL;
     const tree_network own = {trees, values};
-    const cbn_scored_network scored = {trees->grid, contribution, &own};
+    const cbn_scored_network scored = {trees->grid, contribution, &own, work_of(trees)};
     return cbn_score_each(&scored, planes, contributions, num_threads);
 }

@@ -97,7 +97,7 @@ int cbn_tree_probability(const cbn_trees *trees, const int64_t *counts, cbn_smoo
                          int num_threads) {
     CBN_TRY(check_arguments(trees, counts, smoothing, probability, num_threads));
     const int64_t n_nodes = cbn_grid_nodes(trees->grid);
-    CBN_PARALLEL_FOR(num_threads, n_nodes, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 8.0 * (double)trees->begin[n_nodes]), n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++) {
         double *p = probability + 2 * trees->begin[node];
         node_probability(trees, node, counts, smoothing, -1, p + 1);
@@ -144,7 +144,8 @@ int cbn_tree_values(const cbn_trees *trees, const int64_t *counts, const double 
     if (!probability) return CBN_E_NULL;
     if (kind < CBN_LOG_PROBABILITY || kind > CBN_NORMALIZED) return CBN_E_PARAMETER;
     const int64_t n_nodes = cbn_grid_nodes(trees->grid);
-    CBN_PARALLEL_FOR(num_threads, n_nodes, static)
+    const double each = leave_one_out ? 60.0 : 20.0; /* nanoseconds of a vertex */
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, each * (double)trees->begin[n_nodes]), n_nodes, static)
     for (int64_t node = 0; node < n_nodes; node++)
         node_values(trees, node, counts, probability + 2 * trees->begin[node], smoothing, kind, leave_one_out,
                     values + 2 * trees->begin[node]);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Before the engine is loaded: threads that have nothing to do sleep, here and in the processes that tests start.
+"""Before the engine is loaded: the threads of small calls are all started, so that tests see them work.
 
-By default they spin for a while, which for thousands of tiny calls on busy cores is most of the time.
+Elsewhere a call takes no more threads than its work is worth.
 """
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("CBN_EVERY_THREAD", "1")

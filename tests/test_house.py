@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cbn"
 # Floors from the ground up: a file imports files of its own room, and of rooms on floors below.
 FLOORS = (
-    ("exceptions", "_version", "_engine"),
+    ("exceptions", "_version", "_waiting", "_engine"),
     ("_validation",),
     ("_params",),
     ("io",),

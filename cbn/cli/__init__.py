@@ -10,9 +10,6 @@ import sys
 
 from ._interrupt import is_interrupt
 
-# Threads of the engine that wait do not spin: on a machine that is busy with other work, spinning makes calls of a
-# millisecond ten times longer. The OpenMP library reads this when it is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Pictures go to files: a window system that is set but not installed must not stop matplotlib from loading.
 os.environ.pop("MPLBACKEND", None)
 

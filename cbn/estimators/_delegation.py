@@ -21,7 +21,10 @@ Arguments = ParamSpec("Arguments")
 def fitted_of(estimator: Any) -> Any:
     """The fitted object of an estimator, with the estimator's threads. Raises scikit-learn's NotFittedError."""
     check_is_fitted(estimator, "fitted_")
-    fitted = estimator.fitted_
+    return _with_threads(estimator.fitted_, estimator)
+
+
+def _with_threads(fitted: Any, estimator: Any) -> Any:
     return fitted if fitted.n_jobs == estimator.n_jobs else replace(fitted, n_jobs=estimator.n_jobs)
 
 
@@ -47,7 +50,7 @@ def learned(read: Callable[[Any], Result], doc: str) -> Any:
             fitted = self.__dict__["fitted_"]
         except KeyError:
             raise AttributeError(f"{type(self).__name__} is not fitted yet: call fit first") from None
-        return read(fitted)
+        return read(_with_threads(fitted, self))
 
     return property(get, doc=doc)
 

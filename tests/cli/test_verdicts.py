@@ -102,7 +102,7 @@ def test_rows_on_stdout(command, here):
 
 def this_package():
     """An environment in which child processes use the package that is tested."""
-    return cli.environment(PYTHONPATH=str(Path(cbn.__file__).parents[1]), OMP_WAIT_POLICY="passive")
+    return cli.environment(PYTHONPATH=str(Path(cbn.__file__).parents[1]))
 
 
 ODD_NAMES = ["a,b.png", 'say "no".png', "two\nlines.png", "tab\there.png", " space .png", "\udcff\udce9.png", "ü.png"]
