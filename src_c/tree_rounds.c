@@ -150,7 +150,9 @@ int cbn_count_vertices(cbn_grid grid, cbn_planes planes, const uint64_t *members
     const int64_t fair = n_asked / (4 * (int64_t)num_threads), together = fair < 1 ? 1 : fair < TOGETHER ? fair : TOGETHER;
     const int64_t n_groups = (n_nodes + together - 1) / together;
     const cbn_open_vertices *v = vertices;
-    CBN_PARALLEL_FOR(num_threads, n_groups, dynamic)
+    const int64_t n = v->begin[n_nodes];
+    const double work = (double)plane_words * (2.0 * (double)n + 0.7 * (double)v->useful_begin[n]);
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work), n_groups, dynamic)
     for (int64_t group = 0; group < n_groups; group++) {
         cbn_arena room = cbn_own_arena(each, &one);
         const counter own = take_own(&room, most);
@@ -159,10 +161,10 @@ int cbn_count_vertices(cbn_grid grid, cbn_planes planes, const uint64_t *members
         memset(totals + 2 * vertex, 0, 2 * sizeof *totals * (size_t)(v->begin[end] - vertex));
         memset(counts + 2 * useful, 0, 2 * sizeof *counts * (size_t)(v->useful_begin[v->begin[end]] - useful));
         for (int64_t word = 0; word < plane_words; word += BLOCK_WORDS) {
-            const int64_t left = plane_words - word, n = left < BLOCK_WORDS ? left : BLOCK_WORDS;
+            const int64_t left = plane_words - word, n_block = left < BLOCK_WORDS ? left : BLOCK_WORDS;
             for (int64_t node = first; node < end; node++)
                 if (v->begin[node + 1] > v->begin[node])
-                    count_block(kernels, &own, planes, members, candidates, v, node, word, n, totals, counts);
+                    count_block(kernels, &own, planes, members, candidates, v, node, word, n_block, totals, counts);
         }
     }
     return CBN_OK;
@@ -214,7 +216,7 @@ int cbn_best_splits(const cbn_counted_vertices *vertices, double penalty, int64_
         }
     }
     const double price = penalty * cbn_log((double)n_images);
-    CBN_PARALLEL_FOR(num_threads, v->n, dynamic, 64)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 40.0 * (double)v->useful_begin[v->n]), v->n, dynamic, 64)
     for (int64_t i = 0; i < v->n; i++) best_split(v, i, price, min_leaf, gain, best, pays);
     return CBN_OK;
 }
@@ -303,7 +305,7 @@ int cbn_choose_splits(const cbn_known_trees *trees, int32_t max_leaves, uint8_t 
         if (trees->child[i] >= 0 && (trees->child[i] <= i || trees->child[i] > trees->n_vertices - 2)) return CBN_E_TREE;
     memset(taken, 0, (size_t)trees->n_vertices);
     memset(chosen, 0, (size_t)trees->n_vertices);
-    CBN_PARALLEL_FOR(num_threads, trees->n_trees, dynamic, 16)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 50.0 * (double)trees->n_vertices), trees->n_trees, dynamic, 16)
     for (int64_t tree = 0; tree < trees->n_trees; tree++)
         choose(trees, tree, max_leaves, (leaf *)cbn_own_arena(each, &one).memory, taken, chosen);
     return CBN_OK;
