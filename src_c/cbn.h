@@ -31,8 +31,9 @@
  * work is not worth so many it takes fewer, unless environment variable CBN_EVERY_THREAD=1 asks for all (tests do).
  * Results are the same bytes for every thread count and every instruction set. Functions keep no state and may run at
  * the same time on different outputs. Environment variable CBN_FORCE_GENERIC=1 forces the portable code path,
- * CBN_INSTRUCTION_SET=avx2 (avx512, generic) another one that the processor has. In a child forked from a process whose
- * OpenMP threads have run, calls must ask for one thread: libgomp would wait for threads that the child does not have.
+ * CBN_INSTRUCTION_SET=avx2 (avx512, neon, generic) another one that the processor has. In a child forked from a process
+ * whose OpenMP threads have run, calls must ask for one thread: libgomp would wait for threads that the child does not
+ * have.
  */
 #ifndef CBN_H
 #define CBN_H
@@ -72,7 +73,7 @@ enum {
 const char *cbn_strerror(int status);
 /* Version of the engine, equal to CBN_VERSION at its compilation. */
 const char *cbn_version(void);
-/* "generic", "avx2" or "avx512": what calls use now (the environment variable is read at every call). */
+/* "generic", "avx2", "avx512" or "neon": what calls use now (the environment variable is read at every call). */
 const char *cbn_instruction_set(void);
 /* 1 when built with OpenMP, else 0. */
 int cbn_has_openmp(void);

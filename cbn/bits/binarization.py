@@ -83,7 +83,8 @@ class Binarization:
     def mean_picture(self, mean: npt.NDArray[np.float64], shape: tuple[int, int]) -> npt.NDArray[np.float64]:
         """(height, width) mean picture value in [0, 1] of states whose means are (nodes,), thresholds in order."""
         steps = np.diff(self.level_values().astype(np.float64)) / self.full_scale
-        return np.clip(np.tensordot(steps, mean.reshape(self.channels, *shape), axes=1), 0, 1)
+        # not a matrix product: a BLAS rounds by the processor it runs on
+        return np.clip((steps[:, None, None] * mean.reshape(self.channels, *shape)).sum(axis=0), 0, 1)
 
     def level_values(self) -> npt.NDArray[np.uint8]:
         """(channels + 1,) integers: the picture value of "exactly j thresholds exceeded"."""

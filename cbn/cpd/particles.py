@@ -8,6 +8,7 @@ on particle filtering and smoothing"). With more particles the result comes ever
 pixels that come before and after the missing ones.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -103,17 +104,19 @@ class Pool:
         self._log_total = float(np.logaddexp(self._log_total, run.log_marginal))
         u = np.empty((len(self.states), 2))
         _engine.uniform(seed, _engine.RANDOM_RESAMPLE, self.states.shape[1], u)
-        goes = u[:, 1] < np.exp(run.log_marginal - self._log_total)
+        goes = u[:, 1] < math.exp(run.log_marginal - self._log_total)
         self.states[goes] = run.at(u[goes, 0])
 
     def shares(self) -> Floats:
         """(filters,) float64: share of weight of each filter."""
-        share = np.exp(np.array(self._log_marginals) - max(self._log_marginals))
+        highest = max(self._log_marginals)
+        share = np.array([math.exp(nats - highest) for nats in self._log_marginals])  # NumPy's differs with AVX-512
         return share / share.sum()
 
     def mean(self) -> Floats:
         """(nodes,) float64: posterior probability that a node is 1."""
-        return np.clip(self.shares() @ np.stack(self._means), 0, 1)
+        # not a matrix product: a BLAS rounds by the processor it runs on
+        return np.clip((self.shares()[:, None] * np.stack(self._means)).sum(axis=0), 0, 1)
 
     def effective_size(self, n_particles: int) -> float:
         """Effective sample size of the mean: see :class:`cbn.inference.inpainting.ParticleReport`."""
@@ -185,6 +188,6 @@ def weighted_by_likelihood(
     highest = nats.max()
     if not np.isfinite(highest):
         raise ValueError("the known states are impossible: every particle has probability 0")
-    weight = np.exp(nats - highest)
-    log_marginal = float(highest + np.log(weight.mean()))
+    weight = np.array([math.exp(x) for x in nats - highest])
+    log_marginal = float(highest + math.log(weight.mean()))
     return Particles(states, weight / weight.sum(), log_marginal)

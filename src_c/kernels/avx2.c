@@ -24,9 +24,6 @@
 #define CBN_ZERO() 0
 #define CBN_SUM(a) ((int64_t)(a))
 
-/* Vectors of 256 images that are counted at a time: so many counts of at most 8 fit a byte. */
-#define COUNT_VECTORS 31
-
 /* Number of bits in each byte, by nibbles (Mula, Kurz, Lemire 2018). */
 CBN_FUNCTION inline __m256i byte_counts(__m256i v) {
     const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, /* twice, for both halves */
@@ -42,52 +39,13 @@ CBN_FUNCTION inline int64_t sum_bytes(__m256i counts) {
     return _mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1);
 }
 
-/* Number of images in a and b; both = a & b, unless it is NULL. */
-CBN_FUNCTION inline __attribute__((always_inline)) int64_t count_both(const __m256i *a, const __m256i *b, int n,
-                                                                      __m256i *both) {
-    __m256i counts = _mm256_setzero_si256();
-    for (int i = 0; i < n; i++) {
-        const __m256i v = _mm256_and_si256(a[i], b[i]);
-        if (both) both[i] = v;
-        counts = _mm256_add_epi8(counts, byte_counts(v));
-    }
-    return sum_bytes(counts);
-}
-
-/*
- * Subsets in the order of their numbers: the images of each are those of the subset without its lowest variable, and
- * that variable. A set is kept at the place of its subset's lowest variable until the next one with the same comes, and
- * by then nothing more comes of it; those with variable 0 are never needed again.
- */
-CBN_FUNCTION void count_subsets(const uint64_t *const *plane, int n, const uint64_t *within, int64_t n_words,
-                                int64_t *superset) {
-    __m256i given[CBN_SUBSET_VARIABLES + 1][COUNT_VECTORS], kept[CBN_SUBSET_VARIABLES][COUNT_VECTORS];
-    int64_t n_kept[CBN_SUBSET_VARIABLES];
-    memset(superset + !within, 0, sizeof *superset * (size_t)((1 << n) - !within));
-    for (int64_t first = 0; first < n_words; first += 4 * COUNT_VECTORS) {
-        const int64_t words = n_words - first < 4 * COUNT_VECTORS ? n_words - first : 4 * COUNT_VECTORS;
-        const int vectors = (int)((words + 3) / 4);
-        for (int v = 0; v < n + !!within; v++) {
-            given[v][vectors - 1] = _mm256_setzero_si256();
-            memcpy(given[v], (v < n ? plane[v] : within) + first, sizeof(uint64_t) * (size_t)words);
-        }
-        const int64_t all = within ? count_both(given[n], given[n], vectors, NULL) : 1;
-        if (within) superset[0] += all;
-        for (int s = 1; s < 1 << n; s++) {
-            const int lowest = __builtin_ctz((unsigned)s), rest = s & (s - 1);
-            const int below = rest ? __builtin_ctz((unsigned)rest) : 0;
-            if (!(rest ? n_kept[below] : all)) { /* of nothing comes nothing: most subsets at the border of pictures */
-                n_kept[lowest] = 0;
-                continue;
-            }
-            const __m256i *from = rest ? kept[below] : within ? given[n] : given[lowest];
-            n_kept[lowest] = lowest ? count_both(from, given[lowest], vectors, kept[lowest])
-                                    : count_both(from, given[lowest], vectors, NULL);
-            superset[s] += n_kept[lowest];
-        }
-    }
-}
-#define CBN_OWN_COUNT_SUBSETS
+#define CBN_BYTES __m256i
+#define CBN_BYTES_WORDS 4
+#define CBN_NO_BYTES() _mm256_setzero_si256()
+#define CBN_AND_BYTES(a, b) _mm256_and_si256(a, b)
+#define CBN_COUNT_BYTES(counts, v) _mm256_add_epi8(counts, byte_counts(v))
+#define CBN_SUM_BYTES(counts) sum_bytes(counts)
+#include "subsets_template.h"
 #include "count_template.h"
 #define CBN_WORDS_FOR_ONE 1
 #include "tree_template.h"

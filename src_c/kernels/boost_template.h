@@ -10,6 +10,7 @@
  *   CBN_ADD_MASKED(set, value, n)   optional: add_masked below
  *   CBN_SUM_MASKED(set, n)          optional: sum_masked below
  *   CBN_ROW_SUMS(rows, n, g, h)     optional: row_sums below
+ *   CBN_OWN_COUNT_GRADIENTS         optional: the file has a count_gradients of its own; no CBN_SUBTRACT then
  */
 
 /* numbers[i] += value for the images i of `set`. */
@@ -267,6 +268,7 @@ CBN_FUNCTION void gradients(const int32_t *odds, const uint64_t *target, const u
     }
 }
 
+#ifndef CBN_OWN_COUNT_GRADIENTS
 /* gradient[c], hessian[c]: sums over the images in which plane candidate[c] is 1, in quanta. set: planes of a leaf. */
 CBN_FUNCTION void count_gradients(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
                                   const uint64_t *set, int32_t *gradient, int32_t *hessian) {
@@ -292,6 +294,7 @@ CBN_FUNCTION void count_gradients(const uint64_t *planes, int64_t n_words, const
         hessian[c] = (int32_t)CBN_SUM(h);
     }
 }
+#endif
 
 /* score[c] = g0^2 / (h0 + l2) + g1^2 / (h1 + l2) of the two sides of each split, in quanta; -1 where a side has less
  * Hessian than it needs. total: of the leaf. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The hot loops, one set per instruction set. Each set is made by including the *_template.h files in a file that
- * defines their macros (generic.c, avx2.c, avx512.c). All sets give the same bytes: integers are exact, and sums of
+ * defines their macros (generic.c, avx2.c, avx512.c, neon.c). All sets give the same bytes: integers are exact, and sums of
  * doubles run over nodes in the same order for every image, whatever the vector width.
  */
 #ifndef CBN_KERNELS_H
@@ -380,6 +380,9 @@ extern const cbn_kernels cbn_kernels_generic;
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CBN_HAVE_X86 1
 extern const cbn_kernels cbn_kernels_avx2, cbn_kernels_avx512;
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define CBN_HAVE_NEON 1
+extern const cbn_kernels cbn_kernels_neon;
 #endif
 
 /* table (2^table_bits entries) = joint histogram of the variables over the images, or only over those in which the

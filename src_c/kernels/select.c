@@ -9,10 +9,12 @@ static int is_set(const char *name) {
     return value && value[0] && strcmp(value, "0") != 0;
 }
 
+#if defined(CBN_HAVE_X86) || defined(CBN_HAVE_NEON)
 static int allowed(const char *name) {
     const char *wanted = getenv("CBN_INSTRUCTION_SET");
     return !wanted || !wanted[0] || strcmp(wanted, name) == 0;
 }
+#endif
 
 const cbn_kernels *cbn_kernels_select(void) {
     if (is_set("CBN_FORCE_GENERIC")) return &cbn_kernels_generic;
@@ -25,6 +27,8 @@ const cbn_kernels *cbn_kernels_select(void) {
                        __builtin_cpu_supports("avx512vpopcntdq");
     if (avx512 && allowed("avx512")) return &cbn_kernels_avx512;
     if (avx2 && allowed("avx2")) return &cbn_kernels_avx2;
+#elif defined(CBN_HAVE_NEON)
+    if (allowed("neon")) return &cbn_kernels_neon; /* every processor of this architecture has it */
 #endif
     return &cbn_kernels_generic;
 }

@@ -292,7 +292,8 @@ def test_build_facts():
         ({"CBN_FORCE_GENERIC": "1"}, {"generic"}),
         ({"CBN_INSTRUCTION_SET": "generic"}, {"generic"}),
         ({"CBN_INSTRUCTION_SET": "avx2"}, {"avx2", "generic"}),
-        ({"CBN_FORCE_GENERIC": "0"}, {"avx512", "avx2", "generic"}),
+        ({"CBN_INSTRUCTION_SET": "neon"}, {"neon", "generic"}),
+        ({"CBN_FORCE_GENERIC": "0"}, {"avx512", "avx2", "neon", "generic"}),
     ],
 )
 def test_environment_chooses_the_path(variables, expected, monkeypatch):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The engine and its NumPy twin behind one face, so that the same tests run on both.
 
-Both fill arrays that the caller gives; the methods here allocate them. The engine stands for three code paths, one per
-instruction set (one that the processor lacks runs the generic code).
+Both fill arrays that the caller gives; the methods here allocate them. The engine stands for several code paths, one per
+instruction set of the architecture (one that the processor lacks runs the generic code).
 """
 
 import os
+import platform
 from contextlib import contextmanager
 
 import numpy as np
@@ -217,5 +218,6 @@ class Engine:
 
 
 TWIN = Engine("twin", reference, lambda layer: layer)
-PATHS = [Engine(name, _engine, _engine.Layer, name) for name in ("avx512", "avx2", "generic")]
+INSTRUCTION_SETS = ("neon", "generic") if platform.machine() in ("aarch64", "arm64") else ("avx512", "avx2", "generic")
+PATHS = [Engine(name, _engine, _engine.Layer, name) for name in INSTRUCTION_SETS]
 ALL = [TWIN, *PATHS]

@@ -119,7 +119,7 @@ print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest(), float(model.en
 @pytest.mark.slow
 def test_same_bytes_for_instruction_sets(tmp_path, monkeypatch):
     found = set()
-    for instruction_set in ("generic", "avx2", "avx512"):
+    for instruction_set in ("generic", "avx2", "avx512", "neon"):
         monkeypatch.setenv("CBN_INSTRUCTION_SET", instruction_set)
         command = [sys.executable, "-P", "-c", SCRIPT, str(tmp_path / "a.cbn")]
         found.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -50,7 +50,7 @@ def test_random_batches_and_threads_give_the_same_bytes(category, whole, tmp_pat
     rng = np.random.default_rng(seed)
     order = rng.permutation(30)
     cuts = np.sort(rng.choice(np.arange(2, 30), 3, replace=False))
-    monkeypatch.setenv("CBN_INSTRUCTION_SET", ("generic", "avx2", "avx512", "generic")[seed])
+    monkeypatch.setenv("CBN_INSTRUCTION_SET", ("generic", "avx2", "avx512", "neon")[seed])
     model = model_of()
     for number, part in enumerate(np.split(order, cuts)):
         model.set_params(n_jobs=1 + (seed + number) % 3)
