@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Images that are added to what was learned, where that is a function of counts."""
 
-import hashlib
 from dataclasses import replace
 from typing import Any
 
+from ..bits.digest import Digest
 from ..cpd.base import CPD
 from .fitted import Fitted
 from .preparing import packed
@@ -35,11 +35,8 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
         new.add(earlier.counts)
     if normal is None:
         normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
-    digest = hashlib.sha256(counted.words.data)
-    digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
-    learned = Learned(
-        more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
-    )
+    digest = Digest.recorded(fitted.provenance) + Digest.of(counted, threads)
+    learned = Learned(more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest)
     result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
     result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return result

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,11 +46,6 @@ class Prepared:
     images: BitPlanes
     counted: BitPlanes
     kernels: tuple[Kernels, ...]
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash of all counted bits, by which provenance knows the images."""
-        return self.counted.sha256()
 
     def members(self, left_out: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which of the counted images are left without some of the images (n,) and their copies."""

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from .. import _engine
 from .. import _validation as validation
 from ..bits.binarization import Binarization, refuse_flat
+from ..bits.digest import KEY as DIGEST
+from ..bits.digest import Digest
 from ..bits.planes import BitPlanes
 from ..bits.stream import is_stream
 from ..cpd.base import CPD, SCORES, Task
@@ -236,7 +238,8 @@ def calibrated(arguments: Arguments, growing: Growing, network: LayeredNetwork) 
     prepared = growing.prepared
     planes = network.planes(prepared.images, growing.num_threads)
     normal = growing.normal_scores(network, planes)
-    learned = Learned(network, growing.trained, prepared.binarization, prepared.counted.n_images, prepared.digest)
+    digest = Digest.of(prepared.counted, growing.num_threads)
+    learned = Learned(network, growing.trained, prepared.binarization, prepared.counted.n_images, digest)
     return assembled(arguments, growing.settings, learned, planes, normal)
 
 
@@ -269,7 +272,7 @@ class Learned:
     trained: tuple[TrainedLayer, ...]
     binarization: Binarization
     n_images: int
-    digest: str
+    digest: Digest
 
 
 def assembled(
@@ -304,7 +307,7 @@ def assembled(
         calibration=Calibration.of(combined, normal.source, settings.false_alarm_rate),
         judge=judge,
         rule=learned.binarization.describe(),
-        provenance={"data_sha256": learned.digest},
+        provenance={DIGEST: str(learned.digest)},
         n_jobs=arguments.n_jobs,
     )
 
