@@ -6,9 +6,10 @@ from typing import Any
 
 from ..bits.digest import Digest
 from ..cpd.base import CPD
+from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .fitted import Fitted
 from .preparing import packed
-from .recipe import Learned, Normal, assembled, check_labels, score_names, scores_of
+from .recipe import check_labels
 
 
 def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
