@@ -8,8 +8,7 @@ from ..bits.digest import Digest
 from ..cpd.base import CPD
 from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .fitted import Fitted
-from .preparing import packed
-from .recipe import check_labels
+from .preparing import check_labels, packed
 
 
 def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
@@ -23,7 +22,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     settings, pixels = fitted.settings, fitted.network.pixels
     check_adds(pixels)
     images = fitted.validated(X)
-    check_labels(y, images)
+    check_labels(y, len(images))
     threads = fitted.threads
     own, counted = packed(fitted.binarization, images, settings.shift, threads)
     network, names = fitted.network, score_names(settings, fitted.network)

@@ -18,14 +18,13 @@ from ..bits.digest import Digest
 from ..bits.planes import BitPlanes
 from ..bits.stream import is_stream
 from ..cpd.base import CPD, Task
-from ..exceptions import DataError
 from ..layers.contrast import LogRatio
 from ..layers.stack import LayeredNetwork, planes_of_layers
 from ..layers.training import TrainedLayer
 from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .features import train_features
 from .fitted import Fitted
-from .preparing import Prepared, prepare, prepare_stream
+from .preparing import Prepared, check_labels, prepare, prepare_stream
 from .settings import Arguments, Settings, resolve, snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -62,7 +61,7 @@ def fit(
         prepared, values = prepare_stream(settings, X, threads)
     else:
         values = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)
-        check_labels(y, values)
+        check_labels(y, len(values))
         prepared = prepare(settings, values, threads)
     if held_out:
         refuse_flat(prepared.images, prepared.binarization, values)
@@ -80,12 +79,6 @@ def fit(
         raise FitInterrupted(fitted)
     fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return fitted
-
-
-def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
-    """Labels are not used, but there must be one for each image. Raises DataError."""
-    if hasattr(y, "__len__") and len(y) != len(images):
-        raise DataError(f"y: {len(y)} labels for {len(images)} images")
 
 
 class Growing:
