@@ -296,6 +296,12 @@ cdef extern from "cbn.h" nogil:
                                           int64_t *bytes)
     int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates,
                            double *bic_change, cbn_workspace workspace, int num_threads)
+    int cbn_planes_digest(cbn_planes planes, int64_t n_nodes, uint64_t *digest, int num_threads)
+    int cbn_relation_counts_size(const cbn_layer *layer, const cbn_relations *candidates, int64_t *size)
+    int cbn_relation_counts(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, int64_t *with_,
+                            int num_threads)
+    int cbn_relation_gains_of_counts(const cbn_layer *layer, const int64_t *counts, const cbn_relations *candidates,
+                                     const int64_t *with_, double *bic_change, int num_threads)
     int cbn_probability_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, double *probability,
                               int num_threads)
     int cbn_value_table(const cbn_layer *layer, const int64_t *counts, double pseudocount, int kind, int leave_one_out,

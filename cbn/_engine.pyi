@@ -84,6 +84,26 @@ def relation_gains(
     bic_change: NDArray[np.float64],
     num_threads: int = 1,
 ) -> None: ...
+def planes_digest(
+    planes: NDArray[np.uint64], n_images: int, digest: NDArray[np.uint64], num_threads: int = 1
+) -> None: ...
+def relation_counts_size(layer: Layer, candidates: NDArray[np.int32]) -> int: ...
+def relation_counts(
+    layer: Layer,
+    planes: NDArray[np.uint64],
+    n_images: int,
+    candidates: NDArray[np.int32],
+    part: NDArray[np.int64],
+    num_threads: int = 1,
+) -> None: ...
+def relation_gains_of_counts(
+    layer: Layer,
+    counts: NDArray[np.int64],
+    candidates: NDArray[np.int32],
+    part: NDArray[np.int64],
+    bic_change: NDArray[np.float64],
+    num_threads: int = 1,
+) -> None: ...
 
 class Transition:
     n_nodes_in: int

@@ -293,19 +293,32 @@ def bic(Layer layer, const int64_t[:, ::1] counts):
     return log_likelihood, n_parameters, value
 
 
+cdef int32_t[:, ::1] columns_of(const int32_t[:, ::1] candidates):
+    """Candidate relations (n, 4), column by column."""
+    expect("columns of candidates", candidates.shape[1], 4)
+    if candidates.shape[0] < 1:
+        raise ValueError("candidates: empty")
+    return candidates.copy().T.copy()
+
+
+cdef cbn_relations relations_of(int32_t[:, ::1] column) noexcept:
+    """Of columns, which must live as long."""
+    cdef cbn_relations relations
+    relations.n, relations.child, relations.parent = column.shape[1], &column[0, 0], &column[1, 0]
+    relations.dy, relations.dx = &column[2, 0], &column[3, 0]
+    return relations
+
+
 def relation_gains(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const int32_t[:, ::1] candidates,
                    double[::1] bic_change, int num_threads=1):
     cdef int status
-    cdef int64_t n_bytes, n = candidates.shape[0]
+    cdef int64_t n_bytes
     cdef cbn_planes data = planes_of(planes, layer.n_nodes, n_images)
-    cdef cbn_relations relations
-    expect("columns of candidates", candidates.shape[1], 4)
-    expect("bic_change", bic_change.shape[0], n)
-    cdef int32_t[:, ::1] column = candidates.copy().T.copy()
+    cdef int32_t[:, ::1] column = columns_of(candidates)
+    cdef cbn_relations relations = relations_of(column)
+    expect("bic_change", bic_change.shape[0], relations.n)
     cdef uint8_t[::1] memory = memory_of(
-        cbn_relation_gains_workspace_size(&layer.c, n_images, n, &n_bytes), &n_bytes)
-    relations.n, relations.child, relations.parent = n, &column[0, 0], &column[1, 0]
-    relations.dy, relations.dx = &column[2, 0], &column[3, 0]
+        cbn_relation_gains_workspace_size(&layer.c, n_images, relations.n, &n_bytes), &n_bytes)
     with nogil:
         status = cbn_relation_gains(&layer.c, data, &relations, &bic_change[0], workspace_in(memory),
                                     allowed(num_threads))
@@ -434,6 +447,7 @@ def kernel_gradient(Transition transition, objective, const uint64_t[:, ::1] pla
 
 include "_engine_trees.pxi"
 include "_engine_rounds.pxi"
+include "_engine_sums.pxi"
 include "_engine_tied.pxi"
 
 

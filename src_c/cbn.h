@@ -775,6 +775,7 @@ int cbn_gaussian_energies(const cbn_gaussians *g, const int16_t *x, int64_t n_im
                           const float *factors, float *energies, cbn_workspace workspace, int num_threads);
 
 #include "cbn_rounds.h"
+#include "cbn_sums.h"
 #include "cbn_tied.h"
 
 #ifdef __cplusplus

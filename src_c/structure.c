@@ -7,6 +7,9 @@
  * log-likelihood at maximum likelihood is a sum of n ln n over its entries and margins, so one table of n ln n for
  * n = 0 .. n_images replaces all logarithms. Threads own nodes, with all candidates of each; the sums over positions
  * come after.
+ *
+ * Of histograms that were added up the change is the same double: entries that need an absent parent, which they have
+ * and the others have not, are zeros and add nothing, and all others come in the same order.
  */
 #include "kernels/kernels.h"
 #include "workspace.h"
@@ -145,6 +148,124 @@ int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_rela
         double sum = 0.0;
         for (int64_t inside = 0; inside < positions; inside++) sum += parts.gain[i * positions + inside];
         bic_change[i] = sum;
+    }
+    return CBN_OK;
+}
+
+/* Entries of the tables of one candidate. */
+static int64_t entries_of(const cbn_layer *layer, int32_t child) {
+    return cbn_grid_positions(layer->grid) << (cbn_parent_count(layer, child) + 1);
+}
+
+static int check_candidates(const cbn_layer *layer, const cbn_relations *c) {
+    CBN_TRY(cbn_layer_check(layer));
+    if (!c) return CBN_E_NULL;
+    if (c->n < 1) return CBN_E_SIZE;
+    if (!c->child || !c->parent || !c->dy || !c->dx) return CBN_E_NULL;
+    for (int64_t i = 0; i < c->n; i++)
+        CBN_TRY(check_candidate(layer, c->child[i], c->parent[i], c->dy[i], c->dx[i]));
+    return CBN_OK;
+}
+
+int cbn_relation_counts_size(const cbn_layer *layer, const cbn_relations *candidates, int64_t *size) {
+    CBN_TRY(check_candidates(layer, candidates));
+    if (!size) return CBN_E_NULL;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < candidates->n; i++) {
+        const int64_t own = entries_of(layer, candidates->child[i]);
+        if (own > INT64_MAX / 8 - sum) return CBN_E_SIZE;
+        sum += own;
+    }
+    *size = sum;
+    return CBN_OK;
+}
+
+static void count_candidates_at(const cbn_kernels *kernels, const cbn_layer *layer, cbn_planes planes, int64_t node,
+                                const cbn_relations *candidates, int64_t *with) {
+    const int64_t n_words = cbn_plane_words(planes.n_images), inside = node % cbn_grid_positions(layer->grid);
+    const cbn_place place = cbn_place_of(layer, node);
+    cbn_variables variables;
+    cbn_variables_of(layer, &place, node, planes.words, n_words, &variables);
+    for (int64_t i = 0; i < candidates->n; with += entries_of(layer, candidates->child[i++])) {
+        if (candidates->child[i] != place.channel) continue;
+        int64_t *table = with + (inside << (place.k + 1));
+        const int64_t candidate = cbn_node_at(layer, candidates->parent[i], (int64_t)place.row + candidates->dy[i],
+                                              (int64_t)place.column + candidates->dx[i]);
+        if (candidate < 0)
+            memset(table, 0, sizeof *table << (place.k + 1));
+        else
+            cbn_histogram(kernels, &variables, place.k + 1, planes.words + candidate * n_words, planes.n_images, table);
+    }
+}
+
+int cbn_relation_counts(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, int64_t *with,
+                        int num_threads) {
+    int64_t size;
+    CBN_TRY(cbn_relation_counts_size(layer, candidates, &size));
+    if (!planes.words || !with) return CBN_E_NULL;
+    if (planes.n_images < 1) return CBN_E_SIZE;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    const cbn_kernels *kernels = cbn_kernels_select();
+    const int64_t n_nodes = cbn_grid_nodes(layer->grid);
+    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
+    for (int64_t node = 0; node < n_nodes; node++)
+        count_candidates_at(kernels, layer, planes, node, candidates, with);
+    return CBN_OK;
+}
+
+static inline double n_ln_n_of(int64_t n) { return n > 0 ? (double)n * cbn_log((double)n) : 0.0; }
+
+static inline double row_likelihood_of(int64_t n0, int64_t n1) {
+    return n_ln_n_of(n0) + n_ln_n_of(n1) - n_ln_n_of(n0 + n1);
+}
+
+/* The sum over positions of what gains_at() gives for one candidate. */
+static double change_of_counts(const cbn_layer *layer, const int64_t *counts, int64_t n_images,
+                               const cbn_relations *candidates, int64_t i, const int64_t *with) {
+    const int32_t child = candidates->child[i];
+    const int64_t positions = cbn_grid_positions(layer->grid);
+    double sum = 0.0;
+    for (int64_t inside = 0; inside < positions; inside++) {
+        const cbn_place place = cbn_place_of(layer, child * positions + inside);
+        if (cbn_node_at(layer, candidates->parent[i], (int64_t)place.row + candidates->dy[i],
+                        (int64_t)place.column + candidates->dx[i]) < 0)
+            continue;
+        int64_t parent[CBN_MAX_PARENTS], n_rows = 1;
+        for (uint32_t present = cbn_parents_of(layer, &place, parent); present; present &= present - 1) n_rows *= 2;
+        const int64_t *all = counts + 2 * place.table, *own = with + (inside << (place.k + 1));
+        double gained = 0.0;
+        for (int s = 0; s < 2 << place.k; s += 2)
+            gained += row_likelihood_of(all[s] - own[s], all[s + 1] - own[s + 1]) +
+                      row_likelihood_of(own[s], own[s + 1]) - row_likelihood_of(all[s], all[s + 1]);
+        sum += (double)n_rows * cbn_log((double)n_images) - 2.0 * gained;
+    }
+    return sum;
+}
+
+/* Whether any part of a table has more images than the whole, or fewer than none. */
+static int check_parts(const cbn_layer *layer, const int64_t *counts, int32_t child, const int64_t *with) {
+    const int64_t *all = counts + 2 * cbn_channel_row(layer, child), n = entries_of(layer, child);
+    for (int64_t e = 0; e < n; e++)
+        if (with[e] < 0 || with[e] > all[e]) return CBN_E_COUNTS;
+    return CBN_OK;
+}
+
+int cbn_relation_gains_of_counts(const cbn_layer *layer, const int64_t *counts, const cbn_relations *candidates,
+                                 const int64_t *with, double *bic_change, int num_threads) {
+    CBN_TRY(check_candidates(layer, candidates));
+    if (!counts || !with || !bic_change) return CBN_E_NULL;
+    if (num_threads < 1) return CBN_E_PARAMETER;
+    int64_t n_images = 0;
+    for (int s = 0; s < 2 << cbn_parent_count(layer, 0); s++) n_images += counts[s];
+    CBN_TRY(n_images < 1 ? CBN_E_COUNTS : cbn_counts_check(layer, counts, n_images));
+    const int64_t *own = with;
+    for (int64_t i = 0; i < candidates->n; own += entries_of(layer, candidates->child[i++]))
+        CBN_TRY(check_parts(layer, counts, candidates->child[i], own));
+    CBN_PARALLEL_FOR(num_threads, candidates->n, dynamic)
+    for (int64_t i = 0; i < candidates->n; i++) {
+        const int64_t *tables = with;
+        for (int64_t j = 0; j < i; j++) tables += entries_of(layer, candidates->child[j]);
+        bic_change[i] = change_of_counts(layer, counts, n_images, candidates, i, tables);
     }
     return CBN_OK;
 }

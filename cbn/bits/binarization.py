@@ -127,8 +127,15 @@ def refuse_flat(planes: BitPlanes, binarization: Binarization, images: Images, n
     binarization : Binarization
     images : ndarray, (n, height, width), validated
     """
-    ones = planes.ones().reshape(binarization.channels, -1)
-    if not np.isin(ones, (0, planes.n_images)).all() or (ones.min(axis=1) != ones.max(axis=1)).any():
+    refuse_flat_counts(planes.ones(), planes.n_images, binarization, images, name)
+
+
+def refuse_flat_counts(
+    ones: npt.NDArray[np.int64], n_images: int, binarization: Binarization, images: Images, name: str = "X"
+) -> None:
+    """The same of numbers of images (nodes,) in which each node is 1; of ``images`` only the extremes count."""
+    ones = ones.reshape(binarization.channels, -1)
+    if not np.isin(ones, (0, n_images)).all() or (ones.min(axis=1) != ones.max(axis=1)).any():
         return
     white = 1 if images.dtype.kind == "f" else binarization.full_scale
     darkest, brightest = images.min(), images.max()

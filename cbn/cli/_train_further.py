@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+from ..bits.digest import Digest
 from ..fit.adding import added
 from ..fit.merging import check_mergeable, merged
 from . import _common as common
@@ -35,7 +36,7 @@ def merge(parsed, defaults):
         except ValueError as error:
             rest = str(error).removeprefix("merge: ")
             raise common.UsageError(f"--merge: {path!r} beside {paths[0]!r}: {rest}") from None
-    repeated = [model.provenance.get("data_sha256") for model in models]
+    repeated = [Digest.recorded(model.provenance) for model in models]
     if len(set(repeated)) < len(repeated):
         common.warn(parsed, "models of the same images are among those of --merge, and these count twice")
     with clock.part("merge"):

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from .. import _engine
 from .._params import Parameters
 from ..bits.planes import BitPlanes
+from ..bits.shards import LayerImages
 from ..explain.surprise import Evidence, Place
 from .grid import Grid, Relation
 from .particles import Particles, weighted_by_likelihood
@@ -76,6 +77,17 @@ class Task:
     members: npt.NDArray[np.bool_] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What is known of a layer whose images are in several places; attributes are those of :class:`Task`."""
+
+    grid: Grid
+    distance: int
+    pixels: bool
+    relations: tuple[Relation, ...]
+    num_threads: int
+
+
 class CPD(ABC):
     """The conditional distributions of all nodes of one layer, learned.
 
@@ -108,6 +120,8 @@ class CPD(ABC):
         Learning uses random numbers.
     reports : bool
         Learning takes its time and calls the task's ``progress``.
+    distributes : bool
+        It is learned from sums over images, wherever these are; see :meth:`learn_from`.
     takes_members : bool
         It can be learned from some of the images without a copy of their planes.
     uses_relations : bool
@@ -133,6 +147,7 @@ class CPD(ABC):
     counts_surprises: ClassVar[bool] = False
     draws_at_random: ClassVar[bool] = False
     reports: ClassVar[bool] = False
+    distributes: ClassVar[bool] = False
     takes_members: ClassVar[bool] = False
     uses_relations: ClassVar[bool] = False
     since: ClassVar[int] = 1
@@ -169,6 +184,11 @@ class CPD(ABC):
     @abstractmethod
     def learn(cls, parameters: Any, task: Task) -> Self:
         """The CPDs of a layer, from checked parameters and training images."""
+
+    @classmethod
+    def learn_from(cls, parameters: Any, outline: Outline, images: LayerImages) -> Self:
+        """The same, to the last byte, of images in several places; only where it ``distributes``."""
+        raise ValueError(f"X: {cls.nouns} are not learned from sums over images; give all of them to one process")
 
     def freeze(self) -> None:
         """Makes the arrays that were learned unwritable: what a fitted model says follows from them."""

@@ -17,10 +17,11 @@ from .. import _engine
 from .. import _validation as validation
 from .._params import Checked, Parameters, Real, parameter, parameters
 from ..bits.planes import BitPlanes
+from ..bits.shards import LayerImages, Mask
 from ..explain.surprise import NodeSurprise, Place
 from ..io.archive import read_array
-from .base import CPD, Counts, Field, Floats, Source, States, Task
-from .grid import MAX_PARENTS, Layer, Relation, check_table_size, pixel_layer
+from .base import CPD, Counts, Field, Floats, Outline, Source, States, Task
+from .grid import MAX_PARENTS, Grid, Layer, Relation, check_table_size, pixel_layer
 from .particles import Particles, posterior
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # north-west, north, north-east, west: thesis section 3.1
@@ -164,6 +165,23 @@ class CountedCPD(CPD):
         return {"pseudocount": self.pseudocount}
 
 
+def _layer_of(parameters: Table, grid: Grid, pixels: bool, relations: tuple[Relation, ...]) -> Layer:
+    if pixels:
+        return pixel_layer(grid.height, grid.width, parameters.offsets, grid.channels)
+    return Layer(grid.channels, grid.height, grid.width, relations)
+
+
+def count_rows(planes: BitPlanes, num_threads: int, members: Mask | None, layer: Layer) -> Counts:
+    """(rows, 2) counts of some images; they add to those of others. ``members`` (n_images,): which are counted."""
+    if members is not None:
+        if not members.any():
+            return np.zeros((layer.n_rows, 2), np.int64)
+        planes = planes.select(members, num_threads)
+    counts = np.empty((layer.n_rows, 2), np.int64)
+    _engine.count(_engine.Layer(layer), planes.words, planes.n_images, counts, num_threads)
+    return counts
+
+
 class TableCPD(CountedCPD):
     """A layer of tables.
 
@@ -181,6 +199,7 @@ class TableCPD(CountedCPD):
     chains_through_layers = True
     counts_surprises = True
     uses_relations = True
+    distributes = True
     _score_images = staticmethod(_engine.score_images)
     _score_nodes = staticmethod(_engine.score_nodes)
     _sample_ancestral = staticmethod(_engine.sample_ancestral)
@@ -223,19 +242,18 @@ class TableCPD(CountedCPD):
 
     @classmethod
     def learn(cls, parameters: Table, task: Task) -> "TableCPD":
-        grid = task.grid
-        if task.pixels:
-            layer = pixel_layer(grid.height, grid.width, parameters.offsets, grid.channels)
-        else:
-            layer = Layer(grid.channels, grid.height, grid.width, task.relations)
+        layer = _layer_of(parameters, task.grid, task.pixels, task.relations)
         return cls.counted(layer, task.planes, parameters.pseudocount, task.num_threads)
+
+    @classmethod
+    def learn_from(cls, parameters: Table, outline: Outline, images: LayerImages) -> "TableCPD":
+        layer = _layer_of(parameters, outline.grid, outline.pixels, outline.relations)
+        return cls(layer, images.sum(count_rows, layer), parameters.pseudocount)
 
     @classmethod
     def counted(cls, layer: Layer, planes: BitPlanes, pseudocount: float, num_threads: int) -> Self:
         """Counts the images of bit-planes."""
-        network = cls(layer, np.empty((layer.n_rows, 2), np.int64), pseudocount)
-        _engine.count(network.engine_layer, planes.words, planes.n_images, network.counts, num_threads)
-        return network
+        return cls(layer, count_rows(planes, num_threads, None, layer), pseudocount)
 
     def recounted(self, planes: BitPlanes, num_threads: int) -> Self:
         return self.counted(self.layer, planes, self.pseudocount, num_threads)

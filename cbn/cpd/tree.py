@@ -16,9 +16,10 @@ from .. import _engine
 from .. import _validation as validation
 from .._params import Parameters, Real, Whole, parameter, parameters
 from ..bits.planes import BitPlanes
+from ..bits.shards import LayerImages
 from ..explain.surprise import Place, TreeSurprise
 from ..io.archive import read_array
-from .base import Counts, Field, Floats, Source, States, Task
+from .base import Counts, Field, Floats, Outline, Source, States, Task
 from .candidates import (
     Candidates,
     asking_by_split,
@@ -32,6 +33,7 @@ from .files import read_begins
 from .grid import Grid
 from .rounds import Grown, TreeGrowth
 from .shape import describe_trees, tree_pictures
+from .shards import grow_from
 from .table import ROW_BYTES, CountedCPD
 
 MAX_LEAVES = _engine.MAX_LEAVES
@@ -215,6 +217,7 @@ class TreeCPD(CountedCPD):
     parameter_class = Tree
     learns_structure = True
     takes_members = True
+    distributes = True
     _score_images = staticmethod(_engine.tree_score_images)
     _score_nodes = staticmethod(_engine.tree_score_nodes)
     _sample_ancestral = staticmethod(_engine.tree_sample_ancestral)
@@ -266,6 +269,16 @@ class TreeCPD(CountedCPD):
                 num_threads=task.num_threads,
             )  # fmt: skip
         return cls(layer, counts, p.pseudocount, p.shrinkage)
+
+    @classmethod
+    def learn_from(cls, parameters: Tree, outline: Outline, images: LayerImages) -> "TreeCPD":
+        p, grid = parameters, outline.grid
+        required = required_nodes(grid, outline.pixels)
+        parts = grow_from(
+            images, grid, outline.distance, p.reach, required,
+            penalty=p.penalty, max_leaves=p.max_leaves, min_leaf=p.min_leaf, num_threads=outline.num_threads,
+        )  # fmt: skip
+        return cls(*tree_layer(grid, required, parts), p.pseudocount, p.shrinkage)
 
     def recounted(self, planes: BitPlanes, num_threads: int) -> Self:
         counts = np.empty(self.counts.shape, np.int64)

@@ -105,7 +105,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     offset_ : float
         Threshold of :meth:`decision_function`; -inf when there are too few calibration images for the rate.
     provenance_ : dict
-        Free-form record kept in the model file; ``data_sha256`` is the hash of the binarized training images.
+        Free-form record kept in the model file; ``data_digest`` tells the binarized training images from
+        others, whatever their order; see :mod:`cbn.bits.digest`.
 
     Examples
     --------

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Images that are added to what was learned, where that is a function of counts."""
 
-import hashlib
 from dataclasses import replace
 from typing import Any
 
+from ..bits.digest import Digest
 from ..cpd.base import CPD
+from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .fitted import Fitted
-from .preparing import packed
-from .recipe import Learned, Normal, assembled, check_labels, score_names, scores_of
+from .preparing import check_labels, packed
 
 
 def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
@@ -22,7 +22,7 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     settings, pixels = fitted.settings, fitted.network.pixels
     check_adds(pixels)
     images = fitted.validated(X)
-    check_labels(y, images)
+    check_labels(y, len(images))
     threads = fitted.threads
     own, counted = packed(fitted.binarization, images, settings.shift, threads)
     network, names = fitted.network, score_names(settings, fitted.network)
@@ -35,11 +35,8 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
         new.add(earlier.counts)
     if normal is None:
         normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
-    digest = hashlib.sha256(counted.words.data)
-    digest.update(str(fitted.provenance.get("data_sha256", "")).encode())
-    learned = Learned(
-        more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest.hexdigest()
-    )
+    digest = Digest.recorded(fitted.provenance) + Digest.of(counted, threads)
+    learned = Learned(more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest)
     result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
     result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return result

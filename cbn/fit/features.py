@@ -69,7 +69,23 @@ def train_features(
         return (), False
     else:
         seed = settings.seed()
-    options = TrainingOptions(
+    options = training_options(settings, seed)
+    states = HiddenTraining(features.layers, geometries, planes, options, num_threads, start).run(state)
+    try:
+        for state in states:
+            if mark is not None:
+                save_checkpoint(checkpoint, state, seed, mark(seed))
+            if progress is not None:
+                progress(state)
+    except KeyboardInterrupt:
+        return (state.layers() if state is not None else ()), True
+    return (state.finished if state is not None else ()), False
+
+
+def training_options(settings: Settings, seed: int) -> TrainingOptions:
+    """How hidden layers are learned."""
+    features = settings.features
+    return TrainingOptions(
         iterations=features.iterations,
         learning_rate=features.learning_rate,
         momentum=features.momentum,
@@ -85,16 +101,6 @@ def train_features(
         forced=features.relations("forced_relations"),
         forbidden=features.relations("forbidden_relations"),
     )
-    states = HiddenTraining(features.layers, geometries, planes, options, num_threads, start).run(state)
-    try:
-        for state in states:
-            if mark is not None:
-                save_checkpoint(checkpoint, state, seed, mark(seed))
-            if progress is not None:
-                progress(state)
-    except KeyboardInterrupt:
-        return (state.layers() if state is not None else ()), True
-    return (state.finished if state is not None else ()), False
 
 
 def _marker(

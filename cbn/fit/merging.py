@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Models of the same settings, fitted on different images, made one: counts of images add exactly."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..bits.digest import KEY as DIGEST
+from ..bits.digest import Digest
 from ..cpd.base import CPD
 from ..layers.stack import LayeredNetwork
 from .fitted import Fitted
@@ -33,20 +34,19 @@ def merged(fitted: Fitted, others: Sequence[Fitted]) -> Fitted:
     for other in others:
         check_mergeable(fitted, other)
     models = (fitted, *others)
-    digests = [str(model.provenance.get("data_sha256", "")) for model in models]
+    digests = [Digest.recorded(model.provenance) for model in models]
     # whatever the order in which they come
-    ranked = sorted(zip(models, digests), key=lambda own: (-own[0].n_images, own[1]))
+    ranked = sorted(zip(models, digests), key=lambda own: (-own[0].n_images, str(own[1])))
     largest = ranked[0][0]
     networks = [_sum([model.network.networks[layer] for model in models]) for layer in range(len(fitted.network))]
     network = LayeredNetwork(networks, largest.network.transitions, largest.network.geometries, largest.network.scales)
     network.freeze()
-    digest = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
     return replace(
         largest,
         network=network,
         judge=largest.judge or largest.network,
         n_images=sum(model.n_images for model in models),
-        provenance={"data_sha256": digest, "merged": len(models)},
+        provenance={DIGEST: str(sum(digests[1:], digests[0])), "merged": len(models)},
         n_jobs=fitted.n_jobs,
     )
 

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,8 @@ from .. import _validation as validation
 from ..bits.augmentation import shifted_images
 from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds
 from ..bits.planes import BitPlanes
-from ..bits.stream import read_stream
+from ..bits.stream import FIRST, read_stream
+from ..exceptions import DataError
 from ..layers.features import starting_kernels
 from ..layers.geometry import LayerGeometry, geometry
 from ..layers.kernels import Kernels
@@ -48,11 +48,6 @@ class Prepared:
     counted: BitPlanes
     kernels: tuple[Kernels, ...]
 
-    @cached_property
-    def digest(self) -> str:
-        """Hash of all counted bits, by which provenance knows the images."""
-        return self.counted.sha256()
-
     def members(self, left_out: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which of the counted images are left without some of the images (n,) and their copies."""
         return np.tile(~left_out, self.counted.n_images // self.images.n_images)
@@ -63,16 +58,26 @@ class Prepared:
 
     def kept_from_kernels(self, settings: Settings) -> npt.NDArray[np.bool_]:
         """(n,) bool: images that kernels and relations of hidden layers are not learned from."""
-        n, features = self.images.n_images, settings.features
-        learns = features.layers and (features.iterations or settings.kind.uses_relations)
-        if not learns or n < 2 or n >= LEAST_FOR_KERNELS:
-            return np.zeros(n, bool)
-        return np.arange(n) >= max(1, n // KERNELS_SHARE)
+        n = self.images.n_images
+        return np.arange(n) >= n_for_kernels(settings, n)
+
+
+def n_for_kernels(settings: Settings, n: int) -> int:
+    """How many of n images, the first ones, kernels and relations of hidden layers are learned from."""
+    features = settings.features
+    learns = features.layers and (features.iterations or settings.kind.uses_relations)
+    return n if not learns or n < 2 or n >= LEAST_FOR_KERNELS else max(1, n // KERNELS_SHARE)
+
+
+def check_labels(y: Any, n_images: int) -> None:
+    """Labels are not used, but there must be one for each image. Raises DataError."""
+    if hasattr(y, "__len__") and len(y) != n_images:
+        raise DataError(f"y: {len(y)} labels for {n_images} images")
 
 
 def prepare(settings: Settings, images: npt.NDArray[Any], num_threads: int) -> Prepared:
     """Images (n, height, width), validated, as bits; everything refused that cannot be trained."""
-    binarization, geometries, kernels = _planned(settings, images)
+    binarization, geometries, kernels = planned(settings, images)
     own, counted = packed(binarization, images, settings.shift, num_threads)
     return Prepared(binarization, geometries, own, counted, kernels)
 
@@ -86,7 +91,7 @@ def prepare_stream(settings: Settings, X: Iterator[Any], num_threads: int) -> tu
     found: list[tuple[tuple[LayerGeometry, ...], tuple[Kernels, ...]]] = []
 
     def rule(images: npt.NDArray[Any]) -> Binarization:
-        binarization, geometries, kernels = _planned(settings, images)
+        binarization, geometries, kernels = planned(settings, images)
         found.append((geometries, kernels))
         return binarization
 
@@ -95,14 +100,14 @@ def prepare_stream(settings: Settings, X: Iterator[Any], num_threads: int) -> tu
     return prepared, streamed.extremes
 
 
-def _planned(
+def planned(
     settings: Settings, images: npt.NDArray[Any]
 ) -> tuple[Binarization, tuple[LayerGeometry, ...], tuple[Kernels, ...]]:
     """What follows from some or all images (n, height, width): the rule of bits, and what has its room in them."""
     full_scale = validation.full_scale_of(images) if settings.full_scale is None else settings.full_scale
     if settings.full_scale == 1:
         validation.check_full_scale(images, full_scale)
-    thresholds = check_thresholds(chosen_thresholds(settings.threshold, images, full_scale), full_scale)
+    thresholds = check_thresholds(chosen_thresholds(settings.threshold, images[:FIRST], full_scale), full_scale)
     binarization = Binarization(thresholds, full_scale)
     geometries = planned_geometries(settings, images.shape[1:], binarization.channels)
     kernels = starting_kernels(settings.features.kernels, settings.features.layers, geometries)

@@ -5,7 +5,7 @@ What one step makes is what the next one takes; nothing else travels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,27 +13,22 @@ import numpy.typing as npt
 
 from .. import _engine
 from .. import _validation as validation
-from ..bits.binarization import Binarization, refuse_flat
+from ..bits.binarization import refuse_flat
+from ..bits.digest import Digest
 from ..bits.planes import BitPlanes
 from ..bits.stream import is_stream
-from ..cpd.base import CPD, SCORES, Task
-from ..exceptions import DataError
-from ..layers.contrast import NAME as CONTRAST
-from ..layers.contrast import LogRatio, contrast_scales
-from ..layers.stack import LayeredNetwork, planes_of_layers, scales_of
+from ..cpd.base import CPD, Task
+from ..layers.contrast import LogRatio
+from ..layers.stack import LayeredNetwork, planes_of_layers
 from ..layers.training import TrainedLayer
-from ..metrics.calibration import Calibration
+from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .features import train_features
 from .fitted import Fitted
-from .preparing import Prepared, prepare, prepare_stream
+from .preparing import Prepared, check_labels, prepare, prepare_stream
 from .settings import Arguments, Settings, resolve, snapshot
-from .state import HEAT_MAP_SHARE
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
-
-# Images on whose maps the heat-map scale is measured where counts do not tell it.
-SCALE_IMAGES = 1000
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -66,7 +61,7 @@ def fit(
         prepared, values = prepare_stream(settings, X, threads)
     else:
         values = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)
-        check_labels(y, values)
+        check_labels(y, len(values))
         prepared = prepare(settings, values, threads)
     if held_out:
         refuse_flat(prepared.images, prepared.binarization, values)
@@ -84,12 +79,6 @@ def fit(
         raise FitInterrupted(fitted)
     fitted.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images
     return fitted
-
-
-def check_labels(y: Any, images: npt.NDArray[Any]) -> None:
-    """Labels are not used, but there must be one for each image. Raises DataError."""
-    if hasattr(y, "__len__") and len(y) != len(images):
-        raise DataError(f"y: {len(y)} labels for {len(images)} images")
 
 
 class Growing:
@@ -201,116 +190,11 @@ class Growing:
         return network, scores_of(network, planes, names, self.num_threads, columns=columns)
 
 
-def score_names(settings: Settings, network: LayeredNetwork) -> list[str]:
-    """The scores that are needed of normal images: one layer has nothing to be brought to one scale."""
-    scaled = (*(SCORES if len(network) > 1 else ()), *((CONTRAST,) if settings.contrast else ()))
-    return list(dict.fromkeys((settings.score, *scaled)))
-
-
-def scores_of(
-    network: LayeredNetwork,
-    planes: Sequence[BitPlanes],
-    names: Sequence[str],
-    num_threads: int,
-    *,
-    leave_one_out: bool = False,
-    columns: Floats | None = None,
-) -> dict[str, Floats]:
-    """Score name -> (n_images, layers); ``columns`` are the contrast's own where they are known."""
-    found = {
-        name: network.layer_scores(planes, name, num_threads, leave_one_out=leave_one_out)
-        for name in names
-        if name != CONTRAST
-    }
-    if CONTRAST in names:
-        layers = found.get("standardized")
-        layers = network.layer_scores(planes, "standardized", num_threads) if layers is None else layers
-        if columns is None:
-            columns = network.checked_contrast().columns(planes[0], num_threads)
-        found[CONTRAST] = np.concatenate([layers, columns], axis=1)
-    return found
-
-
 def calibrated(arguments: Arguments, growing: Growing, network: LayeredNetwork) -> Fitted:
     """The fitted network: scales of its layers, threshold and heat-map scale from the training images."""
     prepared = growing.prepared
     planes = network.planes(prepared.images, growing.num_threads)
     normal = growing.normal_scores(network, planes)
-    learned = Learned(network, growing.trained, prepared.binarization, prepared.counted.n_images, prepared.digest)
+    digest = Digest.of(prepared.counted, growing.num_threads)
+    learned = Learned(network, growing.trained, prepared.binarization, prepared.counted.n_images, digest)
     return assembled(arguments, growing.settings, learned, planes, normal)
-
-
-@dataclass(frozen=True, eq=False)
-class Normal:
-    """Scores of normal images by which new ones are judged.
-
-    Attributes
-    ----------
-    source : str
-        Where they come from; see cbn.metrics.calibration.Calibration.
-    scores : dict of score name -> ndarray, (n_images, layers)
-    judge : LayeredNetwork, optional
-        The network by which new images are to be scored, if it is not that of all images.
-    contrast : LogRatio, optional
-        The one that the network of all images takes; networks that saw all of them would know no normal images.
-    """
-
-    source: str
-    scores: dict[str, Floats]
-    judge: LayeredNetwork | None = None
-    contrast: LogRatio | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """A network and what it was learned from."""
-
-    network: LayeredNetwork
-    trained: tuple[TrainedLayer, ...]
-    binarization: Binarization
-    n_images: int
-    digest: str
-
-
-def assembled(
-    arguments: Arguments,
-    settings: Settings,
-    learned: Learned,
-    planes: Sequence[BitPlanes],
-    normal: Normal,
-) -> Fitted:
-    """The Fitted of what was learned; ``planes`` and ``normal`` are of images that are among the counted ones."""
-    by_layer = {name: scores for name, scores in normal.scores.items() if name != CONTRAST}
-    scales = scales_of(settings.features.weights(len(learned.network)), by_layer)
-    if settings.contrast is not None:
-        weight = settings.contrast.weight
-        scales[CONTRAST] = contrast_scales(scales["standardized"], normal.scores[CONTRAST], weight)
-    network = learned.network.with_contrast(normal.contrast).with_scales(scales)
-    heat_map_scale = None
-    if len(network) > 1 or not network.pixels.counts_surprises:
-        heat_map_scale = map_quantile(network, planes, HEAT_MAP_SHARE, validation.check_threads(arguments.n_jobs))
-    judge = normal.judge and normal.judge.with_scales(scales)
-    for grown in (network, *((judge,) if judge else ())):
-        grown.freeze()
-    combined = network.combine(normal.scores[settings.score], settings.score)
-    return Fitted(
-        arguments=arguments,
-        settings=settings,
-        network=network,
-        hidden_layers=learned.trained,
-        binarization=learned.binarization,
-        n_images=learned.n_images,
-        measured_heat_map_scale=heat_map_scale,
-        calibration=Calibration.of(combined, normal.source, settings.false_alarm_rate),
-        judge=judge,
-        rule=learned.binarization.describe(),
-        provenance={"data_sha256": learned.digest},
-        n_jobs=arguments.n_jobs,
-    )
-
-
-def map_quantile(network: LayeredNetwork, planes: Sequence[BitPlanes], share: float, num_threads: int) -> float:
-    """The surprise that a share of the pixels of up to SCALE_IMAGES of the images stays below, nats."""
-    words = max(1, min(planes[0].words.shape[1], SCALE_IMAGES // 64))
-    maps = network.surprise_maps([own.part(0, words) for own in planes], num_threads)
-    return float(np.quantile(maps, share))

@@ -47,7 +47,7 @@ class FittedState:
     rule : str
         The rule that made bits of grey values, in words.
     provenance : dict
-        Free-form record kept in files; ``data_sha256`` is the hash of the binarized training images.
+        Free-form record kept in files; ``data_digest`` tells the binarized training images.
     n_jobs : int or None
         Threads; not kept in files.
     """

@@ -119,6 +119,12 @@ class Draws:
         return total
 
 
+def measured_words(n_images: int) -> npt.NDArray[np.int64] | None:
+    """The words of bit-planes on whose images activations are measured; None for all images."""
+    full = n_images // 64
+    return np.arange(MEASURED_WORDS) * full // MEASURED_WORDS if full > MEASURED_WORDS else None
+
+
 class ActivationMeter:
     """Measures and sets the share of active nodes of every kernel, on a sample of the training images.
 
@@ -131,11 +137,9 @@ class ActivationMeter:
     """
 
     def __init__(self, below: Grid, planes: BitPlanes, num_threads: int) -> None:
-        full = planes.n_images // 64
         self.below, self.num_threads, self.planes = below, num_threads, planes
-        if full > MEASURED_WORDS:
-            words = np.arange(MEASURED_WORDS) * full // MEASURED_WORDS
-            self.planes = BitPlanes(np.ascontiguousarray(planes.words[:, words]), 64 * MEASURED_WORDS)
+        if (words := measured_words(planes.n_images)) is not None:
+            self.planes = BitPlanes(np.ascontiguousarray(planes.words[:, words]), 64 * len(words))
 
     def bits(self, kernels: Kernels) -> tuple[npt.NDArray[np.uint64], int]:
         """(kernels, words) uint64: bits of each kernel at all positions in all measured images; and their number."""

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Structure of a layer: greedy search over tied relations by BIC (thesis Algorithm 2)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _engine
 from .._engine import MAX_SEARCH_PARENTS
@@ -115,6 +116,31 @@ def search_relations(
     forbidden: Collection[Relation] = (),
     num_threads: int = 1,
 ) -> tuple[Layer, list[RelationStep]]:
+    """The relations of a layer that :func:`greedy_search` finds by the images of bit-planes.
+
+    Parameters
+    ----------
+    geometry : cbn.layers.geometry.LayerGeometry
+    planes : BitPlanes
+        Of the layer.
+    num_threads : int
+    max_parents, forced, forbidden
+        See there.
+    """
+    return greedy_search(
+        geometry, lambda layer, relations: _bic_changes(layer, planes, relations, num_threads), max_parents,
+        forced=forced, forbidden=forbidden,
+    )  # fmt: skip
+
+
+def greedy_search(
+    geometry: LayerGeometry,
+    changes_of: Callable[[Layer, Sequence[Relation]], list[float]],
+    max_parents: int,
+    *,
+    forced: Sequence[Relation] = (),
+    forbidden: Collection[Relation] = (),
+) -> tuple[Layer, list[RelationStep]]:
     """Greedy search: start from the forced relations, add the one that lowers the BIC most until none does.
 
     The BIC decomposes over child channels, so every channel adds its best relation in each round; this gives the
@@ -123,10 +149,10 @@ def search_relations(
     Parameters
     ----------
     geometry : cbn.layers.geometry.LayerGeometry
-    planes : BitPlanes
-        Of the layer.
-    max_parents, num_threads : int
-        ``max_parents`` bounds the search, not the forced relations.
+    changes_of : callable
+        (layer, relations) -> change of the BIC by each of the relations.
+    max_parents : int
+        Bounds the search, not the forced relations.
     forced, forbidden : collections of Relation
 
     Returns
@@ -138,7 +164,7 @@ def search_relations(
     steps = []
     layer = Layer(*shape)
     for relation in forced:
-        change = _bic_changes(layer, planes, [relation], num_threads)[0]
+        change = changes_of(layer, [relation])[0]
         steps.append(RelationStep(relation, change))
         layer = Layer(*shape, (*layer.relations, relation))
     candidates = [r for r in candidate_relations(geometry, forbidden) if r not in layer.relations]
@@ -146,7 +172,7 @@ def search_relations(
         candidates = [r for r in candidates if len(layer.parents(r.child)) < max_parents]
         if not candidates:
             return layer, steps
-        changes = _bic_changes(layer, planes, candidates, num_threads)
+        changes = changes_of(layer, candidates)
         best: dict[int, RelationStep] = {}
         for relation, change in zip(candidates, changes):
             if change < 0 and (relation.child not in best or change < best[relation.child].bic_change):
@@ -158,8 +184,13 @@ def search_relations(
         layer = Layer(*shape, (*layer.relations, *added))
 
 
+def relation_table(relations: Sequence[Relation]) -> npt.NDArray[np.int32]:
+    """(n, 4): child, parent, dy, dx, as the engine takes them."""
+    return np.array([(r.child, r.parent, r.dy, r.dx) for r in relations], np.int32)
+
+
 def _bic_changes(layer: Layer, planes: BitPlanes, relations: Sequence[Relation], num_threads: int) -> list[float]:
-    table = np.array([(r.child, r.parent, r.dy, r.dx) for r in relations], np.int32)
+    table = relation_table(relations)
     changes = np.empty(len(relations))
     engine_layer = _engine.Layer(layer)
     n = max(1, MAX_PAIRS // layer.n_positions)

@@ -125,6 +125,17 @@ class TrainingState:
         return self.finished if self.best is None else (*self.finished, self.best)
 
 
+def measured(layer: Layer, counts: Counts, n_images: int) -> CurvePoint:
+    """The point of the learning curve that counts give."""
+    log_likelihood, _, bic = _engine.bic(_engine.Layer(layer), counts)
+    ones = np.add.reduceat(counts[:, 1], layer.table_begins())
+    alone = Layer(layer.channels, layer.height, layer.width)
+    marginal = np.ascontiguousarray(np.stack([n_images - ones, ones], axis=1))
+    without = _engine.bic(_engine.Layer(alone), marginal)[0]
+    share = ones.reshape(layer.channels, -1).sum(axis=1) / (layer.n_positions * n_images)
+    return CurvePoint((log_likelihood - without) / n_images, bic, tuple(share.tolist()), len(layer.relations))
+
+
 class HiddenTraining:
     """Trains the hidden layers above given pixels.
 
@@ -210,7 +221,7 @@ class _LayerTask:
         engine_layer = _engine.Layer(layer)
         counts = np.empty((layer.n_rows, 2), np.int64)
         _engine.count(engine_layer, planes.words, self.n_images, counts, self.num_threads)
-        point = self.measure(layer, engine_layer, counts)
+        point = measured(layer, counts, self.n_images)
         curve = (*(state.best.curve if state.best else ()), point)
         if state.best is None or point.gain > state.best.curve[state.best.best].gain:
             best = TrainedLayer(state.kernels, layer, tuple(steps), curve, len(curve) - 1)
@@ -220,16 +231,6 @@ class _LayerTask:
         if state.iteration > self.options.iterations:
             return state
         return self.step(state, planes, layer, engine_layer, counts)
-
-    def measure(self, layer: Layer, engine_layer: _engine.Layer, counts: Counts) -> CurvePoint:
-        """The point of the learning curve that counts give."""
-        log_likelihood, _, bic = _engine.bic(engine_layer, counts)
-        ones = np.add.reduceat(counts[:, 1], layer.table_begins())
-        alone = Layer(layer.channels, layer.height, layer.width)
-        marginal = np.ascontiguousarray(np.stack([self.n_images - ones, ones], axis=1))
-        without = _engine.bic(_engine.Layer(alone), marginal)[0]
-        share = ones.reshape(layer.channels, -1).sum(axis=1) / (layer.n_positions * self.n_images)
-        return CurvePoint((log_likelihood - without) / self.n_images, bic, tuple(share.tolist()), len(layer.relations))
 
     def step(
         self, state: TrainingState, planes: BitPlanes, layer: Layer, engine_layer: _engine.Layer, counts: Counts

@@ -12,6 +12,7 @@ from .boosted import boosted_grow, boosted_log_odds, boosted_score_images, boost
 from .causal import causal_count, causal_features, profile_thresholds, rows_count, rows_take
 from .convolution import convolve, convolve_weight_gradient
 from .counts import count, counts_add, counts_check
+from .digest import planes_digest
 from .gaussian import eigenvectors, factor_floats, gaussian_energies, gaussian_factors, moments_add
 from .gibbs import sample_gibbs
 from .gibbs_layers import LayerStack, sample_gibbs_layers
@@ -24,7 +25,7 @@ from .random import philox, uniform
 from .relaxed import central_difference, objective_near, relaxed_objective
 from .score import score_images, score_nodes
 from .sidewards import sidewards_gradient, sidewards_predict
-from .structure import bic, relation_gains
+from .structure import bic, relation_counts, relation_counts_size, relation_gains, relation_gains_of_counts
 from .tables import LOG_PROBABILITY, NORMALIZED, STD_FLOOR, SURPRISE, VARIANCE, probability_table, value_table
 from .tied import (
     forest_grow,
@@ -83,10 +84,14 @@ __all__ = [
     "pack_planes",
     "philox",
     "plane_words",
+    "planes_digest",
     "planes_select",
     "probability_table",
     "profile_thresholds",
+    "relation_counts",
+    "relation_counts_size",
     "relation_gains",
+    "relation_gains_of_counts",
     "relaxed_objective",
     "rows_count",
     "rows_take",

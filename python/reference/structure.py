@@ -4,8 +4,10 @@
 import numpy as np
 
 from .arguments import Counts, Layer, Nodes, Planes, Reals, Relation
+from .bitplane import unpack_planes
 from .counts import count
-from .layer import possible_rows, table_of
+from .layer import parents_of, possible_rows, row_index, table_of
+from .log import log
 
 
 def bic(layer: Layer, counts: Counts) -> tuple[float, int, float]:
@@ -36,3 +38,66 @@ def relation_gains(
     now = value(layer.relations)
     for i, (child, parent, dy, dx) in enumerate(candidates.tolist()):
         bic_change[i] = value((*layer.relations, Relation(child, parent, dy, dx))) - now
+
+
+def _places(layer: Layer, candidates: Nodes) -> list[tuple[int, int, int]]:
+    """(candidate, child node, parent node or -1) in the order of the tables of relation_counts."""
+    found = []
+    for i, (child, parent, dy, dx) in enumerate(candidates.tolist()):
+        for row in range(layer.height):
+            for column in range(layer.width):
+                inside = 0 <= row + dy < layer.height and 0 <= column + dx < layer.width
+                found.append((
+                    i, (child * layer.height + row) * layer.width + column,
+                    (parent * layer.height + row + dy) * layer.width + column + dx if inside else -1,
+                ))  # fmt: skip
+    return found
+
+
+def relation_counts_size(layer: Layer, candidates: Nodes) -> int:
+    """Entries of the tables of relation_counts."""
+    tables = [table_of(layer, node) for _, node, _ in _places(layer, candidates)]
+    return sum(2 * (table.stop - table.start) for table in tables)
+
+
+def relation_counts(
+    layer: Layer, planes: Planes, n_images: int, candidates: Nodes, part: Counts, num_threads: int = 1
+) -> None:
+    """For every candidate and position the child's table of the images in which the candidate parent is 1."""
+    states = np.empty((n_images, layer.n_nodes), np.uint8)
+    unpack_planes(planes, states)
+    begin = 0
+    for _, node, parent in _places(layer, candidates):
+        table = table_of(layer, node)
+        size = 2 * (table.stop - table.start)
+        index = 2 * row_index(layer, node, states) + states[:, node]
+        there = states[:, parent] == 1 if parent >= 0 else np.zeros(n_images, bool)
+        part[begin : begin + size] = np.bincount(index[there], minlength=size)
+        begin += size
+
+
+def relation_gains_of_counts(
+    layer: Layer, counts: Counts, candidates: Nodes, part: Counts, bic_change: Reals, num_threads: int = 1
+) -> None:
+    """relation_gains of the sums of counts and relation_counts, term by term in the order of positions."""
+
+    def n_ln_n(n: Counts) -> Reals:
+        return np.where(n > 0, n * log(np.maximum(n, 1).astype(float)), 0.0)
+
+    def likelihood(table: Counts) -> Reals:
+        return n_ln_n(table[:, 0]) + n_ln_n(table[:, 1]) - n_ln_n(table.sum(axis=1))
+
+    n_images = counts[table_of(layer, 0)].sum()
+    bic_change[:] = 0.0
+    begin = 0
+    for i, node, parent in _places(layer, candidates):
+        whole = counts[table_of(layer, node)]
+        on = part[begin : begin + whole.size].reshape(-1, 2)
+        begin += whole.size
+        if (on < 0).any() or (on > whole).any():
+            raise ValueError("more images than there are in all")
+        if parent >= 0:
+            gained = 0.0
+            for row in likelihood(whole - on) + likelihood(on) - likelihood(whole):
+                gained += row
+            bic_change[i] += (1 << len(parents_of(layer, node))) * log(np.array([float(n_images)]))[0] - 2 * gained

@@ -64,6 +64,13 @@ int main(void) {
     CHECK(cbn_unpack_planes(PLANES(planes, 1), 4, NULL, 1) == CBN_E_NULL);
     CHECK(cbn_unpack_planes(PLANES(planes, -1), 4, states, 1) == CBN_E_SIZE);
 
+    uint64_t digest[2];
+    CHECK(cbn_planes_digest(PLANES(NULL, 1), 4, digest, 1) == CBN_E_NULL);
+    CHECK(cbn_planes_digest(PLANES(planes, 1), 4, NULL, 1) == CBN_E_NULL);
+    CHECK(cbn_planes_digest(PLANES(planes, 0), 4, digest, 1) == CBN_E_SIZE);
+    CHECK(cbn_planes_digest(PLANES(planes, 1), 0, digest, 1) == CBN_E_SIZE);
+    CHECK(cbn_planes_digest(PLANES(planes, 1), 4, digest, 0) == CBN_E_PARAMETER);
+    CHECK(cbn_planes_digest(PLANES(planes, 1), 4, digest, 1) == CBN_OK);
     CHECK(cbn_count(&layer, PLANES(planes, 1), NULL, 1) == CBN_E_NULL);
     CHECK(cbn_count(&layer, PLANES(planes, 0), counts, 1) == CBN_E_SIZE);
     CHECK(cbn_count(&layer, PLANES(planes, 1), counts, 0) == CBN_E_PARAMETER);

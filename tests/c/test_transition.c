@@ -81,6 +81,20 @@ static void check_shape(int channels, int height, int width, int kernels, int si
     CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, change, ROOM(workspace, bytes), 1) == CBN_OK);
     CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, change + 1, ROOM(workspace, bytes), 3) == CBN_OK);
     CHECK(change[0] == change[1]);
+    int64_t entries;
+    CHECK(cbn_relation_counts_size(&layer, &candidates, NULL) == CBN_E_NULL);
+    CHECK(cbn_relation_counts_size(&layer, &candidates, &entries) == CBN_OK);
+    CHECK(entries == 4 * (int64_t)out_height * out_width);
+    int64_t *with = allocate(8 * entries);
+    CHECK(cbn_relation_counts(&layer, PLANES(out, n), &candidates, with, 2) == CBN_OK);
+    CHECK(cbn_relation_counts(&layer, PLANES(out, 0), &candidates, with, 2) == CBN_E_SIZE);
+    CHECK(cbn_relation_counts(&layer, PLANES(out, n), NULL, with, 2) == CBN_E_NULL);
+    CHECK(cbn_relation_gains_of_counts(&layer, counts, &candidates, with, change + 1, 2) == CBN_OK);
+    CHECK(change[0] == change[1]);
+    CHECK(cbn_relation_gains_of_counts(&layer, counts, &candidates, NULL, change, 1) == CBN_E_NULL);
+    with[0] = n + 1;
+    CHECK(cbn_relation_gains_of_counts(&layer, counts, &candidates, with, change, 1) == CBN_E_COUNTS);
+    free(with);
     free(workspace), free(begin), free(parent), free(dy), free(dx), free(required), free(counts), free(first);
     free(second), free(weights), free(bias), free(images), free(states), free(planes), free(out), free(again);
 }

@@ -24,6 +24,8 @@ STUMPS = TreeLayer(
     np.full(12, -1, np.int32),
 )  # fmt: skip
 
+RELATIONS = np.array([(0, 0, -1, -1), (0, 0, -1, 1)], np.int32)  # that the layer has not
+
 
 def arrays():
     """Arguments of every function that takes arrays, all of the right shapes, for 70 images of 3 x 4 pixels."""
@@ -48,6 +50,9 @@ def arrays():
         "pack_planes": [images, 76, planes],
         "unpack_planes": [planes, np.zeros((70, 12), np.uint8)],
         "planes_select": [planes, 70, np.ones(70, np.uint8), planes.copy()],
+        "planes_digest": [planes, 70, np.empty(2, np.uint64)],
+        "relation_counts": [layer, planes, 70, RELATIONS, np.empty(192, np.int64)],
+        "relation_gains_of_counts": [layer, counts, RELATIONS, np.zeros(192, np.int64), np.empty(2)],
         "count": [layer, planes, 70, counts.copy()],
         "counts_check": [layer, counts, 70],
         "bic": [layer, counts],
@@ -84,7 +89,7 @@ OPTIONAL = {
 }
 FREE = {(prefix + name, i) for prefix in ("", "tree_")
         for name, i in (("sample_ancestral", 4), ("sample_gibbs", 6), ("sample_gibbs", 5))}  # fmt: skip
-FREE |= {("sample_gibbs_layers", i) for i in (3, 6, 7)} | {("choose_splits", 0)}
+FREE |= {("sample_gibbs_layers", i) for i in (3, 6, 7)} | {("choose_splits", 0), ("planes_digest", 0)}
 
 
 @pytest.mark.parametrize("name", arrays())
@@ -128,7 +133,7 @@ def test_wrong_arrays_are_refused(name):
 @pytest.mark.parametrize("threads", [0, -1])
 @pytest.mark.parametrize(
     "name",
-    ["count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes", "tree_grow", "count_vertices", "best_splits", "choose_splits", "tree_count", "tree_values",
+    ["planes_digest", "relation_counts", "relation_gains_of_counts", "count", "score_images", "value_table", "sample_gibbs", "sample_gibbs_layers", "pack_planes", "tree_grow", "count_vertices", "best_splits", "choose_splits", "tree_count", "tree_values",
      "tree_probability", "tree_score_images", "tree_score_nodes", "tree_sample_ancestral", "tree_sample_gibbs"],
 )  # fmt: skip
 def test_thread_count_is_checked(name, threads):

@@ -114,10 +114,13 @@ def behaviour_of(version, model):
 
 
 def content_of(path):
-    """Members of a file as they are unpacked, but for the version of the package."""
+    """Members of a file as they are unpacked, but for the version of the package and what tells the images."""
     members = members_of(path)
     header = json.loads(members.pop("header.json"))
     del header["package"]
+    for network in header.get("networks", [header]):
+        for name in ("data_sha256", "data_digest"):
+            network["provenance"].pop(name, None)
     return members | {"header": header}
 
 

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images that are in several places: what is learned of them are functions of sums, and only these come together.
+
+A shard is consecutive images, as bits, in one place. `Shards` ask functions of every shard; where these run is known to
+the subclass alone: `LocalShards` here, other processes and machines in :mod:`cbn.distributed`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _validation as validation
+from ..exceptions import DataError
+from .binarization import Binarization
+from .planes import BitPlanes
+
+Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
+# A function of (shard, num_threads, *arguments), whose results add; and the arguments.
+Question: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
+# Asks for sums over all shards, one after the other, and returns what it made of them.
+Conversation: TypeAlias = Generator[Question, Any, T]
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """Consecutive images in one place.
+
+    Attributes
+    ----------
+    layers : tuple of BitPlanes
+        Of the pixels, and of the hidden layers that are known.
+    first : int
+        Number of its first image among all.
+    extremes : (float or int, float or int)
+        The darkest and the brightest value.
+    """
+
+    layers: tuple[BitPlanes, ...]
+    first: int
+    extremes: tuple[Any, Any]
+
+    @property
+    def n_images(self) -> int:
+        return self.layers[0].n_images
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its bits."""
+        return sum(own.words.nbytes for own in self.layers)
+
+    def __sizeof__(self) -> int:  # by which clusters know what they hold
+        return super().__sizeof__() + self.nbytes
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """(n_images,) the number of every image among all."""
+        return np.arange(self.first, self.first + self.n_images)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which of all images are meant: the first ones, or all but every k-th.
+
+    Attributes
+    ----------
+    below : int
+        Numbers of images are less than this.
+    fold, folds : int
+        All but images ``fold``, ``fold + folds`` and so on; none is left out by fewer than two folds.
+    """
+
+    below: int
+    fold: int = 0
+    folds: int = 1
+
+    def of(self, numbers: npt.NDArray[np.int64]) -> Mask:
+        """Which of some numbers are meant."""
+        mask = numbers < self.below
+        return mask if self.folds < 2 else mask & (numbers % self.folds != self.fold)
+
+    @property
+    def n_images(self) -> int:
+        return self.below - (len(range(self.fold, self.below, self.folds)) if self.folds > 1 else 0)
+
+
+class Shards(ABC):
+    """All shards, in the order of their images.
+
+    Attributes
+    ----------
+    n_images : int
+        Of all shards.
+    """
+
+    n_images: int
+
+    @abstractmethod
+    def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
+        """What a function of (shard, num_threads, *arguments) gives of every shard."""
+
+    @abstractmethod
+    def made(self, function: Callable[..., Shard], *arguments: Any) -> "Shards":
+        """Shards that such a function makes of these, each where it is."""
+
+    @abstractmethod
+    def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
+        """What conversations return; they know nothing of each other, and several may be under way."""
+
+    def sum(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The sum over shards of what such a function gives: arrays, or anything that has ``+``."""
+
+        def once() -> Conversation[T]:
+            total: T = yield function, arguments
+            return total
+
+        return self.converse([once()])[0]
+
+    def layer(self, number: int, part: Part | None = None) -> "LayerImages":
+        """One layer of all images, or of a part."""
+        part = part or Part(self.n_images)
+        return LayerImages(self, number, part)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerImages:
+    """The states of the nodes of one layer, wherever they are: what a layer is learned from.
+
+    Functions of it have the arguments (planes, num_threads, members, *arguments): bit-planes of the layer, threads, which
+    of their images count, (n,) bool, or None for all.
+    """
+
+    shards: Shards
+    number: int
+    part: Part
+
+    @property
+    def n_images(self) -> int:
+        return self.part.n_images
+
+    def sum(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The sum over shards of what such a function gives."""
+        return self.shards.sum(*self._question(function, arguments))
+
+    def _question(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        part = self.part if self.part != Part(self.shards.n_images) else None
+        return of_layer, self.number, part, function, arguments
+
+    def question(self, function: Callable[..., Any], *arguments: Any) -> Question:
+        """The same, to be asked in a conversation."""
+        asked, *rest = self._question(function, arguments)
+        return asked, tuple(rest)
+
+
+def of_layer(
+    shard: Shard, num_threads: int, number: int, part: Part | None, function: Callable[..., T], arguments: Sequence[Any]
+) -> T:
+    """What a function of a layer gives of a shard; see :class:`LayerImages`."""
+    members = None if part is None else part.of(shard.numbers())
+    return function(shard.layers[number], num_threads, members, *arguments)
+
+
+class LocalShards(Shards):
+    """Shards of this process.
+
+    Parameters
+    ----------
+    shards : sequence of Shard
+    num_threads : int
+    """
+
+    def __init__(self, shards: Sequence[Shard], num_threads: int) -> None:
+        self.shards, self.num_threads = tuple(shards), num_threads
+        self.n_images = sum(own.n_images for own in shards)
+
+    def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
+        return [function(shard, self.num_threads, *arguments) for shard in self.shards]
+
+    def made(self, function: Callable[..., Shard], *arguments: Any) -> "LocalShards":
+        return LocalShards(self.map(function, *arguments), self.num_threads)
+
+    def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
+        return [self._conversed(own) for own in conversations]
+
+    def _conversed(self, conversation: Conversation[T]) -> T:
+        try:
+            function, arguments = next(conversation)
+            while True:
+                total: Any = None
+                for shard in self.shards:
+                    own = function(shard, self.num_threads, *arguments)
+                    total = own if total is None else total + own
+                function, arguments = conversation.send(total)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+class Source(ABC):
+    """Images in blocks, wherever they are, of which shards are made."""
+
+    @abstractmethod
+    def head(self, n: int) -> Any:
+        """The first n images, or all if there are fewer, as an array here."""
+
+    @abstractmethod
+    def shards(self, make: Callable[..., Shard], *arguments: Any) -> Shards:
+        """What a function of (block, number, first image, num_threads, *arguments) makes of every block."""
+
+
+class LocalSource(Source):
+    """Blocks of this process.
+
+    Parameters
+    ----------
+    blocks : sequence of array
+        None is empty.
+    num_threads : int
+    """
+
+    def __init__(self, blocks: Sequence[npt.NDArray[Any]], num_threads: int) -> None:
+        self.blocks, self.num_threads = blocks, num_threads
+
+    def head(self, n: int) -> Any:
+        return np.concatenate(self.blocks)[:n]
+
+    def shards(self, make: Callable[..., Shard], *arguments: Any) -> LocalShards:
+        made, first = [], 0
+        for number, block in enumerate(self.blocks):
+            made.append(make(block, number, first, self.num_threads, *arguments))
+            first += len(block)
+        return LocalShards(made, self.num_threads)
+
+
+# ---- what shards are asked, whatever is learned ----
+
+
+def packed(
+    block: Any, number: int, first: int, num_threads: int, binarization: Binarization, image_shape: Sequence[int],
+    full_scale: int | None,
+) -> Shard:  # fmt: skip
+    """The shard of a block of images (n, height, width) or (n, height * width).
+
+    Parameters
+    ----------
+    block : array-like
+    number, first : int
+        Of the block, and of its first image.
+    binarization : Binarization
+    image_shape : (height, width)
+    full_scale : int, optional
+        What the user said; see :func:`cbn._validation.as_images`.
+
+    Raises
+    ------
+    DataError
+        Names the block, what was found and what to do.
+    """
+    name = f"X, chunk {number}"
+    images = validation.as_images(block, name=name, image_shape=image_shape, full_scale=full_scale)
+    darkest, brightest = images.min(), images.max()
+    if full_scale is None and binarization.full_scale == 1 and images.dtype != bool and brightest > 1:
+        raise DataError(
+            f"{name}: integers up to {brightest} after images of only 0 and 1; give full_scale, such as full_scale=255"
+        )
+    return Shard((binarization.planes(images, num_threads),), first, (darkest, brightest))
+
+
+def extremes_of(shard: Shard, num_threads: int) -> tuple[Any, Any]:
+    """The darkest and the brightest value."""
+    return shard.extremes
+
+
+def ones_of(shard: Shard, num_threads: int) -> npt.NDArray[np.int64]:
+    """(nodes,) images in which each pixel node is 1."""
+    return shard.layers[0].ones()
+
+
+def states_of(shard: Shard, num_threads: int, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """(n, nodes) states of the pixel nodes of those of the images that a shard has, in their order; numbers rise."""
+    own = np.isin(shard.numbers(), numbers)
+    if not own.any():
+        return np.empty((0, shard.layers[0].n_nodes), np.uint8)
+    return shard.layers[0].select(own, num_threads).states(num_threads)
+
+
+def gathered(shards: Shards, numbers: npt.NDArray[np.int64], num_threads: int) -> BitPlanes:
+    """Bit-planes of the pixels of a few images, here; their numbers rise."""
+    return BitPlanes.of_states(np.concatenate(shards.map(states_of, numbers)), num_threads)
+
+
+def with_layer(shard: Shard, planes: BitPlanes) -> Shard:
+    """The same images with a layer more."""
+    return replace(shard, layers=(*shard.layers, planes))

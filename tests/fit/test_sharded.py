@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images in shards of one process: the bytes of one array, whatever is learned, and whichever way they are cut."""
+
+import re
+
+import numpy as np
+import pytest
+
+import cbn
+from cbn import ConvolutionalBayesianNetwork as Network
+from cbn.bits.shards import LocalSource, Part
+from cbn.cpd import shards as growing
+from cbn.fit.settings import resolve, snapshot
+from cbn.fit.sharded import fit_shards
+from cbn.layers import shards as hidden
+from helpers.images import blots
+
+N = 500
+IMAGES = blots(N, 9, seed=3)
+GREY = (IMAGES * np.random.default_rng(0).integers(40, 256, IMAGES.shape)).astype(np.uint8)
+CUTS = [(), (64,), (1, 250), (3, 70, 131, 200, 333, 499)]
+RANDOM = cbn.Features(layers=((3, 3, 1), (2, 2, 1)), iterations=0)
+MODELS = {
+    "pixel": (dict(preset="pixel"), IMAGES),
+    "pixel, grey": (dict(preset="pixel", threshold=(0.2, 0.5), outlier_score="surprise"), GREY),
+    "pixel, auto": (dict(preset="pixel", threshold="auto"), GREY),
+    "hidden": (dict(preset="hidden", features=RANDOM), IMAGES),
+    "hidden, grey, promising": (
+        dict(preset="hidden", features=RANDOM.replaced(initialization="promising", forced_relations=[(1, 0, 1, -3, 0)]),
+             threshold=(0.2, 0.5), outlier_score="standardized"),
+        GREY,
+    ),
+    "hidden, few images": (dict(preset="hidden", features=RANDOM), IMAGES[:290]),
+    "tree": (dict(preset="tree"), IMAGES),
+    "tree, grey": (dict(preset="tree", threshold=(0.2, 0.5), folds=2, cpd=cbn.Tree(min_leaf=5)), GREY),
+    "tree, hidden": (dict(preset="tree", features=RANDOM, outlier_score="standardized"), IMAGES),
+    "tree, two images": (dict(preset="tree"), IMAGES[:2]),
+}  # fmt: skip
+
+
+def network(arguments):
+    return Network(**{"random_state": 3, "n_jobs": 2, "false_alarm_rate": 0.1} | arguments)
+
+
+def in_shards(arguments, images, cuts):
+    given = snapshot(network(arguments).arguments())
+    blocks = [own for own in np.split(images, cuts) if len(own)]
+    return fit_shards(given, resolve(given), LocalSource(blocks, 2), num_threads=2)
+
+
+@pytest.mark.filterwarnings("ignore::cbn.CalibrationWarning")
+@pytest.mark.parametrize("name", MODELS)
+def test_the_bytes_are_those_of_one_array(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(growing, "NODES_ASKED", 30)
+    monkeypatch.setattr(hidden, "MOST_ENTRIES", 2000)
+    arguments, images = MODELS[name]
+    network(arguments).fit(images).save(tmp_path / "one.cbn")
+    for number, cuts in enumerate(CUTS):
+        in_shards(arguments, images, [cut for cut in cuts if cut < len(images)]).save(tmp_path / f"{number}.cbn")
+        assert (tmp_path / f"{number}.cbn").read_bytes() == (tmp_path / "one.cbn").read_bytes(), cuts
+
+
+def test_kernels_that_are_given():
+    trained = network(dict(preset="hidden", features=RANDOM.replaced(iterations=1))).fit(IMAGES[:300])
+    given = RANDOM.replaced(kernels=[own.kernels for own in trained.hidden_layers_])
+    one = network(dict(preset="hidden", features=given)).fit(IMAGES)
+    parts = in_shards(dict(preset="hidden", features=given), IMAGES, (100, 301))
+    assert [own.steps for own in one.hidden_layers_] == [own.steps for own in parts.hidden_layers]
+    assert [own.curve for own in one.hidden_layers_] == [own.curve for own in parts.hidden_layers]
+    np.testing.assert_array_equal(one.score_samples(GREY > 0), parts.score_samples(GREY > 0))
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (dict(preset="best"), "contrast: not learned from sums"),
+        (dict(preset="best", contrast=False, features=cbn.Features(layers=((2, 2, 2),))), "features: 50 iterations; kernels"),
+        (dict(preset="hidden"), "features: 50 iterations; kernels are trained in one process"),
+        (dict(preset="boosted"), "cpd: boosted trees are not learned from sums"),
+        (dict(preset="tied"), "cpd: tied trees are not learned from sums"),
+        (dict(shift=1), "shift: 1; images in several places are not shifted"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_says_what_to_do(arguments, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        in_shards(arguments, IMAGES, (100,))
+    assert "\n" not in str(caught.value) and "X.compute()" in str(caught.value)
+
+
+def test_a_block_that_cannot_be_used_is_named(monkeypatch):
+    monkeypatch.setattr("cbn.fit.sharded.FIRST", 100)
+    images = GREY.astype(int)
+    images[321] = -1
+    with pytest.raises(cbn.DataError, match="^X, chunk 2: integers from -1 to"):
+        in_shards({}, images, (100, 300))
+    binary = IMAGES.astype(np.uint8)
+    with pytest.raises(cbn.DataError, match="^X, chunk 1: integers up to 255 after images of only 0 and 1; give full"):
+        fit_shards(
+            given := snapshot(network({}).arguments()), resolve(given),
+            LocalSource([np.repeat(binary, 20, axis=0), GREY], 1), num_threads=1,
+        )  # fmt: skip
+    with pytest.raises(cbn.DataError, match="^X: no pixel of any training image exceeds"):
+        in_shards({}, np.minimum(GREY, 70), (100,))
+
+
+def test_parts_of_images():
+    numbers = np.arange(50)
+    for part in (Part(50), Part(20), Part(50, 1, 3), Part(50, 49, 50)):
+        assert part.of(numbers).sum() == part.n_images
+    assert Part(50, 1, 3).of(np.array([0, 1, 2, 4])).tolist() == [True, False, True, False]
