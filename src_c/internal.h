@@ -4,15 +4,16 @@
 #ifndef CBN_INTERNAL_H
 #define CBN_INTERNAL_H
 
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "cbn needs a little-endian processor: rows of bits are read as bytes and as words"
+#endif
+
 #include <float.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "cbn.h"
 
-#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "cbn needs a little-endian processor: rows of bits are read as bytes and as words"
-#endif
 #if FLT_EVAL_METHOD != 0
 #error "cbn needs doubles that are rounded at every step: with gcc on 32-bit x86 add -msse2 -mfpmath=sse"
 #endif

@@ -311,3 +311,19 @@ def test_import_is_light():
     """scikit-learn and matplotlib load when they are used, not on `import cbn`."""
     code = "import sys, cbn; print([m for m in ('sklearn', 'scipy', 'matplotlib', 'PIL', 'tqdm') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "mend"),
+    [
+        (["-U__BYTE_ORDER__", "-D__BYTE_ORDER__=__ORDER_BIG_ENDIAN__"], "little-endian processor"),
+        (["-ffast-math"], "without -ffast-math"),
+    ],
+)
+def test_builds_that_would_give_other_bytes_are_refused(flags, mend):
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    command = [compiler, "-std=c11", "-fsyntax-only", *flags, str(ROOT / "src_c" / "build.c")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode != 0 and mend in run.stderr
