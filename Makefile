@@ -14,15 +14,18 @@ all: run
 # The recipes of the stamps below run whenever their inputs change.
 $(VENV)/created:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cbn needs Python 3.11 or newer: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	touch $@
+	@echo "environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
 
 $(VENV)/installed: $(VENV)/created $(SOURCES) $(PACKAGING)
-	rm -rf $(VENV)/wheel
-	$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .
-	$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/cbn-*.whl
-	$(PIP) install $(VENV)/wheel/cbn-*.whl
-	touch $@
+	@echo "building cbn (half a minute) ..."
+	@rm -rf $(VENV)/wheel
+	@$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .
+	@echo "installing cbn and what it needs ..."
+	@$(PIP) uninstall --yes cbn 2>$(VENV)/uninstall.log
+	@$(PIP) install --no-compile $(VENV)/wheel/cbn-*.whl
+	@touch $@
 
 $(VENV)/test-extras: $(VENV)/installed
 	$(PIP) install "$$(echo $(VENV)/wheel/cbn-*.whl)[test]"
