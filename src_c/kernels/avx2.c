@@ -117,6 +117,19 @@ CBN_FUNCTION inline void add_looked_up(const uint8_t *index, const double *value
     _mm256_storeu_pd(sums, _mm256_add_pd(_mm256_loadu_pd(sums), value));
 }
 
+/* index[i] = table index of image i, a byte: tables of at most 8 bits; n words of variables, and their table bits. */
+CBN_FUNCTION inline __attribute__((always_inline)) void index_bytes(const uint64_t *word, const int32_t *bit, int n,
+                                                                    uint8_t index[64]) {
+    for (int half = 0; half < 64; half += 32) {
+        __m256i bytes = _mm256_setzero_si256();
+        for (int v = 0; v < n; v++) {
+            const __m256i own = _mm256_set1_epi8((char)(1 << bit[v]));
+            bytes = _mm256_or_si256(bytes, _mm256_and_si256(spread_32((uint32_t)(word[v] >> half)), own));
+        }
+        _mm256_storeu_si256((__m256i *)(index + half), bytes);
+    }
+}
+
 /* Words in which all variables are 0, as at the border of pictures, have one value for all images. */
 CBN_FUNCTION inline __attribute__((always_inline)) void score_small(const cbn_variables *variables, const int n,
                                                                     int table_bits, int64_t first_word, int n_words,
@@ -131,22 +144,30 @@ CBN_FUNCTION inline __attribute__((always_inline)) void score_small(const cbn_va
             continue;
         }
         uint8_t index[64];
-        for (int half = 0; half < 64; half += 32) {
-            __m256i bytes = _mm256_setzero_si256();
-            for (int v = 0; v < n; v++) {
-                const __m256i bit = _mm256_set1_epi8((char)(1 << variables->bit[v]));
-                bytes = _mm256_or_si256(bytes, _mm256_and_si256(spread_32((uint32_t)(word[v] >> half)), bit));
-            }
-            _mm256_storeu_si256((__m256i *)(index + half), bytes);
-        }
+        index_bytes(word, variables->bit, n, index);
         for (int i = 0; i < 64; i += 4) add_looked_up(index + i, values, sums + i);
     }
 }
 #define CBN_SCORE_SMALL score_small
+
+CBN_FUNCTION inline void score_small_tables(const cbn_variables *variables, int table_bits, int64_t word,
+                                            const double *tables, int n_tables, double *const *sums) {
+    uint64_t words[8];
+    uint8_t index[64];
+    for (int v = 0; v < variables->n; v++) words[v] = variables->plane[v][word];
+    index_bytes(words, variables->bit, variables->n, index);
+    for (int t = 0; t < n_tables; t++, tables += (int64_t)1 << table_bits) {
+        if (!sums[t]) continue;
+        for (int i = 0; i < 64; i += 4) add_looked_up(index + i, tables, sums[t] + i);
+    }
+}
+#define CBN_SCORE_SMALL_TABLES score_small_tables
+#define CBN_SMALL_TABLE_BITS 8
 #include "score_template.h"
 #include "sample_template.h"
 #include "tree_sample_template.h"
 #include "particle_template.h"
+#define CBN_LANE_BYTES 32
 #include "transition_template.h"
 #include "gradient_template.h"
 

@@ -189,6 +189,7 @@ CBN_FUNCTION inline void score_small_tables(const cbn_variables *variables, int 
     }
 }
 #define CBN_SCORE_SMALL_TABLES score_small_tables
+#define CBN_SMALL_TABLE_BITS 5
 #include "score_template.h"
 
 CBN_FUNCTION inline void add_bit_masked(uint32_t index[CBN_GROUP], uint32_t word, int bit) {
@@ -215,6 +216,7 @@ CBN_FUNCTION inline void factor_small(const uint32_t index[CBN_GROUP], const dou
 #include "sample_template.h"
 #include "tree_sample_template.h"
 #include "particle_template.h"
+#define CBN_LANE_BYTES 32
 #include "transition_template.h"
 #include "gradient_template.h"
 

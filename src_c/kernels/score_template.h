@@ -5,8 +5,9 @@
  *
  * Interface:
  *   CBN_FUNCTION                                storage class and target attribute
- *   CBN_SCORE_SMALL, CBN_SCORE_SMALL_TABLES     optional: score_block and score_tables for tables of at most 32
- *                                               entries; the former is given the number of variables
+ *   CBN_SCORE_SMALL                             optional: score_block for tables of at most 32 entries; is given the
+ *                                               number of variables
+ *   CBN_SCORE_SMALL_TABLES                      optional: score_tables for tables of at most CBN_SMALL_TABLE_BITS bits
  */
 
 /* Bit i of b to byte i of the result: the byte is copied everywhere, its own bit is kept and moved to the bottom. */
@@ -71,7 +72,7 @@ CBN_FUNCTION void score_block(const cbn_variables *variables, int table_bits, in
 CBN_FUNCTION void score_tables(const cbn_variables *variables, int table_bits, int64_t word, const double *tables,
                                int n_tables, double *const *sums) {
 #ifdef CBN_SCORE_SMALL_TABLES
-    if (table_bits <= 5) {
+    if (table_bits <= CBN_SMALL_TABLE_BITS) {
         CBN_SCORE_SMALL_TABLES(variables, table_bits, word, tables, n_tables, sums);
         return;
     }

@@ -5,7 +5,8 @@
  * run serves all windows that hold it. Then every image looks its window up, and finds all kernels in one place.
  *
  * Interface:
- *   CBN_FUNCTION    storage class and target attribute; after pack_template.h
+ *   CBN_FUNCTION      storage class and target attribute; after pack_template.h
+ *   CBN_LANE_BYTES    bytes of a vector of kernels, 16 or 32
  */
 
 /* A run is the one to its right, moved by one pixel: rows are walked from right to left. */
@@ -47,22 +48,44 @@ CBN_FUNCTION inline void window_index(const cbn_window_plan *plan, const uint16_
     }
 }
 
-/* Sums of CBN_LANES kernels from `lane` on, in the window at row y, column x of the runs. */
+/* CBN_LANES kernels side by side, in vectors of LANES_OF_VECTOR. */
+typedef int32_t lane_vector __attribute__((vector_size(CBN_LANE_BYTES)));
+#define LANES_OF_VECTOR (CBN_LANE_BYTES / 4)
+
+CBN_FUNCTION inline __attribute__((always_inline)) lane_vector load_lanes(const int32_t *from) {
+    lane_vector lanes;
+    memcpy(&lanes, from, sizeof lanes);
+    return lanes;
+}
+
+#define CHUNKS_TOGETHER 8
+
+/* Sums of CBN_LANES kernels from `lane` on, in the window at row y, column x of the runs: of some chunks at a time, so that
+ * they stay in a register meanwhile. */
 CBN_FUNCTION inline void window_sums(const cbn_window_plan *plan, const uint16_t *runs, int y, int x, int lane,
                                      int32_t sum[64][CBN_LANES]) {
     const int64_t per_channel = 64 * (int64_t)plan->run_rows * plan->run_columns;
-    const int32_t *table = plan->sums + lane;
-    for (int c = 0; c < plan->transition->in_channels; c++)
-        for (int j = 0; j < plan->chunks; j++, table += (int64_t)plan->lanes << plan->bits) {
-            uint16_t index[64];
-            window_index(plan, runs + c * per_channel, j, y, x, index);
-            if (c == 0 && j == 0)
-                for (int i = 0; i < 64; i++)
-                    memcpy(sum[i], table + (int64_t)index[i] * plan->lanes, sizeof sum[i]);
-            else
-                for (int i = 0; i < 64; i++)
-                    for (int k = 0; k < CBN_LANES; k++) sum[i][k] += table[(int64_t)index[i] * plan->lanes + k];
+    const int64_t per_chunk = (int64_t)plan->lanes << plan->bits;
+    const int n_chunks = plan->transition->in_channels * plan->chunks;
+    for (int first = 0; first < n_chunks; first += CHUNKS_TOGETHER) {
+        const int n = n_chunks - first < CHUNKS_TOGETHER ? n_chunks - first : CHUNKS_TOGETHER;
+        uint16_t index[CHUNKS_TOGETHER][64];
+        for (int j = 0; j < n; j++) {
+            const int channel = (first + j) / plan->chunks, chunk = (first + j) % plan->chunks;
+            window_index(plan, runs + channel * per_channel, chunk, y, x, index[j]);
         }
+        for (int i = 0; i < 64; i++)
+            for (int v = 0; v < CBN_LANES; v += LANES_OF_VECTOR) {
+                const int32_t *table = plan->sums + lane + v + first * per_chunk;
+                lane_vector all = load_lanes(table + (int64_t)index[0][i] * plan->lanes);
+                if (first) all += load_lanes(&sum[i][v]);
+                for (int j = 1; j < n; j++) {
+                    table += per_chunk;
+                    all += load_lanes(table + (int64_t)index[j][i] * plan->lanes);
+                }
+                memcpy(&sum[i][v], &all, sizeof all);
+            }
+    }
 }
 
 /* Bit k of every byte, byte 0 lowest: the inverse of spread_bits. The multiplication moves the bits side by side. */
