@@ -67,7 +67,7 @@ def add(parsed, defaults):
     if parsed.calibration is not None:
         from ._train_jobs import load_calibration
 
-        calibration = load_calibration(parsed, chosen)
+        calibration = load_calibration(parsed, chosen.images.shape[1:])
         fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
     sources = [str(base.provenance.get("source", "images")), chosen.source]
     _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {len(images):,} more")

@@ -19,6 +19,11 @@ def train_job(parsed):
     if parsed.classifier and parsed.digit not in (None, images_of.ALL):
         raise common.UsageError(f"--digit {parsed.digit}: --classifier is of all labels; leave one of them out")
     arguments = classifier_arguments(parsed) if parsed.classifier else fit_arguments(parsed)
+    if can_stream(parsed, arguments.resolve()):
+        from ._train_stream import train_streamed
+
+        train_streamed(parsed, arguments, clock)
+        return
     with clock.part("load"):
         images, test, calibration = load_images(parsed)
     every = "--classifier" if parsed.classifier else "--digit all"
@@ -29,7 +34,7 @@ def train_job(parsed):
         raise DataError(f"{every}: the training images have no labels; {mend}")
     arguments = with_scale(arguments, images)
     check_rule(parsed, images)
-    geometries = layer_geometries(parsed, arguments, images)
+    geometries = layer_geometries(parsed, arguments, images.images.shape[1:], images.images)
     if parsed.dry_run:
         from ._train_dry_run import dry_run
 
@@ -52,7 +57,7 @@ def load_images(parsed):
     with common.renaming(label="--digit"):
         images = halves.part("train", label)
     test = halves.part("test") if "test" in splits else None
-    return images, test, load_calibration(parsed, images)
+    return images, test, load_calibration(parsed, images.images.shape[1:])
 
 
 def drawn_halves(parsed, halves):
@@ -76,12 +81,12 @@ def drawn(parsed, given, split):
     return draw_binary(given, parsed.seed, split)
 
 
-def load_calibration(parsed, images):
-    """The ImageSet of --calibration or None; its images have the size of the training images."""
+def load_calibration(parsed, needed):
+    """The ImageSet of --calibration or None; its images have the size (height, width) of the training images."""
     if parsed.calibration is None:
         return None
     calibration = images_of.read_splits(parsed, "--calibration", parsed.calibration)["train"]
-    found, needed = calibration.images.shape[1:], images.images.shape[1:]
+    found = calibration.images.shape[1:]
     if found != needed:
         raise DataError(
             f"--calibration: images of {found[0]} x {found[1]} pixels, but the training images have "
@@ -103,13 +108,30 @@ def check_rule(parsed, images):
         )
 
 
-def layer_geometries(parsed, arguments, images):
-    """The geometry of all layers; what does not fit is refused before any work is done."""
+def can_stream(parsed, settings):
+    """Whether images become bits as they are read: for one network of all, by a rule that needs none of them.
+
+    What is learned of kernels begins with a hash of the images, and checkpoints are known by it.
+    """
+    return not (
+        parsed.data in (None, "openml") or parsed.classifier or parsed.digit is not None or parsed.dry_run
+        or parsed.binarization == "stochastic" or isinstance(settings.threshold, str) or settings.shift
+        or settings.features.layers
+    )  # fmt: skip
+
+
+def layer_geometries(parsed, arguments, shape, images=None):
+    """The geometry of all layers; what does not fit is refused before any work is done.
+
+    ``images`` (n, height, width) are those that choose thresholds, where these are not given.
+    """
     with naming_options(parsed):
         settings = arguments.resolve()
-        thresholds = chosen_thresholds(settings.threshold, images.images, settings.full_scale)
+        thresholds = settings.threshold
+        if images is not None:
+            thresholds = chosen_thresholds(thresholds, images, settings.full_scale)
         n_thresholds = len(check_thresholds(thresholds, settings.full_scale))
-        geometries = planned_geometries(settings, images.images.shape[1:], n_thresholds)
+        geometries = planned_geometries(settings, shape, n_thresholds)
         starting_kernels(settings.features.kernels, settings.features.layers, geometries)
     return geometries
 

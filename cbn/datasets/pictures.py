@@ -228,9 +228,13 @@ class Sizes:
         if one.shape not in self._first:
             self._first[one.shape] = f"{self.notes.name(one.path)}{one.part}"
 
+    @property
+    def differ(self) -> bool:
+        return self.options.size is None and len(self._found) > 1
+
     def check(self) -> None:
         """Raise DataError if there are several."""
-        if self.options.size is None and len(self._found) > 1:
+        if self.differ:
             groups = [
                 f"{n} of {sizes(shape)} ({self._first[shape]}{', ...' if n > 1 else ''})"
                 for shape, n in self._found.most_common()

@@ -2,7 +2,7 @@
 """Files of pictures, in chunks: each is read when its turn comes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,13 @@ class PictureChunks:
         for split, part in self._parts.items():
             chunk = _Chunk(split, part, chunk_size, self.image_shape)
             for path, label in part:
-                for one in pages_of(path, self._options, notes):
+                pages = pages_of(path, self._options, notes)
+                for number, one in enumerate(pages, start=1):
                     found.add(one)
-                    found.check()
+                    if found.differ:
+                        for other in chain(pages[number:], self._left(self.n_done + 1)):
+                            found.add(other)
+                        found.check()
                     chunk.add(scale.in_bytes(one, self.n_done), f"{part.name(path)}{one.part}", label)
                     if chunk.is_full:
                         yield (images := chunk.taken())
@@ -66,18 +70,21 @@ class PictureChunks:
 
     def _first(self) -> Read:
         """The first picture that can be read."""
-        for path in self._files():
-            for one in pages_of(path, self._options, Notes(self._where)):
-                return one
+        for one in self._left(0):
+            return one
         raise none_readable(self._where, sum(self.counts.values()))
 
     def _surveyed(self, n_done: int) -> Scale:
         """The scale of the pictures that are left."""
         scale = Scale(self._options)
-        for path in islice(self._files(), n_done, None):
-            for one in pages_of(path, self._options, Notes(self._where)):
-                scale.add(one)
+        for one in self._left(n_done):
+            scale.add(one)
         return scale
+
+    def _left(self, n_done: int) -> Iterator[Read]:
+        """The pictures of all files but the first ones, read beforehand."""
+        for path in islice(self._files(), n_done, None):
+            yield from pages_of(path, self._options, Notes(self._where))
 
 
 class _StreamedScale:
