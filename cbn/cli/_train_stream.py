@@ -13,7 +13,7 @@ from . import _train_fit as fitting
 from . import _train_report as report
 from ._reading import naming_reader, reading, tell
 from ._train_arguments import with_scale
-from ._train_jobs import check_rule, layer_geometries, load_calibration
+from ._train_images import check_rule, layer_geometries, load_calibration
 
 
 def train_streamed(parsed, arguments, clock):
