@@ -27,6 +27,8 @@ class ArrayChunks:
     do not tell it.
     """
 
+    has_names = False
+
     def __init__(self, arrays: Arrays, options: Options, path: Path, left_out: tuple[LeftOut, ...]) -> None:
         self._arrays, self._options, self._path, self._left_out = arrays, options, path, left_out
         self._levels = {

@@ -20,6 +20,7 @@ class PictureChunks:
     """The pictures of files, by split; see cbn.datasets.stream.Chunks."""
 
     binarization: str | None = None
+    has_names = True
 
     def __init__(self, parts: Mapping[str, Part], options: Options, notes: Notes, where: Path) -> None:
         self._parts, self._options, self._notes, self._where = parts, options, notes, where

@@ -91,6 +91,7 @@ class Chunks(Protocol):
     binarization: str | None
     image_shape: tuple[int, int]
     image_bytes: int
+    has_names: bool
     source: str
     report: ReadingReport | None
 
@@ -107,6 +108,8 @@ class ImageStream(Iterator[npt.NDArray[np.uint8]]):
         None for grey images, as of an ImageSet.
     source : str
         A short description for people.
+    has_names : bool
+        Whether sets have the names of files.
     counts : dict of str to int
         By split: files of pictures, or images of arrays.
     report : ReadingReport or None
@@ -116,7 +119,7 @@ class ImageStream(Iterator[npt.NDArray[np.uint8]]):
     def __init__(self, chunks: Chunks, chunk_size: int | None) -> None:
         self._chunks = chunks
         self.image_shape, self.binarization, self.source = chunks.image_shape, chunks.binarization, chunks.source
-        self.counts = dict(chunks.counts)
+        self.counts, self.has_names = dict(chunks.counts), chunks.has_names
         self._sets = chunks.sets(chunk_size or max(1, CHUNK_BYTES // chunks.image_bytes))
 
     @property
