@@ -89,6 +89,7 @@ def read_stream(
     name: str = "X",
     image_shape: Sequence[int] | None = None,
     full_scale: int | None = None,
+    first: int | None = None,
 ) -> Streamed:
     """Bits of all images of an iterator of chunks.
 
@@ -97,7 +98,9 @@ def read_stream(
     X : iterator of array-like, (n, height, width) or flat (n, height * width)
         Of any numbers of images; the result does not depend on how they are cut.
     rule : callable
-        Images -> Binarization, by the first FIRST images.
+        Images -> Binarization, by the first images.
+    first : int
+        How many these are, FIRST by default; they are held in memory until there are so many.
     image_shape, full_scale
         As for :func:`cbn._validation.as_images`.
 
@@ -106,30 +109,30 @@ def read_stream(
     DataError
         Names the chunk, what was found and what to do.
     """
+    first = FIRST if first is None else first
     chunks = _checked(X, name, image_shape, full_scale)
     head: list[Images] = []
     n_head = 0
     for chunk in chunks:
         head.append(chunk.copy())  # an iterator may fill one array again and again
         n_head += len(chunk)
-        if n_head >= FIRST:
+        if n_head >= first:
             break
     if not head:
         raise DataError(f"{name}: no images came; give an iterator of arrays (n, height, width)")
-    binarization = rule(np.concatenate(head)[:FIRST])
-    first, parts = head[0][:1].copy(), Parts()
+    binarization = rule(np.concatenate(head)[:first])
+    one, parts = head[0][:1].copy(), Parts()
     extremes: list[Any] = []
-    batch = max(1, BATCH_BYTES // (64 * first[0].nbytes)) * 64
-    only_bits = full_scale is None and binarization.full_scale == 1 and first.dtype != bool
-    for images in _batches(_chain(head, chunks), batch):
+    only_bits = full_scale is None and binarization.full_scale == 1 and one.dtype != bool
+    for images in _batches(_chain(head, chunks)):
         extremes += [images.min(), images.max()]
         if only_bits and max(extremes) > 1:
             raise DataError(
-                f"{name}: integers up to {max(extremes)} come after {FIRST:,} images of only 0 and 1; give full_scale, such "
+                f"{name}: integers up to {max(extremes)} come after {first:,} images of only 0 and 1; give full_scale, such "
                 "as full_scale=255"
             )
         parts.add(binarization.planes(images, num_threads))
-    darkest_and_brightest = np.array([[[min(extremes), max(extremes)]]], first.dtype)
+    darkest_and_brightest = np.array([[[min(extremes), max(extremes)]]], one.dtype)
     return Streamed(binarization, parts.joined(), darkest_and_brightest)
 
 
@@ -163,17 +166,31 @@ def _checked(
         yield images
 
 
-def _batches(chunks: Iterable[Images], size: int) -> Iterator[Images]:
-    """The same images, cut into `size` at a time; the last may be fewer."""
-    held: list[Images] = []
-    n_held = 0
+def pack_chunks(chunks: Iterable[Images], binarization: Binarization, num_threads: int) -> BitPlanes:
+    """Bits of all images of validated chunks, at least one, by a rule that is known."""
+    parts = Parts()
+    for images in _batches(chunks):
+        parts.add(binarization.planes(images, num_threads))
+    return parts.joined()
+
+
+def _batches(chunks: Iterable[Images]) -> Iterator[Images]:
+    """The same images, cut into so many at a time that their bits fill words; the last may be fewer.
+
+    All are in one array, which holds the next ones after a step.
+    """
+    held, n_held = np.empty((0, 0, 0), bool), 0
     for chunk in chunks:
+        if not len(held):
+            size = max(1, BATCH_BYTES // (64 * chunk[0].nbytes)) * 64
+            held = np.empty((size, *chunk.shape[1:]), chunk.dtype)
         while len(chunk):
-            held.append(chunk[: size - n_held].copy())
-            n_held += len(held[-1])
-            chunk = chunk[len(held[-1]) :]
-            if n_held == size:
-                yield held[0] if len(held) == 1 else np.concatenate(held)
-                held, n_held = [], 0
-    if held:
-        yield np.concatenate(held)
+            n_new = min(len(chunk), len(held) - n_held)
+            held[n_held : n_held + n_new] = chunk[:n_new]
+            n_held += n_new
+            chunk = chunk[n_new:]
+            if n_held == len(held):
+                yield held
+                n_held = 0
+    if n_held:
+        yield held[:n_held]

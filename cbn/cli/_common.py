@@ -2,7 +2,17 @@
 """What all programs use, under one name: parsing, running, results. NumPy is not loaded by it."""
 
 from ._parser import DEFAULT_MODEL, add_model, add_seed, integer, make_parser, rate
-from ._results import Names, cell, check_outputs, counted, file_names, output_folder, print_json, print_table
+from ._results import (
+    Names,
+    cell,
+    check_outputs,
+    counted,
+    file_names,
+    output_folder,
+    print_json,
+    print_json_list,
+    print_table,
+)
 from ._running import Clock, UsageError, naming, progress, renaming, run, say, warn
 
 __all__ = [
@@ -21,6 +31,7 @@ __all__ = [
     "naming",
     "output_folder",
     "print_json",
+    "print_json_list",
     "print_table",
     "progress",
     "rate",

@@ -16,7 +16,7 @@ from ._iem_folder import ArrivingPictures
 from ._iem_maps import Maps
 from ._iem_record import Record
 from ._reading import naming_reader, reading
-from ._verdicts import COLUMNS, Judgement, at_rate, given_threshold, verdicts_of
+from ._verdicts import COLUMNS, at_rate, given_threshold, verdict_row, verdicts_of
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -199,7 +199,6 @@ class _Watcher:
         assert dataset.test is not None and dataset.test_names is not None
         scores = self.fitted.judged_scores(dataset.test)
         found = verdicts_of(self.arguments, self.calibration, scores)
-        judgement = Judgement(found, 0.0, None)
         self.basis, self.threshold = found.basis, found.threshold
         values = self.maps.of(dataset.test) if self.maps.wanted else None
         rows = []
@@ -212,7 +211,7 @@ class _Watcher:
                 "energy": -score,
                 "score": score,
             }
-            row |= judgement.row(i) | {"threshold": found.threshold}
+            row |= verdict_row(found, i) | {"threshold": found.threshold}
             if values is not None and row["file"] not in self.pages:
                 self.maps.write(dataset.test[i], values[i], row)
             rows.append(row)

@@ -93,16 +93,28 @@ def read_splits(arguments, option, path, labels=None):
 def choose_images(arguments):
     """The ImageSet that --data, --split and --digit name; and the index of each image in its half."""
     halves = load_halves(arguments)
-    split = arguments.split or halves.splits[-1]
-    if split not in halves.splits:
-        held = " or ".join(f"--split {own}" for own in halves.splits)
-        raise DataError(f"--split {split}: {arguments.data or 'MNIST'} has no {split} images; use {held}")
+    split = chosen_split(arguments, halves.splits)
     with renaming(label="--digit"):
         return halves.part(split, label_of(arguments)), halves.indices(split, label_of(arguments))
 
 
+def chosen_split(arguments, splits):
+    """The split that --split names, or the last one. Raises DataError."""
+    split = arguments.split or splits[-1]
+    if split not in splits:
+        held = " or ".join(f"--split {own}" for own in splits)
+        raise DataError(f"--split {split}: {arguments.data or 'MNIST'} has no {split} images; use {held}")
+    return split
+
+
 def images_for(arguments, fitted, images, option="--data"):
-    """Images of an ImageSet, given by an option, as a fitted network (or one of a classifier's) reads them.
+    """Images of an ImageSet, given by an option, as a fitted network (or one of a classifier's) reads them."""
+    shape, has_names = images.images.shape[1:], images.names is not None
+    return conversion_for(arguments, fitted, shape, images.binarization, has_names, option)(images.images)
+
+
+def conversion_for(arguments, fitted, shape, binarization, has_names, option="--data"):
+    """A function from arrays of images of an option to what a fitted network (or one of a classifier's) reads.
 
     Sets that are binary count as such whatever the model's scale. Grey sets are binarized by the model's own rule, also
     where the model was trained on images that had been binarized by that rule before (the embedded MNIST). A model of
@@ -113,30 +125,30 @@ def images_for(arguments, fitted, images, option="--data"):
     from ..bits.binarization import Binarization
     from ..datasets.stochastic import RULE
 
-    shape = images.images.shape[1:]
     if shape != tuple(fitted.image_shape):
         height, width = fitted.image_shape
         raise DataError(
             f"{option}: images of {shape[0]} x {shape[1]} pixels, but the model needs {height} x {width}; resize them"
-            f"{'' if images.names is None else f', as --size {height}x{width} does with pictures'}"
+            f"{f', as --size {height}x{width} does with pictures' if has_names else ''}"
         )
-    if images.binarization is not None:
-        if images.binarization != fitted.rule:
+    if binarization is not None:
+        if binarization != fitted.rule:
             warn(
                 arguments,
-                f"{option}: binary images ({images.binarization}) for a model of another rule ({fitted.rule}): "
+                f"{option}: binary images ({binarization}) for a model of another rule ({fitted.rule}): "
                 "their scores compare only if both rules give the same bits",
             )
-        return images.images.astype(bool)
+        return lambda images: images.astype(bool)
     own = fitted.binarization
     grey = Binarization(own.thresholds, 255)
     if own.full_scale == 1 and fitted.rule == grey.describe():
-        return images.images > int(np.floor(own.thresholds[0] * 255))
+        level = int(np.floor(own.thresholds[0] * 255))
+        return lambda images: images > level
     if fitted.rule.startswith(RULE):
         warn(
             arguments,
             f"{option}: grey images are binarized by value > 0.5 x 255, but the model is of another rule "
             f"({fitted.rule}): their scores do not compare with those that set its threshold",
         )
-        return images.images > 127
-    return images.images
+        return lambda images: images > 127
+    return lambda images: images

@@ -22,6 +22,14 @@ def print_json(result):
     print(json.dumps(_finite(result), allow_nan=False))
 
 
+def print_json_list(before, name, rows, after):
+    """The same of ``{**before, name: [*rows], **after}``, of whose rows one is in memory at a time."""
+    print(json.dumps(_finite(before), allow_nan=False)[:-1], end=f", {json.dumps(name)}: [")
+    for number, row in enumerate(rows):
+        print(f"{', ' if number else ''}{json.dumps(_finite(row), allow_nan=False)}", end="")
+    print("], " + json.dumps(_finite(after), allow_nan=False)[1:])
+
+
 def _finite(value):
     import numpy as np
 

@@ -7,37 +7,91 @@ from dataclasses import replace
 import numpy as np
 
 from . import _common as common
-from . import _images as images_of
-from ._verdicts import csv_rows, judge_in_batches
-
-BATCH = 512  # images that are scored between two writes of rows
+from ._score_images import BATCH, scored_images
+from ._verdicts import csv_rows, judge, judged_rows
 
 
 def score_network(arguments, fitted):
     """Everything that the options ask for."""
     clock = common.Clock()
     with clock.part("load"):
-        chosen, index = images_of.choose_images(arguments)
-        index = index[: arguments.n]
-        images = images_of.images_for(arguments, fitted, chosen)[: arguments.n]
+        source = scored_images(arguments, fitted)
     common.output_folder("--heatmap", arguments.heatmap)
     common.output_folder("--repair", arguments.repair)
-    names = chosen.names or [str(i) for i in index]
-    labels = None if chosen.labels is None else chosen.labels.tolist()
-    rows = []
+    printed = Table(arguments) if source.images is None and not arguments.json else None
+    rows = []  # of images that are held
+
+    def row_of(i, score, verdict):
+        name, label = source.about(i)
+        return {"image": name, "score": score, **verdict} | ({} if label is None else {"label": label})
 
     with clock.part("score"), csv_rows(arguments) as write_row:
 
-        def done(i, score, verdict):
-            label = {} if labels is None else {"label": labels[i]}
-            rows.append({"image": names[i], "score": score, **verdict, **label})
+        def done(*columns):
+            row = row_of(*columns)
             if write_row:
-                write_row({**rows[-1], "file": names[i]})
+                write_row({**row, "file": row["image"]})
+            if printed:
+                printed.add(row)
+            elif source.images is not None:
+                rows.append(row)
 
-        _, judgement = judge_in_batches(
-            arguments, fitted.calibration, lambda part: fitted.judged_scores(images[part]), len(images), BATCH, done
-        )
-    rate, outliers = judgement.rate, judgement.outliers
+        batches = map(fitted.judged_scores, source.batches())
+        has_rows = write_row or printed or source.images is not None  # those of --json are made at the end
+        scores, judgement = judge(arguments, fitted.calibration, batches, source.n, done if has_rows else None)
+    explanations = []
+    if source.images is not None:
+        explanations = draw_and_explain(arguments, fitted, source.images, rows, judgement, clock)
+    summary = {
+        "n": judgement.n,
+        "score": fitted.settings.score,
+        "threshold": judgement.threshold,
+        **judgement.summary(),
+        "calibration": fitted.calibration.source,
+        "n_calibration": len(fitted.calibration.scores),
+        "binarization": fitted.rule,
+    }
+    if arguments.json:
+        for row, nodes in zip(rows, explanations):
+            row["explanation"] = [node.to_dict() for node in nodes]
+        again = (row_of(*columns) for columns in judged_rows(arguments, fitted.calibration, scores, BATCH))
+        summary["reading"] = source.report.to_dict()
+        common.print_json_list(summary, "images", rows or again, {"seconds": clock.seconds, "model": arguments.model})
+        return
+    if arguments.csv == "-":
+        return
+    if printed is None:
+        printed = Table(arguments)
+        for i, row in enumerate(rows):
+            printed.add(row, explanations[i] if explanations else ())
+    common.say(
+        arguments,
+        f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; threshold from "
+        f"{summary['n_calibration']:,} {summary['calibration']} scores; {summary['binarization']})",
+    )
+
+
+class Table:
+    """Rows on stdout, separated by tabs, unless it is that of --csv."""
+
+    SHOWN = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
+
+    def __init__(self, arguments):
+        self.columns = None if arguments.csv != "-" else ()
+
+    def add(self, row, explanation=()):
+        """A row, under the names of its columns if it is the first one."""
+        if self.columns is None:
+            self.columns = [name for name in self.SHOWN if name in row]
+            print("\t".join(self.columns))
+        if self.columns:
+            print("\t".join(common.cell(row[name]) for name in self.columns), flush=True)
+        for node in explanation:
+            print(f"  {node}")
+
+
+def draw_and_explain(arguments, fitted, images, rows, judgement, clock):
+    """What --heatmap and --repair ask for, noted in the rows; the explanations of every image."""
     if arguments.heatmap:
         with clock.part("heatmap"):
             write_heat_maps(arguments, fitted, images, rows)
@@ -51,37 +105,10 @@ def score_network(arguments, fitted):
             ]
     if arguments.repair:
         with clock.part("repair"):
-            at_rate = replace(fitted, settings=replace(fitted.settings, false_alarm_rate=rate))
-            write_repairs(arguments, at_rate, images, rows, np.flatnonzero(outliers))
-    summary = {
-        "n": len(rows),
-        "score": fitted.settings.score,
-        "threshold": judgement.verdicts.threshold,
-        **judgement.summary(),
-        "calibration": fitted.calibration.source,
-        "n_calibration": len(fitted.calibration.scores),
-        "binarization": fitted.rule,
-    }
-    if arguments.json:
-        for row, nodes in zip(rows, explanations):
-            row["explanation"] = [node.to_dict() for node in nodes]
-        summary["reading"] = chosen.report.to_dict()
-        common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
-        return
-    if arguments.csv == "-":
-        return
-    shown = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
-    columns = [name for name in shown if name in rows[0]]
-    print("\t".join(columns))
-    for i, row in enumerate(rows):
-        print("\t".join(common.cell(row[name]) for name in columns))
-        for node in explanations[i] if explanations else ():
-            print(f"  {node}")
-    common.say(
-        arguments,
-        f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; threshold from "
-        f"{summary['n_calibration']:,} {summary['calibration']} scores; {summary['binarization']})",
-    )
+            at_rate = replace(fitted, settings=replace(fitted.settings, false_alarm_rate=judgement.rate))
+            outliers = np.flatnonzero([row["verdict"] == "outlier" for row in rows])
+            write_repairs(arguments, at_rate, images, rows, outliers)
+    return explanations
 
 
 def write_heat_maps(arguments, fitted, images, rows):

@@ -65,9 +65,9 @@ def add(parsed, defaults):
             raise common.UsageError(f"--add: {parsed.add!r}: {rest}") from None
         fitted = replace(fitted, rule=base.rule)
     if parsed.calibration is not None:
-        from ._train_jobs import load_calibration
+        from ._train_images import load_calibration
 
-        calibration = load_calibration(parsed, chosen)
+        calibration = load_calibration(parsed, chosen.images.shape[1:])
         fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
     sources = [str(base.provenance.get("source", "images")), chosen.source]
     _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {len(images):,} more")

@@ -3,13 +3,11 @@
 
 import os
 
-from ..bits.binarization import check_thresholds, chosen_thresholds
 from ..exceptions import DataError
-from ..fit.preparing import planned_geometries
-from ..layers.features import starting_kernels
 from . import _common as common
 from . import _images as images_of
-from ._train_arguments import classifier_arguments, fit_arguments, naming_options, with_scale
+from ._train_arguments import classifier_arguments, fit_arguments, with_scale
+from ._train_images import check_rule, drawn, layer_geometries, load_calibration
 
 
 def train_job(parsed):
@@ -19,6 +17,11 @@ def train_job(parsed):
     if parsed.classifier and parsed.digit not in (None, images_of.ALL):
         raise common.UsageError(f"--digit {parsed.digit}: --classifier is of all labels; leave one of them out")
     arguments = classifier_arguments(parsed) if parsed.classifier else fit_arguments(parsed)
+    if can_stream(parsed, arguments.resolve()):
+        from ._train_stream import train_streamed
+
+        train_streamed(parsed, arguments, clock)
+        return
     with clock.part("load"):
         images, test, calibration = load_images(parsed)
     every = "--classifier" if parsed.classifier else "--digit all"
@@ -29,7 +32,7 @@ def train_job(parsed):
         raise DataError(f"{every}: the training images have no labels; {mend}")
     arguments = with_scale(arguments, images)
     check_rule(parsed, images)
-    geometries = layer_geometries(parsed, arguments, images)
+    geometries = layer_geometries(parsed, arguments, images.images.shape[1:], images.images)
     if parsed.dry_run:
         from ._train_dry_run import dry_run
 
@@ -52,7 +55,7 @@ def load_images(parsed):
     with common.renaming(label="--digit"):
         images = halves.part("train", label)
     test = halves.part("test") if "test" in splits else None
-    return images, test, load_calibration(parsed, images)
+    return images, test, load_calibration(parsed, images.images.shape[1:])
 
 
 def drawn_halves(parsed, halves):
@@ -62,56 +65,16 @@ def drawn_halves(parsed, halves):
     return images_of.Halves({split: drawn(parsed, halves.part(split), split) for split in halves.splits})
 
 
-def drawn(parsed, given, split):
-    """An ImageSet binarized stochastically; raises DataError where it is binary already."""
-    from ..datasets import draw_binary
+def can_stream(parsed, settings):
+    """Whether images become bits as they are read: for one network of all, by a rule that needs none of them.
 
-    if given.binarization is not None:
-        embedded = split != "calibration" and parsed.data is None
-        mend = "give the grey IDX files with --data, or --data openml" if embedded else "give grey images"
-        raise DataError(
-            f"--binarization stochastic: draws from grey values, but {'the embedded MNIST' if embedded else split} "
-            f"images are binary already ({given.binarization}); {mend}"
-        )
-    return draw_binary(given, parsed.seed, split)
-
-
-def load_calibration(parsed, images):
-    """The ImageSet of --calibration or None; its images have the size of the training images."""
-    if parsed.calibration is None:
-        return None
-    calibration = images_of.read_splits(parsed, "--calibration", parsed.calibration)["train"]
-    found, needed = calibration.images.shape[1:], images.images.shape[1:]
-    if found != needed:
-        raise DataError(
-            f"--calibration: images of {found[0]} x {found[1]} pixels, but the training images have "
-            f"{needed[0]} x {needed[1]}; resize them"
-        )
-    return drawn(parsed, calibration, "calibration") if parsed.binarization == "stochastic" else calibration
-
-
-def check_rule(parsed, images):
-    """A threshold cannot be changed on images that are binary already."""
-    threshold = parsed.threshold
-    if threshold is None or images.binarization is None:
-        return
-    if not isinstance(threshold, float) or images.binarization != f"value > {threshold:g} x 255":
-        given = threshold if isinstance(threshold, str | float) else ",".join(f"{t:g}" for t in threshold)
-        raise DataError(
-            f"--threshold {given}: the images are binary already ({images.binarization}); "
-            "give grey images with --data, or leave the option out"
-        )
-
-
-def layer_geometries(parsed, arguments, images):
-    """The geometry of all layers; what does not fit is refused before any work is done."""
-    with naming_options(parsed):
-        settings = arguments.resolve()
-        thresholds = chosen_thresholds(settings.threshold, images.images, settings.full_scale)
-        n_thresholds = len(check_thresholds(thresholds, settings.full_scale))
-        geometries = planned_geometries(settings, images.images.shape[1:], n_thresholds)
-        starting_kernels(settings.features.kernels, settings.features.layers, geometries)
-    return geometries
+    What is learned of kernels begins with a hash of the images, and checkpoints are known by it.
+    """
+    return not (
+        parsed.data in (None, "openml") or parsed.classifier or parsed.digit is not None or parsed.dry_run
+        or parsed.binarization == "stochastic" or isinstance(settings.threshold, str) or settings.shift
+        or settings.features.layers
+    )  # fmt: skip
 
 
 def train_networks(parsed, arguments, images, test, calibration, clock):

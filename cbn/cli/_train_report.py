@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from ..bits.planes import BitPlanes
 from ..cpd.kinds import kind_named
 from ..datasets.mnist import BINARIZATION
 from ..layers.contrast import PARTS
@@ -60,11 +61,16 @@ def evaluate(parsed, fitted, test, label):
     quality = {"n_test": 0, "auroc": None, "auroc_by_layer": None, "log_probability_test": None}
     if test is None:
         return quality, None
-    images = images_for(parsed, fitted, test)
-    planes = fitted.planes(fitted.validated(images))
+    planes = test_planes(parsed, fitted, test)
     by_layer = {name: fitted.network.layer_scores(planes, name, fitted.threads) for name in fitted.score_names}
-    own = np.ones(len(images), bool) if label is None else test.labels == label if test.labels is not None else None
-    quality["n_test"] = len(images)
+    own = (
+        np.ones(planes[0].n_images, bool)
+        if label is None
+        else test.labels == label
+        if test.labels is not None
+        else None
+    )
+    quality["n_test"] = planes[0].n_images
     log_probability = by_layer["log_probability"][:, 0].copy()
     if own is None or not own.any():
         return quality, log_probability
@@ -77,6 +83,13 @@ def evaluate(parsed, fitted, test, label):
             name: [100 * auroc(own, column) for column in scores.T] for name, scores in by_layer.items()
         }
     return quality, log_probability
+
+
+def test_planes(parsed, fitted, test):
+    """Bit-planes of every layer of test images: an ImageSet, or the BitPlanes of pixels by the network's own rule."""
+    if isinstance(test, BitPlanes):
+        return fitted.network.planes(test, fitted.threads)
+    return fitted.planes(fitted.validated(images_for(parsed, fitted, test)))
 
 
 def summary(results):

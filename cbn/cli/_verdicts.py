@@ -9,7 +9,6 @@ import os
 import stat
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from ..exceptions import CbnError
 from ..io.files import failure
@@ -52,67 +51,61 @@ def check_verdicts(arguments):
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdicts of all scored pictures, and what programs say of them."""
+    """How many of all scored pictures are what, and what programs say of that."""
 
-    verdicts: Any  # cbn.metrics.calibration.Verdicts
+    n: int
+    n_outliers: int
+    n_undecided: int
+    basis: str
+    threshold: float
+    needed: int  # calibration scores
     rate: float
     fdr: float | None
     least: int = 0  # outliers that can be found together at the false discovery rate, at least
     given: bool = False  # the threshold was given
 
-    def row(self, i):
-        """The columns of one picture that follow from its score."""
-        p_value = float(self.verdicts.p_values[i])
-        return {
-            "p_value": None if math.isnan(p_value) else p_value,
-            "verdict": str(self.verdicts.verdicts[i]),
-            "basis": self.verdicts.basis,
-        }
-
-    @property
-    def outliers(self):
-        return self.verdicts.verdicts == "outlier"
-
     def summary(self):
         """For --json: what the verdicts rest on."""
         return {
-            "n_outliers": int(self.outliers.sum()),
-            "n_undecided": int((self.verdicts.verdicts == "undecided").sum()),
-            "basis": self.verdicts.basis,
+            "n_outliers": self.n_outliers,
+            "n_undecided": self.n_undecided,
+            "basis": self.basis,
             "false_alarm_rate": None if self.given else self.rate,
             "fdr": self.fdr,
-            "n_needed": None if self.given else self.verdicts.needed,
+            "n_needed": None if self.given else self.needed,
         }
 
     def sentence(self, what):
         """How many are outliers, and by what promise."""
-        n, n_outliers = len(self.verdicts.verdicts), int(self.outliers.sum())
+        n, n_outliers = self.n, self.n_outliers
         if self.given:
             return f"{n_outliers:,} of {n:,} {what} are outliers by the threshold that was given"
-        if self.verdicts.basis == "none":
+        if self.basis == "none":
             if self.fdr is not None:
-                return f"{n:,} {what} are undecided: a single outlier needs {self.verdicts.needed:,} calibration scores"
-            return f"{n:,} {what} are undecided: the rate needs {self.verdicts.needed:,} calibration scores"
+                return f"{n:,} {what} are undecided: a single outlier needs {self.needed:,} calibration scores"
+            return f"{n:,} {what} are undecided: the rate needs {self.needed:,} calibration scores"
         asked = (
             f"a false-alarm rate of {self.rate:g}" if self.fdr is None else f"a false discovery rate of {self.fdr:g}"
         )
-        marked = ", extrapolated" if self.verdicts.basis == "extrapolated" else ""
+        marked = ", extrapolated" if self.basis == "extrapolated" else ""
         if n_outliers == 0 and self.least > 1:
             marked = (
-                f", where fewer than {self.least:,} of {n:,} cannot be found: a single one needs {self.verdicts.needed:,} "
+                f", where fewer than {self.least:,} of {n:,} cannot be found: a single one needs {self.needed:,} "
                 "calibration scores"
             )
         return f"{n_outliers:,} of {n:,} {what} are outliers at {asked}{marked}"
 
 
-def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
-    """Scores of n pictures, and the Judgement of them as the options ask.
+def judge(arguments, calibration, batches, n=None, done=None):
+    """Scores of pictures that come in batches, and the Judgement of them as the options ask.
 
     Parameters
     ----------
     calibration : cbn.metrics.calibration.Calibration
-    score_of : callable, slice -> (n,) scores that can be compared with the calibration's
-    n, batch : int
+    batches : iterable of ndarray
+        Scores that can be compared with the calibration's; at least one.
+    n : int, optional
+        The number of pictures where it is known beforehand.
     done : callable, optional
         Called with (number of the picture, score, columns of its verdict) as soon as they are known: after every batch;
         with --fdr, whose rule is for the list as a whole, at the end.
@@ -121,26 +114,63 @@ def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
 
     from ..metrics.conformal import least_discoveries
 
-    own = at_rate(arguments, calibration)
-    if too_few := own.no_discovery(n, arguments.fdr) if arguments.fdr is not None else "":
-        common.warn(arguments, too_few)
-    parts = []
-    for first in common.progress(range(0, n, batch), arguments, -(-n // batch), "batch", "scores"):
-        parts.append(score_of(slice(first, first + batch)))
-        if arguments.fdr is None and done is not None:
-            found = verdicts_of(arguments, own, parts[-1])
-            _report(done, first, parts[-1], found)
+    own, fdr = at_rate(arguments, calibration), arguments.fdr
+    if n is not None:
+        _warn_of_no_discovery(arguments, own, n)
+    parts, n_done, n_outliers, n_undecided, least, verdicts = [], 0, 0, 0, 0, None
+    for scores in batches:
+        parts.append(scores)
+        if fdr is None:
+            verdicts = verdicts_of(arguments, own, scores)
+            _report(done, n_done, scores, verdicts)
+            n_outliers += int((verdicts.verdicts == "outlier").sum())
+            n_undecided += int((verdicts.verdicts == "undecided").sum())
+        n_done += len(scores)
     scores = np.concatenate(parts)
-    if arguments.fdr is None:
-        verdicts = verdicts_of(arguments, own, scores)
-    else:
-        verdicts = own.listed(scores, arguments.fdr)
-        if done is not None:
-            _report(done, 0, scores, verdicts)
-    least = 0 if arguments.fdr is None else least_discoveries(len(own.scores), n, arguments.fdr)
+    if fdr is not None:
+        if n is None:
+            _warn_of_no_discovery(arguments, own, len(scores))
+        verdicts = own.listed(scores, fdr)
+        _report(done, 0, scores, verdicts)
+        n_outliers = int((verdicts.verdicts == "outlier").sum())
+        n_undecided = int((verdicts.verdicts == "undecided").sum())
+        least = least_discoveries(len(own.scores), len(scores), fdr)
     return scores, Judgement(
-        verdicts, own.false_alarm_rate, arguments.fdr, least, given_threshold(arguments) is not None
-    )
+        len(scores), n_outliers, n_undecided, verdicts.basis, verdicts.threshold, verdicts.needed,
+        own.false_alarm_rate, fdr, least, given_threshold(arguments) is not None,
+    )  # fmt: skip
+
+
+def _warn_of_no_discovery(arguments, calibration, n):
+    if too_few := calibration.no_discovery(n, arguments.fdr) if arguments.fdr is not None else "":
+        common.warn(arguments, too_few)
+
+
+def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
+    """The same for n pictures that are there: ``score_of`` gives the scores of those of a slice."""
+    numbers = common.progress(range(0, n, batch), arguments, -(-n // batch), "batch", "scores")
+    return judge(arguments, calibration, (score_of(slice(first, first + batch)) for first in numbers), n, done)
+
+
+def judged_rows(arguments, calibration, scores, batch):
+    """(number of the picture, score, columns of its verdict) of scores (n,) that were judged before."""
+    own = at_rate(arguments, calibration, warns=False)
+    if arguments.fdr is not None:
+        yield from _columns(0, scores, own.listed(scores, arguments.fdr))
+        return
+    for first in range(0, len(scores), batch):
+        part = scores[first : first + batch]
+        yield from _columns(first, part, verdicts_of(arguments, own, part))
+
+
+def verdict_row(verdicts, i):
+    """The columns of one picture that follow from its score."""
+    p_value = float(verdicts.p_values[i])
+    return {
+        "p_value": None if math.isnan(p_value) else p_value,
+        "verdict": str(verdicts.verdicts[i]),
+        "basis": verdicts.basis,
+    }
 
 
 def given_threshold(arguments):
@@ -148,10 +178,10 @@ def given_threshold(arguments):
     return getattr(arguments, "alarm_threshold", None)
 
 
-def at_rate(arguments, calibration):
+def at_rate(arguments, calibration, warns=True):
     """The calibration at the rate that the options ask for; a warning where it allows no verdict."""
     own = calibration if arguments.false_alarm_rate is None else calibration.at(arguments.false_alarm_rate)
-    if arguments.fdr is None and given_threshold(arguments) is None and not own.decides:
+    if warns and arguments.fdr is None and given_threshold(arguments) is None and not own.decides:
         common.warn(arguments, own.too_few())
     return own
 
@@ -164,9 +194,14 @@ def verdicts_of(arguments, calibration, scores):
 
 
 def _report(done, first, scores, verdicts):
-    judgement = Judgement(verdicts, 0.0, None)
+    if done is not None:
+        for columns in _columns(first, scores, verdicts):
+            done(*columns)
+
+
+def _columns(first, scores, verdicts):
     for i, score in enumerate(scores.tolist()):
-        done(first + i, score, judgement.row(i) | {"threshold": verdicts.threshold})
+        yield first + i, score, verdict_row(verdicts, i) | {"threshold": verdicts.threshold}
 
 
 @contextmanager

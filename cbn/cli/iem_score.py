@@ -111,7 +111,7 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
             clock.seconds["maps_per_image"] = clock.seconds["maps"] / len(test)
     summary = {
         "n": len(rows),
-        "threshold": -judgement.verdicts.threshold,
+        "threshold": -judgement.threshold,
         **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),

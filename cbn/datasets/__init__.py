@@ -10,15 +10,18 @@ from .mvtec import list_categories, load_good_and_test, load_mvtec, load_test, w
 from .report import LeftOut, ReadingReport
 from .source import load_images, load_splits
 from .stochastic import draw_binary
+from .stream import ImageStream, iter_images
 from .synthetic import make_category
 
 __all__ = [
     "ImageSet",
+    "ImageStream",
     "InspectionSet",
     "LeftOut",
     "ReadingReport",
     "draw_binary",
     "fetch_mnist_grey",
+    "iter_images",
     "list_categories",
     "load_good_and_test",
     "load_idx",

@@ -82,13 +82,24 @@ def as_path(path: str | os.PathLike[str], argument: str = "path") -> Path:
 
 def scan(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
     """The entries of a folder, sorted by name, as (files, folders): two lists of pathlib.Path."""
+    files, folders = scan_names(folder)
+    return [Path(folder) / name for name in files], [Path(folder) / name for name in folders]
+
+
+def scan_names(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
+    """The names of the entries of a folder, sorted, as (files, folders): a tenth of the memory of their paths."""
+    files: list[str] = []
+    folders: list[str] = []
     try:
-        entries = sorted(Path(folder).iterdir(), key=lambda entry: entry.name)
-        is_folder = [entry.is_dir() for entry in entries]
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                is_folder = Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()  # links may run in a circle
+                (folders if is_folder else files).append(entry.name)
     except OSError as error:
         raise data_error(f"{folder}: the folder cannot be read ({reason_of(error)}); check its permissions") from error
-    files = [entry for entry, yes in zip(entries, is_folder) if not yes]
-    return files, [entry for entry, yes in zip(entries, is_folder) if yes]
+    files.sort()
+    folders.sort()
+    return files, folders
 
 
 @contextmanager

@@ -4,13 +4,17 @@
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _validation as validation
+from ..exceptions import DataError
 from ._files import Stream, data_error, fill, listed, most_inflated, reading, refuse_unlikely, sizes
 from .pictures import assumed_white, unknown_scale
 
@@ -31,7 +35,11 @@ def read_npy(path: str | os.PathLike[str], role: Role) -> npt.NDArray[Any]:
         return _read_array(stream, size, str(path), role, mapped=True)
 
 
-def read_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Role]]) -> dict[str, npt.NDArray[Any]]:
+def read_npz(
+    path: str | os.PathLike[str],
+    conventions: Sequence[Mapping[str, Role]],
+    roles: Sequence[Role] = ("images", "labels"),
+) -> dict[str, npt.NDArray[Any]]:
     """Read a .npz file.
 
     Parameters
@@ -40,23 +48,46 @@ def read_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Ro
         The file.
     conventions : list of dict
         Each maps every key allowed together to its role; its first key must be there.
+    roles : sequence of str
+        Arrays of other roles are not read.
 
     Returns
     -------
     dict
         The arrays by key.
     """
+    with opened_npz(path, conventions) as members:
+        arrays = {}
+        for key, member in members.items():
+            if member.role in roles:
+                with member.opened() as (stream, size):
+                    arrays[key] = _read_array(stream, size, member.where, member.role)
+        return arrays
+
+
+@dataclass(frozen=True)
+class Member:
+    """One array of a .npz file."""
+
+    where: str
+    role: Role
+    opened: Callable[[], AbstractContextManager[tuple[Stream, int]]]  # a stream and the most bytes it can yield
+
+
+@contextmanager
+def opened_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Role]]) -> Iterator[dict[str, Member]]:
+    """The arrays of a .npz file by key, in its order, to be read while it is open; see :func:`read_npz`."""
     import zipfile
 
     with reading(path, "a .npz file") as (stream, total), zipfile.ZipFile(stream) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        roles = next((c for c in conventions if next(iter(c)) in members and set(members) <= set(c)), None)
+        infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        roles = next((c for c in conventions if next(iter(c)) in infos and set(infos) <= set(c)), None)
         if roles is None:
             allowed = " or ".join(listed(c) for c in conventions)
-            raise data_error(f"{path}: keys {listed(members) or '(none)'}; expected {allowed}")
-        arrays = {}
-        for key, info in members.items():
-            where = f"{path}, key {key!r}"
+            raise data_error(f"{path}: keys {listed(infos) or '(none)'}; expected {allowed}")
+
+        @contextmanager
+        def opened(info: zipfile.ZipInfo, where: str) -> Iterator[tuple[Stream, int]]:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise data_error(f"{where}: unsupported compression; write the file with numpy.savez_compressed")
             with archive.open(info) as member:
@@ -64,8 +95,12 @@ def read_npz(path: str | os.PathLike[str], conventions: Sequence[Mapping[str, Ro
                 compressed = min(info.compress_size, total)
                 size = min(info.file_size, most_inflated(compressed))
                 refuse_unlikely(where, size, compressed)
-                arrays[key] = _read_array(member, size, where, roles[key])
-        return arrays
+                yield member, size
+
+        yield {
+            key: Member(f"{path}, key {key!r}", roles[key], partial(opened, info, f"{path}, key {key!r}"))
+            for key, info in infos.items()
+        }
 
 
 def to_images(
@@ -89,27 +124,60 @@ def to_images(
     images : ndarray of shape (n, height, width), dtype uint8
     binarization : str or None
     """
-    _check_form(array.shape, array.dtype, where, "images")
-    if array.ndim == 2:
-        side = math.isqrt(array.shape[1])
-        array = array.reshape(-1, side, side)
-    if array.dtype.kind == "b":
-        # a damaged file may hold bytes other than 0 and 1, which NumPy's bool arithmetic does not expect
-        array = np.ascontiguousarray(array.view(np.uint8) != 0).astype(np.uint8)
-        images = _grey(array, where, color)
-        return images, ALREADY_BINARY
-    with np.errstate(all="ignore"):  # NaN is looked for below
-        low, high = array.min(), array.max()
-    if array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
-        raise data_error(f"{where}: images hold NaN or infinity; replace these values")
-    white = _white(low, high, array.dtype.kind, where, full_scale)
-    if array.dtype.kind != "f" and full_scale is None and high <= 1:
-        return _grey(np.ascontiguousarray(array, dtype=np.uint8), where, color), ALREADY_BINARY
-    if white == 255:
-        levels = np.rint(array) if array.dtype.kind == "f" else array
-        return _grey(np.ascontiguousarray(levels, dtype=np.uint8), where, color), None
-    scale = array.dtype.type(255 / white) if array.dtype.kind == "f" else 255 / white
-    return _grey(np.ascontiguousarray(np.rint(np.clip(array * scale, 0, 255)), dtype=np.uint8), where, color), None
+    check_form(array.shape, array.dtype, where, "images")
+    levels = Levels.of([array], array.dtype, where, full_scale)
+    return levels.images(array, where, color), levels.binarization
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How the values of an array become images; what is white follows from all of them.
+
+    Attributes
+    ----------
+    white : float
+    binarization : str or None
+        None for grey values.
+    """
+
+    white: float
+    binarization: str | None
+
+    @classmethod
+    def of(
+        cls, parts: Iterable[npt.NDArray[Any]], dtype: np.dtype[Any], where: str, full_scale: float | None
+    ) -> "Levels":
+        """Of an array that comes in parts, of which no more are read than decide. Raises DataError."""
+        if dtype.kind == "b":
+            return cls(1, ALREADY_BINARY)
+        low: Any = None
+        high: Any = None
+        for part in parts:
+            with np.errstate(all="ignore"):  # NaN is looked for below
+                low = part.min() if low is None else np.minimum(low, part.min())
+                high = part.max() if high is None else np.maximum(high, part.max())
+            if dtype == np.uint8 and full_scale is None and high >= validation.DARKEST_WHITE:
+                break  # white is 255
+        if dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
+            raise data_error(f"{where}: images hold NaN or infinity; replace these values")
+        white = _white(low, high, dtype.kind, where, full_scale)
+        binary = dtype.kind != "f" and full_scale is None and high <= 1
+        return cls(white, ALREADY_BINARY if binary else None)
+
+    def images(self, array: npt.NDArray[Any], where: str, color: str | None, first: int = 0) -> npt.NDArray[np.uint8]:
+        """Images (n, height, width) of the whole array or of a part, the first of which is image ``first``."""
+        if array.ndim == 2:
+            side = math.isqrt(array.shape[1])
+            array = array.reshape(-1, side, side)
+        if array.dtype.kind == "b":
+            # a damaged file may hold bytes other than 0 and 1, which NumPy's bool arithmetic does not expect
+            array = np.ascontiguousarray(array.view(np.uint8) != 0).astype(np.uint8)
+        elif self.binarization is None and self.white != 255:
+            scale = array.dtype.type(255 / self.white) if array.dtype.kind == "f" else 255 / self.white
+            array = np.rint(np.clip(array * scale, 0, 255))
+        elif array.dtype.kind == "f":
+            array = np.rint(array)
+        return _grey(np.ascontiguousarray(array, dtype=np.uint8), where, color, first)
 
 
 def _white(low: Any, high: Any, kind: str, where: str, full_scale: float | None) -> float:
@@ -127,7 +195,7 @@ def _white(low: Any, high: Any, kind: str, where: str, full_scale: float | None)
                 f"{where}: float images hold {found}; bring them into [0, 1], use uint8 0..255, or give full_scale"
             )
         if low < 0 or high > 1:
-            warnings.warn(f"{where}: floats from {low!r} to {high!r} were clipped to [0, 1]", stacklevel=5)
+            warnings.warn(f"{where}: floats from {low!r} to {high!r} were clipped to [0, 1]", stacklevel=6)
         return 1
     if low < 0:
         raise data_error(f"{where}: integer images hold {low}; bring them into 0..255")
@@ -137,7 +205,7 @@ def _white(low: Any, high: Any, kind: str, where: str, full_scale: float | None)
     return white if high > 1 else 255
 
 
-def _grey(images: npt.NDArray[np.uint8], where: str, color: str | None) -> npt.NDArray[np.uint8]:
+def _grey(images: npt.NDArray[np.uint8], where: str, color: str | None, number: int) -> npt.NDArray[np.uint8]:
     """Images (n, height, width) of images with or without a channel axis."""
     if images.ndim == 3:
         return images
@@ -145,14 +213,16 @@ def _grey(images: npt.NDArray[np.uint8], where: str, color: str | None) -> npt.N
         return np.ascontiguousarray(images[..., 0])
     if color != "grey":
         first = int(np.flatnonzero((images[..., :1] != images[..., 1:]).any(axis=(1, 2, 3)))[0])
-        raise data_error(f"{where}: image {first} has colour, but grey is needed; give color='grey' to lose the colour")
+        raise data_error(
+            f"{where}: image {number + first} has colour, but grey is needed; give color='grey' to lose the colour"
+        )
     weights = np.array([19595, 38470, 7471])  # ITU-R 601, as Pillow rounds it
     return ((images.astype(np.int64) @ weights + 32768) >> 16).astype(np.uint8)
 
 
 def to_labels(array: npt.NDArray[Any], where: str, count: int) -> Labels:
     """Convert an array to `count` labels: int64 or text."""
-    _check_form(array.shape, array.dtype, where, "labels")
+    check_form(array.shape, array.dtype, where, "labels")
     if len(array) != count:
         raise data_error(f"{where}: {len(array)} labels for {count} images; give exactly one for each")
     if array.dtype.kind == "U":
@@ -168,8 +238,21 @@ def to_labels(array: npt.NDArray[Any], where: str, count: int) -> Labels:
     return array.astype(np.int64)
 
 
-def _read_array(stream: Stream, size: int, where: str, role: Role, *, mapped: bool = False) -> npt.NDArray[Any]:
-    """Read one array in .npy format from a stream that cannot yield more than `size` bytes; a file's may be mapped."""
+@dataclass(frozen=True)
+class Header:
+    """What a .npy file says of its array; its bytes follow in the stream."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize  # Python integers cannot overflow
+
+
+def read_header(stream: Stream, size: int, where: str, role: Role) -> Header:
+    """The header of an array in .npy format, in a stream that cannot yield more than `size` bytes; checked against it."""
     if size == 0:
         raise data_error(f"{where}: empty; expected a NumPy array")
     with warnings.catch_warnings():
@@ -177,26 +260,42 @@ def _read_array(stream: Stream, size: int, where: str, role: Role, *, mapped: bo
         version = np.lib.format.read_magic(stream)
         if version not in _HEADERS:
             raise data_error(f"{where}: .npy version {sizes(version)} is not supported; save again with numpy.save")
-        shape, fortran_order, dtype = _HEADERS[version](stream)
-    _check_form(shape, dtype, where, role)
-    declared = math.prod(shape) * dtype.itemsize  # Python integers cannot overflow
-    held = size - stream.tell()
+        header = Header(*_HEADERS[version](stream))
+    check_form(header.shape, header.dtype, where, role)
+    declared, held = header.nbytes, size - stream.tell()
     if declared != held:
         mend = "replace the file" if declared > held else "remove the extra bytes"
         raise data_error(
-            f"{where}: the header declares {dtype} {sizes(shape)} = {declared} bytes and the file holds {held}; {mend}"
+            f"{where}: the header declares {header.dtype} {sizes(header.shape)} = {declared} bytes and the file holds "
+            f"{held}; {mend}"
         )
-    if mapped and declared >= MAPPED_FROM and dtype == np.uint8 and not fortran_order:
+    return header
+
+
+def read_values(stream: Stream, header: Header, where: str) -> npt.NDArray[Any]:
+    """The array that follows its header."""
+    data = fill(stream, header.nbytes)
+    if len(data) != header.nbytes or stream.read(1):
+        raise damaged(where, header.nbytes)
+    data = data.view(header.dtype)
+    return data.reshape(header.shape[::-1]).T if header.fortran_order else data.reshape(header.shape)
+
+
+def damaged(where: str, nbytes: int) -> DataError:
+    """The DataError for an array that ends too early or too late."""
+    return data_error(f"{where}: damaged, {nbytes} bytes were declared; replace the file")
+
+
+def _read_array(stream: Stream, size: int, where: str, role: Role, *, mapped: bool = False) -> npt.NDArray[Any]:
+    """Read one array in .npy format from a stream that cannot yield more than `size` bytes; a file's may be mapped."""
+    header = read_header(stream, size, where, role)
+    if mapped and header.nbytes >= MAPPED_FROM and header.dtype == np.uint8 and not header.fortran_order:
         # pages come as they are needed, and leave where memory is
-        return np.memmap(cast(Any, stream), dtype, "r", stream.tell(), shape).view(np.ndarray)
-    data = fill(stream, declared)
-    if len(data) != declared or stream.read(1):
-        raise data_error(f"{where}: damaged, {declared} bytes were declared; replace the file")
-    data = data.view(dtype)
-    return data.reshape(shape[::-1]).T if fortran_order else data.reshape(shape)
+        return np.memmap(cast(Any, stream), header.dtype, "r", stream.tell(), header.shape).view(np.ndarray)
+    return read_values(stream, header, where)
 
 
-def _check_form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str, role: Role) -> None:
+def check_form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str, role: Role) -> None:
     """Raise DataError unless an array of this shape and type can be `role`."""
     if dtype.hasobject:
         raise data_error(

@@ -4,6 +4,8 @@
 import gzip
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,20 +35,29 @@ def load_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
     DataError
         If the file is missing, empty, no IDX file of unsigned bytes, truncated, or longer than it declares.
     """
-    path = as_path(path)
+    with opened_idx(as_path(path)) as (stream, shape):
+        values = fill(stream, math.prod(shape))
+        check_end(stream, path, shape, len(values))
+    return values.reshape(shape)
+
+
+@contextmanager
+def opened_idx(path: Path) -> Iterator[tuple[Stream, tuple[int, ...]]]:
+    """An IDX file, plain or compressed, as a stream of its values, and their shape."""
     with reading(path, "an IDX file") as (stream, size):
         if size == 0:
             raise data_error(f"{path}: the file is empty; expected an IDX file")
         compressed = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
         if not compressed:
-            return _read(stream, path, size)
+            yield stream, _read_shape(stream, path, size)
+            return
         with gzip.GzipFile(fileobj=stream) as inflated:
-            return _read(inflated, path, most_inflated(size), size)
+            yield inflated, _read_shape(inflated, path, most_inflated(size), size)
 
 
-def _read(stream: Stream, path: Path, limit: int, compressed: int | None = None) -> npt.NDArray[np.uint8]:
-    """Read from `stream`, which cannot yield more than `limit` bytes, inflated from `compressed` ones."""
+def _read_shape(stream: Stream, path: Path, limit: int, compressed: int | None = None) -> tuple[int, ...]:
+    """Read the header of a `stream` that cannot yield more than `limit` bytes, inflated from `compressed` ones."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise data_error(
@@ -72,17 +83,21 @@ def _read(stream: Stream, path: Path, limit: int, compressed: int | None = None)
         raise _truncated(path, shape, declared, f"at most {held}")
     if compressed is not None:
         refuse_unlikely(path, declared, compressed)
-    values = fill(stream, declared)
-    if len(values) < declared:
-        raise _truncated(path, shape, declared, len(values))
+    return shape
+
+
+def check_end(stream: Stream, path: str | os.PathLike[str], shape: tuple[int, ...], count: int) -> None:
+    """Raise DataError unless a file ends after all its values, of which `count` were read."""
+    declared = math.prod(shape)
+    if count < declared:
+        raise _truncated(path, shape, declared, count)
     if stream.read(1):  # at the end of a gzip stream this also checks its CRC
         raise data_error(
             f"{path}: bytes follow the {declared} values that the IDX header declares ({sizes(shape)}); remove them"
         )
-    return values.reshape(shape)
 
 
-def _truncated(path: Path, shape: tuple[int, ...], declared: int, found: int | str) -> DataError:
+def _truncated(path: str | os.PathLike[str], shape: tuple[int, ...], declared: int, found: int | str) -> DataError:
     return data_error(
         f"{path}: truncated, the IDX header declares {sizes(shape)} = {declared} values and the file holds {found}; "
         "replace the file"

@@ -4,14 +4,34 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 from ..exceptions import DataError
-from ._files import data_error, scan
+from ._files import data_error, scan_names
 from .pictureformats import kind_of_file
 from .report import Notes
 
 # Litter of operating systems and programs, beside names that begin with a dot.
 _LITTER = {"__macosx", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin"}
+
+
+class Listed(Sequence[Path]):
+    """Paths of files of one folder, made as they are asked for: a path takes ten times the memory of its name."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        self.folder, self.names = folder, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Listed": ...
+    def __getitem__(self, index: int | slice) -> "Path | Listed":
+        if isinstance(index, slice):
+            return Listed(self.folder, self.names[index])
+        return self.folder / self.names[index]
 
 
 class Lister:
@@ -22,18 +42,23 @@ class Lister:
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
-        self._found: dict[Path, tuple[list[Path], list[Path]]] = {}
+        self._found: dict[Path, tuple[Listed, list[Path]]] = {}
 
     def __call__(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """The pictures and the folders in a folder, both sorted by name."""
+        pictures, folders = self.listed(folder)
+        return list(pictures), folders
+
+    def listed(self, folder: Path) -> tuple[Listed, list[Path]]:
+        """The same, without a path in memory for every picture."""
         if folder not in self._found:
-            files, folders = scan(folder)
+            files, inner = scan_names(folder)
             self._found[folder] = (
-                [path for path in files if self._is_picture(path)],
-                [path for path in folders if self._is_visible(path) and not self._is_loop(path)],
+                Listed(folder, [name for name in files if self._is_picture(folder / name)]),
+                [path for path in Listed(folder, inner) if self._is_visible(path) and not self._is_loop(path)],
             )
         pictures, folders = self._found[folder]
-        return list(pictures), list(folders)
+        return pictures, list(folders)
 
     def below(self, folder: Path) -> Iterator[Path]:
         """All pictures in a folder and the folders in it, however deep."""
@@ -44,7 +69,7 @@ class Lister:
             if place in seen:
                 continue
             seen.add(place)
-            pictures, folders = self(current)
+            pictures, folders = self.listed(current)
             yield from pictures
             waiting += reversed(folders)
 

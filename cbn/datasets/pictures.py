@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Many picture files as one array: one size, one scale of grey, grey or RGB."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ class Pictures:
 
 
 @dataclass(eq=False)
-class _Read:
+class Read:
     """A page, resized, and what is known of it before that."""
 
     path: Path
@@ -131,34 +132,49 @@ def read_pictures(paths: Sequence[Path], options: Options, notes: Notes, where: 
     DataError
         Files that cannot be read, pictures of different sizes or unknown scale, colour where it is refused.
     """
-    read: list[_Read] = []
+    read: list[Read] = []
     try:
         for path in paths:
-            read += _pages_of(path, options, notes)
+            read += pages_of(path, options, notes)
         if not read:
-            raise data_error(f"{where}: none of {len(paths)} pictures can be read; replace the files")
-        _check_sizes(read, options, notes, where)
-        whites = _whites(read, options, notes)
+            raise none_readable(where, len(paths))
+        found_sizes, scale = Sizes(options, notes, where), Scale(options)
+        for one in read:
+            found_sizes.add(one)
+            scale.add(one)
+        found_sizes.check()
+        white = scale.white() if scale.count else None
+        scale.note(notes)
         has_color = any(one.values.ndim == 3 for one in read)
         channels = (3,) if (has_color if options.color == "auto" else options.color == "rgb") else ()
         images = np.empty((len(read), *options.target(read[0].shape), *channels), np.uint8)
-        for i, (one, white) in enumerate(zip(read, whites)):
-            values = one.values if white == 255 else _scaled(one.values, white)
+        for i, one in enumerate(read):
+            values = scale.in_bytes(one, white)
             images[i] = values if values.ndim == images.ndim - 1 else values[..., None]
             one.values = values[:0]  # memory of two copies is not needed
     except MemoryError as error:
         raise too_large(where) from error
-    brightest = int(images.max())
+    note_darkness(int(images.max()), notes)
+    return Pictures(images, [one.path for one in read], [one.part for one in read], [one.shape for one in read])
+
+
+def none_readable(where: Path, count: int) -> DataError:
+    """The DataError for pictures of which none was read."""
+    return data_error(f"{where}: none of {count} pictures can be read; replace the files")
+
+
+def note_darkness(brightest: int, notes: Notes) -> None:
+    """Says so where the brightest of all values 0 to 255 is nearly black."""
     if 1 < brightest < validation.DARKEST_WHITE:
         notes.assume(
             f"nearly black: the brightest value is {brightest} of 255; full_scale={brightest} if that is white"
         )
-    return Pictures(images, [one.path for one in read], [one.part for one in read], [one.shape for one in read])
 
 
-def _pages_of(path: Path, options: Options, notes: Notes) -> list[_Read]:
+def pages_of(path: Path, options: Options, notes: Notes) -> list[Read]:
+    """The pages of a file; none, which is noted, where it cannot be read and may be skipped. Raises DataError."""
     own = Notes(notes.root)
-    pages: list[_Read] = []
+    pages: list[Read] = []
     iterator = read_pages(path, options.background, own)
     while True:
         try:
@@ -175,7 +191,7 @@ def _pages_of(path: Path, options: Options, notes: Notes) -> list[_Read]:
         pages.append(_resized(page, path, options, own))
 
 
-def _resized(page: Page, path: Path, options: Options, notes: Notes) -> _Read:
+def _resized(page: Page, path: Path, options: Options, notes: Notes) -> Read:
     from PIL import Image
 
     if page.has_color and options.color in (None, "grey"):
@@ -195,48 +211,91 @@ def _resized(page: Page, path: Path, options: Options, notes: Notes) -> _Read:
         stretched = abs(shape[0] * target[1] / (shape[1] * target[0]) - 1) > 0.01
         change = f"resized from {sizes(shape)} to {sizes(target)} (height x width)"
         notes.count(change + (", its proportions changed" if stretched else ""), path, page.part)
-    return _Read(path, page.part, values, shape, page.deep, page.white, low, high, whole)
+    return Read(path, page.part, values, shape, page.deep, page.white, low, high, whole)
 
 
-def _check_sizes(read: Sequence[_Read], options: Options, notes: Notes, where: Path) -> None:
-    found = Counter(one.shape for one in read)
-    if options.size is None and len(found) > 1:
-        first = {one.shape: one for one in reversed(read)}
-        groups = [
-            f"{n} of {sizes(shape)} ({notes.name(first[shape].path)}{first[shape].part}{', ...' if n > 1 else ''})"
-            for shape, n in found.most_common()
-        ]
-        raise data_error(f"{where}: pictures of different sizes, height x width: {listed(groups, 5)}; {MEND_OF_SIZES}")
+class Sizes:
+    """The sizes of pictures, which must be one unless all are resized."""
+
+    def __init__(self, options: Options, notes: Notes, where: Path) -> None:
+        self.options, self.notes, self.where = options, notes, where
+        self._found: Counter[tuple[int, int]] = Counter()
+        self._first: dict[tuple[int, int], str] = {}
+
+    def add(self, one: Read) -> None:
+        """A picture more."""
+        self._found[one.shape] += 1
+        if one.shape not in self._first:
+            self._first[one.shape] = f"{self.notes.name(one.path)}{one.part}"
+
+    @property
+    def differ(self) -> bool:
+        return self.options.size is None and len(self._found) > 1
+
+    def check(self) -> None:
+        """Raise DataError if there are several."""
+        if self.differ:
+            groups = [
+                f"{n} of {sizes(shape)} ({self._first[shape]}{', ...' if n > 1 else ''})"
+                for shape, n in self._found.most_common()
+            ]
+            raise data_error(
+                f"{self.where}: pictures of different sizes, height x width: {listed(groups, 5)}; {MEND_OF_SIZES}"
+            )
 
 
-def _whites(read: Sequence[_Read], options: Options, notes: Notes) -> list[float]:
-    """The value of white in every picture."""
-    given = options.full_scale
-    # a full scale beyond 255 is for pictures of more than 8 bits alone, and for none whose file tells what white is
-    concerned = [one for one in read if one.white is None or (given is not None and given <= 255 and not one.deep)]
-    if not concerned:
-        return [one.white or 255 for one in read]
-    darkest = min(concerned, key=lambda one: one.darkest)
-    brightest = max(concerned, key=lambda one: one.brightest)
-    name = f"{brightest.path}{brightest.part}"
-    if darkest.darkest < 0:
-        raise data_error(
-            f"{darkest.path}{darkest.part}: value {darkest.darkest:g} below 0; 0 is black: shift the values"
-        )
-    if given is not None:
-        if brightest.brightest > given * (1 + validation.ROUNDING):
-            raise data_error(f"{name}: value {brightest.brightest:g} above full_scale={given:g}; give what white is")
-        white = given
-        notes.assume(f"{plural(len(concerned), 'picture')} scaled from 0..{given:g} to 0..255, as full_scale says")
-    else:
-        known = assumed_white(brightest.brightest, all(one.whole for one in concerned))
+class Scale:
+    """What white is in pictures that are of one scale but whose files do not tell it: all of them together do."""
+
+    def __init__(self, options: Options) -> None:
+        self.given = options.full_scale
+        self.count, self.whole = 0, True
+        self.darkest, self.brightest = (math.inf, ""), (-math.inf, "")
+
+    def concerns(self, one: Read) -> bool:
+        """A full scale beyond 255 is for pictures of more than 8 bits alone, and for none whose file tells what white is."""
+        return one.white is None or (self.given is not None and self.given <= 255 and not one.deep)
+
+    def add(self, one: Read) -> None:
+        """A picture more, if it is concerned."""
+        if self.concerns(one):
+            self.count += 1
+            self.whole &= one.whole
+            name = f"{one.path}{one.part}"
+            if one.darkest < self.darkest[0]:
+                self.darkest = one.darkest, name
+            if one.brightest > self.brightest[0]:
+                self.brightest = one.brightest, name
+
+    def white(self) -> float:
+        """What white is in the pictures that are concerned. Raises DataError."""
+        value, name = self.darkest
+        if value < 0:
+            raise data_error(f"{name}: value {value:g} below 0; 0 is black: shift the values")
+        value, name = self.brightest
+        if self.given is not None:
+            if value > self.given * (1 + validation.ROUNDING):
+                raise data_error(f"{name}: value {value:g} above full_scale={self.given:g}; give what white is")
+            return self.given
+        known = assumed_white(value, self.whole)
         if known is None:
-            raise unknown_scale(name, brightest.brightest)
-        white = known
-        if white != 255:
-            notes.assume(f"{plural(len(concerned), 'picture')} of more than 8 bits scaled from 0..{white} to 0..255")
-    chosen = {id(one) for one in concerned}
-    return [white if id(one) in chosen else one.white or 255 for one in read]
+            raise unknown_scale(name, value)
+        return known
+
+    def note(self, notes: Notes) -> None:
+        """What was made of them."""
+        if not self.count:
+            return
+        white, pictures = self.white(), plural(self.count, "picture")
+        if self.given is not None:
+            notes.assume(f"{pictures} scaled from 0..{white:g} to 0..255, as full_scale says")
+        elif white != 255:
+            notes.assume(f"{pictures} of more than 8 bits scaled from 0..{white} to 0..255")
+
+    def in_bytes(self, one: Read, white: float | None) -> npt.NDArray[np.uint8]:
+        """The values of a picture, 0 to 255; ``white`` as of all that are concerned."""
+        own = white if white is not None and self.concerns(one) else one.white or 255
+        return one.values if own == 255 else _scaled(one.values, own)
 
 
 def assumed_white(brightest: float, whole: bool) -> int | None:

@@ -2,15 +2,16 @@
 """load_images: whatever the user has, as a training and a test ImageSet."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy.typing as npt
 
+from ..exceptions import DataError
 from . import arrays, folder
-from ._files import as_path, data_error, printable, scan, sizes, too_large
+from ._files import as_path, data_error, printable, scan_names, sizes, too_large
 from .idx import load_idx
 from .imageset import ImageSet
 from .layout import TEST, TRAIN, VAL
@@ -23,6 +24,7 @@ _PLAIN: dict[str, arrays.Role] = {"images": "images", "labels": "labels"}
 _KERAS: dict[str, arrays.Role] = {
     "x_train": "images", "y_train": "labels", "x_val": "images", "y_val": "labels", "x_test": "images", "y_test": "labels",
 }  # fmt: skip
+CONVENTIONS = (_PLAIN, _KERAS)
 
 
 def load_images(
@@ -109,41 +111,62 @@ def load_splits(
         sets = _load(path, labels, options)
     except MemoryError as error:
         raise too_large(path) from error
-    for name, part in sets.items():
-        _check_pair(path, sets[TRAIN], part, name)
+    check_splits(path, {split: (own.images.shape[1:], own.binarization) for split, own in sets.items()})
     return sets
 
 
-def _load(path: Path, labels: str | os.PathLike[str] | None, options: Options) -> dict[str, ImageSet]:
+Kind = Literal["folder", "IDX folder", "archive", "picture", "file"]
+
+
+def kind_of(path: Path, labels: object) -> Kind:
+    """What is to be read. Raises DataError where labels are given to what brings its own, or has none."""
     suffix = path.suffix.lower()
     is_archive = suffix == ".npz" and not path.is_dir()
     if (path.is_dir() or is_archive) and labels is not None:
         raise data_error(f"labels: {labels} given, but {path} brings its own labels; leave the argument out")
-    left_out: tuple[LeftOut, ...] = ()
     if path.is_dir():
-        files, folders = scan(path)
-        names = {entry.name for entry in files}
-        if not any(_idx_name(names, split, what) for split in ("train", "t10k") for what in ("images", "labels")):
-            return folder.load_folder(path, options)
-        sets, used = _load_idx_folder(path, names, options)
-        unused = [entry.name for entry in files if entry.name not in used] + [f"{entry.name}/" for entry in folders]
-        left_out = tuple(LeftOut(printable(name), "beside the IDX files") for name in unused)
-    elif is_archive:
-        sets = _load_npz(path, options)
-    elif suffix != ".npy" and _is_picture(path):
+        names = scan_names(path)[0]
+        has_idx = any(idx_name(names, split, what) for split in ("train", "t10k") for what in ("images", "labels"))
+        return "IDX folder" if has_idx else "folder"
+    if is_archive:
+        return "archive"
+    if suffix != ".npy" and is_picture(path):
         if labels is not None:
             raise data_error(f"labels: {labels} given, but {path} is a picture; leave the argument out")
+        return "picture"
+    return "file"
+
+
+def _load(path: Path, labels: str | os.PathLike[str] | None, options: Options) -> dict[str, ImageSet]:
+    kind = kind_of(path, labels)
+    left_out: tuple[LeftOut, ...] = ()
+    if kind == "folder":
+        return folder.load_folder(path, options)
+    if kind == "picture":
         return folder.load_picture(path, options)
+    if kind == "IDX folder":
+        found, left_out = idx_files(path)
+        sets = {
+            split: _image_set(load_idx(images), images, options, load_idx(own), own)
+            for split, (images, own) in found.items()
+        }
+    elif kind == "archive":
+        sets = _load_npz(path, options)
     else:
         images = _read(path, "images")
-        sets = {TRAIN: _image_set(images, path, options, _labels_array(labels), labels)}
-    if options.size is not None:
-        raise data_error(f"{path}: size is for pictures; bring the arrays to {sizes(options.size)} and save them again")
+        sets = {TRAIN: _image_set(images, path, options, labels_array(labels), labels)}
+    refuse_size(path, options)
     report = ReadingReport(printable(path), {split: len(own) for split, own in sets.items()}, left_out)
     return {split: replace(own, split=split, report=report) for split, own in sets.items()}
 
 
-def _is_picture(path: Path) -> bool:
+def refuse_size(path: Path, options: Options) -> None:
+    """Arrays are not resized. Raises DataError."""
+    if options.size is not None:
+        raise data_error(f"{path}: size is for pictures; bring the arrays to {sizes(options.size)} and save them again")
+
+
+def is_picture(path: Path) -> bool:
     """By its name, or by its content where that is not IDX."""
     if is_picture_name(path):
         return True
@@ -155,7 +178,7 @@ def _read(path: Path, role: arrays.Role) -> npt.NDArray[Any]:
     return arrays.read_npy(path, role) if path.suffix.lower() == ".npy" else load_idx(path)
 
 
-def _labels_array(labels: str | os.PathLike[str] | None) -> npt.NDArray[Any] | None:
+def labels_array(labels: str | os.PathLike[str] | None) -> npt.NDArray[Any] | None:
     return None if labels is None else _read(as_path(labels, "labels"), "labels")
 
 
@@ -173,57 +196,71 @@ def _image_set(
 
 
 def _load_npz(path: Path, options: Options) -> dict[str, ImageSet]:
-    found = arrays.read_npz(path, [_PLAIN, _KERAS])
+    found = arrays.read_npz(path, CONVENTIONS)
 
     def part(x: str, y: str) -> ImageSet:
         return _image_set(found[x], f"{path}, key {x!r}", options, found.get(y), f"{path}, key {y!r}")
 
+    return {split: part(x, y) for split, (x, y) in keys_by_split(path, found).items()}
+
+
+def keys_by_split(path: Path, found: Collection[str]) -> dict[str, tuple[str, str]]:
+    """The keys of images and labels of a .npz file by split; the labels may be missing. Raises DataError."""
     if "images" in found:
-        return {TRAIN: part("images", "labels")}
+        return {TRAIN: ("images", "labels")}
     for split in (VAL, TEST):
         if f"y_{split}" in found and f"x_{split}" not in found:
             raise data_error(
                 f"{path}: key 'y_{split}' without 'x_{split}'; add the {split} images or leave their labels out"
             )
-    return {split: part(f"x_{split}", f"y_{split}") for split in (TRAIN, VAL, TEST) if f"x_{split}" in found}
+    return {split: (f"x_{split}", f"y_{split}") for split in (TRAIN, VAL, TEST) if f"x_{split}" in found}
 
 
-def _idx_names(split: str, what: str) -> list[str]:
+def idx_names(split: str, what: str) -> list[str]:
     """The names one classic IDX file may have, the canonical first."""
     dims = 3 if what == "images" else 1
     return [f"{split}-{what}{mark}idx{dims}-ubyte{end}" for mark in "-." for end in ("", ".gz")]
 
 
-def _idx_name(names: Collection[str], split: str, what: str) -> str | None:
-    return next((name for name in _idx_names(split, what) if name in names), None)
+def idx_name(names: Collection[str], split: str, what: str) -> str | None:
+    return next((name for name in idx_names(split, what) if name in names), None)
 
 
-def _load_idx_folder(path: Path, names: Collection[str], options: Options) -> tuple[dict[str, ImageSet], set[str]]:
-    """The sets by split, and the names of the files that were read."""
-    used = set()
-
-    def part(split: str) -> ImageSet:
-        files = []
+def idx_files(path: Path) -> tuple[dict[str, tuple[Path, Path]], tuple[LeftOut, ...]]:
+    """The files of images and labels by split in a folder of the classic IDX files, and what lies beside them."""
+    files, folders = scan_names(path)
+    names, found, used = set(files), {}, set()
+    has_test = idx_name(names, "t10k", "images") or idx_name(names, "t10k", "labels")
+    for split, prefix in ((TRAIN, "train"), (TEST, "t10k")) if has_test else ((TRAIN, "train"),):
+        own = []
         for what in ("images", "labels"):
-            name = _idx_name(names, split, what)
+            name = idx_name(names, prefix, what)
             if name is None:
-                missing = _idx_names(split, what)[0]
+                missing = idx_names(prefix, what)[0]
                 raise data_error(f"{path}: {missing} (or .gz) is missing; put it beside the other IDX files")
-            files.append(path / name)
+            own.append(path / name)
             used.add(name)
-        return _image_set(load_idx(files[0]), files[0], options, load_idx(files[1]), files[1])
+        found[split] = own[0], own[1]
+    unused = [name for name in files if name not in used] + [f"{name}/" for name in folders]
+    return found, tuple(LeftOut(printable(name), "beside the IDX files") for name in unused)
 
-    has_test = _idx_name(names, "t10k", "images") or _idx_name(names, "t10k", "labels")
-    return {TRAIN: part("train")} | ({TEST: part("t10k")} if has_test else {}), used
+
+def no_such_split(path: Path, split: str, splits: Collection[str]) -> DataError:
+    """The DataError for a part that a source does not have."""
+    return data_error(f"split: {path} has no {split} images; choose {' or '.join(splits)}")
 
 
-def _check_pair(path: Path, train: ImageSet, other: ImageSet, split: str) -> None:
-    a, b = train.images.shape[1:], other.images.shape[1:]
-    if a != b:
-        raise data_error(
-            f"{path}: training images of {sizes(a)} and {split} images of {sizes(b)} (height x width); "
-            "bring them to one size"
-        )
-    if train.binarization != other.binarization:
-        kinds = ["grey" if part.binarization is None else "binary" for part in (train, other)]
-        raise data_error(f"{path}: {kinds[0]} training images and {kinds[1]} {split} images; save both in the same way")
+def check_splits(path: Path, splits: Mapping[str, tuple[tuple[int, ...], str | None]]) -> None:
+    """Raise DataError unless size and binarization, by split, are those of the training images."""
+    first = next(iter(splits.values()))
+    for split, (shape, binarization) in splits.items():
+        if shape != first[0]:
+            raise data_error(
+                f"{path}: training images of {sizes(first[0])} and {split} images of {sizes(shape)} (height x width); "
+                "bring them to one size"
+            )
+        if binarization != first[1]:
+            kinds = ["grey" if own is None else "binary" for own in (first[1], binarization)]
+            raise data_error(
+                f"{path}: {kinds[0]} training images and {kinds[1]} {split} images; save both in the same way"
+            )

@@ -95,7 +95,11 @@ def prepare_stream(settings: Settings, X: Iterator[Any], num_threads: int) -> tu
         found.append((geometries, kernels))
         return binarization
 
-    streamed = read_stream(X, rule, num_threads, image_shape=settings.image_shape, full_scale=settings.full_scale)
+    known = settings.full_scale not in (None, 1) and not isinstance(settings.threshold, str)
+    streamed = read_stream(
+        X, rule, num_threads, image_shape=settings.image_shape, full_scale=settings.full_scale,
+        first=1 if known else None,
+    )  # fmt: skip
     prepared = Prepared(streamed.binarization, found[0][0], streamed.planes, streamed.planes, found[0][1])
     return prepared, streamed.extremes
 

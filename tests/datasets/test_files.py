@@ -138,7 +138,7 @@ def test_permission_denied(tmp_path, monkeypatch):
         patch.setattr("builtins.open", denied)
         refused(lambda: load_images(path), path, "Permission denied")
     with monkeypatch.context() as patch:
-        patch.setattr("pathlib.Path.iterdir", denied)
+        patch.setattr("os.scandir", denied)
         refused(lambda: load_images(tmp_path), tmp_path, "Permission denied")
 
 

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files of pictures, in chunks: each is read when its turn comes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._files import data_error, printable, too_large
+from .folder import Part, as_labels, check_counts
+from .imageset import ImageSet
+from .pictures import Options, Read, Scale, Sizes, none_readable, note_darkness, pages_of
+from .report import Notes, ReadingReport
+
+
+class PictureChunks:
+    """The pictures of files, by split; see cbn.datasets.stream.Chunks."""
+
+    binarization: str | None = None
+    has_names = True
+
+    def __init__(self, parts: Mapping[str, Part], options: Options, notes: Notes, where: Path) -> None:
+        self._parts, self._options, self._notes, self._where = parts, options, notes, where
+        self.counts = {split: len(part) for split, part in parts.items()}
+        self.n_done = 0
+        self.image_shape = options.target(self._first().shape)
+        self.image_bytes = self.image_shape[0] * self.image_shape[1]
+        self.source = printable(next(iter(parts.values())).place)
+        self.report: ReadingReport | None = None
+
+    def sets(self, chunk_size: int) -> Iterator[ImageSet]:
+        """All pictures in order, those of a split apart from those of others."""
+        try:
+            yield from self._read(chunk_size)
+        except MemoryError as error:
+            raise too_large(self._where) from error
+
+    def _read(self, chunk_size: int) -> Iterator[ImageSet]:
+        notes, counts, brightest = self._notes, dict.fromkeys(self._parts, 0), 0
+        found, scale = Sizes(self._options, notes, self._where), _StreamedScale(self._options, self._surveyed)
+        for split, part in self._parts.items():
+            chunk = _Chunk(split, part, chunk_size, self.image_shape)
+            for path, label in part:
+                pages = pages_of(path, self._options, notes)
+                for number, one in enumerate(pages, start=1):
+                    found.add(one)
+                    if found.differ:
+                        for other in chain(pages[number:], self._left(self.n_done + 1)):
+                            found.add(other)
+                        found.check()
+                    chunk.add(scale.in_bytes(one, self.n_done), f"{part.name(path)}{one.part}", label)
+                    if chunk.is_full:
+                        yield (images := chunk.taken())
+                        brightest = max(brightest, int(images.images.max()))
+                self.n_done += 1
+            counts[split] = chunk.n_taken + chunk.n
+            if chunk.n:
+                yield (images := chunk.taken())
+                brightest = max(brightest, int(images.images.max()))
+        if not sum(counts.values()):
+            raise none_readable(self._where, sum(self.counts.values()))
+        scale.of_read.note(notes)
+        note_darkness(brightest, notes)
+        self.report = check_counts(self._parts, counts, notes)
+
+    def _files(self) -> Iterator[Path]:
+        return (path for part in self._parts.values() for path, _ in part)
+
+    def _first(self) -> Read:
+        """The first picture that can be read."""
+        for one in self._left(0):
+            return one
+        raise none_readable(self._where, sum(self.counts.values()))
+
+    def _surveyed(self, n_done: int) -> Scale:
+        """The scale of the pictures that are left."""
+        scale = Scale(self._options)
+        for one in self._left(n_done):
+            scale.add(one)
+        return scale
+
+    def _left(self, n_done: int) -> Iterator[Read]:
+        """The pictures of all files but the first ones, read beforehand."""
+        for path in islice(self._files(), n_done, None):
+            yield from pages_of(path, self._options, Notes(self._where))
+
+
+class _StreamedScale:
+    """What is white in pictures that come one after the other; where it is to be told by all, the others are looked at first."""
+
+    def __init__(self, options: Options, surveyed: Callable[[int], Scale]) -> None:
+        self.of_read = Scale(options)
+        self.of_all: Scale | None = None
+        self._surveyed = surveyed
+
+    def in_bytes(self, one: Read, n_done: int) -> npt.NDArray[np.uint8]:
+        """The values of a picture, 0 to 255; so many files were done before."""
+        own = self.of_read
+        if not own.concerns(one):
+            return own.in_bytes(one, None)
+        own.add(one)
+        if own.given is not None:
+            return own.in_bytes(one, own.white())
+        if self.of_all is None:
+            self.of_all = self._surveyed(n_done)
+        if one.brightest > self.of_all.brightest[0] or one.darkest < self.of_all.darkest[0]:
+            raise data_error(
+                f"{one.path}: changed while it was read; leave the pictures as they are until they are read"
+            )
+        return own.in_bytes(one, self.of_all.white())
+
+
+class _Chunk:
+    """Pictures of a split that are handed out together."""
+
+    def __init__(self, split: str, part: Part, size: int, shape: tuple[int, int]) -> None:
+        self.split, self.part, self.size, self.shape = split, part, size, shape
+        self.labels = None
+        if part.has_labels:
+            texts = [str(label) for _, label in part.groups]
+            self.labels = dict(zip(texts, as_labels(texts)))
+        self.n_taken = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.n, self.images = 0, np.empty((self.size, *self.shape), np.uint8)
+        self.names: list[str] = []
+        self.found: list[Any] = []
+
+    @property
+    def is_full(self) -> bool:
+        return self.n == self.size
+
+    def add(self, image: npt.NDArray[np.uint8], name: str, label: str | None) -> None:
+        """A picture more."""
+        self.images[self.n] = image
+        self.n += 1
+        self.names.append(name)
+        if self.labels is not None and label is not None:
+            self.found.append(self.labels[label])
+
+    def taken(self) -> ImageSet:
+        """The pictures, which are no longer held."""
+        images, names = self.images[: self.n], tuple(self.names)
+        labels = None if self.labels is None else np.array(self.found)
+        self.n_taken += self.n
+        self._begin()
+        return ImageSet(images, labels, names, printable(self.part.place), split=self.split)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cbn-train of images that become bits as they are read: the bytes of a training that holds them all."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cbn.cli._running as running
+from helpers import programs as cli
+from helpers.folders import save
+
+RNG = np.random.default_rng(3)
+IMAGES = RNG.integers(0, 256, (300, 7, 8), np.uint8)
+RATE = ("--false-alarm-rate", "0.1")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cbn.datasets.stream.CHUNK_BYTES", 3000)
+
+
+def folder(name="p", n=(200, 20, 90), labels=("1", "2")):
+    for split, count in zip(("train", "val", "test"), n):
+        for label in labels:
+            for i in range(count):
+                save(Path(f"{name}/{split}/{label}/{i:03}.png"), IMAGES[i])
+
+
+def both(monkeypatch, *argv):
+    """The result as JSON, after the model of the stream and that of all images at once were found to be the same bytes."""
+    found = []
+    for streams in (True, False):
+        with monkeypatch.context() as patch:
+            if not streams:
+                patch.setattr("cbn.cli._train_jobs.can_stream", lambda *_: False)
+            else:
+                patch.setattr("cbn.cli._train_jobs.load_images", None)
+            done = cli.done("cbn-train", *argv, *RATE, "--out", "m.cbn", "--json")
+        told = done.json()
+        assert set(told.pop("seconds")) == {"load", "fit", "score"}
+        with open("m.cbn", "rb") as file:
+            found.append((file.read(), told, sorted(done.err.splitlines())))
+    assert found[0] == found[1]
+    return found[0][1]
+
+
+@pytest.mark.parametrize(
+    "more", [(), ("--preset", "tree", "--threads", "1"), ("--threshold", "0.2,0.6", "--threads", "2")]
+)
+def test_pictures(more, monkeypatch):
+    folder()
+    told = both(monkeypatch, "--data", "p", *more)
+    assert told["n_train"] == 400 and told["n_test"] == 180
+    assert told["reading"]["read"] == {"train": 400, "val": 40, "test": 180}
+
+
+def test_pictures_that_are_resized_made_grey_and_left_out(monkeypatch):
+    folder(labels=("a",))
+    colour = np.zeros((9, 9, 3), np.uint8)
+    colour[2:5, 3:7, 1] = 250
+    save(Path("p/train/a/zz.png"), colour)
+    with open("p/test/a/bad.png", "wb") as file:
+        file.write(b"x")
+    both(monkeypatch, "--data", "p", "--color", "grey", "--size", "6x5", "--skip-bad", "--calibration", "p/val")
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "f4", "?"])
+def test_arrays(dtype, monkeypatch):
+    images = IMAGES > 99 if dtype == "?" else np.asarray(IMAGES / 255 if dtype == "f4" else IMAGES, dtype)
+    np.save(Path("x.npy"), images * 257 if dtype == ">u2" else images)
+    both(monkeypatch, "--data", "x.npy")
+    np.save(Path("y.npy"), np.arange(300) % 3)
+    both(monkeypatch, "--data", "x.npy", "--labels", "y.npy")
+    np.savez("x.npz", x_train=images, x_test=images[:100], y_train=np.arange(300) % 2, y_test=np.arange(100) % 2)
+    both(monkeypatch, "--data", "x.npz")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--digit", "1"),
+        ("--digit", "all"),
+        ("--classifier",),
+        ("--shift", "1"),
+        ("--threshold", "auto"),
+        ("--dry-run",),
+    ],
+)
+def test_what_needs_all_images_gets_them(more, monkeypatch):
+    folder()
+    monkeypatch.setattr("cbn.cli._train_stream.train_streamed", None, raising=False)
+    cli.done("cbn-train", "--data", "p", *(() if more[0] in ("--classifier",) else RATE), *more)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_damage_in_the_middle_leaves_no_file(threads):
+    folder(n=(200, 0, 0), labels=("a",))
+    with open("p/train/a/150.png", "r+b") as file:
+        file.truncate(50)
+    shutil.copytree("p/train/a", "q")
+    argv = ("cbn-train", "--data", "q", *RATE, "--threads", threads)
+    before = sorted(os.listdir("."))
+    cli.assert_one_line_error(
+        cli.call(*argv), 1, "--data: q/150.png", "replace the file, or leave such out by --skip-bad"
+    )
+    assert sorted(os.listdir(".")) == before
+    assert cli.done(*argv, "--skip-bad", "--json").json()["n_train"] == 199
+    save(Path("q/160.png"), IMAGES[0, :5])
+    cli.assert_one_line_error(
+        cli.call(*argv, "--skip-bad"), 1, "198 of 7x8 (000.png, ...), 1 of 5x8 (160.png)", "--size"
+    )
+    os.unlink("model.cbn")
+    np.save(Path("q.npy"), IMAGES)
+    os.truncate("q.npy", 5000)
+    cli.assert_one_line_error(cli.call("cbn-train", "--data", "q.npy"), 1, "q.npy", "replace the file")
+    assert sorted(os.listdir(".")) == [*before, "q.npy"]
+
+
+def test_a_damaged_test_picture_is_found_before_a_model_is_written():
+    folder()
+    with open("p/test/2/080.png", "r+b") as file:
+        file.truncate(50)
+    cli.assert_one_line_error(cli.call("cbn-train", "--data", "p"), 1, "p/test/2/080.png")
+    assert os.listdir(".") == ["p"]
+
+
+def test_a_folder_that_changes_while_it_is_read(monkeypatch):
+    folder(n=(200, 0, 0), labels=("a",))
+    from cbn.datasets import picturestream
+
+    def read(path, options, notes, known=picturestream.pages_of):
+        if path.name == "100.png" and os.path.exists("p/train/a/170.png"):
+            os.unlink("p/train/a/170.png")
+        return known(path, options, notes)
+
+    monkeypatch.setattr(picturestream, "pages_of", read)
+    cli.assert_one_line_error(cli.call("cbn-train", "--data", "p"), 1, "170.png", "No such file")
+    assert os.listdir(".") == ["p"]
+
+
+def test_ctrl_c_while_reading(monkeypatch):
+    np.save(Path("x.npy"), IMAGES)
+    from cbn.datasets import pieces
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pieces, "fill", interrupted)
+        assert cli.call("cbn-train", "--data", "x.npy").code == 130
+    n = []
+
+    def later(stream, size, known=pieces.fill):
+        n.append(size)
+        return interrupted() if len(n) == 4 else known(stream, size)
+
+    monkeypatch.setattr(pieces, "fill", later)
+    cli.assert_one_line_error(cli.call("cbn-train", "--data", "x.npy"), 130, "interrupted; no model has been written")
+    assert os.listdir(".") == ["x.npy"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_process():
+    for i in range(3000):
+        save(Path(f"p/{i:04}.png"), IMAGES[i % 300])
+    process = subprocess.Popen(
+        [cli.installed("cbn-train"), "--data", "p"], stderr=subprocess.PIPE, text=True, env=cli.environment()
+    )
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (0, 130), err
+    if process.returncode == 130:
+        assert len(err.splitlines()) == 1 and "interrupted" in err
+        assert os.listdir(".") == ["p"]
+
+
+def test_the_bar_counts_images_to_the_end(monkeypatch):
+    folder(n=(200, 20, 90), labels=("a",))
+    bars = []
+
+    class Bar(running.NoBar):
+        def update(self, n):
+            self.n += n
+
+    def progress(iterable, arguments, total, unit, description):
+        bars.append((Bar(iterable, total), unit, description))
+        return bars[-1][0]
+
+    monkeypatch.setattr("cbn.cli._train_stream.common.progress", progress)
+    cli.done("cbn-train", "--data", "p")
+    bar, unit, description = next(own for own in bars if own[2] == "reading")
+    assert (bar.n, bar.total, unit, description) == (310, 310, "image", "reading")
+
+
+MEMORY = """
+import json, sys, threading, time
+from cbn.cli.train import main
+most, end = 0, threading.Event()
+def watch():
+    global most
+    while not end.wait(0.002):
+        status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+        most = max(most, int(status["RssAnon"].split()[0]) * 1024)
+thread = threading.Thread(target=watch)
+thread.start()
+code = main(sys.argv[1:])
+end.set()
+thread.join()
+print(json.dumps(most))
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no /proc")
+def test_memory_is_that_of_the_bits():
+    images = RNG.integers(0, 256, (200, 30, 40), np.uint8)
+    with open("x.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (200_000, 30, 40)})
+        file.writelines(images.tobytes() for _ in range(1000))
+    np.save(Path("y.npy"), images)
+    peaks = []
+    for name in ("y.npy", "x.npy"):
+        run = subprocess.run(
+            [sys.executable, "-c", MEMORY, "--data", name, "--quiet"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=cli.environment(),
+        )
+        assert run.returncode == 0, run.stderr
+        peaks.append(json.loads(run.stdout.splitlines()[-1]))
+    bits = 200_000 * 30 * 40 // 8
+    assert peaks[1] - peaks[0] < bits + 100e6, peaks
