@@ -17,7 +17,7 @@ FLOORS = (
     ("_params",),
     ("io",),
     ("bits", "metrics", "datasets"),
-    ("explain",),
+    ("explain", "distributed"),
     ("cpd", "plots"),
     ("layers",),
     ("inference",),

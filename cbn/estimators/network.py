@@ -108,6 +108,9 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         Free-form record kept in the model file; ``data_digest`` tells the binarized training images from
         others, whatever their order; see :mod:`cbn.bits.digest`.
 
+    traffic_ : cbn.distributed.traffic.Traffic or None
+        After a fit of a dask array: what went over the network, by rounds. Not kept in files.
+
     Examples
     --------
     >>> import cbn
@@ -180,8 +183,10 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, (n, height, width) or flat (n, height * width)
-            bool, integers 0..255, or floats in [0, 1]; flat images are square unless ``image_shape`` says otherwise.
+        X : array-like, iterator of such, or dask array; (n, height, width) or flat (n, height * width)
+            bool, integers 0..255, or floats in [0, 1]; flat images are square unless ``image_shape`` says otherwise. The
+            blocks of a dask array stay on the workers of the cluster to which a dask.distributed Client is connected;
+            the result has the same bytes.
         y : ignored
         progress : callable, optional
             Called with a :class:`cbn.layers.training.TrainingState` after every iteration of a hidden layer, and with
@@ -325,6 +330,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     calibration_ = learned(lambda fitted: fitted.calibration.source, "Where the calibration scores come from.")
     calibration_scores_ = learned(lambda fitted: fitted.calibration.scores, "Scores of normal images, increasing.")
     offset_ = learned(lambda fitted: fitted.calibration.offset, "Threshold of decision_function.")
+
+    traffic_ = learned(lambda fitted: fitted.traffic, "What went over the network in a fit of a dask array, or None.")
 
     @property
     def provenance_(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ..bits.digest import Digest
 from ..bits.planes import BitPlanes
 from ..bits.stream import is_stream
 from ..cpd.base import CPD, Task
+from ..distributed import is_dask
 from ..layers.contrast import LogRatio
 from ..layers.stack import LayeredNetwork, planes_of_layers
 from ..layers.training import TrainedLayer
@@ -26,6 +27,7 @@ from .features import train_features
 from .fitted import Fitted
 from .preparing import Prepared, check_labels, prepare, prepare_stream
 from .settings import Arguments, Settings, resolve, snapshot
+from .sharded import fit_dask
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
@@ -57,6 +59,8 @@ def fit(
     arguments = snapshot(arguments)
     settings = resolve(arguments)
     threads = validation.check_threads(arguments.n_jobs)
+    if is_dask(X):
+        return fit_dask(arguments, settings, X, y, num_threads=threads, held_out=held_out, checkpoint=checkpoint)
     if is_stream(X):
         prepared, values = prepare_stream(settings, X, threads)
     else:

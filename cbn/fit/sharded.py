@@ -5,6 +5,7 @@ What one process does with all images is asked of every shard; only sums of coun
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,21 @@ from .preparing import check_labels, n_for_kernels, planned
 from .settings import Arguments, Settings
 
 Floats = npt.NDArray[np.float64]
+
+
+def fit_dask(
+    arguments: Arguments, settings: Settings, X: Any, y: Any = None, *, num_threads: int, held_out: bool = True,
+    checkpoint: Any = None,
+) -> Fitted:  # fmt: skip
+    """The network of a dask array (n, height, width) or (n, height * width), learned where its blocks are."""
+    check_distributes(settings)
+    if checkpoint is not None:
+        raise ValueError(f"checkpoint: {checkpoint!r:.80}; kernels of a dask array are not trained: leave it out")
+    from ..distributed.shards import DaskSource  # dask is imported for its arrays alone
+
+    source = DaskSource(X)
+    fitted = fit_shards(arguments, settings, source, y, num_threads=num_threads, held_out=held_out)
+    return replace(fitted, traffic=source.cluster.traffic)
 
 
 def fit_shards(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .. import _validation as validation
 from ..bits.binarization import Binarization
 from ..bits.planes import BitPlanes
+from ..distributed.traffic import Traffic
 from ..exceptions import DataError
 from ..layers.stack import LayeredNetwork
 from ..layers.training import TrainedLayer
@@ -50,6 +51,8 @@ class FittedState:
         Free-form record kept in files; ``data_digest`` tells the binarized training images.
     n_jobs : int or None
         Threads; not kept in files.
+    traffic : Traffic or None
+        What went over the network in a fit of a dask array; not kept in files.
     """
 
     arguments: Arguments
@@ -64,6 +67,7 @@ class FittedState:
     rule: str
     provenance: dict[str, Any]
     n_jobs: int | None = None
+    traffic: Traffic | None = None
 
     @property
     def image_shape(self) -> tuple[int, int]:

@@ -21,20 +21,20 @@ GREY = (IMAGES * np.random.default_rng(0).integers(40, 256, IMAGES.shape)).astyp
 CUTS = [(), (64,), (1, 250), (3, 70, 131, 200, 333, 499)]
 RANDOM = cbn.Features(layers=((3, 3, 1), (2, 2, 1)), iterations=0)
 MODELS = {
-    "pixel": (dict(preset="pixel"), IMAGES),
-    "pixel, grey": (dict(preset="pixel", threshold=(0.2, 0.5), outlier_score="surprise"), GREY),
-    "pixel, auto": (dict(preset="pixel", threshold="auto"), GREY),
-    "hidden": (dict(preset="hidden", features=RANDOM), IMAGES),
+    "pixel": ({"preset": "pixel"}, IMAGES),
+    "pixel, grey": ({"preset": "pixel", "threshold": (0.2, 0.5), "outlier_score": "surprise"}, GREY),
+    "pixel, auto": ({"preset": "pixel", "threshold": "auto"}, GREY),
+    "hidden": ({"preset": "hidden", "features": RANDOM}, IMAGES),
     "hidden, grey, promising": (
-        dict(preset="hidden", features=RANDOM.replaced(initialization="promising", forced_relations=[(1, 0, 1, -3, 0)]),
-             threshold=(0.2, 0.5), outlier_score="standardized"),
+        {"preset": "hidden", "features": RANDOM.replaced(initialization="promising", forced_relations=[(1, 0, 1, -3, 0)]),
+             "threshold": (0.2, 0.5), "outlier_score": "standardized"},
         GREY,
     ),
-    "hidden, few images": (dict(preset="hidden", features=RANDOM), IMAGES[:290]),
-    "tree": (dict(preset="tree"), IMAGES),
-    "tree, grey": (dict(preset="tree", threshold=(0.2, 0.5), folds=2, cpd=cbn.Tree(min_leaf=5)), GREY),
-    "tree, hidden": (dict(preset="tree", features=RANDOM, outlier_score="standardized"), IMAGES),
-    "tree, two images": (dict(preset="tree"), IMAGES[:2]),
+    "hidden, few images": ({"preset": "hidden", "features": RANDOM}, IMAGES[:290]),
+    "tree": ({"preset": "tree"}, IMAGES),
+    "tree, grey": ({"preset": "tree", "threshold": (0.2, 0.5), "folds": 2, "cpd": cbn.Tree(min_leaf=5)}, GREY),
+    "tree, hidden": ({"preset": "tree", "features": RANDOM, "outlier_score": "standardized"}, IMAGES),
+    "tree, two images": ({"preset": "tree"}, IMAGES[:2]),
 }  # fmt: skip
 
 
@@ -61,10 +61,10 @@ def test_the_bytes_are_those_of_one_array(name, tmp_path, monkeypatch):
 
 
 def test_kernels_that_are_given():
-    trained = network(dict(preset="hidden", features=RANDOM.replaced(iterations=1))).fit(IMAGES[:300])
+    trained = network({"preset": "hidden", "features": RANDOM.replaced(iterations=1)}).fit(IMAGES[:300])
     given = RANDOM.replaced(kernels=[own.kernels for own in trained.hidden_layers_])
-    one = network(dict(preset="hidden", features=given)).fit(IMAGES)
-    parts = in_shards(dict(preset="hidden", features=given), IMAGES, (100, 301))
+    one = network({"preset": "hidden", "features": given}).fit(IMAGES)
+    parts = in_shards({"preset": "hidden", "features": given}, IMAGES, (100, 301))
     assert [own.steps for own in one.hidden_layers_] == [own.steps for own in parts.hidden_layers]
     assert [own.curve for own in one.hidden_layers_] == [own.curve for own in parts.hidden_layers]
     np.testing.assert_array_equal(one.score_samples(GREY > 0), parts.score_samples(GREY > 0))
@@ -73,12 +73,12 @@ def test_kernels_that_are_given():
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (dict(preset="best"), "contrast: not learned from sums"),
-        (dict(preset="best", contrast=False, features=cbn.Features(layers=((2, 2, 2),))), "features: 50 iterations; kernels"),
-        (dict(preset="hidden"), "features: 50 iterations; kernels are trained in one process"),
-        (dict(preset="boosted"), "cpd: boosted trees are not learned from sums"),
-        (dict(preset="tied"), "cpd: tied trees are not learned from sums"),
-        (dict(shift=1), "shift: 1; images in several places are not shifted"),
+        ({"preset": "best"}, "contrast: not learned from sums"),
+        ({"preset": "best", "contrast": False, "features": cbn.Features(layers=((2, 2, 2),))}, "features: 50 iterations; kernels"),
+        ({"preset": "hidden"}, "features: 50 iterations; kernels are trained in one process"),
+        ({"preset": "boosted"}, "cpd: boosted trees are not learned from sums"),
+        ({"preset": "tied"}, "cpd: tied trees are not learned from sums"),
+        ({"shift": 1}, "shift: 1; images in several places are not shifted"),
     ],
 )  # fmt: skip
 def test_what_is_refused_says_what_to_do(arguments, words):

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images that are in the processes of a dask.distributed cluster; docs/DISTRIBUTED.md says how it works and what it costs.
+
+The only room that imports dask, and only where a dask array is given.
+"""
+
+from typing import Any
+
+
+def is_dask(X: Any) -> bool:
+    """Whether something is a dask array."""
+    return hasattr(X, "__dask_graph__") and hasattr(X, "chunks")
