@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -name py.typed -o -path '*/data/*' \) ! -path '*/__pycache__/*')
 PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
 
-.PHONY: all run test test-c test-python test-fast test-arm64 test-arm64-c lint fuzz faults bench clean
+.PHONY: all run test test-c test-python test-fast test-arm64 test-arm64-c lint fuzz faults bench dist clean
 all: run
 
 # The recipes of the stamps below run whenever their inputs change.
@@ -94,6 +94,17 @@ faults: $(VENV)/test-extras
 bench: $(VENV)/bench-extras
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/page.py
+
+# Source and wheel, checked, and the wheel used in an environment of its own.
+dist: $(VENV)/created
+	$(PIP) install build twine
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	rm -rf dist/trial && $(PYTHON) -m venv dist/trial
+	dist/trial/bin/python -m pip --quiet --disable-pip-version-check install dist/cbn-*.whl
+	cd dist/trial && bin/python $(CURDIR)/.github/try_wheel.py
+	rm -rf dist/trial
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -27,6 +27,7 @@ __all__ = [
     "datasets",
     "iem",
     "load",
+    "show_versions",
 ]
 
 load_engine()  # before any other module does
@@ -43,6 +44,7 @@ _LAZY = {
     "Tied": "cpd.forest",
     "Tree": "cpd.tree",
     "load": "loading",
+    "show_versions": "_environment",
 }
 
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "cbn"
 # Floors from the ground up: a file imports files of its own room, and of rooms on floors below.
 FLOORS = (
     ("exceptions", "_version", "_waiting", "_engine"),
-    ("_validation",),
+    ("_environment", "_validation"),
     ("_params",),
     ("io",),
     ("bits", "metrics", "datasets"),

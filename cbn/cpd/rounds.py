@@ -142,9 +142,14 @@ class TreeGrowth:
 
     Examples
     --------
-    >>> growth = TreeGrowth(grid, n, candidates, None, penalty=0.5, max_leaves=200, min_leaf=1)  # doctest: +SKIP
-    >>> while (request := growth.request()) is not None:  # doctest: +SKIP
+    >>> from cbn.cpd.candidates import candidates
+    >>> shards = [BitPlanes.of_states(np.array([[0, 0], [1, 1]] * n, np.uint8), 1) for n in (20, 30)]
+    >>> nearby = candidates(Grid(1, 1, 2), 1, 1)
+    >>> growth = TreeGrowth(Grid(1, 1, 2), 100, nearby, None, penalty=0.5, max_leaves=200, min_leaf=1)
+    >>> while (request := growth.request()) is not None:
     ...     growth.answer(sum(request.count(planes, 1) for planes in shards))
+    >>> [numbers.tolist() for numbers in growth.grown()]  # the second node is the first one
+    [[1, 3], [-1, 0, -1, -1], [[50, 50], [50, 50], [50, 0], [0, 50]]]
     """
 
     def __init__(
