@@ -59,7 +59,7 @@ KERNELS = 5, 10, 20  # x1, x2, x4
 PARTS = "training iteration", "search", "gradient", "transition"
 
 
-def _hidden_calls(planes: BitPlanes, n_kernels: int, threads: int) -> dict[str, Callable[[], Any]]:
+def hidden_calls(planes: BitPlanes, n_kernels: int, threads: int) -> dict[str, Callable[[], Any]]:
     """{part: call} of layer 1 on bit-planes of pixels."""
     hidden = HiddenLayer(n_kernels, 3, 2)
     geometries = geometry(SIDE, SIDE, 1, (hidden,))
@@ -87,7 +87,7 @@ def hidden_scaling(context: Context) -> Facts:
     work |= {("kernels", n): (own, n) for n in KERNELS}
     engines = []
     for key, (images, n_kernels) in work.items():
-        calls = _hidden_calls(binarization.planes(images, threads), n_kernels, threads)
+        calls = hidden_calls(binarization.planes(images, threads), n_kernels, threads)
         engines += [Engine((part, *key), call) for part, call in calls.items()]
     seconds = interleave(engines, 3)
     sizes, table, exponents = {"images": SIZES, "kernels": KERNELS}, [], {}

@@ -20,7 +20,7 @@ from cbn.datasets import make_category
 
 BUSY = "import sys\nprint(flush=True)\nwhile True:\n    sys.intern('x')\n"
 SETTLE = 0.5  # seconds until the system has spread them over the cores
-ROUNDS = 25  # at least: a busy machine is noisy
+ROUNDS = 15  # at least: a busy machine is noisy
 SHORT = 3e-3  # seconds on one thread below which a call is short
 
 

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ ENGINES = (
     "one-byte indices laid out pixel by pixel; `pyagrum` pyAgrum with all 784 nodes."
 )
 
+BAR = "\u2587"  # four for a tenfold
 # cores; what the system itself uses stays below
 BUSY = 0.1
 
@@ -85,6 +87,20 @@ def digit_table(details: Facts) -> list[str]:
     if "own-class nats by digit" in details:
         body.append(["nats, own class"] + [f"{n:.1f}" for n in details["own-class nats by digit"]])
     return table(["AUROC x 100"] + [str(d) for d in details["digits"]], body)
+
+
+def growth_tables(curves: list[Facts]) -> list[str]:
+    """A table for everything that grows: time by size, with a bar on a logarithmic scale, and the exponent."""
+    lines = []
+    for what in dict.fromkeys(curve["what"] for curve in curves):
+        own = [curve for curve in curves if curve["what"] == what]
+        body = []
+        for curve in own:
+            first = curve["seconds"][0]
+            cells = [f"{duration(t)} {BAR * max(1, 1 + round(4 * math.log10(t / first)))}" for t in curve["seconds"]]
+            body.append([curve["step"], *cells, f"{curve['exponent']:.2f}"])
+        lines += ["", *table([f"{what}:", *(f"{size:,}" for size in own[0]["sizes"]), "exponent"], body)]
+    return lines
 
 
 def goal_table(goals: list[Facts]) -> list[str]:
@@ -160,6 +176,7 @@ def page(results: Facts) -> list[str]:
         lines += ["", f"## {case['title']}", "", *about, "", *case_table(case)]
         if "AUROC by digit" in case.get("details", {}):
             lines += ["", *digit_table(case["details"])]
+        lines += growth_tables(case.get("details", {}).get("growth", []))
         if case["goals"]:
             lines += ["", *goal_table(case["goals"])]
     return lines

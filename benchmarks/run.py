@@ -19,6 +19,7 @@ from cases_density import density
 from cases_detection import detection
 from cases_export import export
 from cases_fit import fit, structure
+from cases_growth import growth
 from cases_hidden import gradient, search, train, transition
 from cases_iem import iem
 from cases_inspection import inspection
@@ -45,6 +46,7 @@ CASES = {
     "import": import_time,
     "busy": busy,
     "scaling": scaling,
+    "growth": growth,
     "structure": structure,
     "train": train,
     "search": search,

@@ -46,7 +46,6 @@ static inline uint64_t bit_mask(const uint8_t *p, int bit) {
 #include "sample_template.h"
 #include "tree_sample_template.h"
 #include "particle_template.h"
-#define CBN_LANE_BYTES 16
 #include "transition_template.h"
 #include "gradient_template.h"
 #include "gibbs_layers_template.h"

@@ -6,7 +6,7 @@
  *
  * Interface:
  *   CBN_FUNCTION      storage class and target attribute; after pack_template.h
- *   CBN_LANE_BYTES    bytes of a vector of kernels, 16 or 32
+ *   CBN_LANE_BYTES    optional: bytes of a vector of kernels, 16 (if not given) or 32
  */
 
 /* A run is the one to its right, moved by one pixel: rows are walked from right to left. */
@@ -47,6 +47,10 @@ CBN_FUNCTION inline void window_index(const cbn_window_plan *plan, const uint16_
         for (int i = 0; i < 64; i++) index[i] = (uint16_t)(index[i] + run[i] * place);
     }
 }
+
+#ifndef CBN_LANE_BYTES
+#define CBN_LANE_BYTES 16
+#endif
 
 /* CBN_LANES kernels side by side, in vectors of LANES_OF_VECTOR. */
 typedef int32_t lane_vector __attribute__((vector_size(CBN_LANE_BYTES)));
