@@ -5,7 +5,7 @@ import numpy as np
 
 from ..fit.classifier import log_sum_exp
 from . import _common as common
-from . import _images as images_of
+from ._score_images import scored_images
 
 # Options that ask for what networks alone have.
 OF_NETWORKS = ("false_alarm_rate", "fdr", "extrapolate", "csv", "heatmap", "explain", "repair")
@@ -21,20 +21,18 @@ def score_classifier(arguments, classifier):
             )
     clock = common.Clock()
     with clock.part("load"):
-        chosen, index = images_of.choose_images(arguments)
-        index = index[: arguments.n]
-        images = images_of.images_for(arguments, classifier.network(0), chosen)[: arguments.n]
+        source = scored_images(arguments, classifier.network(0), keeps=True)
     with clock.part("score"):
-        joint = classifier.joint_log_probability(images)
+        joint = np.concatenate(list(map(classifier.joint_log_probability, source.batches())))
         log_probability = log_sum_exp(joint)
         shifted = np.exp(joint - joint.max(axis=1, keepdims=True))
         probabilities = shifted / shifted.sum(axis=1, keepdims=True)
         predicted = joint.argmax(axis=1)
     classes = classifier.classes.tolist()
-    names = chosen.names or [str(i) for i in index]
-    labels = None if chosen.labels is None else chosen.labels[: arguments.n].tolist()
+    about = [source.about(i) for i in range(len(joint))]
+    labels = None if about[0][1] is None else [label for _, label in about]
     rows = [
-        {"image": names[i], "class": classes[own], "probability": float(probabilities[i, own]),
+        {"image": about[i][0], "class": classes[own], "probability": float(probabilities[i, own]),
          "log_probability": float(log_probability[i]),
          "probabilities": dict(zip(map(str, classes), probabilities[i].tolist()))}
         for i, own in enumerate(predicted)
@@ -52,7 +50,7 @@ def score_classifier(arguments, classifier):
             row["label"] = label
         summary |= judged(labels, [classes[own] for own in predicted], classes)
     if arguments.json:
-        summary["reading"] = chosen.report.to_dict()
+        summary["reading"] = source.report.to_dict()
         common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
         return
     print_rows(rows, classes)

@@ -9,10 +9,11 @@ from ._reading import naming_reader, reading, tell
 BATCH, BATCH_BYTES, WORD = 512, 2**25, 64
 
 
-def scored_images(arguments, fitted):
+def scored_images(arguments, fitted, keeps):
     """HeldImages, or StreamedImages where they need not stay.
 
-    ``fitted`` is the network that is to read them, or one of a classifier's.
+    ``fitted`` is the network that is to read them, or one of a classifier's; ``keeps``: names and labels are asked for after
+    the next images have come.
     """
     streams = (
         arguments.data not in (None, "openml")
@@ -20,7 +21,7 @@ def scored_images(arguments, fitted):
         and not (arguments.heatmap or arguments.repair)
         and arguments.explain is None
     )
-    return StreamedImages(arguments, fitted) if streams else HeldImages(arguments, fitted)
+    return StreamedImages(arguments, fitted, keeps) if streams else HeldImages(arguments, fitted)
 
 
 class HeldImages:
@@ -63,7 +64,7 @@ class StreamedImages:
 
     n = images = None
 
-    def __init__(self, arguments, fitted):
+    def __init__(self, arguments, fitted, keeps):
         self.arguments = arguments
         with naming_reader("--data"):
             height, width = fitted.image_shape
@@ -74,7 +75,7 @@ class StreamedImages:
             arguments, fitted, self.stream.image_shape, self.stream.binarization, self.stream.has_names
         )
         self.first, self.n_noted, self.names, self.labels, self.has_labels = 0, 0, [], [], False
-        self.keeps = arguments.json or arguments.fdr is not None
+        self.keeps = keeps
 
     @property
     def report(self):

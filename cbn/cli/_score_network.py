@@ -15,7 +15,7 @@ def score_network(arguments, fitted):
     """Everything that the options ask for."""
     clock = common.Clock()
     with clock.part("load"):
-        source = scored_images(arguments, fitted)
+        source = scored_images(arguments, fitted, keeps=arguments.json or arguments.fdr is not None)
     common.output_folder("--heatmap", arguments.heatmap)
     common.output_folder("--repair", arguments.repair)
     printed = Table(arguments) if source.images is None and not arguments.json else None

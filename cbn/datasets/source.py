@@ -37,7 +37,7 @@ def load_images(
     full_scale: float | None = None,
     skip_bad: bool = False,
 ) -> tuple[ImageSet, ImageSet | None]:
-    """Load images from a file or folder.
+    """Load images from a file or folder; :func:`cbn.datasets.iter_images` has them in chunks.
 
     Parameters
     ----------

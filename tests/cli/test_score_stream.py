@@ -34,16 +34,20 @@ def folder(n=(150, 20, 90), labels=("1", "2")):
                 save(Path(f"p/{split}/{label}/{i:03}.png"), IMAGES[i])
 
 
-def both(monkeypatch, *argv):
+def both(monkeypatch, *argv, rows=True):
     """stdout, rows and messages, the same of both ways."""
     found = []
-    for kind in ("HeldImages", "StreamedImages"):
+    for held in (True, False):
         with monkeypatch.context() as patch:
-            other = "StreamedImages" if kind == "HeldImages" else "HeldImages"
-            patch.setattr(_score_images, other, getattr(_score_images, kind))
-            done = cli.done("cbn-score", *argv, "--csv", "rows.csv")
+            if held:
+                patch.setattr(
+                    _score_images, "StreamedImages", lambda a, fitted, keeps: _score_images.HeldImages(a, fitted)
+                )
+            else:
+                patch.setattr(_score_images, "HeldImages", None)
+            done = cli.done("cbn-score", *argv, *(("--csv", "rows.csv") if rows else ()))
         out = done.json() | {"seconds": None} if "--json" in argv else done.out
-        found.append((out, Path("rows.csv").read_bytes(), sorted(done.err.splitlines())))
+        found.append((out, Path("rows.csv").read_bytes() if rows else b"", sorted(done.err.splitlines())))
     assert found[0] == found[1]
     return found[0]
 
@@ -118,3 +122,14 @@ def test_what_draws_images_has_them_in_memory(monkeypatch):
     np.save(Path("x.npy"), IMAGES[:5])
     for option in (("--heatmap", "maps"), ("--repair", "maps"), ("--explain", "1")):
         cli.done("cbn-score", "--data", "x.npy", *option)
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_classes(how, monkeypatch):
+    folder()
+    cli.done("cbn-train", "--data", "p", "--classifier", "--out", "model.cbn")
+    for more in ((), ("--split", "train", "--n", "100")):
+        out, _, _ = both(monkeypatch, "--data", "p", *more, *how, rows=False)
+        assert not how or len(out["images"]) == (100 if more else 180)
+    np.save(Path("x.npy"), IMAGES)
+    both(monkeypatch, "--data", "x.npy", *how, rows=False)
