@@ -170,17 +170,17 @@ class LocalShards(Shards):
     ----------
     shards : sequence of Shard
     num_threads : int
+    n_images : int
     """
 
-    def __init__(self, shards: Sequence[Shard], num_threads: int) -> None:
-        self.shards, self.num_threads = tuple(shards), num_threads
-        self.n_images = sum(own.n_images for own in shards)
+    def __init__(self, shards: Sequence[Any], num_threads: int, n_images: int) -> None:
+        self.shards, self.num_threads, self.n_images = tuple(shards), num_threads, n_images
 
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return [function(shard, self.num_threads, *arguments) for shard in self.shards]
 
     def made(self, function: Callable[..., Shard], *arguments: Any) -> "LocalShards":
-        return LocalShards(self.map(function, *arguments), self.num_threads)
+        return LocalShards(self.map(function, *arguments), self.num_threads, self.n_images)
 
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return [self._conversed(own) for own in conversations]
@@ -207,8 +207,11 @@ class Source(ABC):
         """The first n images, or all if there are fewer, as an array here."""
 
     @abstractmethod
-    def shards(self, make: Callable[..., Shard], *arguments: Any) -> Shards:
-        """What a function of (block, number, first image, num_threads, *arguments) makes of every block."""
+    def shards(self, make: Callable[..., Any], *arguments: Any) -> Shards:
+        """What a function of (block, number, first image, num_threads, *arguments) makes of every block.
+
+        A `Shard`, or whatever the functions are of that these shards will be asked.
+        """
 
 
 class LocalSource(Source):
@@ -227,12 +230,12 @@ class LocalSource(Source):
     def head(self, n: int) -> Any:
         return np.concatenate(self.blocks)[:n]
 
-    def shards(self, make: Callable[..., Shard], *arguments: Any) -> LocalShards:
+    def shards(self, make: Callable[..., Any], *arguments: Any) -> LocalShards:
         made, first = [], 0
         for number, block in enumerate(self.blocks):
             made.append(make(block, number, first, self.num_threads, *arguments))
             first += len(block)
-        return LocalShards(made, self.num_threads)
+        return LocalShards(made, self.num_threads, first)
 
 
 # ---- what shards are asked, whatever is learned ----
