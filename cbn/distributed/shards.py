@@ -87,9 +87,9 @@ class DaskShards(Shards):
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return self.cluster.answers(self.futures, self.numbers, (function, arguments))
 
-    def made(self, function: Callable[..., Shard], *arguments: Any) -> "DaskShards":
+    def made(self, function: Callable[..., Shard], *arguments: Any, n_images: int | None = None) -> "DaskShards":
         asked, _ = self.cluster.ask(self.futures, (function, arguments), made_of)
-        return DaskShards(self.cluster, asked, self.numbers, self.n_images)
+        return DaskShards(self.cluster, asked, self.numbers, self.n_images if n_images is None else n_images)
 
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return self.cluster.converse(self.futures, self.numbers, conversations)
