@@ -38,11 +38,14 @@ class Shard:
         Number of its first image among all.
     extremes : (float or int, float or int)
         The darkest and the brightest value.
+    members : ndarray, (n_images,) bool, optional
+        Which of them count; None for all.
     """
 
     layers: tuple[BitPlanes, ...]
     first: int
     extremes: tuple[Any, Any]
+    members: Mask | None = None
 
     @property
     def n_images(self) -> int:
@@ -103,8 +106,12 @@ class Shards(ABC):
         """What a function of (shard, num_threads, *arguments) gives of every shard."""
 
     @abstractmethod
-    def made(self, function: Callable[..., Shard], *arguments: Any) -> "Shards":
-        """Shards that such a function makes of these, each where it is."""
+    def made(self, function: Callable[..., Shard], *arguments: Any, n_images: int | None = None) -> "Shards":
+        """Shards that such a function makes of these, each where it is; of as many images, or of n_images."""
+
+    def only(self, part: Part) -> "Shards":
+        """Copies of the bits of a part of the images, to be counted again and again; they have no numbers any more."""
+        return self.made(only_part, part, n_images=part.n_images)
 
     @abstractmethod
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
@@ -159,7 +166,7 @@ def of_layer(
     shard: Shard, num_threads: int, number: int, part: Part | None, function: Callable[..., T], arguments: Sequence[Any]
 ) -> T:
     """What a function of a layer gives of a shard; see :class:`LayerImages`."""
-    members = None if part is None else part.of(shard.numbers())
+    members = shard.members if part is None else part.of(shard.numbers())
     return function(shard.layers[number], num_threads, members, *arguments)
 
 
@@ -170,17 +177,18 @@ class LocalShards(Shards):
     ----------
     shards : sequence of Shard
     num_threads : int
+    n_images : int
     """
 
-    def __init__(self, shards: Sequence[Shard], num_threads: int) -> None:
-        self.shards, self.num_threads = tuple(shards), num_threads
-        self.n_images = sum(own.n_images for own in shards)
+    def __init__(self, shards: Sequence[Any], num_threads: int, n_images: int) -> None:
+        self.shards, self.num_threads, self.n_images = tuple(shards), num_threads, n_images
 
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return [function(shard, self.num_threads, *arguments) for shard in self.shards]
 
-    def made(self, function: Callable[..., Shard], *arguments: Any) -> "LocalShards":
-        return LocalShards(self.map(function, *arguments), self.num_threads)
+    def made(self, function: Callable[..., Shard], *arguments: Any, n_images: int | None = None) -> "LocalShards":
+        made = self.map(function, *arguments)
+        return LocalShards(made, self.num_threads, self.n_images if n_images is None else n_images)
 
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return [self._conversed(own) for own in conversations]
@@ -207,8 +215,11 @@ class Source(ABC):
         """The first n images, or all if there are fewer, as an array here."""
 
     @abstractmethod
-    def shards(self, make: Callable[..., Shard], *arguments: Any) -> Shards:
-        """What a function of (block, number, first image, num_threads, *arguments) makes of every block."""
+    def shards(self, make: Callable[..., Any], *arguments: Any) -> Shards:
+        """What a function of (block, number, first image, num_threads, *arguments) makes of every block.
+
+        A `Shard`, or whatever the functions are of that these shards will be asked.
+        """
 
 
 class LocalSource(Source):
@@ -227,12 +238,12 @@ class LocalSource(Source):
     def head(self, n: int) -> Any:
         return np.concatenate(self.blocks)[:n]
 
-    def shards(self, make: Callable[..., Shard], *arguments: Any) -> LocalShards:
+    def shards(self, make: Callable[..., Any], *arguments: Any) -> LocalShards:
         made, first = [], 0
         for number, block in enumerate(self.blocks):
             made.append(make(block, number, first, self.num_threads, *arguments))
             first += len(block)
-        return LocalShards(made, self.num_threads)
+        return LocalShards(made, self.num_threads, first)
 
 
 # ---- what shards are asked, whatever is learned ----
@@ -290,6 +301,14 @@ def states_of(shard: Shard, num_threads: int, numbers: npt.NDArray[np.int64]) ->
 def gathered(shards: Shards, numbers: npt.NDArray[np.int64], num_threads: int) -> BitPlanes:
     """Bit-planes of the pixels of a few images, here; their numbers rise."""
     return BitPlanes.of_states(np.concatenate(shards.map(states_of, numbers)), num_threads)
+
+
+def only_part(shard: Shard, num_threads: int, part: Part) -> Shard:
+    """The images of a part; where there are none, all of them, of which none counts."""
+    members = part.of(shard.numbers())
+    if not members.any():
+        return replace(shard, members=members)
+    return replace(shard, layers=tuple(own.select(members, num_threads) for own in shard.layers))
 
 
 def with_layer(shard: Shard, planes: BitPlanes) -> Shard:

@@ -15,7 +15,7 @@ from .grid import Grid
 from .rounds import Grown, Nodes, OpenVertices, TreeGrowth
 
 # Nodes whose trees grow together: more of them need fewer rounds, and more memory.
-NODES_ASKED = 112
+NODES_ASKED = 196
 
 
 def grow_from(

@@ -2,7 +2,7 @@
 """Questions to shards that are on the workers of a dask.distributed cluster, and the sums of their answers.
 
 A question is pickled once; a large one goes to one worker, from which the others have it. Answers are added where they
-are, a few at a time, so that this process gets one sum whatever the number of shards. Everything that is asked can be
+are, a few at a time, so that this process gets a few sums whatever the number of shards. Everything that is asked can be
 asked again: what a worker loses dask makes anew, the shards of its blocks among it.
 """
 
@@ -23,12 +23,25 @@ from .traffic import Round, Traffic
 
 T = TypeVar("T")
 
-# Bytes of a question from which on it is sent to one worker only, and not with every task.
-LARGE = 2**15
-# Answers that are added by one task.
-TOGETHER = 8
+# Bytes of a question to all shards together from which on it is sent to one worker only, and not with every task.
+LARGE = 2**20
+# Answers that are added by one task, and that come here: a task costs the scheduler as much as some 100 KB.
+TOGETHER, HERE = 8, 4
 # Conversations that are under way: while workers count for one, this process thinks about another.
 AT_ONCE = 3
+
+
+@dataclass(eq=False)
+class _UnderWay:
+    """A conversation that waits for an answer."""
+
+    number: int
+    conversation: Conversation[Any]
+    question: Question
+    size: int
+    begin: float
+    sums: list[Any]
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,8 @@ class Cluster:
     ----------
     name : str
         Of the argument whose images are there, for messages.
+    together : int
+        Answers that are added by one task.
 
     Attributes
     ----------
@@ -58,8 +73,8 @@ class Cluster:
         No client is connected.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name, self.traffic = name, Traffic()
+    def __init__(self, name: str, together: int = TOGETHER) -> None:
+        self.name, self.together, self.traffic = name, together, Traffic()
         try:
             self.client = distributed.get_client()
         except ValueError:
@@ -80,7 +95,7 @@ class Cluster:
         """Futures of the answers of all shards, and the bytes of the question."""
         message: Any = pickle.dumps(question, pickle.HIGHEST_PROTOCOL)
         size = len(message)
-        if size > LARGE:
+        if size * len(futures) > LARGE:
             with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
                 message = self.client.submit(_same, message, pure=False)
         return [self.client.submit(run, shard, message, pure=False) for shard in futures], size
@@ -102,7 +117,7 @@ class Cluster:
     ) -> list[T]:
         """What conversations return whose questions are answered by sums over the shards."""
         coming, results = enumerate(conversations), dict[int, T]()
-        under_way: dict[Any, tuple[int, Conversation[T], Question, int, float]] = {}
+        under_way: dict[Any, _UnderWay] = {}
         completed = distributed.as_completed()
 
         def go_on(number: int, conversation: Conversation[T], total: Any) -> None:
@@ -114,13 +129,14 @@ class Cluster:
                 return
             begin = time.perf_counter()
             sums, size = self.ask(futures, question, answer_small)
-            while len(sums) > 1:
+            while len(sums) > min(HERE, self.together):
                 sums = [
-                    self.client.submit(added, sums[first : first + TOGETHER], pure=False)
-                    for first in range(0, len(sums), TOGETHER)
+                    self.client.submit(added, sums[first : first + self.together], pure=False)
+                    for first in range(0, len(sums), self.together)
                 ]
-            under_way[sums[0]] = number, conversation, question, size, begin
-            completed.add(sums[0])
+            own = _UnderWay(number, conversation, question, size, begin, sums, len(sums))
+            under_way.update(dict.fromkeys(sums, own))
+            completed.update(sums)
 
         def begin_another() -> None:
             for number, conversation in coming:
@@ -130,11 +146,14 @@ class Cluster:
         for _ in range(AT_ONCE):
             begin_another()
         for future in completed:
-            number, conversation, question, size, begin = under_way.pop(future)
-            self._check([*futures, future], [*numbers, -1])
-            total = self.client.gather(future)
-            self._record(question, len(futures), size, sizeof(total), begin)
-            go_on(number, conversation, large(self._refuse(total)))
+            own = under_way.pop(future)
+            own.missing -= 1
+            if own.missing:
+                continue
+            self._check([*futures, *own.sums], [*numbers, *(-1 for _ in own.sums)])
+            found = self.client.gather(own.sums)
+            self._record(own.question, len(futures), own.size, sizeof(found), own.begin)
+            go_on(own.number, own.conversation, self._refuse(sum_of(found)))
         return [results[number] for number in range(len(results))]
 
     def _record(self, question: Question, n_shards: int, sent: int, received: int, begin: float) -> None:
@@ -198,14 +217,19 @@ def answer_small(shard: Any, message: bytes) -> Any:
 
 
 def added(answers: Sequence[Any]) -> Any:
-    """The sum of answers, to be sent; the failure of the first block if there is any."""
+    """The sum of answers, to be sent."""
+    return small(sum_of(answers))
+
+
+def sum_of(answers: Sequence[Any]) -> Any:
+    """The sum of answers; the failure of the first block if there is any."""
     failed = [own for own in answers if isinstance(own, Failure)]
     if failed:
         return min(failed, key=lambda own: own.number)
     total = large(answers[0])
     for own in answers[1:]:
         total = total + large(own)
-    return small(total)
+    return total
 
 
 def small(answer: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bits.shards import Conversation, Shard, Shards, Source
 from ..exceptions import DataError
-from .cluster import Cluster, Failure, answer, failure_of
+from .cluster import TOGETHER, Cluster, Failure, answer, failure_of
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ class DaskSource(Source):
     X : dask.array.Array
         Images, or pictures.
     name : str
+    together : int
+        Answers that are added by one task, and so are in the memory of one worker.
 
     Raises
     ------
@@ -30,8 +32,8 @@ class DaskSource(Source):
         No client is connected, or an array without images.
     """
 
-    def __init__(self, X: Any, name: str = "X") -> None:
-        self.name, self.cluster = name, Cluster(name)
+    def __init__(self, X: Any, name: str = "X", together: int = TOGETHER) -> None:
+        self.name, self.cluster = name, Cluster(name, together)
         if X.ndim < 2:
             raise DataError(f"{name}: a dask array of {X.ndim} axes; give (n, height, width), or flat (n, values)")
         if np.isnan(X.chunks[0]).any():
@@ -46,7 +48,6 @@ class DaskSource(Source):
         return np.concatenate(self.cluster.client.gather(futures))
 
     def shards(self, make: Callable[..., Any], *arguments: Any) -> "DaskShards":
-        """See :class:`cbn.bits.shards.Source`; what is made need not be a `Shard` where it is asked as such by nobody."""
         sizes = [int(size) for size in self.array.chunks[0]]
         firsts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
         blocks, delayed = self.array.to_delayed().ravel(), dask.delayed(made, pure=False)
@@ -86,9 +87,9 @@ class DaskShards(Shards):
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return self.cluster.answers(self.futures, self.numbers, (function, arguments))
 
-    def made(self, function: Callable[..., Shard], *arguments: Any) -> "DaskShards":
+    def made(self, function: Callable[..., Shard], *arguments: Any, n_images: int | None = None) -> "DaskShards":
         asked, _ = self.cluster.ask(self.futures, (function, arguments), made_of)
-        return DaskShards(self.cluster, asked, self.numbers, self.n_images)
+        return DaskShards(self.cluster, asked, self.numbers, self.n_images if n_images is None else n_images)
 
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return self.cluster.converse(self.futures, self.numbers, conversations)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
 
 from .. import _validation as validation
+from ..distributed import is_dask
 from ..exceptions import DataError
 from ..iem import fitting
 from ..iem.fitted import FittedEnergyModel
@@ -211,7 +212,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
             The model is fitted with what the last complete epoch left, unless the first one was not complete.
         """
         if hasattr(y, "__len__"):
-            X = validation.as_array(X, "X")
+            X = X if is_dask(X) else validation.as_array(X, "X")
             if X.ndim and len(y) != len(X):
                 raise DataError(f"y: {len(y)} labels for {len(X)} pictures")
         arguments = Arguments(**{own.name: getattr(self, own.name) for own in fields(Arguments)})

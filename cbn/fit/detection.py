@@ -4,8 +4,11 @@
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
+
 from .. import _validation as validation
 from ..cpd.base import SCORES
+from ..distributed import is_dask, lazily
 from ..layers.contrast import NAME as CONTRAST
 from ..metrics.calibration import Calibration
 from ..metrics.decisions import Decisions
@@ -20,7 +23,8 @@ class Detection(Decisions, FittedState):
 
         Parameters
         ----------
-        X : array-like, (n, height, width) or flat
+        X : array-like or dask array, (n, height, width) or flat
+            Of a dask array the scores are one, computed block by block when they are asked for.
         score : str, optional
             One of the scores below; the constructor's (or the preset's) by default.
 
@@ -40,8 +44,10 @@ class Detection(Decisions, FittedState):
 
         Returns
         -------
-        scores : ndarray, (n,) float64
+        scores : ndarray or dask array, (n,) float64
         """
+        if is_dask(X):
+            return lazily(Detection.score_samples, self, X, self.score_name(score))
         return self.combined(self.planes(self.validated(X)), self.score_name(score))
 
     def mean_log_probability(self, X: Any) -> float:
@@ -77,6 +83,8 @@ class Detection(Decisions, FittedState):
         For tables they are those of :meth:`score_samples`. Trees were chosen with the training images in view, so that
         these are judged by networks grown without them, and new images by one of these networks.
         """
+        if is_dask(X):
+            return lazily(Detection.judged_scores, self, X)
         return self.judged(self.planes(self.validated(X)))
 
     def calibrated(self, X: Any) -> Self:
@@ -85,6 +93,6 @@ class Detection(Decisions, FittedState):
         P-values are then exactly valid.
         """
         rate = self.settings.false_alarm_rate
-        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
+        calibration = Calibration.of(np.asarray(self.score_samples(X)), "separate images", rate)
         calibration.warn_if_too_few(stacklevel=3)
         return replace(self, calibration=calibration, judge=None)

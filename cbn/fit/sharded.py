@@ -134,11 +134,11 @@ class ShardedGrowing:
 
     def grow(self, part: Part | None = None) -> LayeredNetwork:
         """The network of all images, or of a part, its scales still 1."""
-        networks = []
+        networks, shards = [], self.shards if part is None else self.shards.only(part)
         for number, own in enumerate(self.geometries):
             relations = self.trained[number - 1].layer.relations if number else ()
             outline = Outline(own.grid(), own.distance, number == 0, relations, self.num_threads)
-            images = self.shards.layer(number, part)
+            images = shards.layer(number)
             networks.append(self.settings.kind.learn_from(self.settings.cpd, outline, images))
         return LayeredNetwork(networks, self.transitions, self.geometries)
 

@@ -49,6 +49,6 @@ class PictureDecisions(Decisions):
         X : array-like, (n, height, width) or (n, height, width, channels)
         """
         rate = self.calibration.false_alarm_rate
-        calibration = Calibration.of(self.score_samples(X), "separate images", rate)
+        calibration = Calibration.of(np.asarray(self.score_samples(X)), "separate images", rate)
         calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
         return replace(self, calibration=calibration, provenance=dict(self.provenance))  # type: ignore[type-var]

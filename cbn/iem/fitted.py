@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _validation as validation
+from ..distributed import is_dask, lazily
 from ..metrics.calibration import Calibration
 from .decisions import PictureDecisions
 from .energy import NodeScale, combined, enlarged, image_energies, in_deviations
@@ -114,6 +115,8 @@ class FittedEnergyModel(PictureDecisions):
         X : array-like, (n, height, width) or (n, height, width, channels)
             Pictures of the size that was trained on.
         """
+        if is_dask(X):
+            return lazily(FittedEnergyModel.score_samples, self, X)
         weights = self.settings.weights(len(self.levels))
         return -combined(self.level_energies(X), self.level_scales, weights, self.settings.energy)
 

@@ -38,7 +38,8 @@ class Decisions:
         calls them undecided.
         """
         self.calibration.warn_if_too_few(stacklevel=3)
-        return np.where(self.judged_scores(X) < self.calibration.offset, -1, 1)
+        outlier = self.judged_scores(X) < self.calibration.offset
+        return 1 - 2 * outlier.astype(np.int64)
 
     def p_values(self, X: Any) -> Floats:
         """Conformal p-values (n,) float64: small for outliers.
@@ -50,7 +51,7 @@ class Decisions:
         models) also say what errors are usual, each by the statistics of the others. With the training images' own
         scores false alarms are more frequent than asked for.
         """
-        return self.p_values_of(self.judged_scores(X))
+        return self.p_values_of(np.asarray(self.judged_scores(X)))
 
     def p_values_of(self, scores: Floats) -> Floats:
         """Conformal p-values of given scores."""
@@ -74,7 +75,7 @@ class Decisions:
         cbn.metrics.calibration.Verdicts
         """
         calibration = self.calibration if false_alarm_rate is None else self.calibration.at(false_alarm_rate)
-        return calibration.verdicts(self.judged_scores(X), extrapolate=extrapolate)
+        return calibration.verdicts(np.asarray(self.judged_scores(X)), extrapolate=extrapolate)
 
     def discoveries(self, X: Any, fdr: float = 0.05) -> npt.NDArray[np.bool_]:
         """Which of the images are outliers, such that of these the expected share of normal ones is at most ``fdr``.
@@ -82,7 +83,7 @@ class Decisions:
         Benjamini & Hochberg 1995; for long lists of images, of which a false-alarm rate would call a share outliers even
         if all are normal. Where there are too few calibration images for any, none, with a CalibrationWarning. (n,) bool.
         """
-        scores = self.judged_scores(X)
+        scores = np.asarray(self.judged_scores(X))
         self.calibration.warn_if_no_discovery(len(scores), fdr, stacklevel=3)
         return self.calibration.discoveries(scores, fdr)
 

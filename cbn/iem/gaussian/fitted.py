@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _validation as validation
+from ...distributed import is_dask, lazily
 from ...metrics.calibration import Calibration
 from ..decisions import PictureDecisions
 from ..nn.arrays import Array, Shape
@@ -114,9 +115,11 @@ class FittedGaussianModel(PictureDecisions):
 
         Parameters
         ----------
-        X : array-like, (n, height, width) or (n, height, width, channels)
-            Pictures of the size that was trained on.
+        X : array-like or dask array, (n, height, width) or (n, height, width, channels)
+            Pictures of the size that was trained on. Of a dask array the scores are one.
         """
+        if is_dask(X):
+            return lazily(FittedGaussianModel.score_samples, self, X)
         gaussian, scores = self.gaussians.gaussian, []
         for _, own in self._energies(X):
             energies = settled(own if self.usual is None else self.usual(own), gaussian.smooth)

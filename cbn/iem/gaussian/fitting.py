@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ... import _validation as validation
 from ..._engine import factor_floats
+from ...distributed import is_dask
 from ...exceptions import DataError
 from ...metrics.calibration import Calibration
 from ..names import SCRATCH
@@ -22,6 +23,7 @@ from .models import directions_of, model_of, usual_and_scores
 from .parameters import Gaussian
 from .positions import n_products
 from .scratch import PCAFeatures
+from .shards import fit_shards
 from .sums import MOST_KEPT, KeptSums, digests_of
 from .whitening import Rounded
 
@@ -47,8 +49,9 @@ def fit(
 
     Parameters
     ----------
-    X : array-like, (n, height, width) or (n, height, width, channels)
-        bool, integers 0..255, or floats in [0, 1]; grey, or 1 or 3 channels.
+    X : array-like or dask array, (n, height, width) or (n, height, width, channels)
+        bool, integers 0..255, or floats in [0, 1]; grey, or 1 or 3 channels. Blocks of a dask array stay on the workers
+        of a cluster; with ``keep_sums`` alone.
     arguments : Arguments
     n_jobs : int, optional
         Threads; None is all cores. Results do not depend on it.
@@ -64,6 +67,8 @@ def fit(
     """
     arguments = (arguments or Arguments()).kept()
     gaussian, brightness, rate = checked(arguments)
+    if is_dask(X):
+        return _fit_dask(X, arguments, gaussian, brightness, rate, n_jobs)
     pictures = validation.as_pictures(X)
     if len(pictures) < 2:
         raise DataError("X: 1 picture; the spread of features needs at least 2")
@@ -110,6 +115,22 @@ def fit(
     )
     fitted.calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
     return fitted
+
+
+def _fit_dask(
+    X: Any, arguments: Arguments, gaussian: Gaussian, brightness: str | None, rate: float, n_jobs: int | None
+) -> FittedGaussianModel:
+    if not gaussian.keep_sums:
+        raise ValueError(
+            "gaussian: keep_sums=False; models of a dask array are learned from sums that are kept: give "
+            "gaussian=Gaussian(keep_sums=True), or X.compute()"
+        )
+    from ...distributed.shards import DaskSource  # dask is imported for its arrays alone
+
+    return fit_shards(
+        DaskSource(X, together=2), pretrained(arguments, gaussian), gaussian, brightness, arguments,
+        false_alarm_rate=rate, n_jobs=n_jobs,
+    )  # fmt: skip
 
 
 def checked(arguments: Arguments) -> tuple[Gaussian, str | None, float]:

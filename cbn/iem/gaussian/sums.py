@@ -60,6 +60,12 @@ class KeptSums:
         self.moments.n += other.moments.n
         self._keep(other.features, other.digests, other.digest)
 
+    def __add__(self, other: "KeptSums") -> "KeptSums":
+        """The sums of both."""
+        total = self.copy()
+        total.add_sums(other)
+        return total
+
     def _keep(self, features: Rounded, digests: Digests, digest: int) -> None:
         self.digest = (self.digest + digest) % 2**64
         both = np.concatenate([self.digests, digests])
