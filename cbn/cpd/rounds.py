@@ -180,9 +180,9 @@ class TreeGrowth:
         self._required = required[self._with_required]
         self._taken = np.zeros(n, np.uint8)
         self._began = False
-        # of the round: vertices that are split in advance and have numbers, their counted children, and the other ones
-        # where their counts are differences
-        self._asked: tuple[Indices, Indices, npt.NDArray[np.bool_]] | None = None
+        # of the round: numbers of the vertices that are split in advance and have any, their counted children, and the other
+        # ones where their counts are differences
+        self._asked: tuple[_Numbers, Indices, npt.NDArray[np.bool_]] | None = None
 
     def request(self) -> OpenVertices | None:
         """What is to be counted next; None when all trees are grown."""
@@ -208,12 +208,17 @@ class TreeGrowth:
             self._begin(counts)
             return
         assert self._asked is not None
-        at, counted, differs = self._asked
-        whole = self._numbers.take(at)
+        whole, counted, differs = self._asked
+        self._asked = None
         child = self._vertices.child[whole.vertex]
         part = _Numbers(counted, whole.begin, whole.useful, counts[len(counted) :])
-        rest = _Numbers(2 * child + 1 - counted, whole.begin, whole.useful, whole.counts - part.counts)
-        self._settle(part.and_of(rest.take(np.flatnonzero(differs))))
+        if not differs.all():
+            both = np.flatnonzero(differs)
+            whole, own, child, counted = whole.take(both), part.take(both), child[both], counted[both]
+        else:
+            own = part
+        np.subtract(whole.counts, own.counts, out=whole.counts)
+        self._settle(part.and_of(_Numbers(2 * child + 1 - counted, whole.begin, whole.useful, whole.counts)))
 
     def grown(self) -> Grown:
         """Vertices of all trees, breadth first."""
@@ -293,7 +298,7 @@ class TreeGrowth:
         if not any_pays.any():
             return None
         whole, own = self._numbers.take(at[any_pays]), counted[any_pays]
-        self._asked = at[any_pays], own, np.logical_and(pays[:, 0], pays[:, 1])[any_pays]
+        self._asked = whole, own, np.logical_and(pays[:, 0], pays[:, 1])[any_pays]
         return self._open(_Numbers(own, whole.begin, whole.useful, whole.counts))
 
     def _best(self, totals: Counts, begin: Indices, counts: Counts) -> tuple[Floats, Nodes, npt.NDArray[np.uint8]]:
@@ -309,15 +314,19 @@ class TreeGrowth:
         """
         vertices, totals = self._vertices, self._vertices.totals[new.vertex]
         gain, best, _ = self._best(totals, new.begin, new.counts)
-        n_on, n = new.counts[:, 0], np.repeat(totals.sum(axis=1), np.diff(new.begin))
-        stays = (n_on >= self.min_leaf) & (n - n_on >= self.min_leaf)
+        # nothing stays of vertices that gain nothing
+        n_on, most = new.counts[:, 0], np.where(gain > 0, totals.sum(axis=1) - self.min_leaf, -1)
+        stays = (n_on >= self.min_leaf) & (n_on <= np.repeat(most, np.diff(new.begin)))
         kept = _begins(stays)
         begin = kept[new.begin]
         vertices.gain[new.vertex] = gain
         vertices.best[new.vertex] = np.where(best < 0, -1, kept[new.begin[:-1] + best] - begin[:-1])
-        useful = _Numbers(new.vertex, begin, new.useful[stays], new.counts[stays])
+        gains = gain > 0
+        useful = _Numbers(
+            new.vertex[gains], np.append(begin[:-1][gains], begin[-1]), new.useful[stays], new.counts[stays]
+        )
         without_children = np.flatnonzero(vertices.child[self._numbers.vertex] < 0)
-        self._numbers = self._numbers.take(without_children).and_of(useful.take(np.flatnonzero(gain > 0)))
+        self._numbers = self._numbers.take(without_children).and_of(useful)
 
 
 def _begins(lengths: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Indices:
