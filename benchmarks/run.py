@@ -17,6 +17,7 @@ from arrays import Facts
 from cases_backbone import backbone
 from cases_density import density
 from cases_detection import detection
+from cases_distributed import distributed_fit
 from cases_export import export
 from cases_fit import fit, structure
 from cases_growth import growth
@@ -59,11 +60,12 @@ CASES = {
     "density": density,
     "vectors": vectors,
     "export": export,
+    "distributed": distributed_fit,
     "iem": iem,
     "backbone": backbone,
     "inspection": inspection,
 }
-SLOW = {"structure"}  # not in a quick run unless asked for by name
+SLOW = {"structure", "distributed"}  # not in a quick run unless asked for by name
 
 
 def processor_name() -> str:
