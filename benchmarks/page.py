@@ -16,7 +16,7 @@ METHOD = (
     "engine repeats the call for at least 30 ms and counts the mean. One untimed call comes first. The ratio is the "
     "median over rounds of the engine's time divided by that of the first row in the same round: above 1 is slower "
     "than the first row. Slow engines have fewer rounds, as the tables say. The threads of a call sleep "
-    "while they wait for each other, as cbn asks OpenMP to, so figures with more than one thread need a free core for every thread."
+    "while they wait for each other, as cbn asks OpenMP to (they spun before 2026-11-28), so figures with more than one thread need a free core for every thread."
 )
 ENGINES = (
     "`cbn` is the installed package; `cbn generic` the same with `CBN_FORCE_GENERIC=1` (no vector instructions chosen "

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs the benchmark and writes its figures as JSON; ``page.py`` draws RESULTS.md from them."""
 
+import cbn  # isort: skip  # before pyAgrum loads the OpenMP library of both: the first one decides how threads wait
+
 import argparse
 import datetime
 import json
@@ -34,7 +36,6 @@ from cases_vectors import vectors
 from context import DIGIT, SEED, Context
 from othersload import OthersLoad
 
-import cbn
 from cbn import _engine
 
 CASES = {

@@ -19,7 +19,7 @@ int cbn_pack_planes(const uint8_t *images, int64_t n_images, int64_t n_pixels, i
     if (cutoff < 0 || cutoff > 255) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_words = cbn_plane_words(n_images);
-    CBN_PARALLEL_FOR(cbn_worth(num_threads, 0.1 * (double)n_images * (double)n_pixels), n_words, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 0.06 * (double)n_images * (double)n_pixels), n_words, static)
     for (int64_t w = 0; w < n_words; w++) {
         const int64_t n = n_images - 64 * w < 64 ? n_images - 64 * w : 64;
         kernels->pack_word(images + 64 * w * n_pixels, n, n_pixels, cutoff, planes + w, n_words);
@@ -31,7 +31,7 @@ int cbn_unpack_planes(cbn_planes planes, int64_t n_nodes, uint8_t *states, int n
     if (!planes.words || !states) return CBN_E_NULL;
     CBN_TRY(check_sizes(planes.n_images, n_nodes, num_threads));
     const int64_t n_images = planes.n_images, n_words = cbn_plane_words(n_images);
-    CBN_PARALLEL_FOR(cbn_worth(num_threads, 1.0 * (double)n_images * (double)n_nodes), n_words, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 0.6 * (double)n_images * (double)n_nodes), n_words, static)
     for (int64_t w = 0; w < n_words; w++) {
         const int64_t n = n_images - 64 * w < 64 ? n_images - 64 * w : 64;
         for (int64_t v = 0; v < n_nodes; v++) {
@@ -97,7 +97,7 @@ int cbn_planes_select(cbn_planes planes, int64_t n_nodes, const uint8_t *keep, i
     if (parts.begin[n_words] < 1 || out_words != cbn_plane_words(parts.begin[n_words])) return CBN_E_SIZE;
     const cbn_kernels *kernels = cbn_kernels_select();
     const cbn_selection selection = {n_words, parts.keep, parts.moves, parts.begin};
-    CBN_PARALLEL_FOR(cbn_worth(num_threads, 5.0 * (double)n_nodes * (double)n_words), n_nodes, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 2.0 * (double)n_nodes * (double)n_words), n_nodes, static)
     for (int64_t v = 0; v < n_nodes; v++)
         kernels->select_plane(&selection, planes.words + v * n_words, out + v * out_words);
     return CBN_OK;

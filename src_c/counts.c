@@ -63,7 +63,7 @@ static double work_of(const cbn_layer *layer, int64_t n_words) {
         const int variables = 1 + cbn_parent_count(layer, c);
         subsets += variables > CBN_SUBSET_VARIABLES ? 400.0 : (double)((int64_t)1 << variables);
     }
-    return 0.35 * subsets * (double)cbn_grid_positions(layer->grid) * (double)(n_words + 16);
+    return 0.2 * subsets * (double)cbn_grid_positions(layer->grid) * (double)(n_words + 16);
 }
 
 int cbn_count(const cbn_layer *layer, cbn_planes planes, int64_t *counts, int num_threads) {

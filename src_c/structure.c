@@ -107,7 +107,7 @@ static double work_of(const cbn_layer *layer, int64_t n_words, const cbn_relatio
     double subsets = 0.0;
     for (int64_t i = 0; i < candidates->n; i++)
         subsets += (double)((int64_t)2 << cbn_parent_count(layer, candidates->child[i]));
-    return 0.35 * subsets * (double)cbn_grid_positions(layer->grid) * (double)(n_words + 16);
+    return 0.2 * subsets * (double)cbn_grid_positions(layer->grid) * (double)(n_words + 16);
 }
 
 /* A candidate must be a relation that the layer could have and has not. */

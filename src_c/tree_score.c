@@ -15,7 +15,7 @@ static void contribution(const void *network, const cbn_kernels *kernels, int64_
     kernels->score_tree(&tree, planes.words, cbn_plane_words(planes.n_images), first_word, n_words, sums);
 }
 
-static double work_of(const cbn_trees *trees) { return 6.0 * (double)trees->begin[cbn_grid_nodes(trees->grid)]; }
+static double work_of(const cbn_trees *trees) { return 3.0 * (double)trees->begin[cbn_grid_nodes(trees->grid)]; }
 
 int cbn_tree_score_images(const cbn_trees *trees, cbn_planes planes, const double *values, double *scores,
                           int num_threads) {
