@@ -4,6 +4,7 @@
 from ._parser import DEFAULT_MODEL, add_model, add_seed, integer, make_parser, rate
 from ._results import (
     Names,
+    Table,
     cell,
     check_outputs,
     counted,
@@ -19,6 +20,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "Clock",
     "Names",
+    "Table",
     "UsageError",
     "add_model",
     "add_seed",

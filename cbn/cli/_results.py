@@ -49,6 +49,32 @@ def print_table(columns, rows):
         print("\t".join(cell(row[name]) for name in columns))
 
 
+class Table:
+    """Rows on stdout, separated by tabs, each as soon as it is given.
+
+    Parameters
+    ----------
+    shown : sequence of str
+        Columns; those that the first row lacks are left out.
+    prints : bool
+        False where stdout is another's.
+    """
+
+    def __init__(self, shown, prints=True):
+        self.shown, self.columns = shown if prints else (), None
+
+    def add(self, row, more=()):
+        """A row, under the names of the columns if it is the first one, and lines below it."""
+        if self.columns is None:
+            self.columns = [name for name in self.shown if name in row]
+            if self.columns:
+                print("\t".join(self.columns))
+        if self.columns:
+            print("\t".join(cell(row[name]) for name in self.columns), flush=True)
+        for line in more:
+            print(f"  {line}")
+
+
 def cell(value):
     """A value in a table: six digits; tabs, line breaks and other control characters escaped; "-" for None."""
     if isinstance(value, float):

@@ -28,6 +28,7 @@ def score_classifier(arguments, classifier):
         shifted = np.exp(joint - joint.max(axis=1, keepdims=True))
         probabilities = shifted / shifted.sum(axis=1, keepdims=True)
         predicted = joint.argmax(axis=1)
+    source.move_seconds(clock)
     classes = classifier.classes.tolist()
     about = [source.about(i) for i in range(len(joint))]
     labels = None if about[0][1] is None else [label for _, label in about]

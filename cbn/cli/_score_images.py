@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The images that cbn-score scores, batch by batch: those in memory, or those that are read meanwhile."""
 
+import time
+
 from . import _common as common
 from . import _images as images_of
 from ._reading import naming_reader, reading, tell
@@ -48,6 +50,9 @@ class HeldImages:
         for first in common.progress(range(0, self.n, BATCH), self.arguments, total, "batch", "scores"):
             yield self.images[first : first + BATCH]
 
+    def move_seconds(self, clock):
+        """Nothing was read while images were scored."""
+
     def about(self, i):
         """(name, label or None) of an image."""
         return self._names[i], None if self._labels is None else self._labels[i]
@@ -75,7 +80,7 @@ class StreamedImages:
             arguments, fitted, self.stream.image_shape, self.stream.binarization, self.stream.has_names
         )
         self.first, self.n_noted, self.names, self.labels, self.has_labels = 0, 0, [], [], False
-        self.keeps = keeps
+        self.keeps, self.seconds = keeps, 0.0
 
     @property
     def report(self):
@@ -88,8 +93,10 @@ class StreamedImages:
         sets, left = self.stream.sets(), self.arguments.n
         try:
             while True:
+                start = time.perf_counter()
                 with naming_reader("--data"):
                     own = next(sets, None)
+                self.seconds += time.perf_counter() - start
                 bar.update(self.stream.n_done - bar.n)
                 if own is None:
                     break
@@ -102,6 +109,11 @@ class StreamedImages:
         finally:
             bar.close()
         tell(self.arguments, self.report)
+
+    def move_seconds(self, clock):
+        """Those of reading are no part of scoring."""
+        clock.seconds["load"] += self.seconds
+        clock.seconds["score"] -= self.seconds
 
     def _note(self, own, n):
         """Names and labels of n images more; those of earlier ones stay where they are asked for again."""

@@ -10,6 +10,8 @@ from . import _common as common
 from ._score_images import BATCH, scored_images
 from ._verdicts import csv_rows, judge, judged_rows
 
+SHOWN = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
+
 
 def score_network(arguments, fitted):
     """Everything that the options ask for."""
@@ -18,7 +20,7 @@ def score_network(arguments, fitted):
         source = scored_images(arguments, fitted, keeps=arguments.json or arguments.fdr is not None)
     common.output_folder("--heatmap", arguments.heatmap)
     common.output_folder("--repair", arguments.repair)
-    printed = Table(arguments) if source.images is None and not arguments.json else None
+    printed = common.Table(SHOWN, arguments.csv != "-") if source.images is None and not arguments.json else None
     rows = []  # of images that are held
 
     def row_of(i, score, verdict):
@@ -39,6 +41,7 @@ def score_network(arguments, fitted):
         batches = map(fitted.judged_scores, source.batches())
         has_rows = write_row or printed or source.images is not None  # those of --json are made at the end
         scores, judgement = judge(arguments, fitted.calibration, batches, source.n, done if has_rows else None)
+    source.move_seconds(clock)
     explanations = []
     if source.images is not None:
         explanations = draw_and_explain(arguments, fitted, source.images, rows, judgement, clock)
@@ -61,7 +64,7 @@ def score_network(arguments, fitted):
     if arguments.csv == "-":
         return
     if printed is None:
-        printed = Table(arguments)
+        printed = common.Table(SHOWN)
         for i, row in enumerate(rows):
             printed.add(row, explanations[i] if explanations else ())
     common.say(
@@ -69,25 +72,6 @@ def score_network(arguments, fitted):
         f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; threshold from "
         f"{summary['n_calibration']:,} {summary['calibration']} scores; {summary['binarization']})",
     )
-
-
-class Table:
-    """Rows on stdout, separated by tabs, unless it is that of --csv."""
-
-    SHOWN = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
-
-    def __init__(self, arguments):
-        self.columns = None if arguments.csv != "-" else ()
-
-    def add(self, row, explanation=()):
-        """A row, under the names of its columns if it is the first one."""
-        if self.columns is None:
-            self.columns = [name for name in self.SHOWN if name in row]
-            print("\t".join(self.columns))
-        if self.columns:
-            print("\t".join(common.cell(row[name]) for name in self.columns), flush=True)
-        for node in explanation:
-            print(f"  {node}")
 
 
 def draw_and_explain(arguments, fitted, images, rows, judgement, clock):

@@ -146,12 +146,6 @@ def _warn_of_no_discovery(arguments, calibration, n):
         common.warn(arguments, too_few)
 
 
-def judge_in_batches(arguments, calibration, score_of, n, batch, done=None):
-    """The same for n pictures that are there: ``score_of`` gives the scores of those of a slice."""
-    numbers = common.progress(range(0, n, batch), arguments, -(-n // batch), "batch", "scores")
-    return judge(arguments, calibration, (score_of(slice(first, first + batch)) for first in numbers), n, done)
-
-
 def judged_rows(arguments, calibration, scores, batch):
     """(number of the picture, score, columns of its verdict) of scores (n,) that were judged before."""
     own = at_rate(arguments, calibration, warns=False)

@@ -7,18 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import _common as common
-from ._iem_data import synthetic
-from ._iem_files import cell, load_fitted
+from ._iem_files import load_fitted
+from ._iem_pictures import BATCH, pictures_of
 from ._iem_score_options import build_parser, check_options
-from ._reading import naming_reader, reading, tell
-from ._verdicts import csv_rows, given_threshold, judge_in_batches
+from ._verdicts import csv_rows, given_threshold, judge, judged_rows
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
     from ..iem.fitted import FittedEnergyModel
     from ._iem_maps import Maps
 
-BATCH = 16  # pictures whose maps are in memory at a time
+SHOWN = "image", "label", "energy", "p_value", "verdict", "map"
 
 __all__ = ["build_parser", "main"]
 
@@ -82,54 +81,66 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
     from ._iem_maps import Maps
 
     with clock.part("load"):
-        dataset = load_pictures(arguments, fitted)
-    assert dataset.test is not None and dataset.test_names is not None
-    test, names = dataset.test[: arguments.n], dataset.test_names
+        source = pictures_of(arguments, fitted)
+    prints = not arguments.json and arguments.csv != "-"
+    printed = common.Table(SHOWN, prints) if source.dataset is None else None
     rows: list[dict[str, Any]] = []
     seconds: list[float] = []  # of every picture, its share of its batch's
 
-    def scores_of(part: slice) -> Any:
+    def scores_of(pictures: Any) -> Any:
         start = time.perf_counter()
-        found = fitted.judged_scores(test[part])
-        seconds.extend([(time.perf_counter() - start) / len(found)] * len(found))
+        found = fitted.judged_scores(pictures)
+        if arguments.json:
+            seconds.extend([(time.perf_counter() - start) / len(found)] * len(found))
         return found
+
+    def row_of(i: int, score: float, verdict: dict[str, Any]) -> dict[str, Any]:
+        name, label = source.about(i)
+        return {"image": name, "energy": -score, **verdict} | ({} if label is None else {"label": label})
 
     with Maps(arguments, fitted) as maps:
         with clock.part("score"), csv_rows(arguments) as write_row:
 
             def done(i: int, score: float, verdict: dict[str, Any]) -> None:
-                label = {} if dataset.defects is None else {"label": dataset.defects[i]}
-                rows.append({"image": names[i], "energy": -score, **verdict, **label})
+                row = row_of(i, score, verdict)
                 if write_row:
-                    write_row({**rows[-1], "file": names[i], "score": score})
+                    write_row({**row, "file": row["image"], "score": score})
+                if printed is None:
+                    rows.append(row)
+                else:
+                    printed.add(row)
 
-            _, judgement = judge_in_batches(arguments, fitted.calibration, scores_of, len(test), BATCH, done)
-        clock.seconds["score_per_image"] = clock.seconds["score"] / len(test)
+            batches = map(scores_of, source.batches())
+            scores, judgement = judge(arguments, fitted.calibration, batches, source.n, done)
+        source.move_seconds(clock)
+        clock.seconds["score_per_image"] = clock.seconds["score"] / judgement.n
         if maps.wanted:
+            assert source.dataset is not None
             with clock.part("maps"):
-                _write_maps(arguments, maps, dataset, rows)
-            clock.seconds["maps_per_image"] = clock.seconds["maps"] / len(test)
+                _write_maps(arguments, maps, source.dataset, rows)
+            clock.seconds["maps_per_image"] = clock.seconds["maps"] / judgement.n
     summary = {
-        "n": len(rows),
+        "n": judgement.n,
         "threshold": -judgement.threshold,
         **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
     }
     if arguments.json:
-        summary |= maps.summary() | _latency(seconds) | {"reading": dataset.report.to_dict()}
-        common.print_json({**summary, "images": rows, "seconds": clock.seconds, "model": arguments.model})
+        summary |= maps.summary() | _latency(seconds) | {"reading": source.report.to_dict()}
+        again = (row_of(*columns) for columns in judged_rows(arguments, fitted.calibration, scores, BATCH))
+        common.print_json_list(summary, "images", rows or again, {"seconds": clock.seconds, "model": arguments.model})
         return
     if arguments.csv != "-":
-        columns = [c for c in ("image", "label", "energy", "p_value", "verdict", "map") if c in rows[0]]
-        print("\t".join(columns))
-        for row in rows:
-            print("\t".join(cell(row[c]) for c in columns))
-        source = f"threshold from {summary['n_calibration']:,} {summary['calibration']}"
+        if printed is None:
+            printed = common.Table(SHOWN)
+            for row in rows:
+                printed.add(row)
+        source_of = f"threshold from {summary['n_calibration']:,} {summary['calibration']}"
         common.say(
             arguments,
             f"{judgement.sentence('pictures')} (energy above {summary['threshold']:.6g}"
-            f"{f'; {source}' if given_threshold(arguments) is None else ''})",
+            f"{f'; {source_of}' if given_threshold(arguments) is None else ''})",
         )
     maps.tell()
 
@@ -141,20 +152,6 @@ def _latency(seconds: list[float]) -> dict[str, Any]:
     if not seconds:
         return {"latency": None}
     return {"latency": {"mean": fmean(seconds), "median": median(seconds), "max": max(seconds)}}
-
-
-def load_pictures(arguments: argparse.Namespace, fitted: "FittedEnergyModel") -> "InspectionSet":
-    """The InspectionSet of --data or --synthetic, as the model reads it."""
-    from ..datasets import load_test
-
-    height, width, channels = fitted.picture_shape
-    color = "grey" if channels == 1 else "rgb"
-    if arguments.synthetic is not None:
-        return synthetic(arguments.synthetic, (height, width), color)
-    with naming_reader("--data"):
-        dataset = load_test(arguments.data, (height, width), color, **reading(arguments))
-    tell(arguments, dataset.report)
-    return dataset
 
 
 def _write_maps(

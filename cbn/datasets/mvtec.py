@@ -172,15 +172,21 @@ def load_test(
     options = Options.checked(size, color, COLORS, background, full_scale, skip_bad)
     path = as_path(path)
     lister = Lister(Notes(path))
+    test, masks = found_test(path, lister)
+    return _load(path, [], test, options, lister, masks)
+
+
+def found_test(path: Path, lister: Lister) -> tuple["Judged", Path | None]:
+    """The pictures to judge, and the folder of their masks."""
     if not path.is_dir():
-        return _load(path, [], _Test([path], None), options, lister)
-    parts = {} if lister(path)[0] else _parts(path, lister, of_category=False)
+        return Judged([path], None), None
+    parts = {} if lister.listed(path)[0] else _parts(path, lister, of_category=False)
     if TEST not in parts:
-        return _load(path, [], _test_pictures(path, lister), options, lister)
+        return _test_pictures(path, lister), None
     if VAL in parts:
         lister.leave_out(parts[VAL], "validation, not judged")
     test = _test_pictures(parts[TEST], lister)
-    return _load(path, [], test, options, lister, parts.get(_MASKS) if test.defects is not None else None)
+    return test, parts.get(_MASKS) if test.defects is not None else None
 
 
 def list_categories(root: str | os.PathLike[str]) -> list[str]:
@@ -246,7 +252,7 @@ _MASKS = "masks"
 
 
 @dataclass(frozen=True)
-class _Test:
+class Judged:
     """Pictures to judge, and the kind of defect of each, or None where this is not known."""
 
     paths: list[Path]
@@ -309,12 +315,12 @@ def _pictures_of(folder: Path, lister: Lister) -> list[Path]:
     return pictures
 
 
-def _test_pictures(folder: Path, lister: Lister) -> _Test:
+def _test_pictures(folder: Path, lister: Lister) -> Judged:
     """The pictures of a folder, or of the folders in it, which are called by their defects."""
     pictures, folders = lister(folder)
     if pictures:
         refuse_mixture(folder, pictures, folders, lister)
-        return _Test(pictures, None)
+        return Judged(pictures, None)
     defects = []
     for entry in folders:
         found = _pictures_of(entry, lister)
@@ -324,11 +330,11 @@ def _test_pictures(folder: Path, lister: Lister) -> _Test:
             lister.notes.assume(f"folder {entry.name} holds good pictures")
     if not pictures:
         raise no_pictures(folder, "it or its folders")
-    return _Test(pictures, defects)
+    return Judged(pictures, defects)
 
 
 def _load(
-    path: Path, train: list[Path], test: _Test | None, options: Options, lister: Lister, masks: Path | None = None
+    path: Path, train: list[Path], test: Judged | None, options: Options, lister: Lister, masks: Path | None = None
 ) -> InspectionSet:
     """Read all pictures together, because one size, scale and number of channels must fit them all."""
     notes = lister.notes

@@ -27,22 +27,36 @@ class PictureChunks:
         self.counts = {split: len(part) for split, part in parts.items()}
         self.n_done = 0
         self.image_shape = options.target(self._first().shape)
+        self._shape = (*self.image_shape, 3) if options.color == "rgb" else self.image_shape
         self.image_bytes = self.image_shape[0] * self.image_shape[1]
         self.source = printable(next(iter(parts.values())).place)
         self.report: ReadingReport | None = None
 
     def sets(self, chunk_size: int) -> Iterator[ImageSet]:
         """All pictures in order, those of a split apart from those of others."""
+        label_of: dict[str, dict[str | None, Any]] = {}
+        for split, part in self._parts.items():
+            if part.has_labels:
+                texts = [str(label) for _, label in part.groups]
+                label_of[split] = dict(zip(texts, as_labels(texts)))
+        for chunk in self.chunks(chunk_size):
+            own = label_of.get(chunk.split)
+            labels = None if own is None else np.array([own[label] for label in chunk.labels])
+            place = printable(self._parts[chunk.split].place)
+            yield ImageSet(chunk.images, labels, tuple(chunk.names), place, split=chunk.split)
+
+    def chunks(self, size: int) -> Iterator["Chunk"]:
+        """The same as they are read, grey or of the three channels that ``color`` asks for."""
         try:
-            yield from self._read(chunk_size)
+            yield from self._read(size)
         except MemoryError as error:
             raise too_large(self._where) from error
 
-    def _read(self, chunk_size: int) -> Iterator[ImageSet]:
+    def _read(self, size: int) -> Iterator["Chunk"]:
         notes, counts, brightest = self._notes, dict.fromkeys(self._parts, 0), 0
         found, scale = Sizes(self._options, notes, self._where), _StreamedScale(self._options, self._surveyed)
         for split, part in self._parts.items():
-            chunk = _Chunk(split, part, chunk_size, self.image_shape)
+            chunk = Chunk(split, size, self._shape)
             for path, label in part:
                 pages = pages_of(path, self._options, notes)
                 for number, one in enumerate(pages, start=1):
@@ -52,14 +66,16 @@ class PictureChunks:
                             found.add(other)
                         found.check()
                     chunk.add(scale.in_bytes(one, self.n_done), f"{part.name(path)}{one.part}", label)
-                    if chunk.is_full:
-                        yield (images := chunk.taken())
-                        brightest = max(brightest, int(images.images.max()))
+                    if len(chunk.names) == size:
+                        counts[split] += size
+                        brightest = max(brightest, int(chunk.images.max()))
+                        yield chunk
+                        chunk = Chunk(split, size, self._shape)
                 self.n_done += 1
-            counts[split] = chunk.n_taken + chunk.n
-            if chunk.n:
-                yield (images := chunk.taken())
-                brightest = max(brightest, int(images.images.max()))
+            if chunk.names:
+                counts[split] += len(chunk.names)
+                brightest = max(brightest, int(chunk.images.max()))
+                yield chunk
         if not sum(counts.values()):
             raise none_readable(self._where, sum(self.counts.values()))
         scale.of_read.note(notes)
@@ -113,39 +129,21 @@ class _StreamedScale:
         return own.in_bytes(one, self.of_all.white())
 
 
-class _Chunk:
-    """Pictures of a split that are handed out together."""
+class Chunk:
+    """Pictures of a split that are handed out together, with their names and the folders that are their labels."""
 
-    def __init__(self, split: str, part: Part, size: int, shape: tuple[int, int]) -> None:
-        self.split, self.part, self.size, self.shape = split, part, size, shape
-        self.labels = None
-        if part.has_labels:
-            texts = [str(label) for _, label in part.groups]
-            self.labels = dict(zip(texts, as_labels(texts)))
-        self.n_taken = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self.n, self.images = 0, np.empty((self.size, *self.shape), np.uint8)
+    def __init__(self, split: str, size: int, shape: tuple[int, ...]) -> None:
+        self.split = split
+        self._images = np.empty((size, *shape), np.uint8)
         self.names: list[str] = []
-        self.found: list[Any] = []
+        self.labels: list[str | None] = []
 
     @property
-    def is_full(self) -> bool:
-        return self.n == self.size
+    def images(self) -> npt.NDArray[np.uint8]:
+        return self._images[: len(self.names)]
 
     def add(self, image: npt.NDArray[np.uint8], name: str, label: str | None) -> None:
         """A picture more."""
-        self.images[self.n] = image
-        self.n += 1
+        self._images[len(self.names)] = image if image.ndim == self._images.ndim - 1 else image[..., None]
         self.names.append(name)
-        if self.labels is not None and label is not None:
-            self.found.append(self.labels[label])
-
-    def taken(self) -> ImageSet:
-        """The pictures, which are no longer held."""
-        images, names = self.images[: self.n], tuple(self.names)
-        labels = None if self.labels is None else np.array(self.found)
-        self.n_taken += self.n
-        self._begin()
-        return ImageSet(images, labels, names, printable(self.part.place), split=self.split)
+        self.labels.append(label)
