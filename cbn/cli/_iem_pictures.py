@@ -4,6 +4,7 @@
 import argparse
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from . import _common as common
@@ -66,6 +67,10 @@ class StreamedPictures:
 
     def __init__(self, arguments: argparse.Namespace, chunks: "PictureChunks") -> None:
         self.arguments, self.chunks, self.seconds = arguments, chunks, 0.0
+        left = chunks.chunks(BATCH)
+        self.left = chain(
+            [next(left)], left
+        )  # what is wrong with the first pictures is found before any file is written
         self.keeps = arguments.json or arguments.fdr is not None
         self.first, self.names, self.defects = 0, list[str](), list[str | None]()
 
@@ -75,13 +80,13 @@ class StreamedPictures:
 
     def batches(self) -> Iterator[Any]:
         """Arrays of pictures."""
-        chunks, left = self.chunks.chunks(BATCH), self.arguments.n
+        left = self.arguments.n
         bar = common.progress(None, self.arguments, sum(self.chunks.counts.values()), "picture", "scores")
         try:
             while True:
                 start = time.perf_counter()
                 with naming_reader("--data"):
-                    own = next(chunks, None)
+                    own = next(self.left, None)
                 self.seconds += time.perf_counter() - start
                 bar.update(self.chunks.n_done - bar.n)
                 if own is None:

@@ -2,6 +2,7 @@
 """The images that cbn-score scores, batch by batch: those in memory, or those that are read meanwhile."""
 
 import time
+from itertools import chain
 
 from . import _common as common
 from . import _images as images_of
@@ -75,7 +76,10 @@ class StreamedImages:
             height, width = fitted.image_shape
             size = max(WORD, min(BATCH, BATCH_BYTES // (height * width)))
             self.stream = images_of_data(arguments, size)
-        self.split = images_of.chosen_split(arguments, tuple(self.stream.counts))
+            self.split = images_of.chosen_split(arguments, tuple(self.stream.counts))
+            sets = self.stream.sets()
+            first = next(sets)  # what is wrong with the first images is found before any file is written
+            self.sets = chain([first], sets)
         self.converted = images_of.conversion_for(
             arguments, fitted, self.stream.image_shape, self.stream.binarization, self.stream.has_names
         )
@@ -90,12 +94,12 @@ class StreamedImages:
         """Arrays of images as the network reads them."""
         counts = self.stream.counts
         bar = common.progress(None, self.arguments, sum(counts.values()), "image", "scores")
-        sets, left = self.stream.sets(), self.arguments.n
+        left = self.arguments.n
         try:
             while True:
                 start = time.perf_counter()
                 with naming_reader("--data"):
-                    own = next(sets, None)
+                    own = next(self.sets, None)
                 self.seconds += time.perf_counter() - start
                 bar.update(self.stream.n_done - bar.n)
                 if own is None:
