@@ -147,7 +147,7 @@ int cbn_count_vertices(cbn_grid grid, cbn_planes planes, const uint64_t *members
     const int64_t n_nodes = cbn_grid_nodes(grid), plane_words = cbn_plane_words(planes.n_images);
     int64_t n_asked = 0;
     for (int64_t node = 0; node < n_nodes; node++) n_asked += vertices->begin[node + 1] > vertices->begin[node];
-    const int64_t fair = n_asked / (4 * (int64_t)num_threads), together = fair < 1 ? 1 : fair < TOGETHER ? fair : TOGETHER;
+    const int64_t fair = n_asked / (2 * (int64_t)num_threads), together = fair < 1 ? 1 : fair < TOGETHER ? fair : TOGETHER;
     const int64_t n_groups = (n_nodes + together - 1) / together;
     const cbn_open_vertices *v = vertices;
     const int64_t n = v->begin[n_nodes];

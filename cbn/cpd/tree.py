@@ -40,8 +40,8 @@ MAX_LEAVES = _engine.MAX_LEAVES
 # Vertices of all trees while they grow, beyond which growth is refused: 4 GiB.
 MAX_VERTICES = 2**27
 # Images from which on trees are grown in rounds, and nodes whose trees grow together then: what is known of their open
-# vertices takes some 50 MB.
-ROUNDS_FROM, NODES_TOGETHER = 2**20, 32
+# vertices takes some 30 MB.
+ROUNDS_FROM, NODES_TOGETHER = 2**20, 16
 VERTEX_BYTES = 4 + 2 * 4  # split and two children
 
 
