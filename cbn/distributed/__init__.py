@@ -7,10 +7,32 @@ The only room that imports dask, and only where a dask array is given.
 from collections.abc import Callable
 from typing import Any
 
+from ..bits.shards import Source
+from ..exceptions import DataError
+from .traffic import Traffic
+
 
 def is_dask(X: Any) -> bool:
     """Whether something is a dask array."""
     return hasattr(X, "__dask_graph__") and hasattr(X, "chunks")
+
+
+def source_of(X: Any, together: int | None = None) -> tuple[Source, Traffic]:
+    """The blocks of a dask array, and what will have been sent; see :class:`cbn.distributed.shards.DaskSource`.
+
+    Raises
+    ------
+    DataError
+        No client is connected, or dask.distributed is not installed.
+    """
+    try:
+        from .shards import DaskSource
+    except ImportError:
+        raise DataError(
+            "X: a dask array, and dask.distributed is not installed: pip install 'cbn[distributed]', or give X.compute()"
+        ) from None
+    source = DaskSource(X) if together is None else DaskSource(X, together=together)
+    return source, source.cluster.traffic
 
 
 def lazily(function: Callable[..., Any], fitted: Any, X: Any, *arguments: Any) -> Any:

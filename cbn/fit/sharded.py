@@ -18,6 +18,7 @@ from ..bits.planes import BitPlanes
 from ..bits.shards import Part, Shard, Shards, Source, extremes_of, gathered, ones_of, packed
 from ..bits.stream import FIRST
 from ..cpd.base import Outline
+from ..distributed import source_of
 from ..layers.geometry import LayerGeometry, Transition
 from ..layers.kernels import Kernels
 from ..layers.shards import layers_of
@@ -40,11 +41,9 @@ def fit_dask(
     check_distributes(settings)
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {checkpoint!r:.80}; kernels of a dask array are not trained: leave it out")
-    from ..distributed.shards import DaskSource  # dask is imported for its arrays alone
-
-    source = DaskSource(X)
+    source, traffic = source_of(X)
     fitted = fit_shards(arguments, settings, source, y, num_threads=num_threads, held_out=held_out)
-    return replace(fitted, traffic=source.cluster.traffic)
+    return replace(fitted, traffic=traffic)
 
 
 def fit_shards(

@@ -16,8 +16,9 @@ import cbn
 from cbn import _engine
 from cbn._params import Choice, Flag, Real, Whole, specs
 from cbn.bits.planes import BitPlanes
+from cbn.bits.shards import LocalShards, Part, Shard
 from cbn.cpd import kinds
-from cbn.cpd.base import SCORES, Source, Task
+from cbn.cpd.base import SCORES, Outline, Source, Task
 from cbn.cpd.grid import Grid, Relation
 from cbn.explain.surprise import Place
 from cbn.io.archive import DAMAGE, write_archive
@@ -654,3 +655,31 @@ def test_a_name_or_a_parameter_class_is_of_one_kind():
     same_parameters = type("Other", (known,), {"name": "other"})
     refused(lambda: kinds.register(same_parameters), "Other")
     assert kinds.names() == KINDS
+
+
+@pytest.mark.parametrize("cuts", [(0, 150), (0, 64, 150), (0, 1, 70, 149, 150)])
+@every_case
+def test_what_distributes_is_learned_from_sums(name, case, cuts):
+    """Of images in shards, and of all but a fold of them, to the last byte; what does not says so in a line."""
+    kind, task = kinds.kind_named(name), task_of(case)
+    states = task.planes.states(1)
+    parts = [BitPlanes.of_states(states[a:b], 1) for a, b in itertools.pairwise(cuts)]
+    shards = LocalShards([Shard((own,), first, (0, 1)) for own, first in zip(parts, cuts)], 1, N)
+    outline = Outline(task.grid, task.distance, task.pixels, task.relations, 1)
+    if not kind.distributes:
+        with pytest.raises(ValueError, match="are not learned from sums over images") as caught:
+            kind.learn_from(parameters_of(name), outline, shards.layer(0))
+        assert "\n" not in str(caught.value)
+        return
+    for part in (None, Part(N, 1, 3), Part(40)):
+        members = np.ones(N, bool) if part is None else part.of(np.arange(N))
+        own = Task(
+            task.grid, task.distance, task.planes.select(members, 1), task.pixels, task.relations, task.seed, 1
+        )  # fmt: skip
+        expected = kind.learn(parameters_of(name), own)
+        ways = [shards.layer(0, part)] if part is None else [shards.layer(0, part), shards.only(part).layer(0)]
+        for images in ways:
+            found = kind.learn_from(parameters_of(name), outline, images)
+            assert found.describe() == expected.describe()
+            for array, wanted in zip(found.arrays().values(), expected.arrays().values(), strict=True):
+                np.testing.assert_array_equal(array, wanted)

@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -152,6 +153,18 @@ try:
 except cbn.DataError as error:
     print(error)
 """
+
+
+def test_lost_workers_and_blocks_without_distributed(monkeypatch):
+    import distributed
+
+    from cbn.distributed.cluster import failure_of
+
+    killed = distributed.KilledWorker("made-1", SimpleNamespace(address="tcp://127.0.0.1:1"), 3)
+    assert failure_of("X", 3, killed).message.startswith("X, chunk 3: workers died while they held it, again and again")
+    monkeypatch.setitem(sys.modules, "cbn.distributed.shards", None)
+    with pytest.raises(cbn.DataError, match=r"^X: a dask array, and dask.distributed is not installed: pip install"):
+        network({}).fit(da.from_array(IMAGES))
 
 
 def test_without_a_client_the_error_says_how():

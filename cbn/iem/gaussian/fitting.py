@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ... import _validation as validation
 from ..._engine import factor_floats
-from ...distributed import is_dask
+from ...distributed import is_dask, source_of
 from ...exceptions import DataError
 from ...metrics.calibration import Calibration
 from ..names import SCRATCH
@@ -125,10 +125,9 @@ def _fit_dask(
             "gaussian: keep_sums=False; models of a dask array are learned from sums that are kept: give "
             "gaussian=Gaussian(keep_sums=True), or X.compute()"
         )
-    from ...distributed.shards import DaskSource  # dask is imported for its arrays alone
-
+    source, _ = source_of(X, together=2)  # such sums are hundreds of MB
     return fit_shards(
-        DaskSource(X, together=2), pretrained(arguments, gaussian), gaussian, brightness, arguments,
+        source, pretrained(arguments, gaussian), gaussian, brightness, arguments,
         false_alarm_rate=rate, n_jobs=n_jobs,
     )  # fmt: skip
 
