@@ -32,6 +32,9 @@ from .sharded import fit_dask
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
 
+# Words of planes whose images are scored together where a network is grown of members of all images: half a million.
+PART_WORDS = 2**13
+
 
 class FitInterrupted(KeyboardInterrupt):
     """Ctrl-C while hidden layers were trained: ``fitted`` has the best ones so far."""
@@ -182,14 +185,23 @@ class Growing:
 
     def _scored(self, own: npt.NDArray[np.bool_], names: Sequence[str]) -> tuple[LayeredNetwork, dict[str, Floats]]:
         """The network grown without some images (n,), and their scores."""
+        images = self.prepared.images
         if self.settings.kind.takes_members and not self.trained and self.settings.contrast is None:
-            network, others = self.grow(self.prepared.counted, self.prepared.members(own)), None
-        else:
-            others = self.prepared.without(own, self.num_threads)
-            network = self.grow(others)
-        planes = network.planes(self.prepared.images.select(own, self.num_threads), self.num_threads)
+            network = self.grow(self.prepared.counted, self.prepared.members(own))
+            parts: list[dict[str, Floats]] = []
+            for word in range(0, images.words.shape[1], PART_WORDS):  # of a million images never all planes again
+                keep = own[64 * word : 64 * (word + PART_WORDS)]
+                if keep.any():
+                    planes = network.planes(
+                        images.part(word, PART_WORDS).select(keep, self.num_threads), self.num_threads
+                    )
+                    parts.append(scores_of(network, planes, names, self.num_threads))
+            return network, {name: np.concatenate([scores[name] for scores in parts]) for name in parts[0]}
+        others = self.prepared.without(own, self.num_threads)
+        network = self.grow(others)
+        planes = network.planes(images.select(own, self.num_threads), self.num_threads)
         columns = None
-        if others is not None and (ratio := self._contrast(others, planes[0])) is not None:
+        if (ratio := self._contrast(others, planes[0])) is not None:
             network, columns = network.with_contrast(ratio[0]), ratio[1]
         return network, scores_of(network, planes, names, self.num_threads, columns=columns)
 

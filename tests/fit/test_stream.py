@@ -129,3 +129,15 @@ def test_planes_are_joined_in_order():
     for first in (0, 64, 128):
         parts.add(BitPlanes.of_states(states[first : first + 64], 1))
     np.testing.assert_array_equal(parts.joined().words, BitPlanes.of_states(states, 1).words)
+
+
+def test_folds_are_scored_in_parts(monkeypatch, tmp_path):
+    """Of trees, whose folds are members of all images; the last part has one image, of another fold."""
+    images = np.random.default_rng(3).integers(0, 2, (129, 5, 5)).astype(bool)
+    found = set()
+    for n_words in (2**13, 1):
+        monkeypatch.setattr("cbn.fit.recipe.PART_WORDS", n_words)
+        path = tmp_path / f"{n_words}.cbn"
+        cbn.ConvolutionalBayesianNetwork("tree", random_state=0, n_jobs=1).fit(images).save(path)
+        found.add(path.read_bytes())
+    assert len(found) == 1
