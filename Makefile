@@ -89,6 +89,7 @@ fuzz: $(VENV)/test-extras
 KILLS ?= 200
 faults: $(VENV)/test-extras
 	$(BIN)/python -W ignore tests/campaigns/kills.py --kills $(KILLS)
+	$(BIN)/python -W ignore tests/campaigns/killed_workers.py
 
 # Measures everything that benchmarks/RESULTS.md shows, and writes that page.
 bench: $(VENV)/bench-extras
