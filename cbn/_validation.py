@@ -3,6 +3,7 @@
 
 import math
 import numbers
+import sys
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
@@ -138,10 +139,18 @@ def _sizes(shape: Sequence[int]) -> str:
     return f"{shape[0]} x {shape[1]} pixels with {shape[2]} channel{'s' if shape[2] > 1 else ''}"
 
 
+def is_dask(values: object) -> bool:
+    """Whether something is a dask array."""
+    module = sys.modules.get("dask.array")
+    return module is not None and isinstance(values, module.Array)
+
+
 def as_array(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     """A NumPy array of anything array-like; ragged lists and sparse matrices are refused."""
     if hasattr(values, "toarray"):
         raise DataError(f"{name}: sparse matrix; give a dense array, for example {name}.toarray()")
+    if is_dask(values):
+        raise DataError(f"{name}: a dask array; only fit and scores take these: give {name}.compute()")
     if hasattr(values, "__next__"):
         raise DataError(f"{name}: an iterator; only fit of a network takes images in chunks: give an array")
     try:

@@ -14,9 +14,8 @@
 
 /* Words of planes that are worked on together. */
 #define TOGETHER 8
-/* Parts that threads share, and words of all planes for which another thread is worth its wake-up. */
+/* Parts that threads share. */
 #define PARTS 64
-#define LEAST_WORDS 32768
 
 static inline uint64_t mix(uint64_t x) {
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
@@ -69,7 +68,7 @@ int cbn_planes_digest(cbn_planes planes, int64_t n_nodes, uint64_t digest[2], in
     if (num_threads < 1) return CBN_E_PARAMETER;
     const int64_t n_words = cbn_plane_words(planes.n_images), n_blocks = (n_words + TOGETHER - 1) / TOGETHER;
     uint64_t part[PARTS][2] = {{0}};
-    CBN_PARALLEL_FOR(num_threads, n_nodes * n_words / LEAST_WORDS, dynamic)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 7.0 * (double)(n_nodes * n_words)), PARTS, dynamic)
     for (int64_t p = 0; p < PARTS; p++) {
         const int64_t end = n_blocks / PARTS * (p + 1) + (p + 1 < n_blocks % PARTS ? p + 1 : n_blocks % PARTS);
         int64_t block = n_blocks / PARTS * p + (p < n_blocks % PARTS ? p : n_blocks % PARTS);

@@ -203,6 +203,13 @@ static inline double cbn_log(double x) {
     return e * 6.93147180369123816490e-01 + (f + (tail + e * 1.90821492927058770002e-10));
 }
 
+/* n ln n, and with it the ln-likelihood, at its maximum, of n0 and n1 images in the two states of a node. */
+static inline double cbn_n_ln_n(int64_t n) { return n > 0 ? (double)n * cbn_log((double)n) : 0.0; }
+
+static inline double cbn_likelihood(int64_t n0, int64_t n1) {
+    return cbn_n_ln_n(n0) + cbn_n_ln_n(n1) - cbn_n_ln_n(n0 + n1);
+}
+
 /*
  * e^x for x <= 0, from additions and multiplications only, for the same reason; below -700 taken as -700.
  * x = n ln 2 + r, |r| <= 0.35; Taylor series of e^r to r^13. Error about 1 unit in the last place

@@ -140,7 +140,7 @@ int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_rela
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t positions = cbn_grid_positions(layer->grid), n_nodes = cbn_grid_nodes(layer->grid);
     parts.n_ln_n[0] = 0.0;
-    for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = (double)n * cbn_log((double)n);
+    for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = cbn_n_ln_n(n);
     CBN_PARALLEL_FOR(cbn_worth(num_threads, work_of(layer, cbn_plane_words(n_images), c)), n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++)
         gains_at(kernels, layer, planes, node, c, parts.n_ln_n, parts.gain + node % positions);
@@ -207,16 +207,11 @@ int cbn_relation_counts(const cbn_layer *layer, cbn_planes planes, const cbn_rel
     if (num_threads < 1) return CBN_E_PARAMETER;
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t n_nodes = cbn_grid_nodes(layer->grid);
-    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
+    const double work = work_of(layer, cbn_plane_words(planes.n_images), candidates);
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, work), n_nodes, dynamic)
     for (int64_t node = 0; node < n_nodes; node++)
         count_candidates_at(kernels, layer, planes, node, candidates, with);
     return CBN_OK;
-}
-
-static inline double n_ln_n_of(int64_t n) { return n > 0 ? (double)n * cbn_log((double)n) : 0.0; }
-
-static inline double row_likelihood_of(int64_t n0, int64_t n1) {
-    return n_ln_n_of(n0) + n_ln_n_of(n1) - n_ln_n_of(n0 + n1);
 }
 
 /* The sum over positions of what gains_at() gives for one candidate. */
@@ -235,8 +230,8 @@ static double change_of_counts(const cbn_layer *layer, const int64_t *counts, in
         const int64_t *all = counts + 2 * place.table, *own = with + (inside << (place.k + 1));
         double gained = 0.0;
         for (int s = 0; s < 2 << place.k; s += 2)
-            gained += row_likelihood_of(all[s] - own[s], all[s + 1] - own[s + 1]) +
-                      row_likelihood_of(own[s], own[s + 1]) - row_likelihood_of(all[s], all[s + 1]);
+            gained += cbn_likelihood(all[s] - own[s], all[s + 1] - own[s + 1]) +
+                      cbn_likelihood(own[s], own[s + 1]) - cbn_likelihood(all[s], all[s + 1]);
         sum += (double)n_rows * cbn_log((double)n_images) - 2.0 * gained;
     }
     return sum;
@@ -261,7 +256,7 @@ int cbn_relation_gains_of_counts(const cbn_layer *layer, const int64_t *counts, 
     const int64_t *own = with;
     for (int64_t i = 0; i < candidates->n; own += entries_of(layer, candidates->child[i++]))
         CBN_TRY(check_parts(layer, counts, candidates->child[i], own));
-    CBN_PARALLEL_FOR(num_threads, candidates->n, dynamic)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 30.0 * (double)(own - with)), candidates->n, dynamic)
     for (int64_t i = 0; i < candidates->n; i++) {
         const int64_t *tables = with;
         for (int64_t j = 0; j < i; j++) tables += entries_of(layer, candidates->child[j]);

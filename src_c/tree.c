@@ -362,7 +362,7 @@ int cbn_tree_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candid
         memset(plane + n_words, 0, sizeof *plane * (size_t)(shared.n_words - n_words));
     }
     parts.n_ln_n[0] = 0.0;
-    for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = (double)n * cbn_log((double)n);
+    for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = cbn_n_ln_n(n);
     shared.kernels = cbn_kernels_select();
     shared.planes = parts.planes;
     shared.n_ln_n = parts.n_ln_n;

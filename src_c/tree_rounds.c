@@ -172,15 +172,11 @@ int cbn_count_vertices(cbn_grid grid, cbn_planes planes, const uint64_t *members
 
 /* ---- splits ---- */
 
-static double n_ln_n(int64_t n) { return n ? (double)n * cbn_log((double)n) : 0.0; }
-
-static double likelihood(int64_t n0, int64_t n1) { return n_ln_n(n0) + n_ln_n(n1) - n_ln_n(n0 + n1); }
-
 /* As find_best() of tree.c, from the same sums in the same order. */
 static void best_split(const cbn_counted_vertices *v, int64_t i, double price, int64_t min_leaf, double *gain,
                        int32_t *best, uint8_t *pays) {
     const int64_t n0 = v->totals[2 * i], n1 = v->totals[2 * i + 1], n = n0 + n1;
-    const double own = likelihood(n0, n1);
+    const double own = cbn_likelihood(n0, n1);
     gain[i] = 0.0;
     best[i] = -1;
     pays[i] = n / 2 >= min_leaf && -own > price;
@@ -189,7 +185,7 @@ static void best_split(const cbn_counted_vertices *v, int64_t i, double price, i
     for (int64_t c = 0; c < v->useful_begin[i + 1] - first; c++) {
         const int64_t n_on = v->counts[2 * (first + c)], on1 = v->counts[2 * (first + c) + 1], on0 = n_on - on1;
         if (n_on < min_leaf || n - n_on < min_leaf) continue;
-        const double gained = likelihood(on0, on1) + likelihood(n0 - on0, n1 - on1) - own;
+        const double gained = cbn_likelihood(on0, on1) + cbn_likelihood(n0 - on0, n1 - on1) - own;
         if (gained > gain[i]) {
             gain[i] = gained;
             best[i] = (int32_t)c;

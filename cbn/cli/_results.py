@@ -58,13 +58,31 @@ class Table:
         Columns; those that the first row lacks are left out.
     prints : bool
         False where stdout is another's.
+    goes_on : bool
+        Where rows go to a file as well: what stdout refuses is said by :meth:`end`, when the file has all of them.
     """
 
-    def __init__(self, shown, prints=True):
+    def __init__(self, shown, prints=True, goes_on=False):
         self.shown, self.columns = shown if prints else (), None
+        self.goes_on, self.refused = goes_on, None
 
     def add(self, row, more=()):
-        """A row, under the names of the columns if it is the first one, and lines below it."""
+        """A row, under the names of the columns if it is the first one, and lines below it. Raises OSError."""
+        if self.refused is not None:
+            return
+        try:
+            self._print(row, more)
+        except OSError as error:
+            if not self.goes_on:
+                raise
+            self.refused = error
+
+    def end(self):
+        """Raises what stdout said before, OSError."""
+        if self.refused is not None:
+            raise self.refused
+
+    def _print(self, row, more):
         if self.columns is None:
             self.columns = [name for name in self.shown if name in row]
             if self.columns:

@@ -20,7 +20,9 @@ def score_network(arguments, fitted):
         source = scored_images(arguments, fitted, keeps=arguments.json or arguments.fdr is not None)
     common.output_folder("--heatmap", arguments.heatmap)
     common.output_folder("--repair", arguments.repair)
-    printed = common.Table(SHOWN, arguments.csv != "-") if source.images is None and not arguments.json else None
+    printed = None
+    if source.images is None and not arguments.json:
+        printed = common.Table(SHOWN, arguments.csv != "-", goes_on=arguments.csv is not None)
     rows = []  # of images that are held
 
     def row_of(i, score, verdict):
@@ -41,6 +43,8 @@ def score_network(arguments, fitted):
         batches = map(fitted.judged_scores, source.batches())
         has_rows = write_row or printed or source.images is not None  # those of --json are made at the end
         scores, judgement = judge(arguments, fitted.calibration, batches, source.n, done if has_rows else None)
+    if printed:
+        printed.end()
     source.move_seconds(clock)
     explanations = []
     if source.images is not None:

@@ -2,6 +2,7 @@
 """What cbn-train asks of its images before any work is done, and the images of --calibration."""
 
 from ..bits.binarization import check_thresholds, chosen_thresholds
+from ..bits.stream import FIRST
 from ..exceptions import DataError
 from ..fit.preparing import planned_geometries
 from ..layers.features import starting_kernels
@@ -31,7 +32,7 @@ def layer_geometries(parsed, arguments, shape, images=None):
         settings = arguments.resolve()
         thresholds = settings.threshold
         if images is not None:
-            thresholds = chosen_thresholds(thresholds, images, settings.full_scale)
+            thresholds = chosen_thresholds(thresholds, images[:FIRST], settings.full_scale)
         n_thresholds = len(check_thresholds(thresholds, settings.full_scale))
         geometries = planned_geometries(settings, shape, n_thresholds)
         starting_kernels(settings.features.kernels, settings.features.layers, geometries)

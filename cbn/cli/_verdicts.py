@@ -207,19 +207,30 @@ def csv_rows(arguments):
     if arguments.csv is None:
         yield None
         return
+
+    def write(descriptor, values):
+        with _naming_csv(arguments.csv):
+            write_all(descriptor, csv_line(values))
+
+    with nullcontext(1) if arguments.csv == "-" else _descriptor(arguments.csv) as descriptor:
+        write(descriptor, COLUMNS)
+        yield lambda row: write(descriptor, (row.get(name) for name in COLUMNS))
+
+
+@contextmanager
+def _naming_csv(path):
+    """What the system says of the file, and of nothing else, is said of --csv."""
     try:
-        opened = nullcontext(1) if arguments.csv == "-" else _descriptor(arguments.csv)
-        with opened as descriptor:
-            write_all(descriptor, csv_line(COLUMNS))
-            yield lambda row: write_all(descriptor, csv_line(row.get(name) for name in COLUMNS))
+        yield
     except OSError as error:
-        raise CbnError(f"--csv: {failure('write', arguments.csv, error)}") from error
+        raise CbnError(f"--csv: {failure('write', path, error)}") from error
 
 
 @contextmanager
 def _descriptor(path):
     """The file, emptied; locked, because rows of two programs in one file would be of no use."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    with _naming_csv(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
     try:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             try:

@@ -83,7 +83,7 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
     with clock.part("load"):
         source = pictures_of(arguments, fitted)
     prints = not arguments.json and arguments.csv != "-"
-    printed = common.Table(SHOWN, prints) if source.dataset is None else None
+    printed = common.Table(SHOWN, prints, goes_on=arguments.csv is not None) if source.dataset is None else None
     rows: list[dict[str, Any]] = []
     seconds: list[float] = []  # of every picture, its share of its batch's
 
@@ -112,6 +112,8 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
 
             batches = map(scores_of, source.batches())
             scores, judgement = judge(arguments, fitted.calibration, batches, source.n, done)
+        if printed is not None:
+            printed.end()
         source.move_seconds(clock)
         clock.seconds["score_per_image"] = clock.seconds["score"] / judgement.n
         if maps.wanted:

@@ -102,7 +102,8 @@ class CPD(ABC):
     adds_counts : bool
         It is a function of integer counts to which those of other images can be added; see :meth:`recounted`.
     learns_structure : bool
-        Even of pixels: later images can be counted in it, but it would be that of the first ones.
+        Even of pixels: later images can be counted in it, but it would be that of the first ones. A kind that adds counts
+        and learns no structure leaves one out as well.
     leaves_one_out : bool
         An image that was counted can be scored by the network that the others alone would give, exactly, with a
         pseudo-count of (n - 1) / n: one image fewer stands for all, and its pseudo-count counts for as much less.

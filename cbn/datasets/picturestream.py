@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Files of pictures, in chunks: each is read when its turn comes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,12 @@ class PictureChunks:
     binarization: str | None = None
     has_names = True
 
-    def __init__(self, parts: Mapping[str, Part], options: Options, notes: Notes, where: Path) -> None:
+    def __init__(
+        self, parts: Mapping[str, Part], options: Options, notes: Notes, where: Path, others: Sequence[Part] = ()
+    ) -> None:
+        """``others`` are splits that are looked at only where white is to be told by all pictures."""
         self._parts, self._options, self._notes, self._where = parts, options, notes, where
+        self._others = others
         self.counts = {split: len(part) for split, part in parts.items()}
         self.n_done = 0
         self.image_shape = options.target(self._first().shape)
@@ -56,7 +61,7 @@ class PictureChunks:
         notes, counts, brightest = self._notes, dict.fromkeys(self._parts, 0), 0
         found, scale = Sizes(self._options, notes, self._where), _StreamedScale(self._options, self._surveyed)
         for split, part in self._parts.items():
-            chunk = Chunk(split, size, self._shape)
+            chunk = Chunk(split, self._shape)
             for path, label in part:
                 pages = pages_of(path, self._options, notes)
                 for number, one in enumerate(pages, start=1):
@@ -70,7 +75,7 @@ class PictureChunks:
                         counts[split] += size
                         brightest = max(brightest, int(chunk.images.max()))
                         yield chunk
-                        chunk = Chunk(split, size, self._shape)
+                        chunk = Chunk(split, self._shape)
                 self.n_done += 1
             if chunk.names:
                 counts[split] += len(chunk.names)
@@ -78,7 +83,7 @@ class PictureChunks:
                 yield chunk
         if not sum(counts.values()):
             raise none_readable(self._where, sum(self.counts.values()))
-        scale.of_read.note(notes)
+        scale.note(notes)
         note_darkness(brightest, notes)
         self.report = check_counts(self._parts, counts, notes)
 
@@ -94,13 +99,16 @@ class PictureChunks:
     def _surveyed(self, n_done: int) -> Scale:
         """The scale of the pictures that are left."""
         scale = Scale(self._options)
-        for one in self._left(n_done):
+        for one in chain(self._left(n_done), self._read_beforehand(path for part in self._others for path, _ in part)):
             scale.add(one)
         return scale
 
     def _left(self, n_done: int) -> Iterator[Read]:
         """The pictures of all files but the first ones, read beforehand."""
-        for path in islice(self._files(), n_done, None):
+        yield from self._read_beforehand(islice(self._files(), n_done, None))
+
+    def _read_beforehand(self, paths: Iterable[Path]) -> Iterator[Read]:
+        for path in paths:
             yield from pages_of(path, self._options, Notes(self._where))
 
 
@@ -128,22 +136,30 @@ class _StreamedScale:
             )
         return own.in_bytes(one, self.of_all.white())
 
+    def note(self, notes: Notes) -> None:
+        """What was made of the pictures that were handed out, by what all of them say of white."""
+        own, every = self.of_read, self.of_all
+        if every is not None:
+            own.darkest, own.brightest, own.whole = every.darkest, every.brightest, every.whole
+        own.note(notes)
+
 
 class Chunk:
     """Pictures of a split that are handed out together, with their names and the folders that are their labels."""
 
-    def __init__(self, split: str, size: int, shape: tuple[int, ...]) -> None:
-        self.split = split
-        self._images = np.empty((size, *shape), np.uint8)
+    def __init__(self, split: str, shape: tuple[int, ...]) -> None:
+        self.split, self._shape = split, shape
+        self._images: list[npt.NDArray[np.uint8]] = []
         self.names: list[str] = []
         self.labels: list[str | None] = []
 
-    @property
+    @cached_property
     def images(self) -> npt.NDArray[np.uint8]:
-        return self._images[: len(self.names)]
+        """All of them; asked when there come no more."""
+        return np.stack(self._images)
 
     def add(self, image: npt.NDArray[np.uint8], name: str, label: str | None) -> None:
         """A picture more."""
-        self._images[len(self.names)] = image if image.ndim == self._images.ndim - 1 else image[..., None]
+        self._images.append(np.broadcast_to(image if image.ndim == len(self._shape) else image[..., None], self._shape))
         self.names.append(name)
         self.labels.append(label)

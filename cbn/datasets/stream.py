@@ -50,7 +50,7 @@ def iter_images(
     path, labels, size, color, background, full_scale, skip_bad
         As for :func:`load_images`.
     split : {"train", "val", "test"} or None
-        Which part of the source; None is all its parts, one after the other. Others are not read.
+        Which part of the source; None is all its parts, one after the other. Others are read only to tell what is white.
     chunk_size : int, optional
         Images of a chunk; the last of a split may hold fewer. By default as many as have 4 MiB.
 
@@ -145,7 +145,9 @@ def _opened(path: Path, labels: str | os.PathLike[str] | None, options: Options,
     if kind == "folder":
         notes = Notes(path)
         parts = parts_of_folder(path, notes)
-        return PictureChunks(_chosen(parts, path, split), options, notes, path)
+        chosen = _chosen(parts, path, split)
+        others = [part for name, part in parts.items() if name not in chosen]
+        return PictureChunks(chosen, options, notes, path, others)
     if kind == "picture":
         return PictureChunks(_chosen(parts_of_file(path), path, split), options, Notes(path), path)
     arrays, left_out = arrays_of(path, kind, labels)

@@ -7,14 +7,12 @@ The only room that imports dask, and only where a dask array is given.
 from collections.abc import Callable
 from typing import Any
 
+from .._validation import is_dask
 from ..bits.shards import Source
 from ..exceptions import DataError
 from .traffic import Traffic
 
-
-def is_dask(X: Any) -> bool:
-    """Whether something is a dask array."""
-    return hasattr(X, "__dask_graph__") and hasattr(X, "chunks")
+__all__ = ["is_dask", "lazily", "source_of"]
 
 
 def source_of(X: Any, together: int | None = None) -> tuple[Source, Traffic]:

@@ -55,7 +55,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         A pixel is 1 where its value exceeds threshold x full scale. Several thresholds keep grey levels as a
         thermometer code, one channel each; the lower one at the same pixel is then a parent of the higher one. "auto"
         chooses by the training images: 0.3 for binary images and for drawings whose ink is mostly full; where at least
-        two thirds of the pixels above 0.1 are grey (below 0.9), 0.1 and the quartiles of these pixels.
+        two thirds of the pixels above 0.1 are grey (below 0.9), 0.1 and the quartiles of these pixels; by the first 10,000,
+        so that images in an order of their own should be shuffled.
     outlier_score : {"log_probability", "surprise", "standardized", "normalized", "contrast"}, optional
         What :meth:`score_samples` returns and verdicts are made of; see there.
     folds : int, optional
@@ -237,7 +238,7 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     def merge(self, other: "ConvolutionalBayesianNetwork") -> Self:
         """Learn what another network has learned from other images, with the same settings: counts are added.
 
-        For tables, hidden layers of the same kernels and relations, and trees that are the same. The network is that of
+        For tables, and hidden layers of the same kernels and relations. The network is that of
         all images; verdicts stay those of the one with more images, which is kept beside the sums, until :meth:`calibrate`
         or :meth:`partial_fit` sets another threshold. See :func:`cbn.fit.merging.merged`.
 

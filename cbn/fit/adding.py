@@ -12,7 +12,7 @@ from .preparing import check_labels, packed
 
 
 def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
-    """Images added to what was learned; kernels, relations and trees stay. See ConvolutionalBayesianNetwork.partial_fit.
+    """Images added to what was learned; kernels and relations stay. See ConvolutionalBayesianNetwork.partial_fit.
 
     Raises
     ------
@@ -27,14 +27,10 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     own, counted = packed(fitted.binarization, images, settings.shift, threads)
     network, names = fitted.network, score_names(settings, fitted.network)
     planes = network.planes(own, threads)
-    normal = None
-    if not pixels.leaves_one_out:  # by their scores before they are counted, as new images are judged from now on
-        normal = Normal("separate images", scores_of(network, planes, names, threads), network, network.contrast)
     more = network.recounted(counted, threads)
     for new, earlier in zip(more.networks, network.networks):
         new.add(earlier.counts)
-    if normal is None:
-        normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
+    normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
     digest = Digest.recorded(fitted.provenance) + Digest.of(counted, threads)
     learned = Learned(more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest)
     result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)

@@ -58,6 +58,10 @@ def check_mergeable(fitted: Fitted, other: Fitted) -> None:
         raise ValueError(
             f"merge: {pixels.nouns} are no counts that could be added; fit all images at once, or average densities"
         )
+    if pixels.learns_structure:
+        raise ValueError(
+            f"merge: the {pixels.nouns} were grown of the images of each; fit all images at once, in chunks if need be"
+        )
     if fitted.settings.contrast is not None or other.settings.contrast is not None:
         raise ValueError(
             "merge: a contrast is no counts that could be added; fit with contrast=False, or all images at once"
@@ -81,10 +85,10 @@ def check_mergeable(fitted: Fitted, other: Fitted) -> None:
         )
     for number, (ours, theirs) in enumerate(zip(fitted.network.networks, other.network.networks)):
         if _structure(ours) != _structure(theirs):
-            what, mend = "relations", "add the images to one model by partial_fit (--add)"
-            if pixels.learns_structure:
-                what, mend = pixels.nouns, "fit all images at once, in chunks if need be"
-            raise ValueError(f"merge: other {what} in layer {number}; they were chosen by the images of each: {mend}")
+            raise ValueError(
+                f"merge: other relations in layer {number}; they were chosen by the images of each: add the images to one model "
+                "by partial_fit (--add)"
+            )
 
 
 def _settings(ours: Settings, theirs: Settings) -> list[tuple[str, object, object]]:

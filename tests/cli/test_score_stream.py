@@ -133,3 +133,22 @@ def test_classes(how, monkeypatch):
         assert not how or len(out["images"]) == (100 if more else 180)
     np.save(Path("x.npy"), IMAGES)
     both(monkeypatch, "--data", "x.npy", *how, rows=False)
+
+
+@pytest.mark.parametrize("stdout", ["closed", "full"])
+def test_the_file_gets_all_rows_whatever_stdout_says(stdout):
+    """A reader such as head goes early; a disk behind stdout is full. --csv is another file, and not to blame."""
+    np.save("many.npy", np.concatenate([IMAGES] * 6))
+    command = [sys.executable, "-P", "-c", "import cbn.cli; cbn.cli.start_score()", "--data", "many.npy"]
+    with open("/dev/full", "w") as full:
+        run = subprocess.Popen(
+            [*command, "--csv", "rows.csv"],
+            stdout=full if stdout == "full" else subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        if run.stdout:
+            run.stdout.close()
+        said = run.stderr.read()
+        run.wait()
+        run.stderr.close()
+    assert len(Path("rows.csv").read_text().splitlines()) == 1 + 6 * len(IMAGES)
+    assert "--csv" not in said and "Traceback" not in said

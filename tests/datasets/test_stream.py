@@ -251,3 +251,17 @@ def test_a_stream_is_what_fit_takes(tmp_path):
     b = cbn.ConvolutionalBayesianNetwork(**rate).fit(iter_images(tmp_path, chunk_size=3))
     np.testing.assert_array_equal(a.counts_, b.counts_)
     assert a.provenance_ == b.provenance_
+
+
+def test_white_is_told_by_all_splits(tmp_path):
+    """As by load_images: training pictures of 16 bits that are dark, test pictures that are not."""
+    for split, brightest in (("train", 255), ("test", 65535)):
+        (tmp_path / split).mkdir()
+        for i in range(3):
+            picture = np.full((4, 5), 100 + i, np.uint16)
+            picture[0, 0] = brightest
+            Image.fromarray(picture).save(tmp_path / split / f"{i}.png")
+    whole = load_images(tmp_path)[0]
+    chunks = iter_images(tmp_path, chunk_size=10**9)
+    np.testing.assert_array_equal(np.concatenate(list(chunks)), whole.images)
+    assert whole.images.max() == 1 and "0..65535" in chunks.report.assumed[0]
