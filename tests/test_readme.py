@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+import cbn
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -64,7 +67,11 @@ def test_pictures_are_what_the_commands_draw(folder):
 
 @pytest.mark.slow
 def test_python_example(folder):
-    (code,) = blocks("python")
+    for name, label in (("pictures", 2), ("new_pictures", 3)):
+        (folder / name).mkdir()
+        for i, image in enumerate(cbn.datasets.load_mnist()[0].select(label).images[:400]):
+            Image.fromarray(255 * image).save(folder / name / f"{i}.png")
+    code = "\n".join(blocks("python"))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
