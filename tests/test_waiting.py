@@ -20,7 +20,7 @@ def child(code, **environ):
     """What a program prints that starts without a choice of its own, but for ``environ``."""
     own = {name: value for name, value in os.environ.items() if name not in (*_waiting.CHOICES, "CBN_EVERY_THREAD")}
     return subprocess.run(
-        [sys.executable, "-c", code], env=own | environ, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-P", "-c", code], env=own | environ, capture_output=True, text=True, check=True, timeout=60
     )
 
 

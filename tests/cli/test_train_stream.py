@@ -178,7 +178,8 @@ def test_ctrl_c_in_a_process():
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode in (0, 130), err
+    # on a busy machine Python may not have come to the program yet
+    assert process.returncode in (0, 130, -signal.SIGINT), err
     if process.returncode == 130:
         assert len(err.splitlines()) == 1 and "interrupted" in err
         assert os.listdir(".") == ["p"]

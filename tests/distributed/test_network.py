@@ -168,6 +168,8 @@ def test_lost_workers_and_blocks_without_distributed(monkeypatch):
 
 
 def test_without_a_client_the_error_says_how():
-    found = subprocess.run([sys.executable, "-c", NO_CLIENT], capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", NO_CLIENT], capture_output=True, text=True, check=True, timeout=60
+    )
     assert found.stdout.startswith("X: a dask array, and no client is connected to a cluster; start one, client = ")
     assert "X.compute()" in found.stdout and found.stdout.count("\n") == 1

@@ -310,7 +310,9 @@ def test_environment_chooses_the_path(variables, expected, monkeypatch):
 def test_import_is_light():
     """scikit-learn and matplotlib load when they are used, not on `import cbn`."""
     code = "import sys, cbn; print([m for m in ('sklearn', 'scipy', 'matplotlib', 'PIL', 'tqdm') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_no_plotting_interface_is_touched(tmp_path):
         "import sys, numpy, cbn.plots.figures as p; p.model_summary_figure([('a', numpy.eye(3), '', 0, 1)], sys.argv[1]);"
         "print('matplotlib.pyplot' in sys.modules)"
     )
-    arguments = [sys.executable, "-c", code, str(tmp_path / "a.png")]
+    arguments = [sys.executable, "-P", "-c", code, str(tmp_path / "a.png")]
     assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 

@@ -46,7 +46,7 @@ def test_importing_loads_no_picture_library():
         "import sys, cbn; before = set(sys.modules); import cbn.plots.pictures;"
         "print(sorted({'PIL', 'matplotlib'} & set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
