@@ -117,16 +117,9 @@ class Growing:
         for number, (own, bits) in enumerate(zip(self.geometries, planes)):
             relations = self.trained[number - 1].layer.relations if number else ()
             task = Task(
-                own.grid(),
-                own.distance,
-                bits,
-                number == 0,
-                relations,
-                self.seed,
-                self.num_threads,
-                self._report(),
-                members,
-            )
+                own.grid(), own.distance, bits, number == 0, relations, self.seed, self.num_threads,
+                progress=self._report(), members=members,
+            )  # fmt: skip
             networks.append(self.settings.kind.learn(self.settings.cpd, task))
         self._n_grown += 1
         return LayeredNetwork(networks, self.transitions, self.geometries)
