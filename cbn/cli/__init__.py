@@ -8,20 +8,21 @@ import importlib
 import os
 import sys
 
-from ._interrupt import is_interrupt
+from ._interrupt import after_imports, is_interrupt
 
 # Pictures go to files: a window system that is set but not installed must not stop matplotlib from loading.
 os.environ.pop("MPLBACKEND", None)
 
 
 def _start(name):
-    try:
-        return importlib.import_module(f".{name}", __name__).main()
-    except BaseException as error:  # while the modules load; later `run` answers it
-        if not is_interrupt(error):
-            raise
-        print(f"cbn-{name.replace('_', '-')}: error: interrupted", file=sys.stderr)
-        return 130
+    with after_imports():
+        try:
+            return importlib.import_module(f".{name}", __name__).main()
+        except BaseException as error:  # while the modules load; later `run` answers it
+            if not is_interrupt(error):
+                raise
+            print(f"cbn-{name.replace('_', '-')}: error: interrupted", file=sys.stderr)
+            return 130
 
 
 def start_train():

@@ -2,12 +2,14 @@
 """The programs as processes: entry points, pipes, full disks, signals, and bytes that stay the same."""
 
 import argparse
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -247,6 +249,29 @@ def test_interrupts_that_python_wraps(where, wrapped, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert code == 130 and out == ""
     assert err.startswith("cbn-train: error: interrupted") and len(err.splitlines()) == 1, err
+
+
+def test_interrupts_wait_for_imports(tmp_path, monkeypatch, capsys):
+    """Extensions that Ctrl-C meets while they load, as NumPy, may lose it; so it comes when the import is over."""
+    (tmp_path / "loaded_slowly.py").write_text(
+        "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    lost = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    done = []
+
+    def body(_):
+        module = importlib.import_module("loaded_slowly")
+        done.append(not hasattr(module, "lost"))
+        time.sleep(20)
+
+    main = types.SimpleNamespace(main=lambda: run("cbn-train", argparse.ArgumentParser, body, []))
+    monkeypatch.setattr(cbn.cli, "importlib", types.SimpleNamespace(import_module=lambda *_: main))
+    code = cbn.cli.start_train()
+    out, err = capsys.readouterr()
+    assert (code, out, done) == (130, "", [True])
+    assert err.startswith("cbn-train: error: interrupted") and len(err.splitlines()) == 1, err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
 def wait_for_imports(process):
