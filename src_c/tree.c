@@ -11,8 +11,14 @@
  * All log-likelihoods are sums of n ln n over counts, read from one table. The planes are copied so that every one
  * begins at a cache line. Threads own nodes.
  */
+#include "image_rows.h"
 #include "trees.h"
 #include "workspace.h"
+
+/* Images up to which rows are kept beside the planes: as much memory again. */
+#define MOST_ROWS (1 << 20)
+/* Rows that cost as much as what count_columns does once for each vector. */
+#define ROWS_FOR_VECTOR 64
 
 int cbn_trees_check(const cbn_trees *trees) {
     if (!trees || !trees->begin || !trees->split || !trees->child) return CBN_E_NULL;
@@ -57,6 +63,7 @@ typedef struct {
 typedef struct {
     const cbn_kernels *kernels;
     const uint64_t *planes; /* (nodes, n_words), at cache lines */
+    cbn_image_rows rows;    /* of the same bits; no words: none are kept */
     const double *n_ln_n;
     int64_t n_images, n_words, slot_size; /* words of a plane; candidates that a slot has room for */
     double price;
@@ -68,6 +75,7 @@ typedef struct {
     open_leaf *leaf;
     int32_t *at;            /* [n_words]: the words that have members; the next are these words */
     uint64_t *few;          /* [2][n_words] */
+    cbn_column_counts columns;
     int64_t *copy_counts;   /* scratch of renumber(), and the next three */
     int32_t *order, *copy_split, *copy_child;
 } grower;
@@ -113,18 +121,38 @@ static void find_best(const grower *g, open_leaf *leaf) {
     leaf->n_useful = kept;
 }
 
-static void count_leaf(const grower *g, const open_leaf *leaf) {
-    const uint64_t *members = members_of(g, leaf);
-    if (g->kernels->words_for_one * cbn_least_words(leaf->n[0] + leaf->n[1], g->n_words) < g->n_words) {
-        const int64_t n = cbn_squeeze(members, members + g->n_words, g->n_words, g->at, g->few, g->few + g->n_words);
-        if (g->kernels->words_for_one * n < g->n_words) {
-            g->kernels->count_candidates_at(g->planes, g->n_words, useful_of(g, leaf), leaf->n_useful, g->at, n, g->few,
-                                            g->few + g->n_words, numbers_of(g, leaf));
-            return;
+/* By planes, all words of them or those that have members, or by rows of images: whatever costs least. */
+static void count_leaf(grower *g, const open_leaf *leaf) {
+    const cbn_kernels *kernels = g->kernels;
+    const uint64_t *members = members_of(g, leaf), *members_on = members + g->n_words;
+    const int32_t *useful = useful_of(g, leaf), *at = NULL;
+    const int64_t n = leaf->n[0] + leaf->n[1], n_useful = leaf->n_useful;
+    int64_t n_words = g->n_words, price = g->n_words / kernels->words_for_one;
+    if (cbn_least_words(n, g->n_words) < price) {
+        const int64_t few = cbn_squeeze(members, members_on, g->n_words, g->at, g->few, g->few + g->n_words);
+        if (few < price) {
+            members = g->few, members_on = g->few + g->n_words, at = g->at;
+            n_words = price = few;
         }
     }
-    g->kernels->count_candidates(g->planes, g->n_words, useful_of(g, leaf), leaf->n_useful, members,
-                                 members + g->n_words, numbers_of(g, leaf));
+    uint32_t(*numbers)[2] = numbers_of(g, leaf);
+    price *= n_useful;
+    const int64_t by_rows = (n + ROWS_FOR_VECTOR) * kernels->words_for_row; /* for each vector of columns */
+    if (g->rows.words && by_rows < price &&
+        by_rows * cbn_cover_candidates(&g->rows, useful, n_useful, kernels->column_words, &g->columns) < price)
+        cbn_count_by_rows(kernels, &g->rows, useful, n_useful, members, members_on, at, n_words, &g->columns, numbers);
+    else if (at)
+        kernels->count_candidates_at(g->planes, g->n_words, useful, n_useful, at, n_words, members, members_on, numbers);
+    else
+        kernels->count_candidates(g->planes, n_words, useful, n_useful, members, members_on, numbers);
+}
+
+/* Whether rows are worth their making: a leaf of a few images in a hundred would be counted by them. */
+static int want_rows(const grower *g, cbn_grid grid, const cbn_candidates *candidates) {
+    const int64_t n_nodes = cbn_grid_nodes(grid), mean = candidates->begin[n_nodes] / n_nodes;
+    const int64_t n_vectors = 1 + mean / (64 * g->kernels->column_words);
+    const int64_t by_rows = n_vectors * (g->n_images / 16 + ROWS_FOR_VECTOR) * g->kernels->words_for_row;
+    return g->rows.words && by_rows < g->n_words / g->kernels->words_for_one * mean;
 }
 
 static int64_t popcount_words(const grower *g, const uint64_t *words) {
@@ -155,7 +183,7 @@ static void subtract_numbers(int64_t n, uint32_t (*whole)[2], uint32_t (*part)[2
 }
 
 /* Numbers and best splits of two new leaves; `off` still has the numbers of the leaf that both were. */
-static void open_children(const grower *g, open_leaf *off, open_leaf *on) {
+static void open_children(grower *g, open_leaf *off, open_leaf *on) {
     const int off_pays = can_pay(g, off), on_pays = can_pay(g, on);
     const int64_t n = on->n_useful = off->n_useful;
     if (on_pays) memcpy(useful_of(g, on), useful_of(g, off), sizeof *g->useful * (size_t)n);
@@ -204,7 +232,7 @@ static void renumber(const grower *g, int32_t n, int32_t *split, int32_t *child,
 }
 
 /* The tree of one node in the order of growth; the number of its vertices. */
-static int32_t grow_node(const grower *g, int64_t node, const cbn_candidates *candidates, int32_t *split,
+static int32_t grow_node(grower *g, int64_t node, const cbn_candidates *candidates, int32_t *split,
                          int32_t *child, int64_t *counts) {
     const int64_t n_images = g->n_images, required = cbn_required_node(candidates->required, node);
     const int64_t first = candidates->begin[node], n_candidates = candidates->begin[node + 1] - first;
@@ -272,6 +300,7 @@ static void take_own(cbn_arena *arena, grower *g) {
     g->leaf = cbn_take(arena, leaves, sizeof *g->leaf);
     g->at = cbn_take(arena, g->n_words, sizeof *g->at);
     g->few = cbn_take(arena, 2 * g->n_words, sizeof *g->few);
+    if (g->rows.stride) cbn_take_column_counts(arena, &g->rows, g->n_words, &g->columns);
     g->copy_counts = cbn_take(arena, 2 * vertices, sizeof *g->copy_counts);
     g->order = cbn_take(arena, vertices, sizeof *g->order);
     g->copy_split = cbn_take(arena, vertices, sizeof *g->copy_split);
@@ -300,6 +329,8 @@ static int take_parts(cbn_arena *arena, cbn_grid grid, int64_t n_images, const c
     g->max_leaves = growth->max_leaves;
     parts->planes = cbn_take_rows(arena, cbn_grid_nodes(grid), g->n_words, sizeof *parts->planes);
     parts->n_ln_n = cbn_take(arena, n_images + 1, sizeof *parts->n_ln_n);
+    g->rows = (cbn_image_rows){0};
+    if (n_images <= MOST_ROWS) cbn_take_image_rows(arena, cbn_grid_nodes(grid), g->n_words, &g->rows);
     *one = cbn_counting_arena();
     take_own(one, g);
     parts->each = cbn_take_each(arena, one, num_threads);
@@ -364,6 +395,10 @@ int cbn_tree_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candid
     parts.n_ln_n[0] = 0.0;
     for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = cbn_n_ln_n(n);
     shared.kernels = cbn_kernels_select();
+    if (want_rows(&shared, grid, candidates))
+        cbn_fill_image_rows(grid, parts.planes, shared.n_words, &shared.rows, num_threads);
+    else
+        shared.rows.words = NULL;
     shared.planes = parts.planes;
     shared.n_ln_n = parts.n_ln_n;
     shared.price = growth->penalty * cbn_log((double)n_images);

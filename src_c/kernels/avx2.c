@@ -63,6 +63,21 @@ CBN_FUNCTION inline __m256i spread_32(uint32_t bits) {
     return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, own), own);
 }
 
+CBN_FUNCTION inline void column_bytes(const uint64_t (*bits)[4], int n, uint8_t bytes[256]) {
+    for (int part = 0; part < 8; part++) {
+        __m256i sum = _mm256_setzero_si256();
+        for (int k = 0; k < n; k++) {
+            const __m256i on = spread_32((uint32_t)(bits[k][part / 2] >> 32 * (part % 2)));
+            sum = _mm256_or_si256(sum, _mm256_and_si256(on, _mm256_set1_epi8((char)(1 << k))));
+        }
+        _mm256_storeu_si256((__m256i *)(bytes + 32 * part), sum);
+    }
+}
+#define CBN_COLUMN_BYTES column_bytes
+#define CBN_COLUMN_WORDS 4
+#define CBN_WORDS_FOR_ROW 3
+#include "column_template.h"
+
 #define ROW_VECTORS (CBN_ROW_BITS / 32)
 #define ROWS_IN_BYTES 16          /* so many levels of at most 7 fit a byte */
 #define ROWS_IN_HALVES (16 * 256) /* and so many 16 bits */

@@ -145,6 +145,21 @@ CBN_FUNCTION inline void add_leaves(const uint8_t leaf[64], uint64_t state, cons
 #define CBN_WORDS_FOR_ONE 6
 #include "tree_template.h"
 
+CBN_FUNCTION inline void column_bytes(const uint64_t (*bits)[8], int n, uint8_t bytes[512]) {
+    for (int w = 0; w < 8; w++) {
+        __m512i sum = _mm512_setzero_si512();
+        for (int k = 0; k < n; k++) {
+            const __m512i own = _mm512_set1_epi8((char)(1 << k));
+            sum = _mm512_or_si512(sum, _mm512_maskz_mov_epi8(bits[k][w], own));
+        }
+        _mm512_storeu_si512(bytes + 64 * w, sum);
+    }
+}
+#define CBN_COLUMN_BYTES column_bytes
+#define CBN_COLUMN_WORDS 8
+#define CBN_WORDS_FOR_ROW 8
+#include "column_template.h"
+
 /* Bits of a word become index bytes of 64 images, in registers. Words in which all variables are 0, as at the border of
  * pictures, have one value for all images. */
 CBN_FUNCTION inline __attribute__((always_inline)) void score_small(const cbn_variables *variables, const int n,

@@ -32,6 +32,9 @@ static inline uint64_t popcount_word(uint64_t x) {
 #define CBN_WORDS_FOR_ONE 1
 #define CBN_POPCOUNT_WORD(a) ((uint32_t)popcount_word(a))
 #include "tree_template.h"
+#define CBN_COLUMN_WORDS 2
+#define CBN_WORDS_FOR_ROW 2
+#include "column_template.h"
 
 static inline uint64_t bit_mask(const uint8_t *p, int bit) {
     uint64_t mask = 0;

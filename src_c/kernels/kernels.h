@@ -20,6 +20,8 @@
 #define CBN_LINE_WORDS 8
 /* Candidates that count_candidates works on at a time: their sets of images are loaded once. */
 #define CBN_COUNTED_TOGETHER 4
+/* Rows that count_columns adds up at a time. */
+#define CBN_ROWS_TOGETHER 8
 
 /* A node (first) and its present parents: the plane of variable i is bit bit[i] of the node's table index, which is
  * 2 * row + state. */
@@ -229,6 +231,15 @@ typedef struct {
                           const int32_t *way, int64_t n_way, int32_t *at, uint64_t *few);
     /* Words that count_candidates counts while the other one counts one. */
     int words_for_one;
+    /* rows[] = the images of a set that are not in another one, if there is one, in order; their number. Word w is word
+     * at[w] of the planes, without `at` word w. Three more may be written. */
+    int64_t (*list_rows)(const uint64_t *set, const uint64_t *not_in, const int32_t *at, int64_t n_words, int32_t *rows);
+    /* counts[c] = rows chosen[i] of a matrix of bits that have bit c, for the 64 column_words columns from `rows` on; row
+     * r begins at word r * stride. n < 2^32 is a multiple of CBN_ROWS_TOGETHER; a row may be chosen more than once. */
+    void (*count_columns)(const uint64_t *rows, int64_t stride, const int32_t *chosen, int64_t n, uint32_t *counts);
+    int column_words;
+    /* Words that count_candidates_at counts while count_columns adds a row. */
+    int words_for_row;
     /* odds[i] = log-odds of the node in the 64 images of a word; state of node v: word column[v * stride]. */
     void (*log_odds)(const cbn_boosted *boosted, int64_t node, const uint64_t *column, int64_t stride,
                      int32_t odds[64]);
@@ -342,6 +353,10 @@ typedef struct {
         .count_candidates_at = count_candidates_at,                                                                    \
         .follow_way = follow_way,                                                                                      \
         .words_for_one = CBN_WORDS_FOR_ONE,                                                                            \
+        .list_rows = list_rows,                                                                                        \
+        .count_columns = count_columns,                                                                                \
+        .column_words = CBN_COLUMN_WORDS,                                                                              \
+        .words_for_row = CBN_WORDS_FOR_ROW,                                                                            \
         .log_odds = log_odds,                                                                                          \
         .odds_probability = odds_probability,                                                                          \
         .odds_values = odds_values,                                                                                    \

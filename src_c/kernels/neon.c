@@ -114,6 +114,9 @@ CBN_FUNCTION inline void add_leaves(const uint8_t leaf[64], uint64_t state, cons
 #define CBN_ADD_LEAVES add_leaves
 #define CBN_WORDS_FOR_ONE 4
 #include "tree_template.h"
+#define CBN_COLUMN_WORDS 2
+#define CBN_WORDS_FOR_ROW 2
+#include "column_template.h"
 
 /* Bit i: whether byte i of the four vectors is 255 and not 0. */
 CBN_FUNCTION inline uint64_t mask_of_bytes(const uint8x16_t byte[4]) {

@@ -195,7 +195,7 @@ static void arguments(void) {
     const cbn_trees trees = {{1, 1, 3}, sound.begin, sound.split, sound.child, NULL};
     const int64_t none[4] = {0, 0, 0, 0}, falls[4] = {0, 2, 1, 2}, two[4] = {0, 0, 1, 2}, far[4] = {0, 0, INT64_MAX, 1};
     const int32_t later[2] = {0, 2}, earlier[2] = {0, 0}, required[3] = {-1, 0, 1};
-    uint64_t planes[3] = {1, 1, 0}, workspace[4096];
+    uint64_t planes[3] = {1, 1, 0}, workspace[8192];
     int64_t bytes, counts[18], site = 3, parameters;
     int32_t n_vertices[3], split[9], child[9];
     double values[14], likelihood, bic;
