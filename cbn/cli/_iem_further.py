@@ -122,7 +122,7 @@ def add(
             raise KeyboardInterrupt("interrupted; no model has been written") from None
         fitted = _recorded(fitted, [*_sources(base), *([source] if source else [])])
         if calibration is not None:
-            fitted = calibrated(fitted, calibration, arguments.calibration, warn=True)
+            fitted = calibrated(fitted, calibration, arguments.calibration)
         fitted.save(arguments.out)
     progress.end()
     return fitted
