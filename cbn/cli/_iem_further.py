@@ -197,7 +197,7 @@ def _print_merged(arguments: argparse.Namespace, fitted: FittedGaussianModel, cl
         return
     print(f"pictures         {fitted.n_images:,} of {len(arguments.merge)} models")
     print(
-        f"threshold        energy {-own.offset:.3f}: {len(own.scores):,} {own.source}, false-alarm rate "
-        f"{own.false_alarm_rate:g}"
+        f"threshold        energy {-own.offset:.3f} ({common.ENERGY}): {len(own.scores):,} {own.source}, "
+        f"false-alarm rate {own.false_alarm_rate:g}"
     )
     print(f"model            {arguments.out}")

@@ -13,7 +13,7 @@ from ._iem_options import DEFAULT_MODEL
 from ._ranking import add_ranking, check_ranking
 from ._reading import add_reading, picture_size
 from ._thresholds import add_thresholds, check_alone, check_thresholds, real
-from ._verdicts import ENERGY, SCORE, add_verdicts, check_verdicts
+from ._verdicts import add_verdicts, check_verdicts
 
 # Options that make something of the pictures that are scored.
 OF_SCORING = (
@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = common.make_parser(
         "cbn-iem-score",
         "Print energy, conformal p-value and verdict (normal or outlier) of every picture, separated by tabs.\n"
-        f"Energy: {ENERGY}; the score in files is minus the energy: {SCORE}.\n"
+        f"Energy: {common.ENERGY}; the score in files is minus the energy: {common.SCORE}.\n"
         "Pictures are resized to those that the model was trained on. With --watch: those of a folder, as they arrive.",
         [
             "cbn-iem-score --synthetic texture --maps maps/      # after cbn-iem-train --synthetic texture",

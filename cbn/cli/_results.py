@@ -10,6 +10,8 @@ from pathlib import Path
 from ..exceptions import CbnError
 from ._running import UsageError
 
+# What numbers mean, said by every program in the same words.
+SCORE, ENERGY = "higher = more normal", "lower = more normal"
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
 _ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
 # Options that name files to read.

@@ -177,19 +177,24 @@ def json_line(row):
 @contextmanager
 def _parquet(path, columns):
     """A function that takes one row; the file is there when all have come."""
-    with ExitStack() as closing:
-        with _naming("--parquet", path):
-            file = closing.enter_context(atomic_write(path))
-        table = _Parquet(file, columns)
+    outside = True
+    try:
+        with atomic_write(path) as file:
+            table = _Parquet(file, columns)
 
-        def add(row):
-            with _naming("--parquet", path):
-                table.add(row)
+            def add(row):
+                with _naming("--parquet", path):
+                    table.add(row)
 
-        yield add
-        with _naming("--parquet", path):
+            outside = False
+            yield add
+            outside = True
             table.close()
-            closing.close()  # which gives the file its name
+    except (CbnError, OSError) as error:
+        if not outside:  # what went wrong between the rows
+            raise
+        with _naming("--parquet", path):
+            raise error
 
 
 class _Parquet:

@@ -9,7 +9,6 @@ from ._ranking import is_ranked
 from ._row_files import has_files, print_rows, row_files, takes_stdout
 from ._score_images import scored_images
 from ._sheet import write_sheet
-from ._verdicts import SCORE
 from ._worst import Ranking
 
 # Options that ask for what networks alone have.
@@ -17,7 +16,7 @@ OF_NETWORKS = ("false_alarm_rate", "fdr", "extrapolate", "alarm_threshold", "cal
                "explain", "repair")  # fmt: skip
 SHOWN = "image", "label", "class", "probability", "log_probability"
 COLUMNS = "file", "label", "score", "class", "probability"  # of files; score is the log-probability
-_MEANINGS = {"log_probability": SCORE}
+_MEANINGS = {"log_probability": common.SCORE}
 
 
 def score_classifier(arguments, classifier):
@@ -61,18 +60,19 @@ def score_classifier(arguments, classifier):
     summary = {
         "n": len(predicted),
         "classes": classes,
-        "direction": SCORE,
+        "direction": common.SCORE,
         "mean_log_probability": float(log_probability.mean()),
         "accuracy": None,
         "confusion": None,
         "binarization": classifier.rule,
+        "sheet": arguments.sheet,
     }
     if labels:
         summary |= judged(labels, predicted, classes)
     if arguments.sheet is not None:
         with clock.part("sheet"):
             own = [rows[i] for i in ranking.numbers()]
-            write_sheet(arguments, ranking, own, "images", f"log p: {SCORE}")
+            write_sheet(arguments, ranking, own, "images", f"log p: {common.SCORE}")
     listed = [rows[i] for i in ranking.places(log_probability)] if ranked else rows.values()
     if arguments.json:
         summary["reading"] = source.report.to_dict()

@@ -13,11 +13,11 @@ from ._row_files import has_files, print_rows, row_files, takes_stdout
 from ._score_images import BATCH, NAMING, scored_images
 from ._sheet import write_sheet
 from ._thresholds import is_alone, set_threshold
-from ._verdicts import COLUMNS, SCORE, given_threshold, judge, judged_rows
+from ._verdicts import COLUMNS, given_threshold, judge, judged_rows
 from ._worst import Ranking
 
 SHOWN = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
-_MEANINGS = {"score": SCORE}
+_MEANINGS = {"score": common.SCORE}
 
 
 def score_network(arguments, fitted):
@@ -90,16 +90,17 @@ def score_images(arguments, fitted, clock):
     summary = {
         "n": judgement.n,
         "score": fitted.settings.score,
-        "direction": SCORE,
+        "direction": common.SCORE,
         "threshold": judgement.threshold,
         **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
         "binarization": fitted.rule,
+        "sheet": arguments.sheet,
     }
     if arguments.sheet is not None:
         with clock.part("sheet"):
-            meaning = f"score ({summary['score']}): {SCORE}"
+            meaning = f"score ({summary['score']}): {common.SCORE}"
             write_sheet(arguments, ranking, rows_of(ranking.numbers()), "images", meaning)
     explanations = []
     if source.images is not None:

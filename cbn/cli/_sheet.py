@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """--sheet: one picture of the most anomalous pictures, with what is known of each."""
 
+from ..exceptions import CbnError
 from . import _common as common
 
 
@@ -28,7 +29,10 @@ def write_sheet(arguments, ranking, rows, what, meaning, outlines=None):
         for rank, (one, row, outline) in enumerate(zip(kept, rows, outlines or [None] * len(kept), strict=True), 1)
     ]
     title = f"The {len(kept):,} most anomalous of {ranking.n:,} {what}; {meaning}"
-    pictures.save_png(contact_sheet(tiles, title), arguments.sheet)
+    try:
+        pictures.save_png(contact_sheet(tiles, title), arguments.sheet)
+    except CbnError as error:
+        raise CbnError(f"--sheet: {error}") from error
     common.say(arguments, f"the {len(kept):,} most anomalous of {ranking.n:,} {what}: {arguments.sheet}")
 
 

@@ -8,8 +8,6 @@ from . import _common as common
 from ._row_files import add_row_files, check_row_files
 
 COLUMNS = ("file", "label", "score", "p_value", "verdict", "basis", "threshold")
-# What numbers mean, said by every program in the same words.
-SCORE, ENERGY = "higher = more normal", "lower = more normal"
 
 
 def add_verdicts(parser, what):
@@ -29,7 +27,7 @@ def add_verdicts(parser, what):
         help="with too few calibration scores for the rate: verdicts of a tail fitted to them, marked as extrapolated, "
         "rather than undecided",
     )  # fmt: skip
-    add_row_files(group, what, ", ".join(COLUMNS) + f" (score: {SCORE})")
+    add_row_files(group, what, ", ".join(COLUMNS) + f" (score: {common.SCORE})")
     return group
 
 

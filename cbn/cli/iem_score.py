@@ -14,7 +14,7 @@ from ._ranking import is_ranked
 from ._row_files import has_files, print_rows, row_files, takes_stdout
 from ._sheet import write_sheet
 from ._thresholds import is_alone, set_threshold
-from ._verdicts import COLUMNS, ENERGY, given_threshold, judge, judged_rows
+from ._verdicts import COLUMNS, given_threshold, judge, judged_rows
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._iem_maps import Maps
 
 SHOWN = "image", "label", "energy", "p_value", "verdict", "map"
-_MEANINGS = {"energy": ENERGY}
+_MEANINGS = {"energy": common.ENERGY}
 
 __all__ = ["build_parser", "main"]
 
@@ -120,15 +120,16 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
         if arguments.sheet is not None:
             with clock.part("sheet"):
                 outlines = _outlines(arguments, maps, [one.picture for one in ranking.kept])
-                meaning = f"energy: {ENERGY}"
+                meaning = f"energy: {common.ENERGY}"
                 write_sheet(arguments, ranking, rows_of(ranking.numbers()), "pictures", meaning, outlines)
     summary = {
         "n": judgement.n,
-        "direction": ENERGY,
+        "direction": common.ENERGY,
         "threshold": -judgement.threshold,
         **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
+        "sheet": arguments.sheet,
     }
     if arguments.json:
         summary |= maps.summary() | _latency(seconds) | {"reading": source.report.to_dict()}

@@ -9,7 +9,7 @@ from ._ranking import add_ranking, check_ranking
 from ._row_files import OPTIONS as ROW_FILES
 from ._score_images import NAMING
 from ._thresholds import add_thresholds, check_alone, check_thresholds, is_alone
-from ._verdicts import SCORE, add_verdicts, check_verdicts
+from ._verdicts import add_verdicts, check_verdicts
 
 __all__ = ["build_parser", "cell", "main"]
 
@@ -27,7 +27,7 @@ def build_parser():
         "Print score, conformal p-value and verdict (normal or outlier) of every image, separated by tabs. Of a\n"
         "classifier: predicted class, its probability, log p of the image (nats, under the mixture of all classes)\n"
         "and the probability of every class; where there are labels, the accuracy, and how often which class was\n"
-        f"taken for which. Scores, and log p among them: {SCORE}.",
+        f"taken for which. Scores, and log p among them: {common.SCORE}.",
         [
             "cbn-score                                           # the embedded MNIST test images",
             "cbn-score --digit 7 --n 20 --heatmap maps/          # where the model is surprised",

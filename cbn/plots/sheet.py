@@ -2,6 +2,7 @@
 """A contact sheet: pictures of any size and colour in cells of one size, each above its caption."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +32,8 @@ class Tile:
     ----------
     picture : (height, width) or (height, width, 3) ndarray, uint8 or bool
     caption : sequence of str
-        Lines. Those that are too long for the cell are shortened in the middle.
+        Lines. The first, which is the name, takes two where it is long; those that are too long for the cell even so are
+        shortened in the middle.
     marked : bool
         Framed in colour.
     outline : (height, width) bool ndarray, optional
@@ -77,10 +79,10 @@ def contact_sheet(tiles: Sequence[Tile], title: str = "", columns: int | None = 
     inner = max(_NARROWEST, *(picture.width for picture in shown))
     cell = inner + 2 * (_FRAME + _PAD)
     picture_height = max(picture.height for picture in shown)
-    n_lines = max(len(tile.caption) for tile in tiles)
-    cell_height = picture_height + 2 * (_FRAME + _PAD) + n_lines * _LINE
-    rows = -(-len(tiles) // columns)
     font, title_font = _font(_TEXT), _font(_TEXT + 2)
+    captions = [_fitted(tile.caption, font.getlength, inner) for tile in tiles]
+    cell_height = picture_height + 2 * (_FRAME + _PAD) + max(map(len, captions)) * _LINE
+    rows = -(-len(tiles) // columns)
     width = columns * cell + _PAD
     titles = _wrapped(_one_line(title), title_font.getlength, width - 2 * _PAD)
     top = _PAD + len(titles) * (_LINE + 4) + (_PAD if titles else 0)
@@ -88,16 +90,23 @@ def contact_sheet(tiles: Sequence[Tile], title: str = "", columns: int | None = 
     draw = ImageDraw.Draw(sheet)
     for number, line in enumerate(titles):
         draw.text((_PAD + _FRAME, _PAD + number * (_LINE + 4)), line, fill=_PEN, font=title_font)
-    for i, (tile, picture) in enumerate(zip(tiles, shown)):
+    for i, (tile, picture, caption) in enumerate(zip(tiles, shown, captions)):
         left, upper = _PAD + i % columns * cell, top + i // columns * cell_height
         x, y = left + _FRAME + (inner - picture.width) // 2, upper + _FRAME + picture_height - picture.height
         _frame(draw, x, y, picture, tile.marked)
         sheet.paste(picture, (x, y))
         below = upper + 2 * _FRAME + picture_height + _PAD // 2
-        for number, line in enumerate(tile.caption):
-            text = shortened(_one_line(line), font.getlength, inner)
-            draw.text((left + _FRAME, below + number * _LINE), text, fill=_PEN, font=font)
+        for number, line in enumerate(caption):
+            draw.text((left + _FRAME, below + number * _LINE), line, fill=_PEN, font=font)
     return sheet
+
+
+def _fitted(caption: Sequence[str], length: Callable[[str], float], most: float) -> list[str]:
+    """Lines of at most a length."""
+    name, *others = map(_one_line, caption)
+    end = bisect_left(range(len(name)), True, key=lambda kept: length(name[: kept + 1]) > most)
+    parts = [name[:end], name[end:]] if 0 < end < len(name) else [name]
+    return [shortened(line, length, most) for line in (*parts, *others)]
 
 
 def shortened(text: str, length: Callable[[str], float], most: float) -> str:
