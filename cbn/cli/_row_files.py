@@ -190,11 +190,11 @@ def _parquet(path, columns):
             yield add
             outside = True
             table.close()
-    except (CbnError, OSError) as error:
+    except (CbnError, OSError):
         if not outside:  # what went wrong between the rows
             raise
         with _naming("--parquet", path):
-            raise error
+            raise
 
 
 class _Parquet:

@@ -13,7 +13,7 @@ from ._row_files import has_files, print_rows, row_files, takes_stdout
 from ._score_images import BATCH, NAMING, scored_images
 from ._sheet import write_sheet
 from ._thresholds import is_alone, set_threshold
-from ._verdicts import COLUMNS, given_threshold, judge, judged_rows
+from ._verdicts import COLUMNS, given_threshold, judge, judged_rows, scores_in_words
 from ._worst import Ranking
 
 SHOWN = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
@@ -121,7 +121,7 @@ def score_images(arguments, fitted, clock):
         printed = common.Table(SHOWN, meanings=_MEANINGS)
         for i, row in enumerate(rows or rows_of(places)):
             printed.add(row, explanations[i] if explanations else ())
-    source_of = f"threshold from {summary['n_calibration']:,} {summary['calibration']} scores; "
+    source_of = f"threshold from {scores_in_words(fitted.calibration)}; "
     common.say(
         arguments,
         f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; "

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..exceptions import CalibrationWarning
 from . import _common as common
+from ._verdicts import scores_in_words
 
 
 def add_thresholds(group, what, energies):
@@ -104,7 +105,7 @@ def _tell(arguments, fitted, clock):
     name = "energy" if arguments.says_energies else fitted.settings.score
     print(
         f"{arguments.save_calibrated}: {name} {threshold:.6g} at a false-alarm rate of {own.false_alarm_rate:g}, from "
-        f"{len(own.scores):,} {own.source}"
+        f"{scores_in_words(own)}"
     )
 
 

@@ -184,6 +184,12 @@ def verdicts_of(arguments, calibration, scores):
     return calibration.verdicts(scores, extrapolate=arguments.extrapolate)
 
 
+def scores_in_words(calibration):
+    """ "5,958 leave-one-out scores", "300 separate images": where a threshold comes from."""
+    source = calibration.source
+    return f"{len(calibration.scores):,} {source}{'' if source.endswith('images') else ' scores'}"
+
+
 def _report(done, first, scores, verdicts):
     if done is not None:
         for columns in _columns(first, scores, verdicts):

@@ -14,7 +14,7 @@ from ._ranking import is_ranked
 from ._row_files import has_files, print_rows, row_files, takes_stdout
 from ._sheet import write_sheet
 from ._thresholds import is_alone, set_threshold
-from ._verdicts import COLUMNS, given_threshold, judge, judged_rows
+from ._verdicts import COLUMNS, given_threshold, judge, judged_rows, scores_in_words
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -144,7 +144,7 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
             printed = common.Table(SHOWN, meanings=_MEANINGS)
             for row in rows or rows_of(places):
                 printed.add(row)
-        source_of = f"threshold from {summary['n_calibration']:,} {summary['calibration']}"
+        source_of = f"threshold from {scores_in_words(fitted.calibration)}"
         common.say(
             arguments,
             f"{judgement.sentence('pictures')} (energy above {summary['threshold']:.6g}"
