@@ -20,7 +20,7 @@ BATCH = 16  # pictures whose maps are in memory at a time
 
 
 def pictures_of(arguments: argparse.Namespace, fitted: "FittedEnergyModel") -> "HeldPictures | StreamedPictures":
-    """The pictures of --data or --synthetic as the model reads them; those need not stay that no map is made of."""
+    """The pictures of --data or --synthetic as the model reads them; those need not all stay that have no maps."""
     from ..datasets import load_test
     from ..datasets.teststream import stream_test
 
@@ -29,7 +29,8 @@ def pictures_of(arguments: argparse.Namespace, fitted: "FittedEnergyModel") -> "
     if arguments.synthetic is not None:
         return HeldPictures(arguments, synthetic(arguments.synthetic, (height, width), color))
     with naming_reader("--data"):
-        if arguments.maps is None and arguments.save_maps is None and arguments.map_threshold is None:
+        no_maps = arguments.maps is None and arguments.save_maps is None and arguments.map_threshold is None
+        if no_maps or arguments.top is not None:  # few are kept for their maps
             chunks = stream_test(arguments.data, (height, width), color, **reading(arguments))
             if chunks is not None:
                 return StreamedPictures(arguments, chunks)

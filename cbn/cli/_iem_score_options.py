@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
     _add_watch(parser.add_argument_group("a folder that pictures arrive in"))
     add_thresholds(add_verdicts(parser, "pictures"), "pictures", energies=True)
-    add_ranking(parser, "pictures", "; regions of high energy are outlined")
+    add_ranking(parser, "pictures", "the highest energies", "; regions of high energy are outlined")
     _add_maps(parser.add_argument_group("maps, in standard deviations, of where pictures are unlike normal ones"))
     return parser
 

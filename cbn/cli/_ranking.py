@@ -7,12 +7,12 @@ SHEET = 20  # pictures of a sheet, where --top does not say how many
 MOST_OF_SHEET = 1000
 
 
-def add_ranking(parser, what, more=""):
-    """Options of lists; ``what`` is "images" or "pictures", ``more`` is said of a sheet."""
+def add_ranking(parser, what, extreme, more=""):
+    """Options of lists; ``what`` is "images" or "pictures", ``extreme`` what the most anomalous have, ``more`` is said of a sheet."""
     group = parser.add_argument_group(
         "the most anomalous",
-        f"Those of the lowest scores, the lowest first, equal ones in the order of the {what}. What is printed, --json and\n"
-        "pictures follow these options; files of --csv, --jsonl and --parquet have every row, in the order read.",
+        f"Those of {extreme} come first, equal ones in the order of the {what}. What is printed and drawn follows these\n"
+        "options; files of --csv, --jsonl and --parquet have every row, in the order read.",
     )
     group.add_argument("--top", type=common.integer(1, 10**9), metavar="N", help=f"only the N most anomalous {what}")
     group.add_argument("--sort", action="store_true", help=f"all {what}, the most anomalous first")

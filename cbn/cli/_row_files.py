@@ -19,11 +19,12 @@ STREAMS = OPTIONS[:2]  # may go to stdout
 _ROW_GROUP = 16384  # rows of Parquet that are in memory at a time
 
 
-def add_row_files(group, what, columns):
+def add_row_files(parser, what, columns):
     """The options; ``columns`` says in words what is in a row."""
+    group = parser.add_argument_group(f"files with a row for each of the {what}")
     group.add_argument(
         "--csv", metavar="FILE",
-        help=f"write a row for each of the {what} as soon as it is known: {columns}; -: to stdout",
+        help=f"write rows as soon as they are known: {columns}; -: to stdout",
     )  # fmt: skip
     group.add_argument(
         "--jsonl", metavar="FILE",

@@ -21,8 +21,8 @@ def add_thresholds(group, what, energies):
     )  # fmt: skip
     group.add_argument(
         "--calibration", metavar="DIR",
-        help=f"normal {what}, such as those of today's lighting, that set the threshold in place of the model's own; its "
-        "file stays as it is",
+        help=f"normal {what}, such as those of today's lighting, that set the threshold in place of the model's own, "
+        "whose file stays as it is",
     )  # fmt: skip
     group.add_argument(
         "--save-calibrated", metavar="FILE",

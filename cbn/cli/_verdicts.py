@@ -10,8 +10,11 @@ from ._row_files import add_row_files, check_row_files
 COLUMNS = ("file", "label", "score", "p_value", "verdict", "basis", "threshold")
 
 
-def add_verdicts(parser, what):
-    """Options that say how verdicts are made and where rows go; ``what`` is "images" or "pictures"."""
+def add_verdicts(parser, what, more=""):
+    """Options that say how verdicts are made and where rows go.
+
+    ``what`` is "images" or "pictures", ``more`` is said of the columns of files.
+    """
     group = parser.add_argument_group("verdicts")
     group.add_argument(
         "--false-alarm-rate", type=common.rate, metavar="P",
@@ -27,7 +30,7 @@ def add_verdicts(parser, what):
         help="with too few calibration scores for the rate: verdicts of a tail fitted to them, marked as extrapolated, "
         "rather than undecided",
     )  # fmt: skip
-    add_row_files(group, what, ", ".join(COLUMNS) + f" (score: {common.SCORE})")
+    add_row_files(parser, what, f"{', '.join(COLUMNS)} (score: {common.SCORE}){more}")
     return group
 
 

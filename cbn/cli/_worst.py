@@ -20,7 +20,7 @@ class Kept:
     about : tuple
         (name, label or None)
     picture : ndarray or None
-        As it was read, where a sheet is asked for.
+        As it was read, where it is needed later.
     """
 
     number: int
@@ -37,10 +37,13 @@ class Ranking:
     arguments : argparse.Namespace
     source : object
         With ``about(i)`` and ``picture(i)``, which answer for the pictures of the last batch.
+    keeps_pictures : bool
+        Also where there is no sheet.
     """
 
-    def __init__(self, arguments, source):
+    def __init__(self, arguments, source, keeps_pictures=False):
         self.arguments, self.source = arguments, source
+        self.keeps_pictures = keeps_pictures or arguments.sheet is not None
         self.limit = arguments.top or (SHEET if arguments.sheet is not None else 0)
         self.n, self.kept, self._worst, self._about = 0, [], np.zeros(0), {}
 
@@ -63,7 +66,7 @@ class Ranking:
         self._worst = joined[order]
 
     def _keep(self, number, score):
-        picture = None if self.arguments.sheet is None else self.source.picture(number).copy()
+        picture = self.source.picture(number).copy() if self.keeps_pictures else None
         return Kept(number, score, self.source.about(number), picture)
 
     def places(self, scores):

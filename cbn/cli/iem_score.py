@@ -73,7 +73,8 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
     ranked, held = is_ranked(arguments), source.dataset is not None
     prints = not arguments.json and not takes_stdout(arguments) and not ranked and not held
     printed = common.Table(SHOWN, prints, has_files(arguments), _MEANINGS)
-    ranking = Ranking(arguments, source)
+    has_maps = any(own is not None for own in (arguments.maps, arguments.save_maps, arguments.map_threshold))
+    ranking = Ranking(arguments, source, keeps_pictures=has_maps and not held)
     rows: list[dict[str, Any]] = []  # of pictures that are held
     seconds: list[float] = []  # of every picture, its share of its batch's
 
@@ -113,9 +114,14 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
         if held and ranked:
             rows = [rows[i] for i in places]
         if maps.wanted:
-            assert source.dataset is not None
             with clock.part("maps"):
-                _write_maps(arguments, maps, source.dataset, rows, places)
+                if source.dataset is None:
+                    rows = [*rows_of(places)]
+                    _write_maps(arguments, maps, [one.picture for one in ranking.kept], rows)
+                else:
+                    pictures, masks = source.dataset.test, _masks(source.dataset, places)
+                    assert pictures is not None
+                    _write_maps(arguments, maps, [pictures[i] for i in places], rows, masks)
             clock.seconds["maps_per_image"] = clock.seconds["maps"] / len(rows)
         if arguments.sheet is not None:
             with clock.part("sheet"):
@@ -180,16 +186,21 @@ def _latency(seconds: list[float]) -> dict[str, Any]:
     return {"latency": {"mean": fmean(seconds), "median": median(seconds), "max": max(seconds)}}
 
 
+def _masks(dataset: "InspectionSet", places: Any) -> list[Any]:
+    """Where pictures are known to be defective; None where it is not known."""
+    if dataset.masks is None or dataset.has_mask is None:
+        return [None] * len(places)
+    return [dataset.masks[i] if dataset.has_mask[i] else None for i in places]
+
+
 def _write_maps(
-    arguments: argparse.Namespace, maps: "Maps", dataset: "InspectionSet", rows: list[dict[str, Any]], places: Any
+    arguments: argparse.Namespace, maps: "Maps", pictures: list[Any], rows: list[dict[str, Any]], masks: Any = None
 ) -> None:
-    """Everything that is made of maps, for every row; ``places`` are those of their pictures."""
-    test, found = dataset.test, None
-    assert test is not None
-    for number in common.progress(range(len(rows)), arguments, len(rows), "picture", "maps"):
-        if number % BATCH == 0:
-            found = maps.of(test[places[number : number + BATCH]])
-        i = places[number]
-        known = dataset.masks is not None and dataset.has_mask is not None and dataset.has_mask[i]
-        mask = dataset.masks[i] if known and dataset.masks is not None else None
-        maps.write(test[i], found[number % BATCH], rows[number], mask)
+    """Everything that is made of maps, for every row and its picture."""
+    import numpy as np
+
+    found: Any = None
+    for i in common.progress(range(len(rows)), arguments, len(rows), "picture", "maps"):
+        if i % BATCH == 0:
+            found = maps.of(np.stack(pictures[i : i + BATCH]))
+        maps.write(pictures[i], found[i % BATCH], rows[i], None if masks is None else masks[i])

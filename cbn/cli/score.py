@@ -17,6 +17,7 @@ __all__ = ["build_parser", "cell", "main"]
 OF_SCORING = (
     "csv", "jsonl", "parquet", "sheet", "top", "sort", "heatmap", "explain", "repair", "alarm_threshold", "fdr", "extrapolate",
 )  # fmt: skip
+OF_CLASSIFIERS = "; of a classifier: file, label, score, class, probability, and p(C) for every class C"
 # Nodes that --explain names without a number.
 EXPLAINED_NODES = 5
 
@@ -44,8 +45,8 @@ def build_parser():
     group = images_of.add_data(parser, "images to score")
     images_of.add_choice(group)
     group.add_argument("--n", type=common.integer(1, 2**40), metavar="N", help="only the first N images")
-    add_thresholds(add_verdicts(parser, "images"), "images", energies=False)
-    add_ranking(parser, "images")
+    add_thresholds(add_verdicts(parser, "images", OF_CLASSIFIERS), "images", energies=False)
+    add_ranking(parser, "images", "the lowest scores")
     parser.add_argument(
         "--heatmap", "--maps",
         metavar="DIR",

@@ -334,6 +334,21 @@ def test_explanations_and_maps_are_of_the_list(network, energy, here):
         assert row["boxes"] == every[row["image"]]["boxes"]
 
 
+def test_maps_of_few_need_few_pictures(energy, here, monkeypatch):
+    """Of a folder without masks: the files of these pictures are those of all of them."""
+    folder = energy[4] / "test"
+    how = ("--save-maps", "npy", "--map-threshold", 1, "--boxes", "boxes.csv")
+    cli.done(*energy[:4], folder, *how)
+    every = {path.name: path.read_bytes() for path in (here / "npy").iterdir()}
+    boxes = csv_of(text_of("boxes.csv"))
+    monkeypatch.setattr("cbn.cli._iem_pictures.HeldPictures", None)
+    rows = cli.done(*energy[:4], folder, "--save-maps", "few", *how[2:], "--top", 3, "--json").json()["images"]
+    few = {path.name: path.read_bytes() for path in (here / "few").iterdir()}
+    assert len(few) == 3 and few.items() <= every.items()
+    names = [row["image"] for row in rows]
+    assert csv_of(text_of("boxes.csv")) == [row for name in names for row in boxes if row["file"] == name]
+
+
 def test_a_list_of_few_does_not_keep_the_names_of_all(network, here, monkeypatch):
     asked = []
     original = _score_images.StreamedImages
