@@ -104,6 +104,8 @@ def _naming(option, path):
     try:
         yield
     except OSError as error:
+        if path == "-" and isinstance(error, BrokenPipeError):  # the reader, such as head, has seen enough
+            raise
         raise CbnError(f"{option}: {failure('write', path, error)}") from error
     except CbnError as error:
         raise CbnError(f"{option}: {error}") from error

@@ -6,7 +6,7 @@ import math
 import warnings
 from dataclasses import replace
 
-from ..exceptions import CalibrationWarning
+from ..exceptions import CalibrationWarning, CbnError
 from . import _common as common
 from ._verdicts import scores_in_words
 
@@ -75,7 +75,10 @@ def set_threshold(arguments, fitted, recalibrated, clock, alone):
     elif alone:
         fitted.calibration.warn_if_too_few()
     if arguments.save_calibrated is not None:
-        fitted.save(arguments.save_calibrated)
+        try:
+            fitted.save(arguments.save_calibrated)
+        except CbnError as error:
+            raise CbnError(f"--save-calibrated: {error}") from error
     if alone:
         _tell(arguments, fitted, clock)
     return fitted

@@ -265,6 +265,20 @@ def test_stdout_has_the_list(command, how, option, here):
     assert found == (as_csv(rows) if option == "--csv" else rows)
 
 
+@pytest.mark.parametrize("how", [(), ("--sort",)])
+def test_a_reader_that_has_seen_enough_is_no_error(network, here, how):
+    np.save("many.npy", np.tile(TEST, (400, 1, 1)))
+    code = "from cbn.cli.score import main; raise SystemExit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", code, *map(str, network[1:3]), "--data", "many.npy", "--csv", "-", *how],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=cli.environment(),
+    )  # fmt: skip
+    assert process.stdout.readline().startswith("file,label")
+    process.stdout.close()
+    assert process.wait(60) == 1 and process.stderr.read() == ""
+    process.stderr.close()
+
+
 @pytest.mark.parametrize("fdr", [(), ("--fdr", 0.5)])
 def test_ties_are_in_the_order_of_images(network, here, fdr, monkeypatch):
     """Equal images, in several batches."""
