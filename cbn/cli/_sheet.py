@@ -25,7 +25,7 @@ def write_sheet(arguments, ranking, rows, what, meaning, outlines=None):
 
     kept = ranking.kept
     tiles = [
-        Tile(one.picture, _caption(rank, row), row.get("verdict") == "outlier", outline)
+        Tile(one.picture, _caption(rank, row), _is_marked(row), outline)
         for rank, (one, row, outline) in enumerate(zip(kept, rows, outlines or [None] * len(kept), strict=True), 1)
     ]
     title = f"The {len(kept):,} most anomalous of {ranking.n:,} {what}; {meaning}"
@@ -34,6 +34,13 @@ def write_sheet(arguments, ranking, rows, what, meaning, outlines=None):
     except CbnError as error:
         raise CbnError(f"--sheet: {error}") from error
     common.say(arguments, f"the {len(kept):,} most anomalous of {ranking.n:,} {what}: {arguments.sheet}")
+
+
+def _is_marked(row):
+    """Whether an alarm is due: an outlier, or an image that is taken for another class than its label."""
+    if "class" in row:
+        return row.get("label") is not None and str(row["label"]) != str(row["class"])
+    return row["verdict"] == "outlier"
 
 
 def _caption(rank, row):

@@ -413,6 +413,24 @@ def test_sheets_show_what_was_read(network, here, monkeypatch):
     assert grey.caption[2].startswith("score -") and "higher = more normal" in seen[0][1]
 
 
+def test_marks(network, classifier, here, monkeypatch):
+    """Outliers, and what is taken for another class than its label; a label that the classifier does not know is another."""
+    seen = []
+    monkeypatch.setattr(
+        "cbn.plots.sheet.contact_sheet", lambda tiles, title: seen.append(tiles) or Image.new("L", (1, 1))
+    )
+    rows = cli.done(*network, "--top", 30, "--sheet", "s.png", "--json").json()["images"]
+    assert [tile.marked for tile in seen.pop()] == [row["verdict"] == "outlier" for row in rows]
+    cli.write_pictures(here / "p" / "up", TRAIN[:4])
+    cli.write_pictures(here / "p" / "down", TRAIN[4:8])
+    rows = cli.done(*classifier[:3], "--data", "p", "--sheet", "s.png", "--sort", "--json").json()["images"]
+    assert [tile.marked for tile in seen.pop()] == [row["class"] != row["label"] for row in rows]
+    assert {row["class"] for row in rows} == {"down"}
+    np.save("x.npy", TRAIN[:4])
+    cli.done(*classifier[:3], "--data", "x.npy", "--sheet", "s.png")
+    assert not any(tile.marked for tile in seen.pop())
+
+
 # ---- the direction of scores ----
 
 
