@@ -3,6 +3,8 @@
 
 from ._parser import DEFAULT_MODEL, add_model, add_seed, integer, make_parser, rate
 from ._results import (
+    ENERGY,
+    SCORE,
     Names,
     Table,
     cell,
@@ -18,6 +20,8 @@ from ._running import Clock, UsageError, naming, progress, renaming, run, say, w
 
 __all__ = [
     "DEFAULT_MODEL",
+    "ENERGY",
+    "SCORE",
     "Clock",
     "Names",
     "Table",

@@ -2,14 +2,13 @@
 """--calibration of the programs of introspective energy models: good pictures that set the threshold."""
 
 import argparse
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..exceptions import CalibrationWarning, DataError
+from ..exceptions import DataError
 from ._reading import naming_reader, reading, tell
 
 if TYPE_CHECKING:
@@ -35,10 +34,6 @@ def load_calibration(arguments: argparse.Namespace, picture_shape: "Shape") -> n
     return dataset.train
 
 
-def calibrated(fitted: Any, pictures: npt.NDArray[np.uint8], path: str, *, warn: bool) -> Any:
-    """The model with its threshold from these pictures; ``warn`` of too few for the model's own rate."""
-    with warnings.catch_warnings():
-        if not warn:
-            warnings.simplefilter("ignore", CalibrationWarning)
-        fitted = fitted.calibrate(pictures)
-    return replace(fitted, provenance=fitted.provenance | {"calibrated_with": path})
+def calibrated(fitted: Any, pictures: npt.NDArray[np.uint8], path: str) -> Any:
+    """The model with its threshold from these pictures, with a warning of too few for its rate."""
+    return replace(fitted.calibrate(pictures), provenance=fitted.provenance | {"calibrated_with": path})

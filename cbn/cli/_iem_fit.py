@@ -134,7 +134,7 @@ def _fit_and_save(
             warnings.simplefilter("ignore", CalibrationWarning)
         fitted, reached = _fit(options, arguments, dataset, checkpoint, progress)
     if calibration is not None:
-        fitted = calibrated(fitted, calibration, options.calibration, warn=True)
+        fitted = calibrated(fitted, calibration, options.calibration)
     if reached is None:
         return _save(fitted, dataset, record | {"training_sha256": mark}, out)
     _save(fitted, dataset, record | {"unfinished": reached}, out)

@@ -122,7 +122,7 @@ def add(
             raise KeyboardInterrupt("interrupted; no model has been written") from None
         fitted = _recorded(fitted, [*_sources(base), *([source] if source else [])])
         if calibration is not None:
-            fitted = calibrated(fitted, calibration, arguments.calibration, warn=True)
+            fitted = calibrated(fitted, calibration, arguments.calibration)
         fitted.save(arguments.out)
     progress.end()
     return fitted
@@ -197,7 +197,7 @@ def _print_merged(arguments: argparse.Namespace, fitted: FittedGaussianModel, cl
         return
     print(f"pictures         {fitted.n_images:,} of {len(arguments.merge)} models")
     print(
-        f"threshold        energy {-own.offset:.3f}: {len(own.scores):,} {own.source}, false-alarm rate "
-        f"{own.false_alarm_rate:g}"
+        f"threshold        energy {-own.offset:.3f} ({common.ENERGY}): {len(own.scores):,} {own.source}, "
+        f"false-alarm rate {own.false_alarm_rate:g}"
     )
     print(f"model            {arguments.out}")

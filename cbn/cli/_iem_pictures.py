@@ -20,7 +20,7 @@ BATCH = 16  # pictures whose maps are in memory at a time
 
 
 def pictures_of(arguments: argparse.Namespace, fitted: "FittedEnergyModel") -> "HeldPictures | StreamedPictures":
-    """The pictures of --data or --synthetic as the model reads them; those need not stay that no map is made of."""
+    """The pictures of --data or --synthetic as the model reads them; those need not all stay that have no maps."""
     from ..datasets import load_test
     from ..datasets.teststream import stream_test
 
@@ -29,7 +29,8 @@ def pictures_of(arguments: argparse.Namespace, fitted: "FittedEnergyModel") -> "
     if arguments.synthetic is not None:
         return HeldPictures(arguments, synthetic(arguments.synthetic, (height, width), color))
     with naming_reader("--data"):
-        if arguments.maps is None and arguments.save_maps is None and arguments.map_threshold is None:
+        no_maps = arguments.maps is None and arguments.save_maps is None and arguments.map_threshold is None
+        if no_maps or arguments.top is not None:  # few are kept for their maps
             chunks = stream_test(arguments.data, (height, width), color, **reading(arguments))
             if chunks is not None:
                 return StreamedPictures(arguments, chunks)
@@ -56,6 +57,10 @@ class HeldPictures:
         """(name, kind of defect or None) of a picture."""
         return self.names[i], None if self.dataset.defects is None else self.dataset.defects[i]
 
+    def picture(self, i: int) -> Any:
+        """A picture as the model reads it."""
+        return self.test[i]
+
     def move_seconds(self, clock: common.Clock) -> None:
         """Nothing was read while pictures were scored."""
 
@@ -71,7 +76,10 @@ class StreamedPictures:
         self.left = chain(
             [next(left)], left
         )  # what is wrong with the first pictures is found before any file is written
-        self.keeps = arguments.json or arguments.fdr is not None
+        later = arguments.top is None and (arguments.json or arguments.sort)  # rows are made again at the end
+        self.keeps = later or arguments.fdr is not None
+        self.last: Any = ()  # pictures
+        self.n_before = 0
         self.first, self.names, self.defects = 0, list[str](), list[str | None]()
 
     @property
@@ -95,6 +103,8 @@ class StreamedPictures:
                 left = None if left is None else left - n
                 if n:
                     self._note(own.names[:n], own.labels[:n])
+                    self.n_before += len(self.last)
+                    self.last = own.images[:n]
                     yield own.images[:n]
         finally:
             bar.close()
@@ -111,6 +121,10 @@ class StreamedPictures:
     def about(self, i: int) -> tuple[str, str | None]:
         """(name, kind of defect or None) of a picture."""
         return self.names[i - self.first], self.defects[i - self.first]
+
+    def picture(self, i: int) -> Any:
+        """A picture of the last batch, as the model reads it."""
+        return self.last[i - self.n_before]
 
     def move_seconds(self, clock: common.Clock) -> None:
         """Those of reading are no part of scoring."""

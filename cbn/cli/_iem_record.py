@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from ..exceptions import CbnError, DataError
-from ._verdicts import csv_line, write_all
+from ._row_files import csv_line, write_all
 
 
 class Record:

@@ -108,8 +108,8 @@ def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
     else:
         _print_levels(result, backbone)
     print(
-        f"threshold        energy {result['threshold']:.3f}: {result['n_calibration']:,} {result['calibration']}, "
-        f"false-alarm rate {result['false_alarm_rate']:g}"
+        f"threshold        energy {result['threshold']:.3f} ({common.ENERGY}): {result['n_calibration']:,} "
+        f"{result['calibration']}, false-alarm rate {result['false_alarm_rate']:g}"
     )
     if result["n_test"]:
         print(f"alarms           {result['n_alarms']:,} of {result['n_test']:,} test pictures")

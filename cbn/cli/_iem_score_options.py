@@ -10,19 +10,29 @@ from ..exceptions import CbnError
 from . import _common as common
 from ._iem_data import add_synthetic
 from ._iem_options import DEFAULT_MODEL
+from ._ranking import add_ranking, check_ranking
 from ._reading import add_reading, picture_size
+from ._thresholds import add_thresholds, check_alone, check_thresholds, real
 from ._verdicts import add_verdicts, check_verdicts
+
+# Options that make something of the pictures that are scored.
+OF_SCORING = (
+    "csv", "jsonl", "parquet", "sheet", "top", "sort", "maps", "save_maps", "map_threshold", "n", "alarm_threshold", "fdr",
+    "extrapolate",
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = common.make_parser(
         "cbn-iem-score",
         "Print energy, conformal p-value and verdict (normal or outlier) of every picture, separated by tabs.\n"
+        f"Energy: {common.ENERGY}; the score in files is minus the energy: {common.SCORE}.\n"
         "Pictures are resized to those that the model was trained on. With --watch: those of a folder, as they arrive.",
         [
             "cbn-iem-score --synthetic texture --maps maps/      # after cbn-iem-train --synthetic texture",
             "cbn-iem-score screw.cbn --data mvtec/screw --json   # the test pictures of a category of MVTec AD",
-            "cbn-iem-score --model screw.cbn --images pictures/ --false-alarm-rate 0.01",
+            "cbn-iem-score --model screw.cbn --images pictures/ --false-alarm-rate 0.01 --csv verdicts.csv",
+            "cbn-iem-score --model screw.cbn --images pictures/ --top 20 --sheet worst.png",
             "cbn-iem-score screw.cbn --calibration today/ --save-calibrated today.cbn",
             "cbn-iem-score today.cbn --watch camera/ --csv results.csv",
             "cbn-iem-score screw.cbn --images new/ --map-threshold auto --save-masks masks/ --boxes boxes.csv",
@@ -44,7 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_reading(group)
     group.add_argument("--n", type=common.integer(1, 10**9), metavar="N", help="only the first N pictures")
     _add_watch(parser.add_argument_group("a folder that pictures arrive in"))
-    _add_thresholds(add_verdicts(parser, "pictures"))
+    add_thresholds(add_verdicts(parser, "pictures"), "pictures", energies=True)
+    add_ranking(parser, "pictures", "the highest energies", "; regions of high energy are outlined")
     _add_maps(parser.add_argument_group("maps, in standard deviations, of where pictures are unlike normal ones"))
     return parser
 
@@ -57,31 +68,13 @@ def _add_watch(group: Any) -> None:
     )  # fmt: skip
     group.add_argument("--once", action="store_true", help="with --watch: score what is there and new, and end")
     group.add_argument(
-        "--interval", type=_number(0.01, 86400), metavar="SECONDS",
+        "--interval", type=real(0.01, 86400), metavar="SECONDS",
         help="with --watch: time between looks, for which a file must stay the same before it is read (default: 1)",
     )  # fmt: skip
     group.add_argument(
-        "--patience", type=_number(0, 86400), metavar="SECONDS",
+        "--patience", type=real(0, 86400), metavar="SECONDS",
         help="with --watch: time without a change after which a file that cannot be read is recorded as unreadable "
         "(default: 10)",
-    )  # fmt: skip
-
-
-def _add_thresholds(group: Any) -> None:
-    group.add_argument(
-        "--alarm-threshold", type=_number(-1e300, 1e300), metavar="X",
-        help="call pictures of a higher energy than this outliers, in place of a false-alarm rate; without a promise "
-        "(basis none)",
-    )  # fmt: skip
-    group.add_argument(
-        "--calibration", metavar="DIR",
-        help="good pictures, such as those of today's lighting, that set the threshold in place of the model's own; its "
-        "file stays as it is",
-    )  # fmt: skip
-    group.add_argument(
-        "--save-calibrated", metavar="FILE",
-        help="with --calibration: write the model with this threshold, at its own false-alarm rate; no pictures are "
-        "needed then",
     )  # fmt: skip
 
 
@@ -90,7 +83,7 @@ def _add_maps(group: Any) -> None:
         "--maps", "--heatmap", metavar="DIR", help="write a picture of each map, with the model's one scale of colours"
     )
     group.add_argument(
-        "--scale", type=_number(0, 1e9, above=True), metavar="X",
+        "--scale", type=real(0, 1e9, above=True), metavar="X",
         help="with --maps: top of the colour scale, in standard deviations (default: the model's)",
     )  # fmt: skip
     group.add_argument(
@@ -129,19 +122,23 @@ def check_options(arguments: argparse.Namespace) -> None:
         said = ("both" if len(given) == 2 else "all") if given else "none"
         raise common.UsageError(f"give one of --data, --synthetic and --watch ({said} given)")
     check_verdicts(arguments)
-    _check_thresholds(arguments)
+    check_thresholds(arguments)
+    check_ranking(arguments)
     _check_maps(arguments)
     _check_watch(arguments)
     common.check_outputs(
         arguments,
         "--csv",
+        "--jsonl",
+        "--parquet",
+        "--sheet",
         "--boxes",
         "--save-calibrated",
-        picture=None,
+        picture="--sheet",
         folders=("--maps", "--save-maps", "--save-masks"),
     )
     if not given:
-        _check_calibration_alone(arguments)
+        check_alone(arguments, OF_SCORING, "--data, --synthetic or --watch")
     if arguments.watch is not None:
         _check_outside(arguments)
 
@@ -150,15 +147,6 @@ def _goes_with(arguments: argparse.Namespace, names: tuple[str, ...], needed: st
     for name in names:
         if getattr(arguments, name) not in (None, False):
             raise common.UsageError(f"--{name.replace('_', '-')}: goes with {needed}")
-
-
-def _check_thresholds(arguments: argparse.Namespace) -> None:
-    if arguments.alarm_threshold is not None:
-        for name in ("false_alarm_rate", "fdr", "extrapolate"):
-            if getattr(arguments, name) not in (None, False):
-                raise common.UsageError(f"--alarm-threshold: beside --{name.replace('_', '-')}; give one of the two")
-    if arguments.calibration is None:
-        _goes_with(arguments, ("save_calibrated",), "--calibration DIR")
 
 
 def _check_maps(arguments: argparse.Namespace) -> None:
@@ -194,16 +182,13 @@ def _check_watch(arguments: argparse.Namespace) -> None:
         raise common.UsageError("--watch: needs --csv FILE, the record of which pictures are done")
     if arguments.fdr is not None:
         raise common.UsageError("--fdr: is for lists that are complete; with --watch give --false-alarm-rate")
+    for name in ("jsonl", "parquet", "sheet", "top", "sort"):
+        if getattr(arguments, name) not in (None, False):
+            raise common.UsageError(f"--{name}: is for lists that are complete; --watch keeps its rows in --csv FILE")
     if arguments.n is not None:
         raise common.UsageError("--n: goes with --data or --synthetic; --watch scores every new picture")
     if arguments.json and not arguments.once:
         raise common.UsageError("--json: with --watch only beside --once, as nothing can be said of all at the end")
-
-
-def _check_calibration_alone(arguments: argparse.Namespace) -> None:
-    for name in ("csv", "maps", "save_maps", "map_threshold", "n", "alarm_threshold"):
-        if getattr(arguments, name) is not None:
-            raise common.UsageError(f"--{name.replace('_', '-')}: goes with --data, --synthetic or --watch")
 
 
 def _check_outside(arguments: argparse.Namespace) -> None:
@@ -216,22 +201,6 @@ def _check_outside(arguments: argparse.Namespace) -> None:
                 f"--{name.replace('_', '-')}: {path!r} is in the folder of --watch, in which nothing is changed; give "
                 "another place"
             )
-
-
-def _number(low: float, high: float, *, above: bool = False) -> Any:
-    """An argparse type: a number in low..high, with ``above`` not low itself."""
-
-    def convert(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high or (above and value == low):
-            wanted = f"above {low:g}" if above else f"from {low:g} to {high:g}" if low > -1e300 else ""
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number {wanted}".rstrip())
-        return value
-
-    return convert
 
 
 def _map_threshold(text: str) -> Any:

@@ -10,6 +10,8 @@ from pathlib import Path
 from ..exceptions import CbnError
 from ._running import UsageError
 
+# What numbers mean, said by every program in the same words.
+SCORE, ENERGY = "higher = more normal", "lower = more normal"
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
 _ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
 # Options that name files to read.
@@ -19,26 +21,27 @@ _INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernel
 
 def print_json(result):
     """One JSON object on stdout. NaN and infinity, which JSON lacks, become null."""
-    print(json.dumps(_finite(result), allow_nan=False))
+    print(json.dumps(finite(result), allow_nan=False))
 
 
 def print_json_list(before, name, rows, after):
     """The same of ``{**before, name: [*rows], **after}``, of whose rows one is in memory at a time."""
-    print(json.dumps(_finite(before), allow_nan=False)[:-1], end=f", {json.dumps(name)}: [")
+    print(json.dumps(finite(before), allow_nan=False)[:-1], end=f", {json.dumps(name)}: [")
     for number, row in enumerate(rows):
-        print(f"{', ' if number else ''}{json.dumps(_finite(row), allow_nan=False)}", end="")
-    print("], " + json.dumps(_finite(after), allow_nan=False)[1:])
+        print(f"{', ' if number else ''}{json.dumps(finite(row), allow_nan=False)}", end="")
+    print("], " + json.dumps(finite(after), allow_nan=False)[1:])
 
 
-def _finite(value):
+def finite(value):
+    """A value that JSON can hold: None in place of NaN and infinity."""
     import numpy as np
 
     if isinstance(value, dict):
-        return {str(key): _finite(v) for key, v in value.items()}
+        return {str(key): finite(v) for key, v in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -60,10 +63,12 @@ class Table:
         False where stdout is another's.
     goes_on : bool
         Where rows go to a file as well: what stdout refuses is said by :meth:`end`, when the file has all of them.
+    meanings : dict, optional
+        What is said of columns, in brackets after their names.
     """
 
-    def __init__(self, shown, prints=True, goes_on=False):
-        self.shown, self.columns = shown if prints else (), None
+    def __init__(self, shown, prints=True, goes_on=False, meanings=None):
+        self.shown, self.columns, self.meanings = shown if prints else (), None, meanings or {}
         self.goes_on, self.refused = goes_on, None
 
     def add(self, row, more=()):
@@ -82,11 +87,14 @@ class Table:
         if self.refused is not None:
             raise self.refused
 
+    def _heading(self, name):
+        return f"{name} ({self.meanings[name]})" if name in self.meanings else name
+
     def _print(self, row, more):
         if self.columns is None:
             self.columns = [name for name in self.shown if name in row]
             if self.columns:
-                print("\t".join(self.columns))
+                print("\t".join(cell(self._heading(name)) for name in self.columns))
         if self.columns:
             print("\t".join(cell(row[name]) for name in self.columns), flush=True)
         for line in more:
@@ -124,7 +132,7 @@ def check_outputs(arguments, *options, picture="--out", folders=()):
     read = {path: option for path, option in taken.items() if os.path.isdir(path)}
     for option in (*options, *folders):
         path = getattr(arguments, option.removeprefix("--").replace("-", "_"))
-        if path is None or (option == "--csv" and path == "-"):
+        if path is None or (option in ("--csv", "--jsonl") and path == "-"):
             continue
         real = os.path.realpath(path)
         if option not in folders:

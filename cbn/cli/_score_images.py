@@ -2,12 +2,14 @@
 """The images that cbn-score scores, batch by batch: those in memory, or those that are read meanwhile."""
 
 import time
+from dataclasses import replace
 from itertools import chain
 
 from . import _common as common
 from . import _images as images_of
 from ._reading import naming_reader, reading, tell
 
+NAMING = "data", "digit", "split", "n"  # options that name images
 # Images that are scored between two writes of rows; where they are large, so many bytes, but the images of a word at least.
 BATCH, BATCH_BYTES, WORD = 512, 2**25, 64
 
@@ -41,7 +43,7 @@ class HeldImages:
         self.arguments = arguments
         chosen, index = images_of.choose_images(arguments)
         self.images = images_of.images_for(arguments, fitted, chosen)[: arguments.n]
-        self.n, self.report = len(self.images), chosen.report
+        self.n, self.report, self._chosen = len(self.images), chosen.report, chosen
         self._names = chosen.names or [str(i) for i in index]
         self._labels = None if chosen.labels is None else chosen.labels.tolist()
 
@@ -57,6 +59,10 @@ class HeldImages:
     def about(self, i):
         """(name, label or None) of an image."""
         return self._names[i], None if self._labels is None else self._labels[i]
+
+    def picture(self, i):
+        """An image as it was read, (height, width) uint8 from 0 to 255."""
+        return _grey(self._chosen.images[i], self._chosen)
 
 
 class StreamedImages:
@@ -84,6 +90,7 @@ class StreamedImages:
             arguments, fitted, self.stream.image_shape, self.stream.binarization, self.stream.has_names
         )
         self.first, self.n_noted, self.names, self.labels, self.has_labels = 0, 0, [], [], False
+        self.last, self.n_before = None, 0
         self.keeps, self.seconds = keeps, 0.0
 
     @property
@@ -124,6 +131,8 @@ class StreamedImages:
         if not self.keeps:
             self.first += self.n_noted
             self.n_noted, self.names, self.labels = 0, [], []
+        self.n_before += 0 if self.last is None else len(self.last)
+        self.last = replace(own, images=own.images[:n], labels=None, names=None)
         self.n_noted += n
         self.has_labels = own.labels is not None
         if self.has_labels:
@@ -137,6 +146,14 @@ class StreamedImages:
             self.names[i - self.first] if self.stream.has_names else str(i),
             self.labels[i - self.first] if self.has_labels else None,
         )
+
+    def picture(self, i):
+        """An image of the last batch as it was read, (height, width) uint8 from 0 to 255."""
+        return _grey(self.last.images[i - self.n_before], self.last)
+
+
+def _grey(image, of):
+    return image if of.binarization is None else image * 255
 
 
 def images_of_data(arguments, chunk_size):

@@ -7,29 +7,63 @@ from dataclasses import replace
 import numpy as np
 
 from . import _common as common
-from ._score_images import BATCH, scored_images
-from ._verdicts import csv_rows, judge, judged_rows
+from ._images import images_for, read_splits
+from ._ranking import is_ranked
+from ._row_files import has_files, print_rows, row_files, takes_stdout
+from ._score_images import BATCH, NAMING, scored_images
+from ._sheet import write_sheet
+from ._thresholds import is_alone, set_threshold
+from ._verdicts import COLUMNS, given_threshold, judge, judged_rows, scores_in_words
+from ._worst import Ranking
 
 SHOWN = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
+_MEANINGS = {"score": common.SCORE}
 
 
 def score_network(arguments, fitted):
     """Everything that the options ask for."""
     clock = common.Clock()
+    alone = is_alone(arguments, *NAMING)
+    if arguments.calibration is not None or arguments.save_calibrated is not None:
+        fitted = set_threshold(arguments, fitted, lambda own: recalibrated(arguments, own), clock, alone)
+    if not alone:
+        score_images(arguments, fitted, clock)
+
+
+def recalibrated(arguments, fitted):
+    """The network with the threshold of the images of --calibration."""
+    sets = read_splits(arguments, "--calibration", arguments.calibration)
+    if len(sets) > 1:
+        raise common.UsageError(
+            f"--calibration: {arguments.calibration!r} has {' and '.join(sets)} images; give one of these alone"
+        )
+    chosen = next(iter(sets.values()))
+    return fitted.calibrated(images_for(arguments, fitted, chosen, "--calibration"))
+
+
+def score_images(arguments, fitted, clock):
+    """Scores, verdicts and what is made of them."""
+    ranked = is_ranked(arguments)
     with clock.part("load"):
-        source = scored_images(arguments, fitted, keeps=arguments.json or arguments.fdr is not None)
+        later = arguments.top is None and (arguments.json or arguments.sort)  # rows are made again at the end
+        source = scored_images(arguments, fitted, keeps=later or arguments.fdr is not None)
     common.output_folder("--heatmap", arguments.heatmap)
     common.output_folder("--repair", arguments.repair)
     printed = None
-    if source.images is None and not arguments.json:
-        printed = common.Table(SHOWN, arguments.csv != "-", goes_on=arguments.csv is not None)
-    rows = []  # of images that are held
+    if source.images is None and not arguments.json and not ranked:
+        printed = common.Table(SHOWN, not takes_stdout(arguments), has_files(arguments), _MEANINGS)
+    ranking, rows = Ranking(arguments, source), []  # rows of images that are held
 
     def row_of(i, score, verdict):
-        name, label = source.about(i)
+        name, label = ranking.about(i)
         return {"image": name, "score": score, **verdict} | ({} if label is None else {"label": label})
 
-    with clock.part("score"), csv_rows(arguments) as write_row:
+    def scores_of(images):
+        scores = fitted.judged_scores(images)
+        ranking.add(scores)
+        return scores
+
+    with clock.part("score"), row_files(arguments, COLUMNS) as write_row:
 
         def done(*columns):
             row = row_of(*columns)
@@ -40,41 +74,58 @@ def score_network(arguments, fitted):
             elif source.images is not None:
                 rows.append(row)
 
-        batches = map(fitted.judged_scores, source.batches())
         has_rows = write_row or printed or source.images is not None  # those of --json are made at the end
+        batches = map(scores_of, source.batches())
         scores, judgement = judge(arguments, fitted.calibration, batches, source.n, done if has_rows else None)
+
+    def rows_of(places):
+        return (row_of(*columns) for columns in judged_rows(arguments, fitted.calibration, scores, BATCH, places))
+
+    places = ranking.places(scores)
+    if source.images is not None and ranked:
+        rows = [rows[i] for i in places]
     if printed:
         printed.end()
     source.move_seconds(clock)
-    explanations = []
-    if source.images is not None:
-        explanations = draw_and_explain(arguments, fitted, source.images, rows, judgement, clock)
     summary = {
         "n": judgement.n,
         "score": fitted.settings.score,
+        "direction": common.SCORE,
         "threshold": judgement.threshold,
         **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
         "binarization": fitted.rule,
+        "sheet": arguments.sheet,
     }
+    if arguments.sheet is not None:
+        with clock.part("sheet"):
+            meaning = f"score ({summary['score']}): {common.SCORE}"
+            write_sheet(arguments, ranking, rows_of(ranking.numbers()), "images", meaning)
+    explanations = []
+    if source.images is not None:
+        images = source.images[places] if ranked else source.images
+        explanations = draw_and_explain(arguments, fitted, images, rows, judgement, clock)
     if arguments.json:
         for row, nodes in zip(rows, explanations):
             row["explanation"] = [node.to_dict() for node in nodes]
-        again = (row_of(*columns) for columns in judged_rows(arguments, fitted.calibration, scores, BATCH))
         summary["reading"] = source.report.to_dict()
-        common.print_json_list(summary, "images", rows or again, {"seconds": clock.seconds, "model": arguments.model})
+        end = {"seconds": clock.seconds, "model": arguments.model}
+        common.print_json_list(summary, "images", rows or rows_of(places), end)
         return
-    if arguments.csv == "-":
+    if takes_stdout(arguments):
+        if ranked:
+            print_rows(arguments, COLUMNS, ({**row, "file": row["image"]} for row in rows or rows_of(places)))
         return
     if printed is None:
-        printed = common.Table(SHOWN)
-        for i, row in enumerate(rows):
+        printed = common.Table(SHOWN, meanings=_MEANINGS)
+        for i, row in enumerate(rows or rows_of(places)):
             printed.add(row, explanations[i] if explanations else ())
+    source_of = f"threshold from {scores_in_words(fitted.calibration)}; "
     common.say(
         arguments,
-        f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; threshold from "
-        f"{summary['n_calibration']:,} {summary['calibration']} scores; {summary['binarization']})",
+        f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; "
+        f"{source_of if given_threshold(arguments) is None else ''}{summary['binarization']})",
     )
 
 

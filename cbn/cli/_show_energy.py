@@ -102,7 +102,7 @@ def print_energy_model(facts):
         )
     print(f"parameters       {facts['n_parameters']:,}")
     print(
-        f"threshold        energy {facts['threshold']:.6g} at false-alarm rate {facts['false_alarm_rate']:g}, from "
-        f"{facts['n_calibration']:,} {facts['calibration']}"
+        f"threshold        energy {facts['threshold']:.6g} ({common.ENERGY}) at false-alarm rate "
+        f"{facts['false_alarm_rate']:g}, from {facts['n_calibration']:,} {facts['calibration']}"
     )
     print(f"picture          {facts['picture']}")

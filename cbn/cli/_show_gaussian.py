@@ -70,7 +70,7 @@ def print_facts(facts):
         print(f"brightness       divided by the {facts['brightness']}")
     print(f"parameters       {facts['n_parameters']:,}")
     print(
-        f"threshold        energy {facts['threshold']:.6g} at false-alarm rate {facts['false_alarm_rate']:g}, from "
-        f"{facts['n_calibration']:,} {facts['calibration']} scores"
+        f"threshold        energy {facts['threshold']:.6g} ({common.ENERGY}) at false-alarm rate "
+        f"{facts['false_alarm_rate']:g}, from {facts['n_calibration']:,} {facts['calibration']} scores"
     )
     print(f"picture          {facts['picture']}")

@@ -126,7 +126,7 @@ def print_network(facts, fitted):
     if facts["contrast"] is not None:
         print(f"contrast         {setting_in_words(facts['contrast'])}")
     print(
-        f"threshold        {settings.score} {calibration.offset:.6g} at false-alarm rate "
+        f"threshold        {settings.score} {calibration.offset:.6g} ({common.SCORE}) at false-alarm rate "
         f"{settings.false_alarm_rate:g}, from {len(calibration.scores):,} {calibration.source} scores"
     )
     print(f"heat maps        0 to {facts['heat_map_scale']:.3g} nats per pixel")

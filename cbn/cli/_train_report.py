@@ -9,6 +9,7 @@ from ..datasets.mnist import BINARIZATION
 from ..layers.contrast import PARTS
 from ..metrics.bootstrap import auroc
 from ._images import images_for
+from ._results import SCORE
 from ._train_density import print_density
 
 # AUROC by digit, in percent: thesis Table 1 (one layer) and Table 2 (two hidden layers of five kernels), both with
@@ -133,7 +134,7 @@ def print_one(result, images):
     if nats is not None:
         print(f"log-probability  {nats:.2f} nats of the pixels per test image of the class (under that binarization)")
     print(
-        f"threshold        {result['score']} {result['threshold']:.2f}: {result['n_calibration']:,} "
+        f"threshold        {result['score']} {result['threshold']:.2f} ({SCORE}): {result['n_calibration']:,} "
         f"{result['calibration']} scores, false-alarm rate {result['false_alarm_rate']:g}"
     )
     print("seconds          " + ", ".join(f"{name} {s:.3f}" for name, s in result["seconds"].items()))

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the scoring programs of both halves share: verdicts with their basis, lists of discoveries, and rows as CSV."""
+"""What the scoring programs of both halves share: verdicts with their basis, and lists of discoveries."""
 
-import csv
-import fcntl
-import io
 import math
-import os
-import stat
-from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
-from ..exceptions import CbnError
-from ..io.files import failure
 from . import _common as common
+from ._row_files import add_row_files, check_row_files
 
 COLUMNS = ("file", "label", "score", "p_value", "verdict", "basis", "threshold")
 
 
-def add_verdicts(parser, what):
-    """Options that say how verdicts are made and where rows go; ``what`` is "images" or "pictures"."""
+def add_verdicts(parser, what, more=""):
+    """Options that say how verdicts are made and where rows go.
+
+    ``what`` is "images" or "pictures", ``more`` is said of the columns of files.
+    """
     group = parser.add_argument_group("verdicts")
     group.add_argument(
         "--false-alarm-rate", type=common.rate, metavar="P",
@@ -34,10 +30,7 @@ def add_verdicts(parser, what):
         help="with too few calibration scores for the rate: verdicts of a tail fitted to them, marked as extrapolated, "
         "rather than undecided",
     )  # fmt: skip
-    group.add_argument(
-        "--csv", metavar="FILE",
-        help=f"write a row for each of the {what} as soon as it is known: {', '.join(COLUMNS)}; -: to stdout",
-    )  # fmt: skip
+    add_row_files(parser, what, f"{', '.join(COLUMNS)} (score: {common.SCORE}){more}")
     return group
 
 
@@ -45,8 +38,7 @@ def check_verdicts(arguments):
     """Refuses options that contradict each other, before anything is read or written. Raises UsageError."""
     if arguments.fdr is not None and arguments.false_alarm_rate is not None:
         raise common.UsageError("--fdr: beside --false-alarm-rate; give one of the two")
-    if arguments.json and arguments.csv == "-":
-        raise common.UsageError("--csv -: stdout is that of --json; give a file")
+    check_row_files(arguments)
 
 
 @dataclass(frozen=True)
@@ -146,15 +138,22 @@ def _warn_of_no_discovery(arguments, calibration, n):
         common.warn(arguments, too_few)
 
 
-def judged_rows(arguments, calibration, scores, batch):
-    """(number of the picture, score, columns of its verdict) of scores (n,) that were judged before."""
+def judged_rows(arguments, calibration, scores, batch, places=None):
+    """(number of the picture, score, columns of its verdict) of scores (n,) that were judged before.
+
+    ``places`` are the numbers of the pictures that are asked for, in their order; None: all.
+    """
+    import numpy as np
+
     own = at_rate(arguments, calibration, warns=False)
-    if arguments.fdr is not None:
-        yield from _columns(0, scores, own.listed(scores, arguments.fdr))
-        return
-    for first in range(0, len(scores), batch):
-        part = scores[first : first + batch]
-        yield from _columns(first, part, verdicts_of(arguments, own, part))
+    places = np.arange(len(scores)) if places is None else places
+    listed = None if arguments.fdr is None else own.listed(scores, arguments.fdr)
+    for first in range(0, len(places), batch):
+        part = places[first : first + batch]
+        verdicts = verdicts_of(arguments, own, scores[part]) if listed is None else listed
+        for i, place in enumerate(part.tolist()):
+            row = verdict_row(verdicts, i if listed is None else place)
+            yield place, float(scores[place]), row | {"threshold": verdicts.threshold}
 
 
 def verdict_row(verdicts, i):
@@ -168,8 +167,9 @@ def verdict_row(verdicts, i):
 
 
 def given_threshold(arguments):
-    """The energy of --alarm-threshold, which not every program has, or None."""
-    return getattr(arguments, "alarm_threshold", None)
+    """The score of --alarm-threshold, which is an energy where the program says energies; None without it."""
+    given = arguments.alarm_threshold
+    return -given if given is not None and arguments.says_energies else given
 
 
 def at_rate(arguments, calibration, warns=True):
@@ -181,10 +181,16 @@ def at_rate(arguments, calibration, warns=True):
 
 
 def verdicts_of(arguments, calibration, scores):
-    """Verdicts of scores, by the calibration's rate or by the energy of --alarm-threshold."""
-    if given_threshold(arguments) is not None:
-        return calibration.beyond(scores, -arguments.alarm_threshold)
+    """Verdicts of scores, by the calibration's rate or by --alarm-threshold."""
+    if (given := given_threshold(arguments)) is not None:
+        return calibration.beyond(scores, given)
     return calibration.verdicts(scores, extrapolate=arguments.extrapolate)
+
+
+def scores_in_words(calibration):
+    """ "5,958 leave-one-out scores", "300 separate images": where a threshold comes from."""
+    source = calibration.source
+    return f"{len(calibration.scores):,} {source}{'' if source.endswith('images') else ' scores'}"
 
 
 def _report(done, first, scores, verdicts):
@@ -196,76 +202,3 @@ def _report(done, first, scores, verdicts):
 def _columns(first, scores, verdicts):
     for i, score in enumerate(scores.tolist()):
         yield first + i, score, verdict_row(verdicts, i) | {"threshold": verdicts.threshold}
-
-
-@contextmanager
-def csv_rows(arguments):
-    """A function that writes one row (a dict) and sees to it that it is on the disk, or None without --csv.
-
-    Rows are written as they are known. A program that is killed leaves all its whole rows: each is one write.
-    """
-    if arguments.csv is None:
-        yield None
-        return
-
-    def write(descriptor, values):
-        with _naming_csv(arguments.csv):
-            write_all(descriptor, csv_line(values))
-
-    with nullcontext(1) if arguments.csv == "-" else _descriptor(arguments.csv) as descriptor:
-        write(descriptor, COLUMNS)
-        yield lambda row: write(descriptor, (row.get(name) for name in COLUMNS))
-
-
-@contextmanager
-def _naming_csv(path):
-    """What the system says of the file, and of nothing else, is said of --csv."""
-    try:
-        yield
-    except OSError as error:
-        raise CbnError(f"--csv: {failure('write', path, error)}") from error
-
-
-@contextmanager
-def _descriptor(path):
-    """The file, emptied; locked, because rows of two programs in one file would be of no use."""
-    with _naming_csv(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
-    try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CbnError(f"--csv: another program is writing {path!r}; give another file") from None
-            except OSError:
-                pass  # a file system without locks
-            os.ftruncate(descriptor, 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def write_all(descriptor, data):
-    """One or several rows; where there is no room for all of it nothing of it stays."""
-    done = 0
-    try:
-        while done < len(data):
-            done += os.write(descriptor, data[done:])
-    except OSError:
-        if done:
-            with suppress(OSError):  # a pipe keeps what it has
-                os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - done)
-        raise
-
-
-def csv_line(values):
-    """A row as bytes, with every digit; empty for None."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(map(_text, values))
-    return buffer.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _text(value):
-    if isinstance(value, float):
-        return repr(value)
-    return "" if value is None else str(value)

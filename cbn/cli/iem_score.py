@@ -10,7 +10,11 @@ from . import _common as common
 from ._iem_files import load_fitted
 from ._iem_pictures import BATCH, pictures_of
 from ._iem_score_options import build_parser, check_options
-from ._verdicts import csv_rows, given_threshold, judge, judged_rows
+from ._ranking import is_ranked
+from ._row_files import has_files, print_rows, row_files, takes_stdout
+from ._sheet import write_sheet
+from ._thresholds import is_alone, set_threshold
+from ._verdicts import COLUMNS, given_threshold, judge, judged_rows, scores_in_words
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from ._iem_maps import Maps
 
 SHOWN = "image", "label", "energy", "p_value", "verdict", "map"
+_MEANINGS = {"energy": common.ENERGY}
 
 __all__ = ["build_parser", "main"]
 
@@ -37,8 +42,9 @@ def score(arguments: argparse.Namespace) -> None:
         raise common.UsageError(
             f"--size {asked}: the model reads pictures of {height}x{width}, to which all are resized; leave it out"
         )
-    if arguments.calibration is not None:
-        fitted = _calibrated(arguments, fitted, clock)
+    if arguments.calibration is not None or arguments.save_calibrated is not None:
+        alone = is_alone(arguments, "data", "synthetic", "watch")
+        fitted = set_threshold(arguments, fitted, lambda own: _recalibrated(arguments, own), clock, alone)
     if arguments.watch is not None:
         from ._iem_watch import watch
 
@@ -50,41 +56,26 @@ def score(arguments: argparse.Namespace) -> None:
         _score_list(arguments, fitted, clock)
 
 
-def _calibrated(arguments: argparse.Namespace, fitted: Any, clock: common.Clock) -> Any:
-    """The model with its threshold from the pictures of --calibration, which --save-calibrated keeps."""
-    from ._iem_calibration import calibrated, load_calibration
+def _recalibrated(arguments: argparse.Namespace, fitted: Any) -> Any:
+    """The model with the threshold of the pictures of --calibration."""
+    from ._iem_calibration import load_calibration
 
-    alone = arguments.data is None and arguments.synthetic is None and arguments.watch is None
-    with clock.part("calibration"):
-        pictures = load_calibration(arguments, fitted.picture_shape)
-        fitted = calibrated(fitted, pictures, arguments.calibration, warn=alone)
-    if arguments.save_calibrated is not None:
-        fitted.save(arguments.save_calibrated)
-    if alone:
-        own = fitted.calibration
-        if arguments.json:
-            common.print_json(
-                {"threshold": -own.offset, "false_alarm_rate": own.false_alarm_rate, "calibration": own.source,
-                 "n_calibration": len(own.scores), "seconds": clock.seconds, "model": arguments.model,
-                 "saved": arguments.save_calibrated}
-            )  # fmt: skip
-        else:
-            print(
-                f"{arguments.save_calibrated}: energy {-own.offset:.6g} at a false-alarm rate of {own.false_alarm_rate:g}, "
-                f"from {len(own.scores):,} {own.source}"
-            )
-    return fitted
+    return fitted.calibrate(load_calibration(arguments, fitted.picture_shape))
 
 
 def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", clock: common.Clock) -> None:
     """Scores of pictures that are all there."""
     from ._iem_maps import Maps
+    from ._worst import Ranking
 
     with clock.part("load"):
         source = pictures_of(arguments, fitted)
-    prints = not arguments.json and arguments.csv != "-"
-    printed = common.Table(SHOWN, prints, goes_on=arguments.csv is not None) if source.dataset is None else None
-    rows: list[dict[str, Any]] = []
+    ranked, held = is_ranked(arguments), source.dataset is not None
+    prints = not arguments.json and not takes_stdout(arguments) and not ranked and not held
+    printed = common.Table(SHOWN, prints, has_files(arguments), _MEANINGS)
+    has_maps = any(own is not None for own in (arguments.maps, arguments.save_maps, arguments.map_threshold))
+    ranking = Ranking(arguments, source, keeps_pictures=has_maps and not held)
+    rows: list[dict[str, Any]] = []  # of pictures that are held
     seconds: list[float] = []  # of every picture, its share of its batch's
 
     def scores_of(pictures: Any) -> Any:
@@ -92,59 +83,98 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
         found = fitted.judged_scores(pictures)
         if arguments.json:
             seconds.extend([(time.perf_counter() - start) / len(found)] * len(found))
+        ranking.add(found)
         return found
 
     def row_of(i: int, score: float, verdict: dict[str, Any]) -> dict[str, Any]:
-        name, label = source.about(i)
+        name, label = ranking.about(i)
         return {"image": name, "energy": -score, **verdict} | ({} if label is None else {"label": label})
 
-    with Maps(arguments, fitted) as maps:
-        with clock.part("score"), csv_rows(arguments) as write_row:
+    def rows_of(places: Any) -> Any:
+        return (row_of(*columns) for columns in judged_rows(arguments, fitted.calibration, scores, BATCH, places))
 
-            def done(i: int, score: float, verdict: dict[str, Any]) -> None:
-                row = row_of(i, score, verdict)
+    with Maps(arguments, fitted) as maps:
+        with clock.part("score"), row_files(arguments, COLUMNS) as write_row:
+
+            def done(*columns: Any) -> None:
+                row = row_of(*columns)
                 if write_row:
-                    write_row({**row, "file": row["image"], "score": score})
-                if printed is None:
+                    write_row(_filed(row))
+                if held:
                     rows.append(row)
                 else:
                     printed.add(row)
 
             batches = map(scores_of, source.batches())
             scores, judgement = judge(arguments, fitted.calibration, batches, source.n, done)
-        if printed is not None:
-            printed.end()
+        printed.end()
         source.move_seconds(clock)
         clock.seconds["score_per_image"] = clock.seconds["score"] / judgement.n
+        places = ranking.places(scores)
+        if held and ranked:
+            rows = [rows[i] for i in places]
         if maps.wanted:
-            assert source.dataset is not None
             with clock.part("maps"):
-                _write_maps(arguments, maps, source.dataset, rows)
-            clock.seconds["maps_per_image"] = clock.seconds["maps"] / judgement.n
+                if source.dataset is None:
+                    rows = [*rows_of(places)]
+                    _write_maps(arguments, maps, [one.picture for one in ranking.kept], rows)
+                else:
+                    pictures, masks = source.dataset.test, _masks(source.dataset, places)
+                    assert pictures is not None
+                    _write_maps(arguments, maps, [pictures[i] for i in places], rows, masks)
+            clock.seconds["maps_per_image"] = clock.seconds["maps"] / len(rows)
+        if arguments.sheet is not None:
+            with clock.part("sheet"):
+                outlines = _outlines(arguments, maps, [one.picture for one in ranking.kept])
+                meaning = f"energy: {common.ENERGY}"
+                write_sheet(arguments, ranking, rows_of(ranking.numbers()), "pictures", meaning, outlines)
     summary = {
         "n": judgement.n,
+        "direction": common.ENERGY,
         "threshold": -judgement.threshold,
         **judgement.summary(),
         "calibration": fitted.calibration.source,
         "n_calibration": len(fitted.calibration.scores),
+        "sheet": arguments.sheet,
     }
     if arguments.json:
         summary |= maps.summary() | _latency(seconds) | {"reading": source.report.to_dict()}
-        again = (row_of(*columns) for columns in judged_rows(arguments, fitted.calibration, scores, BATCH))
-        common.print_json_list(summary, "images", rows or again, {"seconds": clock.seconds, "model": arguments.model})
+        end = {"seconds": clock.seconds, "model": arguments.model}
+        common.print_json_list(summary, "images", rows or rows_of(places), end)
         return
-    if arguments.csv != "-":
-        if printed is None:
-            printed = common.Table(SHOWN)
-            for row in rows:
+    if takes_stdout(arguments):
+        if ranked:
+            print_rows(arguments, COLUMNS, map(_filed, rows or rows_of(places)))
+    else:
+        if held or ranked:
+            printed = common.Table(SHOWN, meanings=_MEANINGS)
+            for row in rows or rows_of(places):
                 printed.add(row)
-        source_of = f"threshold from {summary['n_calibration']:,} {summary['calibration']}"
+        source_of = f"threshold from {scores_in_words(fitted.calibration)}"
         common.say(
             arguments,
             f"{judgement.sentence('pictures')} (energy above {summary['threshold']:.6g}"
             f"{f'; {source_of}' if given_threshold(arguments) is None else ''})",
         )
     maps.tell()
+
+
+def _filed(row: dict[str, Any]) -> dict[str, Any]:
+    """The row under the names of columns of files."""
+    return row | {"file": row["image"], "score": -row["energy"]}
+
+
+def _outlines(arguments: argparse.Namespace, maps: "Maps", pictures: list[Any]) -> list[Any]:
+    """Of every picture of a sheet, where it is unlike normal ones."""
+    import numpy as np
+
+    from ._iem_maps import AUTO, scale_of
+
+    threshold = AUTO * scale_of(maps.fitted, arguments.model) if maps.threshold is None else maps.threshold
+    found: list[Any] = []
+    for first in range(0, len(pictures), BATCH):
+        found.extend(maps.of(np.stack(pictures[first : first + BATCH])) > threshold)
+    return found
 
 
 def _latency(seconds: list[float]) -> dict[str, Any]:
@@ -156,15 +186,21 @@ def _latency(seconds: list[float]) -> dict[str, Any]:
     return {"latency": {"mean": fmean(seconds), "median": median(seconds), "max": max(seconds)}}
 
 
+def _masks(dataset: "InspectionSet", places: Any) -> list[Any]:
+    """Where pictures are known to be defective; None where it is not known."""
+    if dataset.masks is None or dataset.has_mask is None:
+        return [None] * len(places)
+    return [dataset.masks[i] if dataset.has_mask[i] else None for i in places]
+
+
 def _write_maps(
-    arguments: argparse.Namespace, maps: "Maps", dataset: "InspectionSet", rows: list[dict[str, Any]]
+    arguments: argparse.Namespace, maps: "Maps", pictures: list[Any], rows: list[dict[str, Any]], masks: Any = None
 ) -> None:
-    """Everything that is made of maps, for every row."""
-    test, found = dataset.test, None
-    assert test is not None
+    """Everything that is made of maps, for every row and its picture."""
+    import numpy as np
+
+    found: Any = None
     for i in common.progress(range(len(rows)), arguments, len(rows), "picture", "maps"):
         if i % BATCH == 0:
-            found = maps.of(test[i : min(i + BATCH, len(rows))])
-        known = dataset.masks is not None and dataset.has_mask is not None and dataset.has_mask[i]
-        mask = dataset.masks[i] if known and dataset.masks is not None else None
-        maps.write(test[i], found[i % BATCH], rows[i], mask)
+            found = maps.of(np.stack(pictures[i : i + BATCH]))
+        maps.write(pictures[i], found[i % BATCH], rows[i], None if masks is None else masks[i])

@@ -155,7 +155,7 @@ class Calibration:
         n, mean = len(self.scores), float(self.scores.mean())
         spread = float(self.scores.std(ddof=1)) * np.sqrt(1 + 1 / n)
         spread = max(spread, 1e-9 * max(1.0, abs(mean)))  # equal scores: anything below them is far away
-        threshold = mean + spread * float(stdtrit(n - 1, self.false_alarm_rate))
+        threshold = float(mean + spread * stdtrit(n - 1, self.false_alarm_rate))
         return threshold, stdtr(n - 1, (scores - mean) / spread)
 
     def listed(self, scores: Floats, false_discovery_rate: float) -> Verdicts:

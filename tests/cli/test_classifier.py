@@ -91,7 +91,7 @@ def test_scores(folder, model):
         for name in found["classes"]:
             assert found["confusion"][label][name] == ((y == label) & (model.predict(x) == name)).sum()
     lines = cli.done("cbn-score", *arguments).out.splitlines()
-    assert lines[0].split("\t") == ["image", "label", "class", "probability", "log_probability",
+    assert lines[0].split("\t") == ["image", "label", "class", "probability", "log_probability (higher = more normal)",
                                     "p(down)", "p(right)", "p(up)"]  # fmt: skip
     assert lines[61] == "" and lines[62] == f"accuracy {found['accuracy']:.2f} % of 60 images"
     assert lines[63].split("\t") == ["label", "down", "right", "up"]
@@ -175,7 +175,7 @@ def test_show(folder, here):
         ("cbn-score", ["--false-alarm-rate", "0.1"], 2, ["--false-alarm-rate", "classifier"]),
         ("cbn-score", ["--explain"], 2, ["--explain", "classifier"]),
         ("cbn-score", ["--repair", "r"], 2, ["--repair", "classifier"]),
-        ("cbn-score", ["--csv", "rows.csv"], 2, ["--csv", "classifier"]),
+        ("cbn-score", ["--alarm-threshold", "-3"], 2, ["--alarm-threshold", "classifier"]),
         ("cbn-score", ["--fdr", "0.1"], 2, ["--fdr", "classifier"]),
         ("cbn-score", ["--extrapolate"], 2, ["--extrapolate", "classifier"]),
         ("cbn-inpaint", [], 1, ["--digit", "3 classes"]),

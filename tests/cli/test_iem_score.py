@@ -49,11 +49,11 @@ def test_rows_are_what_the_model_says(folder):
 def test_table_for_people(folder):
     result = cli.done(SCORE, "--model", folder / "carpet.cbn", "--images", folder / "carpet/test", "--n", 3)
     lines = [line.split("\t") for line in result.out.splitlines()]
-    assert lines[0] == ["image", "label", "energy", "p_value", "verdict"] and len(lines) == 4
+    assert lines[0] == ["image", "label", "energy (lower = more normal)", "p_value", "verdict"] and len(lines) == 4
     assert lines[1][:2] == ["good/000.png", "good"]
     assert "of 3 pictures are outliers at a false-alarm rate of 0.2" in result.err
     plain = cli.done(SCORE, folder / "carpet.cbn", "--data", folder / "carpet/train/good", "--quiet")
-    assert plain.out.splitlines()[0] == "image\tenergy\tp_value\tverdict" and plain.err == ""
+    assert plain.out.splitlines()[0] == "image\tenergy (lower = more normal)\tp_value\tverdict" and plain.err == ""
 
 
 def test_false_alarm_rate_moves_the_verdicts(folder):

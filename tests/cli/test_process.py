@@ -149,7 +149,7 @@ def test_closed_pipe(folder):
         assert "Traceback" not in finished.stderr and "Broken pipe" not in finished.stderr, finished.stderr
         assert "rror" not in finished.stderr, finished.stderr
     first = shell("{cbn-score} --data many.npy --quiet | head -n 1", folder).stdout
-    assert first == "image\tscore\tp_value\tverdict\n"
+    assert first == "image\tscore (higher = more normal)\tp_value\tverdict\n"
 
 
 @pytest.mark.parametrize("command", ["{cbn-sample} --n 4 >&-", "{cbn-score} --data grey.npy --quiet >&-"])

@@ -58,7 +58,7 @@ def test_scores_p_values_and_verdicts(folder, rate):
 def test_table_agrees_with_json(folder):
     table = score(folder)
     rows = [line.split("\t") for line in table.out.splitlines()]
-    assert rows[0] == ["image", "score", "p_value", "verdict"]
+    assert rows[0] == ["image", "score (higher = more normal)", "p_value", "verdict"]
     for row, one in zip(rows[1:], score(folder, "--json").json()["images"], strict=True):
         assert row[0] == one["image"] and row[3] == one["verdict"]
         assert float(row[1]) == pytest.approx(one["score"], rel=1e-5)
@@ -96,7 +96,7 @@ def test_choosing_images(folder, here):
     assert [row["score"] for row in found] == [by_image[row["image"]] for row in found]
     assert score(folder, "--json", "--split", "train", data="split.npz").json()["n"] == 40
     header = score(folder, data="split.npz").out.splitlines()[0].split("\t")
-    assert header == ["image", "label", "score", "p_value", "verdict"]
+    assert header == ["image", "label", "score (higher = more normal)", "p_value", "verdict"]
 
 
 def test_pictures_are_named(folder, here):

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Thresholds of one's own: given as a number, set by normal pictures, and kept in a model file."""
+
+import numpy as np
+import pytest
+
+import cbn
+from cbn.datasets import make_category, write_mvtec
+from helpers import programs as cli
+
+TRAIN, GOOD, TEST = (cli.grey_images(n, 6, 5, seed) for n, seed in ((60, 1), (40, 2), (30, 3)))
+TEST[::5] = TEST[::5, ::-1]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("network")
+    for name, images in (("train", TRAIN), ("good", GOOD), ("test", TEST)):
+        np.save(folder / f"{name}.npy", images)
+    for preset in ("pixel", "tree"):
+        cli.done("cbn-train", "--data", folder / "train.npy", "--false-alarm-rate", 0.1, "--out", folder / f"{preset}.cbn",
+                 "--preset", preset)  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def energy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("energy")
+    write_mvtec(folder / "carpet", make_category("texture", 24, 4, 1, size=32))
+    for name, how in (("gaussian", ("--directions", 8, "--size", 32)), ("neural", ("--levels", 1, "--epochs", 1))):
+        cli.done("cbn-iem-train", "--data", folder / "carpet", *how, "--false-alarm-rate", 0.2, "--out", folder / f"{name}.cbn",
+                 "--quiet")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def rows_of(*argv):
+    return cli.done(*argv, "--json").json()["images"]
+
+
+def test_a_given_threshold(network):
+    command = "cbn-score", network / "pixel.cbn", "--data", network / "test.npy"
+    scores = [row["score"] for row in rows_of(*command)]
+    threshold = sorted(scores)[6] + 1e-9
+    found = cli.done(*command, "--alarm-threshold", threshold, "--json").json()
+    assert [row["verdict"] == "outlier" for row in found["images"]] == [score < threshold for score in scores]
+    assert found["n_outliers"] == 7 and found["threshold"] == threshold and found["basis"] == "none"
+    assert found["false_alarm_rate"] is None
+    said = cli.done(*command, f"--alarm-threshold={threshold}").err
+    assert "7 of 30 images are outliers by the threshold that was given" in said and "scores;" not in said
+
+
+@pytest.mark.parametrize("preset", ["pixel", "tree"])
+def test_calibration_of_a_network(network, preset, here):
+    """What the estimator's calibrate does; the file of the model stays as it was."""
+    model = network / f"{preset}.cbn"
+    before = model.read_bytes()
+    command = "cbn-score", "--model", model, "--data", network / "test.npy"
+    found = cli.done(*command, "--calibration", network / "good.npy", "--save-calibrated", "today.cbn", "--json").json()
+    expected = cbn.load(model).calibrate(GOOD)
+    assert found["threshold"] == expected.offset_ and found["calibration"] == "separate images"
+    np.testing.assert_array_equal([row["p_value"] for row in found["images"]], expected.p_values(TEST))
+    again = cli.done("cbn-score", "today.cbn", "--data", network / "test.npy", "--json").json()
+    assert again["images"] == found["images"] and model.read_bytes() == before
+    facts = cli.done("cbn-show", "today.cbn", "--out", "s.png", "--json").json()
+    assert facts["provenance"]["calibrated_with"] == str(network / "good.npy")
+
+
+def test_nothing_needs_to_be_scored(network, here):
+    model, good = network / "pixel.cbn", network / "good.npy"
+    result = cli.done(
+        "cbn-score", model, "--calibration", good, "--save-calibrated", "a.cbn", "--false-alarm-rate", 0.3
+    )
+    assert result.out.startswith("a.cbn: log_probability -") and "rate of 0.3, from 40 separate images" in result.out
+    found = cli.done("cbn-score", model, "--calibration", good, "--save-calibrated", "b.cbn", "--json").json()
+    assert found["threshold"] == cbn.load("b.cbn").offset_ and found["false_alarm_rate"] == 0.1
+    assert cli.done("cbn-score", "a.cbn", "--data", good, "--json").json()["false_alarm_rate"] == 0.3
+    result = cli.done(
+        "cbn-score", model, "--calibration", good, "--save-calibrated", "c.cbn", "--false-alarm-rate", 0.001
+    )
+    assert "at least 999 are needed" in result.err
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "neural"])
+def test_a_rate_is_kept_by_energy_models(energy, kind, here):
+    command = "cbn-iem-score", energy / f"{kind}.cbn"
+    good = energy / "carpet" / "train" / "good"
+    for how in ((), ("--calibration", good)):
+        cli.done(*command, *how, "--save-calibrated", "x.cbn", "--false-alarm-rate", 0.5)
+        found = cli.done("cbn-iem-score", "x.cbn", "--data", energy / "carpet", "--json").json()
+        own = cli.done(*command, *how, "--data", energy / "carpet", "--false-alarm-rate", 0.5, "--json").json()
+        assert found["false_alarm_rate"] == 0.5
+        assert found["images"] == own["images"] and found["threshold"] == own["threshold"]
+
+
+@pytest.mark.parametrize("preset", ["pixel", "tree"])
+def test_a_rate_is_kept_by_networks(network, preset, here):
+    model = network / f"{preset}.cbn"
+    cli.done("cbn-score", model, "--save-calibrated", "x.cbn", "--false-alarm-rate", 0.3)
+    data = "--data", network / "test.npy"
+    found, own = rows_of("cbn-score", "x.cbn", *data), rows_of("cbn-score", model, *data, "--false-alarm-rate", 0.3)
+    assert found == own != rows_of("cbn-score", model, *data)
+    loaded = cbn.load("x.cbn")
+    assert loaded.get_params()["false_alarm_rate"] == 0.3 and loaded.offset_ == cbn.load(model).threshold_at(0.3)
+
+
+def test_wrong_usage(network, here):
+    model = "cbn-score", network / "pixel.cbn"
+    good, data = ("--calibration", network / "good.npy"), ("--data", network / "test.npy")
+    for words, own in [
+        (("--save-calibrated", "x.cbn"), ("--save-calibrated", "--calibration", "--false-alarm-rate")),
+        ((*good, "--save-calibrated", network / "pixel.cbn"), ("--save-calibrated", "--model")),
+        ((*good, "--save-calibrated", "x.cbn", "--csv", "rows.csv"), ("--csv", "--data")),
+        ((*good, "--save-calibrated", "x.cbn", "--top", 3), ("--top", "--data")),
+        ((*data, "--alarm-threshold", "nan"), ("--alarm-threshold",)),
+        ((*data, "--alarm-threshold", "-3", "--fdr", 0.1), ("--alarm-threshold", "--fdr")),
+        ((*data, "--alarm-threshold", "-3", "--false-alarm-rate", 0.1), ("--alarm-threshold", "--false-alarm-rate")),
+        ((*data, "--alarm-threshold", "-3", "--repair", "r"), ("--repair", "--alarm-threshold")),
+    ]:
+        cli.assert_one_line_error(cli.call(*model, *words), 2, *own)
+    np.savez("split.npz", x_train=GOOD, x_test=TEST)
+    np.save("other.npy", GOOD[:, :4])
+    for path, code, words in (("split.npz", 2, "train and test"), ("other.npy", 1, "4 x 5"), ("none", 1, "none")):
+        result = cli.call(*model, *data, "--calibration", path)
+        cli.assert_one_line_error(result, code, "--calibration", words)
+    assert {path.name for path in here.iterdir()} == {"split.npz", "other.npy"}
