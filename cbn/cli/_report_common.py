@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What reports on all kinds of models share: who is normal, what was said of the training, notes and titles."""
+
+import datetime
+import os
+
+import numpy as np
+
+from .._version import __version__
+from ..datasets.layout import GOOD
+from ..exceptions import DataError
+from ..metrics.bootstrap import auroc
+from ..metrics.comparison import share_interval
+from ..report.content import NO_KIND, Facts, Reference, Scored
+from ..report.page import percent, short
+
+# What the record of a model is called in a report; the rest is shown by its own name.
+_RECORD = {"source": "Source", "label": "Label", "seed": "Seed", "unfinished": "Unfinished"}
+# Pictures with fewer alarms or more than that is by chance: the level of the interval that notes rest on is 95 %.
+_FEW_NORMAL = 30
+
+
+def scored_of(names, scores, kinds, normal, threshold):
+    """A Scored: scores that are not finite are moved to the end of those that are."""
+    scores = np.asarray(scores, np.float64)
+    finite = scores[np.isfinite(scores)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+    return Scored(
+        names=tuple(names),
+        scores=np.nan_to_num(scores, nan=low, neginf=low, posinf=high),
+        kinds=tuple(NO_KIND if kind is None else str(kind) for kind in kinds),
+        normal=normal,
+        threshold=float(threshold),
+    )
+
+
+def reference_of(calibration):
+    return Reference(
+        scores=calibration.scores, source=calibration.source, false_alarm_rate=calibration.false_alarm_rate
+    )
+
+
+def normal_of(arguments, kinds, own_label):
+    """(n,) bool: which pictures are normal by their labels; None where that is not known.
+
+    By --normal, else by the label that the model was trained on, else those called good.
+    """
+    known = {str(kind) for kind in kinds if kind is not None}
+    if arguments.normal is not None:
+        labels = set(arguments.normal.split(","))
+        missing = sorted(labels - known)
+        if missing:
+            some = ", ".join(sorted(known)[:10]) or "no labels at all"
+            raise DataError(f"--normal: no picture has the label {missing[0]!r}; there are {some}")
+    elif own_label is not None and str(own_label) in known:
+        labels = {str(own_label)}
+    elif GOOD in known:
+        labels = {GOOD}
+    else:
+        return None
+    return np.array([str(kind) in labels for kind in kinds])
+
+
+def data_facts(arguments, scored, source, report):
+    """What was judged."""
+    rows = [("Source", str(source)), ("Pictures", f"{len(scored.scores):,}")]
+    if scored.normal is not None:
+        rows.append(("Normal by label", f"{int(scored.normal.sum()):,}"))
+    rows += [("Reading", line) for line in report.lines()]
+    return Facts(title="Pictures judged", rows=tuple(rows))
+
+
+def threshold_facts(calibration, score, asked):
+    """How the threshold came to be; ``asked`` whether another rate than the model's was asked for."""
+    rows = [
+        ("Score", score),
+        ("Threshold", short(calibration.offset) if calibration.decides else "none"),
+        ("False-alarm rate", f"{percent(calibration.false_alarm_rate)}{', as asked' if asked else ''}"),
+        ("Set by", f"{len(calibration.scores):,} scores ({calibration.source})"),
+    ]
+    return Facts(title="Threshold", rows=tuple(rows))
+
+
+def record_facts(arguments, provenance):
+    """The model file and what it says of its training."""
+    rows = [("File", os.path.basename(arguments.model))]
+    for name, value in provenance.items():
+        if value is not None:
+            text = str(value) if not isinstance(value, dict) else ", ".join(f"{k} {v}" for k, v in value.items())
+            rows.append((_RECORD.get(name, name.replace("_", " ")), text if len(text) <= 300 else text[:300] + "..."))
+    return Facts(title="Provenance", rows=tuple(rows))
+
+
+def notes_of(scored, calibration):
+    """What a reader should know before believing the figures."""
+    notes = []
+    if not calibration.decides:
+        notes.append(f"{calibration.too_few()}. Pictures are sorted by score, but no alarms are raised.")
+    if scored is None or scored.normal is None:
+        return notes
+    n_normal = int(scored.normal.sum())
+    if 0 < n_normal < _FEW_NORMAL:
+        notes.append(f"Only {n_normal} normal pictures were judged: rates of false alarms are rough.")
+    if calibration.decides and n_normal:
+        found = share_interval(int((scored.alarms & scored.normal).sum()), n_normal)
+        asked = calibration.false_alarm_rate
+        if found.low > asked:
+            notes.append(
+                f"False alarms are more than was asked for: {percent(found.value)} (at least {percent(found.low)}) against "
+                f"{percent(asked)}. Normal pictures differ from those that set the threshold; calibrate with pictures like "
+                "these."
+            )
+    if 0 < n_normal < len(scored.scores) and auroc(scored.normal, scored.scores) < 0.5:
+        notes.append("Normal pictures score lower than the others: check which labels are normal.")
+    return notes
+
+
+def title_of(arguments, source):
+    """The title that is given, or the names of model and pictures."""
+    if arguments.title:
+        return arguments.title
+    model = os.path.splitext(os.path.basename(arguments.model))[0]
+    return model if source is None else f"{model} on {source}"
+
+
+def source_name(arguments, source):
+    """A short name of what was judged: the last parts of the path."""
+    if arguments.data is None or arguments.data == "openml":
+        return source
+    return os.path.basename(os.path.normpath(arguments.data))
+
+
+def footer(arguments):
+    day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return f"Made by cbn {__version__}, {day}. Everything is in this file; it asks nothing of a network."
