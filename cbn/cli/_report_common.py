@@ -18,6 +18,10 @@ from ..report.page import percent, short
 _RECORD = {"source": "Source", "label": "Label", "seed": "Seed", "unfinished": "Unfinished"}
 # Pictures with fewer alarms or more than that is by chance: the level of the interval that notes rest on is 95 %.
 _FEW_NORMAL = 30
+TRAINED_ON = (
+    "There are no test pictures: those below are the ones that the model was trained on, which it finds more normal than "
+    "new ones."
+)
 
 
 def scored_of(names, scores, kinds, normal, threshold):
@@ -91,9 +95,9 @@ def record_facts(arguments, provenance):
     return Facts(title="Provenance", rows=tuple(rows))
 
 
-def notes_of(scored, calibration):
+def notes_of(scored, calibration, *, trained_on):
     """What a reader should know before believing the figures."""
-    notes = []
+    notes = [TRAINED_ON] if trained_on and scored is not None else []
     if not calibration.decides:
         notes.append(f"{calibration.too_few()}. Pictures are sorted by score, but no alarms are raised.")
     if scored is None or scored.normal is None:
@@ -131,5 +135,5 @@ def source_name(arguments, source):
 
 
 def footer(arguments):
-    day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"Made by cbn {__version__}, {day}. Everything is in this file; it asks nothing of a network."

@@ -46,7 +46,7 @@ def energy(arguments, fitted, clock):
         map_unit="standard deviations",
         map_name="Unlike normal pictures:",
         figures=figures,
-        notes=tuple(shared.notes_of(scored, calibration)),
+        notes=tuple(shared.notes_of(scored, calibration, trained_on=arguments.trained_on)),
         footer=shared.footer(arguments),
     )  # fmt: skip
 
@@ -111,9 +111,7 @@ def _of_gaussian(fitted):
         ("Brightness", "as it is" if facts["brightness"] is None else f"divided by the {facts['brightness']}"),
         *_settings(facts["gaussian"]),
     ]
-    figures = tuple(
-        _value_figure(title, values, unit) for title, values, unit, *_ in next(iter(panels(fitted))).panels
-    )
+    figures = tuple(_value_figure(title, values, unit) for title, values, unit, *_ in next(iter(panels(fitted))).panels)
     return Facts(title="Model", rows=tuple(told)), "Gaussian inspection model", figures
 
 

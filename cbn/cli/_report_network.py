@@ -40,7 +40,9 @@ def network(arguments, fitted, clock):
             maps = _in_batches(arguments, fitted.surprise_map, images.read[chosen]) if len(chosen) else []
         p_values = calibration.p_values(scored.scores)
         shots = tuple(
-            Shot(index=i, picture=images.shown(i), map=own, note=f"p = {p_values[i]:.3g}, surprise {own.sum():.4g} nats")
+            Shot(
+                index=i, picture=images.shown(i), map=own, note=f"p = {p_values[i]:.3g}, surprise {own.sum():.4g} nats"
+            )
             for i, own in zip(chosen.tolist(), maps, strict=True)
         )
         seen = (shared.data_facts(arguments, scored, images.source, images.report),)
@@ -66,7 +68,7 @@ def network(arguments, fitted, clock):
         map_unit="nats a pixel",
         map_name="Surprise:",
         figures=figures,
-        notes=tuple(shared.notes_of(scored, calibration)),
+        notes=tuple(shared.notes_of(scored, calibration, trained_on=images is not None and images.trained_on)),
         footer=shared.footer(arguments),
     )  # fmt: skip
 
@@ -78,7 +80,7 @@ def classifier(arguments, fitted, clock):
         raise common.UsageError(f"{name}: is for a model of normal pictures; {arguments.model!r} is a classifier")
     first, classes = fitted.network(0), [str(name) for name in fitted.classes.tolist()]
     images = _images(arguments, first, first.provenance.get("source"), clock)
-    scored, shots, seen, cards, confusion, words, notes = None, (), (), (), None, _CLASSIFIER, ()
+    scored, shots, seen, cards, confusion, words = None, (), (), (), None, _CLASSIFIER
     if images is not None:
         with clock.part("score"):
             joint = _in_batches(arguments, fitted.joint_log_probability, images.read)
@@ -91,8 +93,9 @@ def classifier(arguments, fitted, clock):
         else:
             normal = np.array([classes[i] == str(kind) for i, kind in zip(found, kinds, strict=True)])
             summary = judged(kinds, [classes[i] for i in found], classes)
-            confusion = tuple(classes), tuple(
-                (label, tuple(row[name] for name in classes)) for label, row in summary["confusion"].items()
+            confusion = (
+                tuple(classes),
+                tuple((label, tuple(row[name] for name in classes)) for label, row in summary["confusion"].items()),
             )
             cards = (("Accuracy", f"{summary['accuracy']:.2f} %", f"{int(normal.sum()):,} of {len(normal):,} right"),)
         scored = shared.scored_of(images.names, certainty, kinds, normal, _SURE)
@@ -125,7 +128,7 @@ def classifier(arguments, fitted, clock):
         map_unit="nats a pixel",
         map_name="Surprise to the class found:",
         figures=figures,
-        notes=notes,
+        notes=(shared.TRAINED_ON,) if images is not None and images.trained_on else (),
         confusion=confusion,
         footer=shared.footer(arguments),
     )
@@ -146,6 +149,7 @@ class _Images:
 
     def __init__(self, arguments, fitted):
         chosen, index = images_of.choose_images(arguments)
+        self.trained_on = arguments.trained_on and chosen.split in (None, "train")
         self.read = images_of.images_for(arguments, fitted, chosen)[: arguments.n]
         n = len(self.read)
         self._given = chosen.images[:n]
@@ -196,11 +200,9 @@ def _network_facts(fitted):
         ("Training images", f"{fitted.n_images:,}, {-log_likelihood / max(1, fitted.n_images):.2f} nats each"),
     ]
     for number, geometry in enumerate(network_.geometries[1:], start=1):
-        rows.append(
-            (f"Hidden layer {number}",
-             f"{geometry.channels} kernels, {geometry.height} x {geometry.width} places, a node sees "
-             f"{geometry.receptive_field} x {geometry.receptive_field} pixels")
-        )  # fmt: skip
+        field = geometry.receptive_field
+        shape = f"{geometry.channels} kernels, {geometry.height} x {geometry.width} places"
+        rows.append((f"Hidden layer {number}", f"{shape}, a node sees {field} x {field} pixels"))
     return Facts(title="Model", rows=tuple(rows))
 
 

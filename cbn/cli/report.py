@@ -49,8 +49,8 @@ def build_parser():
     parser.add_argument(
         "--out", default=DEFAULT_REPORT, metavar="FILE", help=f"HTML file to write (default: {DEFAULT_REPORT})"
     )
-    # what readers of the scoring programs ask for
-    parser.set_defaults(heatmap=None, repair=None, explain=None, maps="", save_maps=None, map_threshold=None)
+    # what the reader of cbn-iem-score asks for: pictures that stay in memory, because of their maps
+    parser.set_defaults(maps="", save_maps=None, map_threshold=None, trained_on=False)
     return parser
 
 
@@ -64,7 +64,9 @@ def report(arguments):
     if arguments.json:
         common.print_json(result)
         return
-    judged = "no pictures judged" if result["n"] is None else f"{result['n']:,} pictures judged, {result['n_shown']} shown"
+    judged = (
+        "no pictures judged" if result["n"] is None else f"{result['n']:,} pictures judged, {result['n_shown']} shown"
+    )
     print(f"report           {result['report']}: {judged}, {result['bytes'] / 1e6:.2f} MB")
 
 
@@ -98,9 +100,9 @@ def write_report(arguments):
     }
 
 
-def check_report(arguments, option):
-    """Refuses names of reports that cannot be, before any work is done."""
-    common.check_outputs(arguments, option, picture=None)
+def check_report(arguments, option, *others):
+    """Refuses names of reports that cannot be, before any work is done; ``others`` are files that are written as well."""
+    common.check_outputs(arguments, *others, option, picture=None)
     path = getattr(arguments, option.removeprefix("--"))
     if not path.lower().endswith((".html", ".htm")) and (os.path.isfile(path) or not os.path.exists(path)):
         raise common.UsageError(f"{option}: {path!r}; give a name that ends in .html")

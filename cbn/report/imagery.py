@@ -27,11 +27,12 @@ TRIALS = 8
 # that the order of colours is plain to every eye, and in grey print.
 SCALE = (
     (0.0, 20, 11, 52, 0.0),
-    (0.2, 87, 15, 109, 0.0),
-    (0.4, 159, 42, 99, 0.55),
-    (0.6, 225, 83, 53, 0.75),
-    (0.8, 251, 155, 6, 0.85),
-    (1.0, 252, 240, 120, 0.92),
+    (0.25, 87, 15, 109, 0.0),
+    (0.4, 143, 36, 105, 0.3),
+    (0.55, 207, 68, 70, 0.65),
+    (0.7, 241, 116, 30, 0.8),
+    (0.85, 251, 182, 30, 0.88),
+    (1.0, 252, 240, 120, 0.94),
 )
 LEVELS = 64
 
@@ -127,10 +128,10 @@ def _encode_map(values: npt.NDArray[np.floating], top: float, side: int) -> tupl
     levels = _levels(values, top)
     buffer = io.BytesIO()
     if _is_tiny(values):
-        _indexed(levels).save(buffer, "PNG", optimize=True)
+        _indexed(levels).save(buffer, "PNG", optimize=True, transparency=colours()[:, 3].tobytes())
         return buffer.getvalue(), data_address(buffer.getvalue(), "png")
     grey = _shrunk(Image.fromarray(levels), side)
-    image = Image.fromarray(colours()[np.asarray(grey)], "RGBA")
+    image = Image.fromarray(colours()[np.asarray(grey)])
     image.save(buffer, "WEBP", quality=70, alpha_quality=60, method=2)
     return buffer.getvalue(), data_address(buffer.getvalue(), "webp")
 
@@ -140,9 +141,9 @@ def _levels(values: npt.NDArray[np.floating], top: float) -> npt.NDArray[np.uint
 
 
 def _indexed(levels: npt.NDArray[np.uint8]) -> Image.Image:
-    image = Image.fromarray(levels, "P")
+    """Levels as an image of a palette."""
+    image = Image.frombytes("P", levels.shape[::-1], levels.tobytes())
     image.putpalette(colours()[:, :3].tobytes())
-    image.info["transparency"] = colours()[:, 3].tobytes()
     return image
 
 
@@ -153,11 +154,8 @@ def picture_tile(picture: Pictures, alt: str, caption: str = "") -> Tile:
 
 def value_tile(values: npt.NDArray[np.floating], top: float, alt: str, caption: str = "") -> Tile:
     """Values (height, width) from 0 to ``top`` in the colours of maps, without opacity; at least 1 pixel a value."""
-    table = colours()
     buffer = io.BytesIO()
-    image = Image.fromarray(_levels(values, top), "P")
-    image.putpalette(table[:, :3].tobytes())
-    image.save(buffer, "PNG", optimize=True)
+    _indexed(_levels(values, top)).save(buffer, "PNG", optimize=True)
     return Tile(source=data_address(buffer.getvalue(), "png"), alt=alt, caption=caption)
 
 

@@ -69,7 +69,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the table of kinds."""
+    """A row of the table of kinds; ``normal`` is None where that is not known, or some are and some not."""
 
     name: str
     normal: bool | None
@@ -163,7 +163,7 @@ def by_kind(scored: Scored) -> list[Kind]:
         own = kinds == name
         is_normal, area = None, None
         if scored.normal is not None:
-            is_normal = bool(scored.normal[own].all())
+            is_normal = None if len(np.unique(scored.normal[own])) > 1 else bool(scored.normal[own][0])
             good = scored.normal & ~own
             if not scored.normal[own].any() and good.any():
                 chosen = own | good

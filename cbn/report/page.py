@@ -81,6 +81,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.0995 or 0.9005 < share < 1 else f"{100 * share:.0f} %"
 
 
+def round_percent(share: float) -> str:
+    """A share that somebody chose, in percent, with no more digits than it has."""
+    return f"{100 * share:.4g} %"
+
+
 def _of_scores(content: Content, scored: Scored) -> dict[str, Any]:
     """Everything about scores that the template shows, and what its script computes with."""
     bars = numbers.histogram(scored)
@@ -108,12 +113,13 @@ def _of_scores(content: Content, scored: Scored) -> dict[str, Any]:
         "data": data,
         "counts": counts(scored),
         "bars": bars,
-        "peak": max(bars.normal.max(), bars.others.max(), 1e-9),
+        "peaks": (max(bars.normal.max(), 1e-9), max(bars.others.max(), 1e-9)),
         "score_ticks": numbers.nice_ticks(bars.low, bars.high, 6),
         "roc": numbers.roc(scored),
         "kept": None if reference is None else numbers.kept(scored, reference),
         "kinds": found[:MOST_KINDS],
         "n_kinds": len(found),
+        "has_areas": any(kind.auroc is not None for kind in found),
         "has_kinds": names != [NO_KIND],
         "shots": list(zip(content.shots, images, strict=True)),
         "n": len(scored.scores),
@@ -166,6 +172,6 @@ def _environment() -> "Environment":
         loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"plain": plain, "short": short, "percent": percent}
+    environment.filters |= {"plain": plain, "short": short, "percent": percent, "round_percent": round_percent}
     environment.globals |= {"ticks": numbers.nice_ticks}
     return environment

@@ -180,6 +180,18 @@
       event.preventDefault();
       show(link.closest(".shot"));
     });
+    const views = all("input[name=view]");
+    const nameView = () => {
+      const chosen = views.find((own) => own.checked);
+      if (by("view")) by("view").textContent = `View: ${document.querySelector(`label[for=${chosen.id}]`).textContent.toLowerCase()}`;
+    };
+    for (const own of views) own.addEventListener("change", nameView);
+    by("view")?.addEventListener("click", () => {
+      const next = views[(views.findIndex((own) => own.checked) + 1) % views.length];
+      next.checked = true;
+      nameView();
+    });
+    if (views.length) nameView();
     by("close").addEventListener("click", () => viewer.close());
     by("previous").addEventListener("click", () => move(-1));
     by("next").addEventListener("click", () => move(1));
@@ -188,7 +200,7 @@
     viewer.addEventListener("keydown", (event) => {
       const shown = visible(), place = shown.indexOf(current);
       const steps = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -place, End: shown.length - 1 - place };
-      if (!(event.key in steps) || event.target.type === "radio") return;
+      if (!(event.key in steps) ) return;
       event.preventDefault();
       move(steps[event.key]);
     });
