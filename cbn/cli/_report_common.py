@@ -12,11 +12,12 @@ from ..exceptions import DataError
 from ..metrics.bootstrap import auroc
 from ..metrics.comparison import share_interval
 from ..report.content import NO_KIND, Facts, Reference, Scored
-from ..report.page import percent, short
+from ..report.page import percent, round_percent, short
 
-# What the record of a model is called in a report; the rest is shown by its own name.
-_RECORD = {"source": "Source", "label": "Label", "seed": "Seed", "unfinished": "Unfinished"}
-# Pictures with fewer alarms or more than that is by chance: the level of the interval that notes rest on is 95 %.
+# What of the record of a model comes first, and its name in a report; the rest has its own name.
+_RECORD = {"source": "Source", "category": "Category", "label": "Label", "seed": "Seed", "unfinished": "Unfinished"}
+_LONGEST = 300  # letters of a value
+# Fewer normal pictures than this are worth a note.
 _FEW_NORMAL = 30
 TRAINED_ON = (
     "There are no test pictures: those below are the ones that the model was trained on, which it finds more normal than "
@@ -79,7 +80,7 @@ def threshold_facts(calibration, score, asked):
     rows = [
         ("Score", score),
         ("Threshold", short(calibration.offset) if calibration.decides else "none"),
-        ("False-alarm rate", f"{percent(calibration.false_alarm_rate)}{', as asked' if asked else ''}"),
+        ("False-alarm rate", f"{round_percent(calibration.false_alarm_rate)}{', as asked' if asked else ''}"),
         ("Set by", f"{len(calibration.scores):,} scores ({calibration.source})"),
     ]
     return Facts(title="Threshold", rows=tuple(rows))
@@ -88,11 +89,24 @@ def threshold_facts(calibration, score, asked):
 def record_facts(arguments, provenance):
     """The model file and what it says of its training."""
     rows = [("File", os.path.basename(arguments.model))]
-    for name, value in provenance.items():
+    for name in sorted(provenance, key=lambda own: [*_RECORD, own].index(own)):
+        value = provenance[name]
         if value is not None:
-            text = str(value) if not isinstance(value, dict) else ", ".join(f"{k} {v}" for k, v in value.items())
-            rows.append((_RECORD.get(name, name.replace("_", " ")), text if len(text) <= 300 else text[:300] + "..."))
+            rows.append((_RECORD.get(name, name.replace("_", " ").capitalize()), in_words(value)))
     return Facts(title="Provenance", rows=tuple(rows))
+
+
+def in_words(value):
+    """A value of a setting or a record."""
+    if isinstance(value, dict):
+        text = ", ".join(f"{name} {in_words(own)}" for name, own in value.items())
+    elif isinstance(value, list | tuple):
+        text = " ".join(map(in_words, value))
+    elif isinstance(value, bool):
+        text = "yes" if value else "no"
+    else:
+        text = short(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def notes_of(scored, calibration, *, trained_on):

@@ -142,7 +142,7 @@ def _of_neural(fitted):
 
 
 def _settings(parameters):
-    return [(name.replace("_", " "), str(value)) for name, value in parameters.items()]
+    return [(name.replace("_", " ").capitalize(), shared.in_words(value)) for name, value in parameters.items()]
 
 
 def _value_figure(title, values, unit):

@@ -154,7 +154,9 @@ def test_the_slider_moves_the_counts(chromium, report):
             own = np.array(scored.kinds) == name
             assert text_of(chromium, f'[data-kind-alarms="{number}"]') == f"{(alarms & own).sum():,}"
         place = chromium.execute_script("const s = document.querySelector('#roc .dot').style; return [s.left, s.top];")
-        assert float(place[0][:-1]) == pytest.approx(100 * (alarms & scored.normal).sum() / scored.normal.sum(), abs=0.01)
+        assert float(place[0][:-1]) == pytest.approx(
+            100 * (alarms & scored.normal).sum() / scored.normal.sum(), abs=0.01
+        )
         found = (alarms & ~scored.normal).sum() / (~scored.normal).sum()
         assert float(place[1][:-1]) == pytest.approx(100 * (1 - found), abs=0.01)
         seen.add(int(alarms.sum()))
@@ -197,7 +199,9 @@ def test_the_gallery_sorts_and_filters(chromium, report):
     assert (np.diff(np.abs(scores[shown(chromium)])) >= -1e-12).all()  # the threshold is 0
     choose(chromium, "sort", "name")
     names = [scored.names[i] for i in shown(chromium)]
-    assert [own for own in names if own[:4] in ("dent", "good")] == sorted(n for n in names if n[:4] in ("dent", "good"))
+    assert [own for own in names if own[:4] in ("dent", "good")] == sorted(
+        n for n in names if n[:4] in ("dent", "good")
+    )
     alarms = scored.alarms
     expected = {
         "all": np.ones(len(scores), bool), "alarm": alarms, "quiet": ~alarms, "false_alarms": alarms & scored.normal,
@@ -299,7 +303,9 @@ def test_contrast(chromium, report, scheme):
 def test_landmarks_and_names_for_screen_readers(chromium, report):
     _, path = report
     opened(chromium, path)
-    one = {name: len(chromium.find_elements("css selector", name)) for name in ("main", "header", "nav", "footer", "h1")}
+    one = {
+        name: len(chromium.find_elements("css selector", name)) for name in ("main", "header", "nav", "footer", "h1")
+    }
     assert set(one.values()) == {1}
     nameless = chromium.execute_script(
         "return [...document.querySelectorAll('img:not([alt]), svg:not([aria-label]), input:not([id]), select:not([id])')]"

@@ -90,7 +90,7 @@ def test_kept_counts_p_values_of_normal_pictures(labels):
 def test_kinds_are_counted_and_normal_ones_come_first():
     scored = made_scored()
     rows = numbers.by_kind(scored)
-    assert [row.name for row in rows][0] == "good" and {row.name for row in rows} == {"good", "dent", HOSTILE}
+    assert rows[0].name == "good" and {row.name for row in rows} == {"good", "dent", HOSTILE}
     for row in rows:
         own = np.array(scored.kinds) == row.name
         assert (row.n, row.alarms) == (own.sum(), (scored.scores[own] < scored.threshold).sum())

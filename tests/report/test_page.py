@@ -36,7 +36,10 @@ def test_names_that_cannot_be_printed_are_escaped(tmp_path):
 def test_nothing_is_asked_of_a_network():
     text = page.page(made_content())
     assert "default-src 'none'" in text
-    assert not re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?(?!data:|#)[\w/.:]+", re.sub(r"<script.*?</script>", "", text, flags=re.S))
+    assert not re.findall(
+        r"(?:src|href|url)\s*[=(]\s*[\"']?(?!data:|#)[\w/.:]+",
+        re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL),
+    )
     assert "http" not in re.sub(r"http-equiv", "", text)
 
 
@@ -46,7 +49,7 @@ def test_numbers_are_those_of_the_scores():
     counts = page.counts(scored)
     for name in ("alarms", "false_alarms", "missed"):
         assert f'data-count="{name}">{counts[name]}<' in text
-    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
     assert data["scores"] == scored.scores.tolist() and data["threshold"] == scored.threshold
     assert data["normal"] == scored.normal.astype(int).tolist()
     assert sorted(data["shots"]) == list(range(len(scored.scores)))
