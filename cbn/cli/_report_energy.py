@@ -82,9 +82,16 @@ def _judged(arguments, fitted, calibration: Calibration, clock):
             pictures = source.test[own]
             for i, picture, values in zip(own.tolist(), pictures, fitted.energy_map(pictures), strict=True):
                 note = f"p = {p_values[i]:.3g}, largest value of the map {values.max():.3g}"
-                shots.append(Shot(index=i, picture=_as_shown(picture), map=values, note=note))
+                mask = _known_mask(source.dataset, i)
+                shots.append(Shot(index=i, picture=_as_shown(picture), map=values, mask=mask, note=note))
     name = arguments.synthetic or os.path.basename(os.path.normpath(arguments.data))
     return scored, tuple(shots), name, source.report
+
+
+def _known_mask(dataset, i):
+    """The mask of a test picture, None where it is not known."""
+    known = dataset.masks is not None and (dataset.has_mask is None or dataset.has_mask[i])
+    return dataset.masks[i] if known else None
 
 
 def _as_shown(picture):

@@ -83,6 +83,8 @@ class Shot:
     picture : ndarray, (height, width) or (height, width, 3) uint8
     map : ndarray, (height, width), or None
         What is unusual where.
+    mask : ndarray, (height, width) bool, or None
+        Where a defect is known to be.
     note : str
         A line for the enlarged picture.
     """
@@ -90,6 +92,7 @@ class Shot:
     index: int
     picture: Pictures
     map: npt.NDArray[np.floating] | None = None
+    mask: Bools | None = None
     note: str = ""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .content import Pictures, Shot, Tile
+from .content import Bools, Pictures, Shot, Tile
 
 # Bytes of image files in a report, all together; as text in the page they take a third more. And of one picture at most.
 BYTES, MOST_BYTES = 1_900_000, 60_000
@@ -35,14 +35,17 @@ SCALE = (
     (1.0, 252, 240, 120, 0.94),
 )
 LEVELS = 64
+# Red, green and blue of the outline of known defects, which no map has, and the side it is drawn at.
+OUTLINE, OUTLINE_SIDE = (0, 229, 255), 192
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Data addresses of a picture and of its map, the size they are shown in, and whether pixel by pixel."""
+    """Data addresses of a picture, of its map and of the outline of its defect, the size they have, and whether they are tiny."""
 
     picture: str
     map: str | None
+    outline: str | None
     width: int
     height: int
     tiny: bool
@@ -76,7 +79,8 @@ def encode(shots: Sequence[Shot], top: float) -> list[Encoded]:
         height, width = shot.picture.shape[:2]
         own_map = None if shot.map is None else _encode_map(shot.map, top, map_way)
         picture = _encode_picture(shot.picture, *picture_way)
-        found.append(Encoded(picture[1], own_map and own_map[1], width, height, _is_tiny(shot.picture)))
+        outline = None if shot.mask is None or not shot.mask.any() else _encode_outline(shot.mask)
+        found.append(Encoded(picture[1], own_map and own_map[1], outline, width, height, _is_tiny(shot.picture)))
     return found
 
 
@@ -134,6 +138,21 @@ def _encode_map(values: npt.NDArray[np.floating], top: float, side: int) -> tupl
     image = Image.fromarray(colours()[np.asarray(grey)])
     image.save(buffer, "WEBP", quality=70, alpha_quality=60, method=2)
     return buffer.getvalue(), data_address(buffer.getvalue(), "webp")
+
+
+def _encode_outline(mask: Bools) -> str:
+    """The data address of a line around what a mask marks, clear elsewhere."""
+    small = np.asarray(_shrunk(Image.fromarray(mask.astype(np.uint8) * 255), OUTLINE_SIDE)) > 127
+    padded = np.pad(small, 2)
+    height, width = small.shape
+    grown = np.zeros_like(small)
+    for dy, dx in ((-2, 0), (2, 0), (0, -2), (0, 2), (-1, -1), (-1, 1), (1, -1), (1, 1)):
+        grown |= padded[2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width]
+    image = Image.frombytes("P", (width, height), (grown & ~small).astype(np.uint8).tobytes())
+    image.putpalette(bytes((0, 0, 0, *OUTLINE)))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True, transparency=bytes((0, 255)))
+    return data_address(buffer.getvalue(), "png")
 
 
 def _levels(values: npt.NDArray[np.floating], top: float) -> npt.NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,7 +86,9 @@ def test_a_gallery_of_some_says_of_how_many():
 def test_two_hundred_pictures_are_small(side, channels):
     """Noise is the worst that pictures can be."""
     scored = made_scored(200)
-    content = made_content(scored, shots=made_shots(scored, side=side, channels=channels))
+    mask = np.hypot(*np.ogrid[-side // 2 : side // 2, -side // 2 : side // 2]) < side // 3
+    shots = [replace(shot, mask=mask) for shot in made_shots(scored, side=side, channels=channels)]
+    content = made_content(scored, shots=tuple(shots))
     start = time.perf_counter()
     text = page.page(content)
     assert len(text.encode()) <= 3e6
@@ -108,6 +111,22 @@ def test_tiny_pictures_are_kept_exactly():
     assert (np.asarray(opened(found.picture).convert("L")) == picture).all()
     levels = (values * (imagery.LEVELS - 1)).round().astype(int)
     assert (np.asarray(opened(found.map).convert("RGBA")) == imagery.colours()[levels]).all()
+
+
+def test_outlines_go_around_defects():
+    mask = np.zeros((40, 50), bool)
+    mask[10:20, 15:30] = True
+    shots = [
+        Shot(index=i, picture=np.zeros((40, 50), np.uint8), mask=own)
+        for i, own in enumerate((mask, None, np.zeros_like(mask)))
+    ]
+    found = imagery.encode(shots, 1.0)
+    assert [own.outline is None for own in found] == [False, True, True]
+    line = np.asarray(opened(found[0].outline).convert("RGBA"))
+    opaque = line[..., 3] > 0
+    assert not (opaque & mask).any() and opaque[8:10, 15:30].all() and opaque[20:22, 15:30].all()
+    assert not opaque[:8].any() and not opaque[22:].any()
+    assert (line[opaque][:, :3] == imagery.OUTLINE).all()
 
 
 def test_luminance_of_the_scale_rises():
