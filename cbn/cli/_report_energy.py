@@ -5,13 +5,16 @@ import os
 
 import numpy as np
 
+from ..datasets import load_test
 from ..metrics.calibration import Calibration
 from ..report import imagery
 from ..report.content import Content, Facts, Figure, Shot, chosen_shots
 from . import _common as common
 from . import _report_common as shared
+from ._iem_data import synthetic
 from ._iem_maps import scale_of
-from ._iem_pictures import BATCH, pictures_of
+from ._iem_pictures import BATCH, HeldPictures
+from ._reading import naming_reader, reading, tell
 
 _SCORE = "minus the energy: higher is more normal"
 
@@ -63,7 +66,7 @@ def _judged(arguments, fitted, calibration: Calibration, clock):
         if getattr(arguments, name) is not None:
             raise common.UsageError(f"--{name}: is for a network; {arguments.model!r} is an introspective energy model")
     with clock.part("load"):
-        source = pictures_of(arguments, fitted)
+        source = HeldPictures(arguments, _dataset(arguments, fitted))
     with clock.part("score"):
         scores = np.concatenate([fitted.judged_scores(pictures) for pictures in source.batches()])
     about = [source.about(i) for i in range(source.n)]
@@ -86,6 +89,18 @@ def _judged(arguments, fitted, calibration: Calibration, clock):
                 shots.append(Shot(index=i, picture=_as_shown(picture), map=values, mask=mask, note=note))
     name = arguments.synthetic or os.path.basename(os.path.normpath(arguments.data))
     return scored, tuple(shots), name, source.report
+
+
+def _dataset(arguments, fitted):
+    """The InspectionSet of --data or --synthetic; its pictures stay in memory, because of their maps."""
+    height, width, channels = fitted.picture_shape
+    color = "grey" if channels == 1 else "rgb"
+    if arguments.synthetic is not None:
+        return synthetic(arguments.synthetic, (height, width), color)
+    with naming_reader("--data"):
+        dataset = load_test(arguments.data, (height, width), color, **reading(arguments))
+    tell(arguments, dataset.report)
+    return dataset
 
 
 def _known_mask(dataset, i):

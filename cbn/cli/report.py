@@ -49,8 +49,7 @@ def build_parser():
     parser.add_argument(
         "--out", default=DEFAULT_REPORT, metavar="FILE", help=f"HTML file to write (default: {DEFAULT_REPORT})"
     )
-    # what the reader of cbn-iem-score asks for: pictures that stay in memory, because of their maps
-    parser.set_defaults(maps="", save_maps=None, map_threshold=None, trained_on=False)
+    parser.set_defaults(trained_on=False)
     return parser
 
 
