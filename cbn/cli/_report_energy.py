@@ -29,7 +29,7 @@ def energy(arguments, fitted, clock):
     scored, shots, source, seen = None, (), None, ()
     if arguments.data is not None or arguments.synthetic is not None:
         scored, shots, source, report = _judged(arguments, fitted, calibration, clock)
-        seen = (shared.data_facts(arguments, scored, arguments.data or f"synthetic {source}", report),)
+        seen = (shared.data_facts(arguments, scored, arguments.data or source, report),)
     height, width, channels = fitted.picture_shape
     subtitle = (
         f"{what} of {fitted.n_images:,} {'grey' if channels == 1 else 'RGB'} pictures of {height} x {width} pixels"
@@ -87,7 +87,11 @@ def _judged(arguments, fitted, calibration: Calibration, clock):
                 note = f"p = {p_values[i]:.3g}, largest value of the map {values.max():.3g}"
                 mask = _known_mask(source.dataset, i)
                 shots.append(Shot(index=i, picture=_as_shown(picture), map=values, mask=mask, note=note))
-    name = arguments.synthetic or os.path.basename(os.path.normpath(arguments.data))
+    name = (
+        f"synthetic {arguments.synthetic}"
+        if arguments.synthetic
+        else os.path.basename(os.path.normpath(arguments.data))
+    )
     return scored, tuple(shots), name, source.report
 
 

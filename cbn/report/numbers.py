@@ -11,7 +11,9 @@ from ..metrics.comparison import share_interval
 from ..metrics.conformal import conformal_p_values
 from .content import Bools, Floats, Reference, Scored
 
-BINS = 48
+FEW_BINS, BINS = 12, 48  # of few pictures, and of many
+# Fewer pictures than this say nothing of rates.
+LEAST = 10
 # Scores that lie further below the rest than this share of its range are drawn together, at the left end.
 FAR = 0.5
 # Resamples of the band around a ROC curve, and the false-alarm rates it is drawn at.
@@ -107,11 +109,12 @@ def limits(scored: Scored, threshold: float) -> tuple[float, float, bool]:
 def histogram(scored: Scored) -> Histogram:
     """Of all scores."""
     low, high, cut = limits(scored, scored.threshold)
-    bins = np.clip(((scored.scores - low) / (high - low) * BINS).astype(np.int64), 0, BINS - 1)
+    n_bins = int(np.clip(2 * math.sqrt(len(scored.scores)), FEW_BINS, BINS))
+    bins = np.clip(((scored.scores - low) / (high - low) * n_bins).astype(np.int64), 0, n_bins - 1)
     first = np.ones(len(bins), bool) if scored.normal is None else scored.normal
 
     def shares(chosen: Bools) -> Floats:
-        return np.bincount(bins[chosen], minlength=BINS) / max(1, chosen.sum())
+        return np.bincount(bins[chosen], minlength=n_bins) / max(1, chosen.sum())
 
     return Histogram(low, high, shares(first), shares(~first), cut)
 
@@ -143,9 +146,9 @@ def _band(good: Floats, bad: Floats) -> Floats:
 
 
 def kept(scored: Scored, reference: Reference) -> Kept | None:
-    """Asked against found false-alarm rates of normal pictures; of all where nobody knows which are normal."""
+    """Asked against found false-alarm rates of normal pictures, of all where nobody knows which are; None of very few."""
     scores = scored.scores if scored.normal is None else scored.scores[scored.normal]
-    if not len(scores):
+    if len(scores) < LEAST:
         return None
     p_values = conformal_p_values(scores, reference.scores)
     top = min(1.0, max(0.1, 5 * reference.false_alarm_rate))

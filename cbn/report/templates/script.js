@@ -81,7 +81,8 @@
     by("threshold-value").textContent = finite ? short(threshold) : "none";
     const at = Math.max(0, Math.min(1, (threshold - data.low) / (data.high - data.low)));
     by("zone").setAttribute("width", finite ? 1000 * at : 0);
-    for (const end of ["x1", "x2"]) by("mark").setAttribute(end, finite ? 1000 * at : -10);
+    for (const end of ["x1", "x2"]) by("mark").setAttribute(end, 1000 * at);
+    by("mark").setAttribute("visibility", finite ? "visible" : "hidden");
     const parts = [`At ${finite ? short(threshold) : "no threshold"}: ${whole(own.alarms[0])} of ${whole(own.alarms[1])} are ${data.words.alarms}`];
     if (known) {
       if (normal.length) parts.push(`${whole(own.false_alarms[0])} ${data.words.false_alarms} of ${whole(normal.length)}`);
