@@ -11,6 +11,7 @@ from ..datasets.layout import GOOD
 from ..exceptions import DataError
 from ..metrics.bootstrap import auroc
 from ..metrics.comparison import share_interval
+from ..plots.model import count
 from ..report.content import NO_KIND, Facts, Reference, Scored
 from ..report.page import percent, round_percent, short
 
@@ -66,11 +67,16 @@ def normal_of(arguments, kinds, own_label):
     return np.array([str(kind) in labels for kind in kinds])
 
 
-def data_facts(arguments, scored, source, report):
-    """What was judged."""
+def judged_in_words(scored):
+    """ "; 12 pictures judged", or nothing."""
+    return "" if scored is None else f"; {count(len(scored.scores), 'picture')} judged"
+
+
+def data_facts(scored, source, report, normal="Normal by label"):
+    """What was judged; ``normal``: what a picture is by its label."""
     rows = [("Source", str(source)), ("Pictures", f"{len(scored.scores):,}")]
     if scored.normal is not None:
-        rows.append(("Normal by label", f"{int(scored.normal.sum()):,}"))
+        rows.append((normal, f"{int(scored.normal.sum()):,}"))
     rows += [("Reading", line) for line in report.lines()]
     return Facts(title="Pictures judged", rows=tuple(rows))
 

@@ -29,11 +29,11 @@ def energy(arguments, fitted, clock):
     scored, shots, source, seen = None, (), None, ()
     if arguments.data is not None or arguments.synthetic is not None:
         scored, shots, source, report = _judged(arguments, fitted, calibration, clock)
-        seen = (shared.data_facts(arguments, scored, arguments.data or source, report),)
+        seen = (shared.data_facts(scored, arguments.data or source, report),)
     height, width, channels = fitted.picture_shape
     subtitle = (
         f"{what} of {fitted.n_images:,} {'grey' if channels == 1 else 'RGB'} pictures of {height} x {width} pixels"
-        f"{'' if scored is None else f'; {len(scored.scores):,} pictures judged'}"
+        f"{shared.judged_in_words(scored)}"
     )
     return Content(
         title=shared.title_of(arguments, source),

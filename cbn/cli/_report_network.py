@@ -45,7 +45,7 @@ def network(arguments, fitted, clock):
             )
             for i, own in zip(chosen.tolist(), maps, strict=True)
         )
-        seen = (shared.data_facts(arguments, scored, images.source, images.report),)
+        seen = (shared.data_facts(scored, images.source, images.report),)
     with clock.part("figures"):
         facts, figures = _network_facts(fitted), network_figures(fitted)
     label = fitted.provenance.get("label")
@@ -53,7 +53,7 @@ def network(arguments, fitted, clock):
     return Content(
         title=shared.title_of(arguments, None if images is None else images.short),
         subtitle=f"Bayesian network (preset {settings.preset}) of {fitted.n_images:,} images{of_label}, {height} x {width} "
-        f"pixels, {fitted.rule}{'' if scored is None else f'; {len(scored.scores):,} images judged'}",
+        f"pixels, {fitted.rule}{shared.judged_in_words(scored)}",
         facts=(
             facts,
             shared.threshold_facts(
@@ -109,7 +109,7 @@ def classifier(arguments, fitted, clock):
         for i in chosen.tolist():
             note = f"found as {classes[found[i]]}, p = {probability[i]:.4g}"
             shots.append(Shot(index=i, picture=images.shown(i), map=maps[i], note=note))
-        seen = (shared.data_facts(arguments, scored, images.source, images.report),)
+        seen = (shared.data_facts(scored, images.source, images.report, "Right by label"),)
     with clock.part("figures"):
         top = max(fitted.network(i).heat_map_scale() for i in range(len(classes)))
         facts, figures = _classifier_facts(fitted), class_figures(fitted)
@@ -118,7 +118,7 @@ def classifier(arguments, fitted, clock):
     return Content(
         title=shared.title_of(arguments, None if images is None else images.short),
         subtitle=f"Classifier of {len(classes)} classes by Bayes' rule, of {n_images:,} images, {height} x {width} pixels, "
-        f"{fitted.rule}{'' if scored is None else f'; {len(scored.scores):,} images judged'}",
+        f"{fitted.rule}{shared.judged_in_words(scored)}",
         facts=(facts, *seen, shared.record_facts(arguments, first.provenance | {"label": None})),
         words=words,
         scored=scored,

@@ -63,9 +63,8 @@ def report(arguments):
     if arguments.json:
         common.print_json(result)
         return
-    judged = (
-        "no pictures judged" if result["n"] is None else f"{result['n']:,} pictures judged, {result['n_shown']} shown"
-    )
+    n, n_shown = result["n"], result["n_shown"]
+    judged = "no pictures judged" if n is None else f"{n:,} picture{'' if n == 1 else 's'} judged, {n_shown:,} shown"
     print(f"report           {result['report']}: {judged}, {result['bytes'] / 1e6:.2f} MB")
 
 

@@ -283,6 +283,11 @@ def test_no_width_needs_to_be_scrolled_sideways(chromium, report, width):
     _, path = report
     opened(chromium, path, width)
     assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+    wide = chromium.execute_script(
+        "return [...document.querySelectorAll('.panel:not(.scroll), .shot, .cards li')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
+        ".map((e) => e.className + ' ' + e.textContent.trim().slice(0, 40))"
+    )
+    assert not wide
     chromium.find_element("css selector", ".shot .open").click()
     box = chromium.execute_script("return document.getElementById('viewer').getBoundingClientRect().toJSON()")
     assert box["left"] >= 0 and box["right"] <= width
