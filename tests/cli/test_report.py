@@ -185,6 +185,9 @@ def test_after_training(images, category, tmp_path):
     cli.done("cbn-iem-train", "--data", category / "carpet", "--levels", 0, "--epochs", 1, "--out", tmp_path / "i.cbn",
              "--report", tmp_path / "i.html", "--quiet")  # fmt: skip
     assert len(data_of(tmp_path / "i.html")[0]["scores"]) == 11
+    cli.done("cbn-train", "--data", images / "plain.npy", "--add", tmp_path / "p.cbn", "--out", tmp_path / "more.cbn",
+             "--report", tmp_path / "more.html")  # fmt: skip
+    assert "60 images" in data_of(tmp_path / "more.html")[1]
     good = category / "carpet" / "train" / "good"
     cli.done("cbn-iem-train", "--good", good, "--levels", 0, "--epochs", 1, "--out", tmp_path / "g.cbn",
              "--report", tmp_path / "g.html", "--quiet")  # fmt: skip
