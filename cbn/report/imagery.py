@@ -12,15 +12,16 @@ from PIL import Image
 
 from .content import Bools, Pictures, Shot, Tile
 
-# Bytes of image files in a report, all together; as text in the page they take a third more. And of one picture at most.
-BYTES, MOST_BYTES = 1_900_000, 60_000
+# Bytes of image files in a report, all together; as text in the page they take a third more. Of one picture at most, and of
+# all where the page has little room.
+BYTES, MOST_BYTES, LEAST_BYTES = 1_900_000, 60_000, 400_000
 # Of the bytes of a picture with a map, those that are the map's.
 MAP_SHARE = 0.3
 # What is this small is shown pixel by pixel, and kept without loss.
 TINY = 64
 # Sides and qualities that are tried, best first, until pictures are small enough.
-SIDES, QUALITIES = (640, 512, 400, 320, 256, 192, 144, 112, 80), (82, 64)
-MAP_SIDES = (224, 160, 112, 80, 56, 40)
+SIDES, QUALITIES = (640, 512, 400, 320, 256, 192, 144, 112, 80, 56), (82, 64)
+MAP_SIDES = (224, 160, 112, 80, 56, 40, 28)
 # Pictures that are encoded to see how large all will be.
 TRIALS = 8
 # Values of a map from nothing to the top of the scale: place, red, green, blue, opacity. Luminance rises all the way, so
@@ -65,11 +66,14 @@ def colours() -> npt.NDArray[np.uint8]:
     return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
-def encode(shots: Sequence[Shot], top: float) -> list[Encoded]:
-    """Data addresses of pictures and of their maps on a scale that ends at ``top``, all within the bytes of a report."""
+def encode(shots: Sequence[Shot], top: float, taken: int = 0) -> list[Encoded]:
+    """Data addresses of pictures and of their maps on a scale that ends at ``top``, all within the bytes of a report.
+
+    ``taken``: letters of the page that something else takes, such as the scores of very many pictures.
+    """
     if not shots:
         return []
-    bytes_each = min(MOST_BYTES, BYTES // len(shots))
+    bytes_each = min(MOST_BYTES, max(LEAST_BYTES, BYTES - taken * 3 // 4) // len(shots))
     maps = [shot.map for shot in shots if shot.map is not None]
     map_bytes = int(bytes_each * MAP_SHARE) if maps else 0
     picture_way = _way([shot.picture for shot in shots], bytes_each - map_bytes)

@@ -109,7 +109,7 @@ def limits(scored: Scored, threshold: float) -> tuple[float, float, bool]:
 def histogram(scored: Scored) -> Histogram:
     """Of all scores."""
     low, high, cut = limits(scored, scored.threshold)
-    n_bins = int(np.clip(2 * math.sqrt(len(scored.scores)), FEW_BINS, BINS))
+    n_bins = int(np.clip(3 * math.sqrt(len(scored.scores)), FEW_BINS, BINS))
     bins = np.clip(((scored.scores - low) / (high - low) * n_bins).astype(np.int64), 0, n_bins - 1)
     first = np.ones(len(bins), bool) if scored.normal is None else scored.normal
 

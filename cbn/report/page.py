@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+import json
 import os
 from dataclasses import asdict
 from functools import cache
@@ -93,7 +94,6 @@ def _of_scores(content: Content, scored: Scored) -> dict[str, Any]:
     found = numbers.by_kind(scored)
     names = [kind.name for kind in found]
     numbered = {name: number for number, name in enumerate(names)}
-    images = imagery.encode(content.shots, content.map_top)
     indices = [shot.index for shot in content.shots]
     data = {
         "scores": scored.scores.tolist(),
@@ -108,6 +108,7 @@ def _of_scores(content: Content, scored: Scored) -> dict[str, Any]:
         else None,
         "words": asdict(content.words),
     }
+    images = imagery.encode(content.shots, content.map_top, taken=len(json.dumps(data)))
     return {
         "scored": scored,
         "data": data,

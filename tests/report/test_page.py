@@ -95,6 +95,14 @@ def test_two_hundred_pictures_are_small(side, channels):
     assert time.perf_counter() - start < 60  # a loaded machine; the guide has what it takes on one that is not
 
 
+def test_scores_of_many_pictures_leave_less_to_the_gallery():
+    scored = made_scored(50_000)
+    random = np.random.default_rng(0)
+    scored = replace(scored, scores=scored.scores + random.random(50_000))
+    text = page.page(made_content(scored, shots=made_shots(scored, side=96)))
+    assert len(text.encode()) <= 3e6 and text.count('class="shot') == 200
+
+
 def test_few_pictures_are_better_than_many():
     scored = made_scored(200)
     shots = made_shots(scored, side=224)
