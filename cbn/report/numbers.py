@@ -107,10 +107,16 @@ def limits(scored: Scored, threshold: float) -> tuple[float, float, bool]:
 
 
 def histogram(scored: Scored) -> Histogram:
-    """Of all scores."""
+    """Of all scores; the threshold is where two bins meet, so that alarms are to its left and nothing else is."""
     low, high, cut = limits(scored, scored.threshold)
     n_bins = int(np.clip(3 * math.sqrt(len(scored.scores)), FEW_BINS, BINS))
-    bins = np.clip(((scored.scores - low) / (high - low) * n_bins).astype(np.int64), 0, n_bins - 1)
+    width, n_left, start = (high - low) / n_bins, 0, low
+    if np.isfinite(scored.threshold):
+        start = scored.threshold
+        n_left = math.ceil((start - low) / width)
+        n_bins = n_left + math.ceil((high - start) / width)
+        low, high = start - n_left * width, start + (n_bins - n_left) * width
+    bins = np.clip(np.floor((scored.scores - start) / width).astype(np.int64) + n_left, 0, n_bins - 1)
     first = np.ones(len(bins), bool) if scored.normal is None else scored.normal
 
     def shares(chosen: Bools) -> Floats:

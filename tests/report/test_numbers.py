@@ -55,6 +55,10 @@ def test_histogram_holds_every_picture():
     found = numbers.histogram(scored)
     assert found.normal.sum() == pytest.approx(1) and found.others.sum() == pytest.approx(1)
     assert found.low < min(scored.scores.min(), scored.threshold) and found.high > scored.scores.max() and not found.cut
+    left = round((scored.threshold - found.low) / (found.high - found.low) * len(found.normal))
+    assert found.low + left * (found.high - found.low) / len(found.normal) == pytest.approx(scored.threshold, abs=1e-9)
+    assert found.normal[:left].sum() == pytest.approx((scored.scores[scored.normal] < scored.threshold).mean())
+    assert found.others[:left].sum() == pytest.approx((scored.scores[~scored.normal] < scored.threshold).mean())
     alone = numbers.histogram(scored_of([1.0, 2.0, 2.5]))
     assert alone.normal.sum() == pytest.approx(1) and not alone.others.any()
 
