@@ -197,6 +197,7 @@ def _network_facts(fitted):
         ("Binarization", fitted.rule),
         ("Parameters", f"{n_parameters:,}"),
         ("BIC", f"{bic:,.0f}"),
+        *_growth(fitted),
         ("Training images", f"{fitted.n_images:,}, {-log_likelihood / max(1, fitted.n_images):.2f} nats each"),
     ]
     for number, geometry in enumerate(network_.geometries[1:], start=1):
@@ -206,12 +207,25 @@ def _network_facts(fitted):
     return Facts(title="Model", rows=tuple(rows))
 
 
+def _growth(fitted):
+    """What the conditional distributions were made with."""
+    pixels, settings = fitted.network.pixels, fitted.settings
+    rows = list(pixels.growth_facts(settings.cpd).items())
+    pseudocount = pixels.facts()["pseudocount"]
+    if pseudocount is not None:
+        rows.append(("pseudo-count", pseudocount))
+    if settings.contrast is not None:
+        rows.append(("contrast", settings.contrast.get_params()))
+    return [(name.replace("_", " ").capitalize(), shared.in_words(value)) for name, value in rows]
+
+
 def _classifier_facts(fitted):
     first = fitted.networks[0]
     rows = [
         ("Kind", f"classifier: a network of {first.network.pixels.nouns} for every class"),
         ("Preset", str(first.settings.preset)),
         ("Binarization", fitted.rule),
+        *_growth(first),
         ("Parameters", f"{sum(own.bic_terms()[1] for own in fitted.networks):,}"),
     ]
     for label, own, prior in zip(fitted.classes.tolist(), fitted.networks, fitted.log_prior.tolist(), strict=True):
