@@ -17,7 +17,7 @@ FLOORS = (
     ("_params",),
     ("io",),
     ("bits", "metrics", "datasets"),
-    ("explain", "distributed"),
+    ("explain", "distributed", "report"),
     ("cpd", "plots"),
     ("layers",),
     ("inference",),

@@ -51,3 +51,7 @@ def start_iem_train():
 
 def start_iem_score():
     return _start("iem_score")
+
+
+def start_report():
+    return _start("report")

@@ -16,7 +16,7 @@ from ._reading import tell
 _QUIET = ("out", "threads", "json", "quiet", "program", "command")
 _WITH_MERGE = ("merge", *_QUIET)
 _WITH_ADD = (
-    "add", "data", "labels", "digit", "size", "color", "background", "full_scale", "skip_bad", "calibration", *_QUIET,
+    "add", "data", "labels", "digit", "size", "color", "background", "full_scale", "skip_bad", "calibration", "report", *_QUIET,
 )  # fmt: skip
 _AND = " and "  # between sources in the record
 

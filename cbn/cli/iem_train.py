@@ -9,6 +9,7 @@ from . import _common as common
 from . import _iem_options as options
 from ._iem_calibration import load_calibration
 from ._iem_data import Job, add_training_data, list_jobs, load_pictures
+from ._report_after import add_report, check_after, report_on_category
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="print sizes of all levels, parameters and memory; train nothing"
     )
+    add_report(parser)
     common.add_seed(parser)
     return parser
 
@@ -72,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    check_after(arguments)
     base = None
     if arguments.merge is not None or arguments.add is not None:
         from . import _iem_further as further
@@ -169,6 +172,7 @@ def _train_models(
             common.print_json(results[0])
         else:
             report.print_one(results[0], dataset)
+        report_on_category(arguments, jobs[0].path, dataset)
         return
     means = report.summary(results)
     if arguments.json:

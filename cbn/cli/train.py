@@ -3,6 +3,7 @@
 
 from . import _common as common
 from . import _images as images
+from ._report_after import add_report, check_after, report_after
 from ._train_options import add_model_options
 
 
@@ -73,6 +74,7 @@ def build_parser():
     parser.add_argument(
         "--dry-run", action="store_true", help="print parameters, memory and expected time; train nothing"
     )
+    add_report(parser)
     common.add_seed(parser)
     return parser
 
@@ -82,6 +84,12 @@ def main(argv=None):
 
 
 def train(parsed):
+    check_after(parsed)
+    train_models(parsed)
+    report_after(parsed, parsed.data, trained_on=True)
+
+
+def train_models(parsed):
     if parsed.merge is not None or parsed.add is not None:
         from . import _train_further as further
 

@@ -34,7 +34,7 @@ def ordinary(program, model):
     }[program]
 
 
-@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS)
+@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS + cli.REPORT_PROGRAMS)
 def test_help_has_examples_that_parse(program):
     result = cli.call(program, "--help")
     assert (result.code, result.err) == (0, "")
@@ -50,7 +50,7 @@ def test_help_has_examples_that_parse(program):
         parser.parse_args(words[1:])  # raises SystemExit on an example that does not parse
 
 
-@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS)
+@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS + cli.REPORT_PROGRAMS)
 def test_version(program):
     result = cli.call(program, "--version")
     assert (result.code, result.err) == (0, "")
@@ -80,7 +80,7 @@ def test_warnings_and_messages_name_the_program_or_stay_on_one_line(program, mod
     assert "Warning" not in result.err  # Python's own form of a warning, with file and line
 
 
-@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS)
+@pytest.mark.parametrize("program", cli.PROGRAMS + cli.ENERGY_PROGRAMS + cli.REPORT_PROGRAMS)
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [(["--unknown"], "--unknown"), (["extra", "surplus"], "surplus"), (["--threads", "0"], "--threads"),

@@ -18,6 +18,7 @@ import numpy as np
 
 PROGRAMS = ("cbn-train", "cbn-sample", "cbn-score", "cbn-inpaint", "cbn-show")
 ENERGY_PROGRAMS = ("cbn-iem-train", "cbn-iem-score")
+REPORT_PROGRAMS = ("cbn-report",)
 READERS = PROGRAMS[1:]  # the programs that read a model
 PARENTS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 
