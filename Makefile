@@ -98,10 +98,11 @@ bench: $(VENV)/bench-extras
 
 # Source and wheel, checked, and the wheel used in an environment of its own.
 dist: $(VENV)/created
-	$(PIP) install build twine
+	$(PIP) install build twine auditwheel
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
+	test "$$(uname -s)" != Linux || $(BIN)/auditwheel show dist/*.whl
 	rm -rf dist/trial && $(PYTHON) -m venv dist/trial
 	dist/trial/bin/python -m pip --quiet --disable-pip-version-check install dist/cbn-*.whl
 	cd dist/trial && bin/python $(CURDIR)/.github/try_wheel.py
