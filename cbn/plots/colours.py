@@ -18,7 +18,7 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 _DASHES = "-", "--", "-.", ":"
 
 # How much of a picture an overlay shows, and how much of it the hottest colour hides: a defect stays visible below.
-_DIMMED, _HIDDEN = 0.5, 0.8
+_DIMMED, _HIDDEN = 0.6, 0.8
 
 
 def series(index: int) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_marks_in_pictures_differ(vision):
 
 def test_overlays_show_the_picture_where_all_is_as_usual():
     rgb = np.random.default_rng(0).integers(0, 256, (5, 6, 3)).astype(np.uint8)
-    assert np.array_equal(colours.overlaid(rgb, np.zeros((5, 6))), np.rint(0.5 * rgb))
+    assert np.array_equal(colours.overlaid(rgb, np.zeros((5, 6))), np.rint(0.6 * rgb))
     hot = colours.overlaid(rgb, np.ones((5, 6)))
     assert abs(hot.astype(float) - colours.coloured(np.ones(1))).max() <= 0.2 * 255 + 1
     white, black = (colours.overlaid(np.full((1, 1, 3), v, np.uint8), np.ones((1, 1)))[0, 0] for v in (255, 0))

@@ -197,8 +197,8 @@ def test_heat_map_colours(digits):
     expected = [inferno(v) for v in (0, 0, 0.5, 1, 1, 1)]
     assert [tuple(pixel) for pixel in right[0, :6]] == expected
     assert (right[1:] == inferno(0)).all()
-    # the picture dimmed to a half, and at the top of the scale four fifths of the colour
-    dimmed = 0.5 * left[0, :6]
+    # the picture dimmed to 0.6, and at the top of the scale four fifths of the colour
+    dimmed = 0.6 * left[0, :6]
     opacity = 0.8 * np.array([0, 0, 0.5, 1, 1, 1])[:, None]
     assert np.array_equal(over[0, :6], np.rint((1 - opacity) * dimmed + opacity * np.array(expected)))
 
@@ -331,8 +331,8 @@ def test_energy_map_panels_and_outline():
     same = pictures.energy_map(np.repeat(grey[..., None], 3, axis=2), energy, 4.0)
     assert np.array_equal(np.asarray(plain), np.asarray(same))
     pixels = np.asarray(plain).reshape(-1, 3)
-    half = np.rint(0.8 * 50 + 0.2 * np.array(inferno(0.5)))  # of the dimmed picture, and of the scale
-    for colour in ((100, 100, 100), (50, 50, 50), inferno(0), inferno(0.5), inferno(1), tuple(half)):
+    half = np.rint((1 - 0.2) * 60 + 0.2 * np.array(inferno(0.5)))  # of the dimmed picture, and of the scale
+    for colour in ((100, 100, 100), (60, 60, 60), inferno(0), inferno(0.5), inferno(1), tuple(half)):
         assert (pixels == colour).all(axis=1).any(), colour
     outlined = np.asarray(pictures.energy_map(grey, energy, 4.0, mask=mask))
     changed = (outlined != np.asarray(plain)).any(axis=2)
