@@ -141,7 +141,7 @@ class Maps:
         p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.4g}"
         title = f"{row['image']}: {row['verdict']}{p_value}"
         assert self.scale is not None
-        pictures.save_png(pictures.energy_map(picture, values, self.scale, title, mask), path)
+        pictures.save_png(pictures.energy_map(picture, values, self.scale, title, mask, self.fitted.map_blur), path)
         return path
 
     def _save(self, values: npt.NDArray[np.float32], name: str) -> str:

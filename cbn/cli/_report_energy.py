@@ -7,6 +7,7 @@ import numpy as np
 
 from ..datasets import load_test
 from ..metrics.calibration import Calibration
+from ..plots.focus import focused
 from ..report import imagery
 from ..report.content import Content, Facts, Figure, Shot, chosen_shots
 from . import _common as common
@@ -86,7 +87,8 @@ def _judged(arguments, fitted, calibration: Calibration, clock):
             for i, picture, values in zip(own.tolist(), pictures, fitted.energy_map(pictures), strict=True):
                 note = f"p = {p_values[i]:.3g}, largest value of the map {values.max():.3g}"
                 mask = _known_mask(source.dataset, i)
-                shots.append(Shot(index=i, picture=_as_shown(picture), map=values, mask=mask, note=note))
+                shown = values if fitted.map_blur is None else focused(values, fitted.map_blur)  # as of --maps
+                shots.append(Shot(index=i, picture=_as_shown(picture), map=shown, mask=mask, note=note))
     name = (
         f"synthetic {arguments.synthetic}"
         if arguments.synthetic

@@ -105,7 +105,9 @@ def score_images(arguments, fitted, clock):
     explanations = []
     if source.images is not None:
         images = source.images[places] if ranked else source.images
-        explanations = draw_and_explain(arguments, fitted, images, rows, judgement, clock)
+        explanations = draw_and_explain(
+            arguments, fitted, images, rows, judgement, clock, lambda i: source.picture(places[i] if ranked else i)
+        )
     if arguments.json:
         for row, nodes in zip(rows, explanations):
             row["explanation"] = [node.to_dict() for node in nodes]
@@ -129,11 +131,11 @@ def score_images(arguments, fitted, clock):
     )
 
 
-def draw_and_explain(arguments, fitted, images, rows, judgement, clock):
+def draw_and_explain(arguments, fitted, images, rows, judgement, clock, picture_of):
     """What --heatmap and --repair ask for, noted in the rows; the explanations of every image."""
     if arguments.heatmap:
         with clock.part("heatmap"):
-            write_heat_maps(arguments, fitted, images, rows)
+            write_heat_maps(arguments, fitted, images, rows, picture_of)
     explanations = []
     if arguments.explain is not None:
         with clock.part("explain"):
@@ -150,8 +152,8 @@ def draw_and_explain(arguments, fitted, images, rows, judgement, clock):
     return explanations
 
 
-def write_heat_maps(arguments, fitted, images, rows):
-    """One picture per image, all with the model's scale."""
+def write_heat_maps(arguments, fitted, images, rows, picture_of):
+    """One picture per image, all with the model's scale; ``picture_of`` gives the i-th image as it was read."""
     from ..plots import pictures
 
     vmax = fitted.heat_map_scale()
@@ -163,11 +165,10 @@ def write_heat_maps(arguments, fitted, images, rows):
         p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.4g}"
         title = f"{row['image']}: {row['verdict']}{p_value}"
         surprise = fitted.surprise_map(images[i : i + 1])[0]
-        shown = fitted.binarized_pictures(images[i : i + 1])[0]
         against = None
         if contrast_top is not None:
             against = fitted.contrast_map(images[i : i + 1], smooth=True)[0], contrast_top
-        picture = pictures.heat_map(shown, surprise, vmax, fitted.binarization.full_scale, title, against)
+        picture = pictures.heat_map(picture_of(i), surprise, vmax, 255, title, against)
         pictures.save_png(picture, path)
         row["heatmap"] = path
 

@@ -120,6 +120,10 @@ class FittedEnergyModel(PictureDecisions):
         weights = self.settings.weights(len(self.levels))
         return -combined(self.level_energies(X), self.level_scales, weights, self.settings.energy)
 
+    @property
+    def map_blur(self) -> None:
+        """Maps are drawn as they are: how far a node's error reaches differs by level and sharing."""
+
     def energy_map(self, X: npt.ArrayLike, level: int | None = None) -> Array:
         """Where pictures are unlike normal ones, at their own size.
 

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..io.files import atomic_write
+from .colours import ABOUT_ZERO, SERIES, VALUES, series
 
 if TYPE_CHECKING:  # matplotlib is loaded with the first figure
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Labels = Sequence[Sequence[str | None]]
 Curve = tuple[str | None, npt.NDArray[np.float64]]
@@ -76,6 +78,7 @@ class Section(NamedTuple):
 
 
 _COLUMNS = 4  # panels beside each other
+_PANEL_WIDTH = 4.2  # inches
 _CELL, _GAP = 4, 3  # side of a cell of a tile, and the space between tiles, in units of the drawing
 _LABEL_SPACE = 5  # more space above tiles that have labels
 
@@ -181,7 +184,7 @@ def _draw_tiles(axes: "Axes", panel: TilePanel) -> None:
     above = _LABEL_SPACE if panel.labels is not None else 0
     step_y, step_x = height * _CELL + _GAP + above, width * _CELL + _GAP
     norm = Normalize(panel.vmin, panel.vmax)
-    colours = colormaps["RdBu_r" if panel.vmin == -panel.vmax else "viridis"].with_extremes(bad="0.9")
+    colours = colormaps[ABOUT_ZERO if panel.vmin == -panel.vmax else VALUES].with_extremes(bad="0.9")
     canvas = np.ones((rows * step_y - _GAP, columns * step_x - _GAP, 4))
     for i in range(rows):
         for j in range(columns):
@@ -210,13 +213,12 @@ def _draw_tiles(axes: "Axes", panel: TilePanel) -> None:
 
 def _draw_curves(axes: "Axes", panel: CurvePanel) -> None:
     """Draw curves by iteration; the kept iteration is a dotted line."""
-    from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 
     single = len(panel.curves[0][1]) == 1
     style: dict[str, Any] = {"marker": "o", "markersize": 4} if single else {}
     for i, (label, values) in enumerate(panel.curves):
-        axes.plot(values, color=colormaps["tab10"](i % 10), label=label, **style)
+        axes.plot(values, label=label, **series(i), **style)
     axes.set(title=panel.title, xlabel="iteration", ylabel=panel.ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     if single:
@@ -225,9 +227,9 @@ def _draw_curves(axes: "Axes", panel: CurvePanel) -> None:
     if panel.limits is not None:
         axes.set_ylim(*panel.limits)
     if panel.right is not None:
-        axes.yaxis.label.set_color(colormaps["tab10"](0))
+        axes.yaxis.label.set_color(SERIES[0])
         other = axes.twinx()
-        colour = colormaps["tab10"](1)
+        colour = SERIES[1]
         other.plot(panel.right[1], color=colour, linestyle="--", **style)
         other.set_ylabel(panel.right[0], color=colour)
     if panel.kept is not None:
@@ -239,12 +241,10 @@ def _draw_curves(axes: "Axes", panel: CurvePanel) -> None:
 
 def _draw_relations(axes: "Axes", panel: RelationPanel) -> None:
     """Draw one arrow per relation from parent to child, one colour per pair of channels."""
-    from matplotlib import colormaps
-
     pairs = sorted({relation[:2] for relation in panel.relations})
     reach = max([1, *(max(abs(dy), abs(dx)) for _, _, dy, dx in panel.relations)])
     for i, pair in enumerate(pairs):
-        colour = colormaps["tab10"](i % 10)
+        colour = SERIES[i % len(SERIES)]
         # Pairs that share an offset would cover each other: each bends its arrows differently, with ever smaller dots.
         bend = 0.0 if len(pairs) == 1 else 0.4 * (i / (len(pairs) - 1) - 0.5)
         points = [(dx, dy) for child, parent, dy, dx in panel.relations if (child, parent) == pair]
@@ -299,11 +299,17 @@ def model_summary_figure(panels: Iterable[Panel] | Iterable[Section], path: str 
         red; NaN and infinity grey. Or every entry is a `section` of such panels: they go below each other.
     path : str or path-like
     """
+    figure = _figure(list(panels))
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+def _figure(given: Sequence[Panel | Section]) -> "Figure":
+    """The figure of panels, laid out."""
     # Figure and the Agg canvas directly: pyplot would pick a window system and keep every figure in a global list.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    given = list(panels)
     if not given:
         raise ValueError("panels must hold at least one panel, got none")
     under_headings = [entry for entry in given if isinstance(entry, Section)]
@@ -315,16 +321,17 @@ def model_summary_figure(panels: Iterable[Panel] | Iterable[Section], path: str 
         columns = min(_COLUMNS, math.ceil(math.sqrt(len(given))))
     rows = [-(-len(own) // columns) for _, own in sections]
     heights = [3.5 * n + (0.35 if title else 0.0) for n, (title, _) in zip(rows, sections)]
-    figure = Figure(figsize=(4.0 * columns, sum(heights)), layout="constrained")  # inches
+    figure = Figure(figsize=(_PANEL_WIDTH * columns, sum(heights)), layout="constrained")  # inches
     FigureCanvasAgg(figure)
     parts = figure.subfigures(len(sections), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, (title, own), n in zip(parts, sections, rows):
         if title:
             part.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize="large")
-        for i, panel in enumerate(own):
-            _draw(part.add_subplot(n, columns, i + 1), panel)
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+        # Every panel has a figure of its own: what is beside a picture of fixed proportions stays in the panel's cell.
+        cells = part.subfigures(n, columns, squeeze=False).ravel()
+        for cell, panel in zip(cells, own):
+            _draw(cell.add_subplot(), panel)
+    return figure
 
 
 def _read(panel: object, index: int) -> ReadPanel:
@@ -350,7 +357,7 @@ def _draw_map(axes: "Axes", panel: MapPanel) -> None:
     from matplotlib.ticker import MaxNLocator
 
     array, unit, vmin, vmax = panel[1:]
-    colours = colormaps["RdBu_r" if vmin == -vmax else "viridis"].with_extremes(bad="0.85")
+    colours = colormaps[ABOUT_ZERO if vmin == -vmax else VALUES].with_extremes(bad="0.85")
     drawn = axes.imshow(array, cmap=colours, vmin=vmin, vmax=vmax, interpolation="nearest")
     for axis, length in ((axes.xaxis, array.shape[1]), (axes.yaxis, array.shape[0])):
         # Fewer ticks along the short side, whose labels would touch.

@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from ..exceptions import DataError
 from ..io.files import atomic_write
+from .colours import coloured, overlaid
+from .focus import focused
 
 if TYPE_CHECKING:  # Pillow is loaded with the first picture
     from PIL import Image, ImageFont
@@ -160,11 +162,12 @@ def heat_map(
     title: str | None = None,
     contrast: tuple[npt.ArrayLike, float] | None = None,
 ) -> "Image.Image":
-    """Draw an image beside its surprise map and a colour bar.
+    """Draw an image, its surprise map over it, the map alone, and a colour bar.
 
     Parameters
     ----------
     image : (height, width) uint8 or bool array, 0 to `full_scale`
+        Best the image as it was given: the map says where the network, which may see fewer grey levels, is surprised.
     surprise : (height, width) float array
         Surprise of each pixel, in nats. Values below 0 (less surprising than expected) are drawn as 0, those above
         `vmax` as `vmax`.
@@ -173,7 +176,7 @@ def heat_map(
     full_scale : int, 1 to 255
     title : str or None
     contrast : ((height, width) float array, float), optional
-        What speaks against the class, in nats, and the top of its own scale: a third panel.
+        What speaks against the class, in nats, and the top of its own scale: one more panel.
 
     Returns
     -------
@@ -182,10 +185,11 @@ def heat_map(
     grey = _check_images(image, full_scale, "image", 2)
     surprise = _check_reals(surprise, "surprise", grey.shape)
     vmax = _check_scale(vmax, "nats")
-    panels = {"image": grey, "surprise (nats)": _coloured(surprise / vmax)}
+    rgb, shares = np.repeat(grey[..., None], 3, axis=2), surprise / vmax
+    panels = {"image": rgb, "overlay": overlaid(rgb, shares), "surprise (nats)": coloured(shares)}
     if contrast is not None:
         against, top = _check_reals(contrast[0], "contrast", grey.shape), _check_scale(contrast[1], "nats")
-        panels[f"contrast (brightest: {top:.2g} nats)"] = _coloured(against / top)
+        panels[f"contrast (brightest: {top:.2g} nats)"] = coloured(against / top)
     return _beside_bar(panels, vmax, title)
 
 
@@ -195,6 +199,7 @@ def energy_map(
     vmax: float,
     title: str | None = None,
     mask: npt.ArrayLike | None = None,
+    blur: float | None = None,
 ) -> "Image.Image":
     """Draw a picture, its energy map over it, the map alone, and a colour bar.
 
@@ -208,6 +213,9 @@ def energy_map(
     title : str or None
     mask : (height, width) bool array, optional
         Where the picture is known to be defective: outlined in blue.
+    blur : float, optional
+        Pixels by which the method blurs (``map_blur`` of a fitted model): what the blur of peaks explains is not drawn,
+        see :func:`cbn.plots.focus.focused`. By default the map is drawn as it is.
 
     Returns
     -------
@@ -220,10 +228,11 @@ def energy_map(
     energy = _check_reals(energy, "energy", image.shape[:2])
     vmax = _check_scale(vmax, "standard deviations")
     rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-    heat = _coloured(energy / vmax)
-    # the higher the energy the less of the picture shows; squared, so that what is usual hardly hides it
-    share = np.clip(energy / vmax, 0, 1)[..., None] ** 2
-    over = np.rint((1 - share) * rgb + share * heat).astype(np.uint8)
+    if blur is not None:
+        if not (math.isfinite(blur) and blur > 0):
+            raise ValueError(f"blur must be finite and positive (pixels), got {blur}")
+        energy = focused(energy, blur)
+    heat, over = coloured(energy / vmax), overlaid(rgb, energy / vmax, power=2)
     if mask is not None:
         mask = np.asarray(mask)
         if mask.dtype != np.bool_ or mask.shape != image.shape[:2]:
@@ -239,13 +248,6 @@ def _check_scale(vmax: float, unit: str) -> float:
     if not (math.isfinite(vmax) and vmax > 0):
         raise ValueError(f"vmax must be finite and positive ({unit}), got {vmax}")
     return vmax
-
-
-def _coloured(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Shares of the colour scale as (..., 3) uint8; those outside [0, 1] have the colours of its ends."""
-    import matplotlib
-
-    return np.ascontiguousarray(matplotlib.colormaps["inferno"](np.clip(shares, 0.0, 1.0), bytes=True)[..., :3])
 
 
 def _beside_bar(panels: dict[str, npt.NDArray[np.uint8]], vmax: float, title: str | None) -> "Image.Image":
@@ -280,7 +282,7 @@ def _beside_bar(panels: dict[str, npt.NDArray[np.uint8]], vmax: float, title: st
         draw.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + size[0], corner[1] + size[1]), outline=(_GREY,) * 3)
         picture.paste(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST), corner)
         draw.text((x + cell // 2, top + bar_height + pad // 2), caption, fill=_PEN, font=font, anchor="mt")
-    ramp = _coloured(np.linspace(1.0, 0.0, bar_height))[:, None]
+    ramp = coloured(np.linspace(1.0, 0.0, bar_height))[:, None]
     picture.paste(Image.fromarray(np.repeat(ramp, bar_width, axis=1)), (bar_left, top))
     draw.rectangle((bar_left - 1, top - 1, bar_left + bar_width, top + bar_height), outline=(_GREY,) * 3)
     for value, label in labels:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..exceptions import DataError
 from ..explain.networks import Geometry
 from . import pictures
+from .colours import ABOUT_ZERO
 
 if TYPE_CHECKING:  # Pillow is loaded with the first picture
     from PIL import Image
@@ -94,7 +95,7 @@ def response_picture(
                        outline=(pictures._GREY,) * 3)  # fmt: skip
         picture.paste(Image.fromarray(large), corner)
 
-    diverging = matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.9")
+    diverging = matplotlib.colormaps[ABOUT_ZERO].with_extremes(bad="0.9")
     rows = [top + head + i * (tile[1] + gap) for i in range(n)]
     for i, y in enumerate(rows):
         draw.text((left - _TEXT, y + tile[1] // 2), names[i], fill=pictures._PEN, font=font, anchor="rm")

@@ -116,7 +116,7 @@ def test_figure_has_a_row_for_every_hidden_layer(folder):
     for model in ("hidden.cbn", "grey.cbn", "pixel.cbn"):
         with Image.open(f"{model}.png") as picture:
             sizes[model] = picture.size
-    assert sizes["hidden.cbn"][0] == sizes["grey.cbn"][0] == 1920
+    assert sizes["hidden.cbn"][0] == sizes["grey.cbn"][0] == 2016
     # rows of panels: pixels and two hidden layers; two rows of pixels (7 panels) and one hidden layer; two of pixels
     assert sizes["hidden.cbn"][1] > 1260 and sizes["grey.cbn"][1] > 1260 > sizes["pixel.cbn"][1]
 

@@ -8,9 +8,10 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from cbn.plots import figures
+from cbn.plots.colours import SERIES
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_summary_figure_draws_parents_where_they_are(tmp_path):
     figures.model_summary_figure([figures.relation_panel([(0, 0, -2, 1)])], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
-    blue = np.array([round(255 * c) for c in matplotlib.colormaps["tab10"](0)[:3]])
+    blue = np.array(ImageColor.getrgb(SERIES[0]))
     ys, xs = np.nonzero((abs(pixels - blue) < 3).all(axis=2))
     black_ys, black_xs = np.nonzero((pixels == 32).all(axis=2))
     # The parent is above and right of the child, and twice as far up as aside.
@@ -137,7 +138,7 @@ def test_tiles_lie_as_given(tmp_path):
 
 
 def test_curves_and_the_kept_iteration(tmp_path):
-    blue, orange = ([round(255 * c) for c in matplotlib.colormaps["tab10"](i)[:3]] for i in (0, 1))
+    blue, orange = (ImageColor.getrgb(colour) for colour in SERIES[:2])
     rising = figures.curve_panel([(None, [0.0, 1.0, 5.0])], "gain", "nats", right=("BIC", [3.0, 2.0, 1.0]))
     pixels = drawn(tmp_path, [rising])
     (ys, xs) = np.nonzero((abs(pixels - blue) < 3).all(axis=2) & (np.arange(pixels.shape[1]) > 60))
@@ -163,7 +164,7 @@ def test_sections_lie_below_each_other(tmp_path):
     assert flat.shape[1] == one.shape[1] == two.shape[1]
     assert two.shape[0] == 2 * one.shape[0] and one.shape[0] > flat.shape[0]  # the heading
     wide = drawn(tmp_path, [figures.section("many", [panel] * 9)])
-    assert wide.shape[1] == 4 * 480 and wide.shape[0] > 3 * 400  # four beside each other
+    assert wide.shape[1] == 4 * 504 and wide.shape[0] > 3 * 400  # four beside each other
 
 
 @pytest.mark.parametrize(
@@ -182,3 +183,85 @@ def test_sections_lie_below_each_other(tmp_path):
 def test_panels_that_cannot_be(make, word):
     with pytest.raises(ValueError, match=f"^{word} "):
         make()
+
+
+# ---- labels ----
+
+
+def texts_that_collide(figure):
+    """Pairs of texts of a drawn figure that overlap, and texts that stick out of it."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    renderer, found, boxes = figure.canvas.get_renderer(), [], []
+    hidden = {
+        label
+        for axes in figure.findobj(lambda artist: hasattr(artist, "get_xaxis"))
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+        for label in (tick.label1, tick.label2)  # which are not drawn
+    }
+    for text in figure.findobj(Text):
+        if not text.get_visible() or not text.get_text().strip() or text in hidden:
+            continue
+        box = text.get_window_extent(renderer)
+        if min(box.x0, box.y0) < -1 or box.x1 > figure.bbox.width + 1 or box.y1 > figure.bbox.height + 1:
+            found.append(text.get_text())
+        for other, words in boxes:
+            if min(box.x1, other.x1) - max(box.x0, other.x0) > 1 and min(box.y1, other.y1) - max(box.y0, other.y0) > 1:
+                found.append((text.get_text(), words))
+        boxes.append((box, text.get_text()))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernels", [1, 3, 5, 8])
+def test_labels_do_not_collide(kernels):
+    """The panels of a network with a hidden layer and of what its nodes tell of each other."""
+    rng = np.random.default_rng(kernels)
+    curve = figures.curve_panel(
+        [("gain", rng.random(50) * 90)], "objective (thesis eq. 8)", "gain, nats per image", kept=28,
+        right=("BIC of the layer", 7e5 + 1e4 * rng.random(50)),
+    )  # fmt: skip
+    active = figures.curve_panel(
+        [(str(k), rng.random(50)) for k in range(kernels)], "active nodes of every kernel", "share of active nodes",
+        kept=28, limits=(0, 1),
+    )  # fmt: skip
+    grid = figures.tile_panel(
+        rng.standard_normal((kernels, kernels, 3, 3)), "kernels", "weight", xlabel="channel of the layer below",
+        ylabel="kernel",
+    )  # fmt: skip
+    offsets = figures.tile_panel(
+        1e5 * rng.random((2, 3, kernels, kernels)), "relations by offset of the parent", "decrease of the BIC",
+        labels=[["(-3, -3)", "(-3, 0)", "(-3, 3)"], ["(0, -3)", None, None]], vmin=0, vmax=143_434,
+        xlabel="parent kernel", ylabel="child kernel",
+    )  # fmt: skip
+    window = figures.tile_panel(
+        rng.random((kernels, 1, 4, 4)), "layer 1: node and its window", "mean nats", vmin=0, vmax=0.13,
+        xlabel="channel of the layer below", ylabel="kernel",
+    )  # fmt: skip
+    place = ("layer 1: kernels at one place (row, column)", rng.random((kernels, kernels)), "mean nats", 0.0, 0.176)
+    pixels = [
+        ("share of ones", rng.random((28, 28)), "probability", 0.0, 1.0),
+        ("unpredictability", rng.random((28, 28)), "mean -log p in training, nats", 0.0, None),
+        figures.relation_panel([(0, 0, -1, 0), (0, 0, 0, -1)], "parents of a pixel"),
+    ]
+    told = "what nodes tell of each other beyond their parents, 5,958 images (0 in a true network)"
+    sections = [
+        figures.section("pixels", pixels),
+        figures.section("hidden layer 1: 5 kernels, 13 x 13 places, a node sees 4 x 4 pixels", [grid, curve, active, offsets]),
+        figures.section(told, [window, place, window, place]),
+    ]  # fmt: skip
+    assert texts_that_collide(figures._figure(sections)) == []
+
+
+def test_a_collision_would_be_found():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    for x, words in ((0.5, "one"), (0.505, "other"), (0.99, "outside")):
+        figure.text(x, 0.5, words)
+    assert texts_that_collide(figure) == [("other", "one"), "outside"]

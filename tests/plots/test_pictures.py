@@ -26,7 +26,7 @@ def inferno(value):
 
 
 def panels(picture, h, w):
-    """Return the image and the map of a heat map at one pixel per cell, found by their grey frames."""
+    """Return the image, the overlay and the map of a heat map at one pixel per cell, found by their grey frames."""
     pixels = np.asarray(picture).astype(int)
     scale = max(1, 336 // max(h, w))
     grey = (pixels == GREY).all(axis=2)
@@ -36,7 +36,7 @@ def panels(picture, h, w):
         horizontal = grey[y, x : right + 1].all() and grey[bottom, x : right + 1].all()
         if horizontal and grey[y : bottom + 1, x].all() and grey[y : bottom + 1, right].all():
             found.append(pixels[y + 1 : bottom : scale, x + 1 : right : scale])
-    assert len(found) == 2
+    assert len(found) == 3
     return found
 
 
@@ -192,17 +192,21 @@ def test_heat_map_colours(digits):
     surprise[0, :6] = [-3.0, 0.0, 2.5, 5.0, 50.0, np.inf]
     picture = pictures.heat_map(digits[0], surprise, vmax=5.0)
     assert picture.mode == "RGB"
-    left, right = panels(picture, 28, 28)
+    left, over, right = panels(picture, 28, 28)
     assert np.array_equal(left, np.repeat(digits[0][..., None] * 255, 3, axis=2))
     expected = [inferno(v) for v in (0, 0, 0.5, 1, 1, 1)]
     assert [tuple(pixel) for pixel in right[0, :6]] == expected
     assert (right[1:] == inferno(0)).all()
+    # the picture dimmed to 0.6, and at the top of the scale four fifths of the colour
+    dimmed = 0.6 * left[0, :6]
+    opacity = 0.8 * np.array([0, 0, 0.5, 1, 1, 1])[:, None]
+    assert np.array_equal(over[0, :6], np.rint((1 - opacity) * dimmed + opacity * np.array(expected)))
 
 
 def test_heat_maps_of_one_model_share_a_scale(digits):
     calm, wild = np.full((28, 28), 0.05), np.full((28, 28), 0.05)
     wild[3, 4] = 9.0
-    pixels = [panels(pictures.heat_map(digits[0], surprise, vmax=10.0), 28, 28)[1] for surprise in (calm, wild)]
+    pixels = [panels(pictures.heat_map(digits[0], surprise, vmax=10.0), 28, 28)[2] for surprise in (calm, wild)]
     assert pixels[0].max() < 10  # an unremarkable image stays dark
     assert pixels[1][3, 4].max() > 200
     pixels[1][3, 4] = pixels[0][3, 4]
@@ -223,7 +227,7 @@ def test_heat_map_sizes(shape):
     rng = np.random.default_rng(2)
     image, surprise = rng.integers(0, 256, shape, dtype=np.uint8), rng.gamma(1, 1, shape)
     picture = pictures.heat_map(image, surprise, 3.0, full_scale=255)
-    left, right = panels(picture, *shape)
+    left, _, right = panels(picture, *shape)
     assert np.array_equal(left[..., 0], image)
     assert np.array_equal(right[-1, -1], inferno(min(1, surprise[-1, -1] / 3)))
     assert picture.height >= max(160, shape[0])
@@ -327,8 +331,8 @@ def test_energy_map_panels_and_outline():
     same = pictures.energy_map(np.repeat(grey[..., None], 3, axis=2), energy, 4.0)
     assert np.array_equal(np.asarray(plain), np.asarray(same))
     pixels = np.asarray(plain).reshape(-1, 3)
-    half = np.rint(0.75 * 100 + 0.25 * np.array(inferno(0.5)))
-    for colour in ((100, 100, 100), inferno(0), inferno(0.5), inferno(1), tuple(half)):
+    half = np.rint((1 - 0.2) * 60 + 0.2 * np.array(inferno(0.5)))  # of the dimmed picture, and of the scale
+    for colour in ((100, 100, 100), (60, 60, 60), inferno(0), inferno(0.5), inferno(1), tuple(half)):
         assert (pixels == colour).all(axis=1).any(), colour
     outlined = np.asarray(pictures.energy_map(grey, energy, 4.0, mask=mask))
     changed = (outlined != np.asarray(plain)).any(axis=2)
@@ -348,6 +352,8 @@ def test_energy_map_panels_and_outline():
         ({"vmax": 0}, "vmax"),
         ({"mask": np.zeros((4, 4))}, "mask"),
         ({"mask": np.zeros((4, 5), bool)}, "mask"),
+        ({"blur": 0}, "blur"),
+        ({"blur": np.inf}, "blur"),
     ],
 )
 def test_energy_map_refuses(change, word):
