@@ -86,6 +86,7 @@ class Outline:
     pixels: bool
     relations: tuple[Relation, ...]
     num_threads: int
+    seed: int
 
 
 class CPD(ABC):
@@ -185,6 +186,15 @@ class CPD(ABC):
     @abstractmethod
     def learn(cls, parameters: Any, task: Task) -> Self:
         """The CPDs of a layer, from checked parameters and training images."""
+
+    @classmethod
+    def check_distributes(cls, parameters: Any) -> None:
+        """Refuses what is not learned from images in several places. ValueError names the argument."""
+        if not cls.distributes:
+            raise ValueError(
+                f"cpd: {cls.nouns} are not learned from sums over images in several places; use preset='pixel', 'tree' or "
+                "'tied'"
+            )
 
     @classmethod
     def learn_from(cls, parameters: Any, outline: Outline, images: LayerImages) -> Self:

@@ -15,17 +15,21 @@ import numpy.typing as npt
 
 from .. import _engine
 from .. import _validation as validation
+from ..bits.alignment import aligned
 from ..bits.planes import BitPlanes
+from ..bits.shards import LayerImages
 from ..explain.surprise import Place
 from ..explain.tied import TiedSurprise, influences
 from ..io.archive import read_array
 from . import boosted
-from .base import Field, Floats, Source, States, Task
+from .base import Field, Floats, Outline, Source, States, Task
 from .boosted import MAX_NODES, MAX_VERTICES, VERTEX_BYTES, Boosted, BoostedLayer
 from .candidates import candidates, no_required, required_nodes
 from .files import read_begins
 from .forest import Rows, Tied, TiedLayer, grow_forest, start_odds
-from .odds import OddsCPD, check_moments
+from .grid import Grid
+from .odds import BLOCK_IMAGES, OddsCPD, check_moments
+from .pairs import rows_of_shards
 from .shape import depths
 
 Integers = npt.NDArray[np.int64]
@@ -37,9 +41,16 @@ N_INFLUENCES = 3  # features that an explanation names
 CORRECTION = Boosted(max_leaves=4, n_candidates=40, rate=0.05, l2=10.0, min_gain=2.0, min_hessian=2.0)
 
 
-def _trees_of(task: Task, tied: Tied, nested: bool) -> TiedLayer:
-    grid, n_channels = task.grid, task.grid.channels
-    causal = ((n_channels, grid.height, grid.width), tied.radius, tied.places, tied.profile)
+def _causal(grid: Grid, tied: Tied) -> tuple[tuple[int, int, int], int, bool, bool]:
+    return (grid.channels, grid.height, grid.width), tied.radius, tied.places, tied.profile
+
+
+def _trees_of(
+    grid: Grid, tied: Tied, nested: bool, rows_of: Callable[[int, int], Rows], *, seed: int, num_threads: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> TiedLayer:  # fmt: skip
+    """The trees of all channels; ``rows_of`` a channel and a seed are those that they learn from."""
+    n_channels = grid.channels
     in_all = n_channels * tied.networks * tied.rounds
     split: list[npt.NDArray[np.int32]] = []
     value: list[npt.NDArray[np.int32]] = []
@@ -49,11 +60,11 @@ def _trees_of(task: Task, tied: Tied, nested: bool) -> TiedLayer:
         for number in range(tied.networks):
             stream = number * n_channels + channel
             earlier = (channel * tied.networks + number) * tied.rounds
-            rows = Rows.sampled(task.planes, causal, channel, tied, nested, task.seed + number, task.num_threads)
+            rows = rows_of(channel, seed + number)
             one, odds = start_odds(rows, tied.thinning)
             trees = grow_forest(
-                rows, tied, odds, seed=task.seed, stream=stream, num_threads=task.num_threads,
-                progress=_counted(task.progress, earlier, in_all),
+                rows, tied, odds, seed=seed, stream=stream, num_threads=num_threads,
+                progress=_counted(progress, earlier, in_all),
             )  # fmt: skip
             bases.append(one)
             split += [tree[0] for tree in trees]
@@ -102,6 +113,7 @@ class TiedCPD(OddsCPD):
     parameter_class = Tied
     engine_class = _engine.Tied
     engine_prefix = "tied"
+    distributes = True
     since = 10
 
     layer: TiedLayer
@@ -155,11 +167,40 @@ class TiedCPD(OddsCPD):
     @classmethod
     def learn(cls, parameters: Tied, task: Task) -> "TiedCPD":
         nested = task.pixels and task.grid.channels > 1
-        layer = _trees_of(task, parameters, nested)
+        causal, threads = _causal(task.grid, parameters), task.num_threads
+
+        def rows_of(channel: int, seed: int) -> Rows:
+            return Rows.sampled(task.planes, causal, channel, parameters, nested, seed, threads)
+
+        layer = _trees_of(
+            task.grid, parameters, nested, rows_of, seed=task.seed, num_threads=threads, progress=task.progress
+        )  # fmt: skip
         if parameters.corrections:
             own = _correct(layer, task, parameters)
             layer = layer.corrected(own) if own.n_trees else layer
         return cls.of_images(layer, task.planes, task.num_threads)
+
+    @classmethod
+    def check_distributes(cls, parameters: Tied) -> None:
+        if parameters.corrections:
+            raise ValueError(
+                f"corrections: {parameters.corrections}; trees of single pixels are not learned from sums over images in "
+                "several places; give corrections=0"
+            )
+
+    @classmethod
+    def learn_from(cls, parameters: Tied, outline: Outline, images: LayerImages) -> "TiedCPD":
+        cls.check_distributes(parameters)
+        nested = outline.pixels and outline.grid.channels > 1
+        shards, causal = aligned(images.chosen(), BLOCK_IMAGES), _causal(outline.grid, parameters)
+
+        def rows_of(channel: int, seed: int) -> Rows:
+            return rows_of_shards(shards, images.number, causal, channel, parameters, nested, seed)
+
+        layer = _trees_of(
+            outline.grid, parameters, nested, rows_of, seed=outline.seed, num_threads=outline.num_threads
+        )  # fmt: skip
+        return cls.of_shards(layer, shards, images.number)
 
     def _required(self) -> npt.NDArray[np.int32]:
         return no_required(self.layer, required_nodes(self.layer, self.layer.nested))

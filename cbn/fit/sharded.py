@@ -91,12 +91,11 @@ def fit_shards(
 def check_distributes(settings: Settings) -> None:
     """Refuses what is not a function of sums over images. Raises ValueError."""
     others = "or give all images to one process (X.compute(), or a sample of X)"
-    kind, features = settings.kind, settings.features
-    if not kind.distributes:
-        raise ValueError(
-            f"cpd: {kind.nouns} are not learned from sums over images in several places; use preset='pixel' or 'tree', "
-            + others
-        )
+    features = settings.features
+    try:
+        settings.kind.check_distributes(settings.cpd)
+    except ValueError as error:
+        raise ValueError(f"{error}, {others}") from None
     if settings.contrast is not None:
         raise ValueError(
             f"contrast: not learned from sums over images in several places; give contrast=False, {others}"
@@ -119,6 +118,7 @@ class ShardedGrowing:
     ) -> None:  # fmt: skip
         self.settings, self.geometries, self.num_threads = settings, geometries, num_threads
         self.n_images = shards.n_images
+        self.seed = settings.seed() if settings.kind.draws_at_random or settings.contrast else 0
         self.n_seen = n_for_kernels(settings, self.n_images)
         self.trained: tuple[TrainedLayer, ...] = ()
         if settings.features.layers:
@@ -136,7 +136,7 @@ class ShardedGrowing:
         networks, shards = [], self.shards if part is None else self.shards.only(part)
         for number, own in enumerate(self.geometries):
             relations = self.trained[number - 1].layer.relations if number else ()
-            outline = Outline(own.grid(), own.distance, number == 0, relations, self.num_threads)
+            outline = Outline(own.grid(), own.distance, number == 0, relations, self.num_threads, self.seed)
             images = shards.layer(number)
             networks.append(self.settings.kind.learn_from(self.settings.cpd, outline, images))
         return LayeredNetwork(networks, self.transitions, self.geometries)

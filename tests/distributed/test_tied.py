@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tied trees, and the contrast that is made of them, of dask arrays: the bytes of one process."""
+
+import numpy as np
+import pytest
+
+import cbn
+from cbn import ConvolutionalBayesianNetwork as Network
+from helpers.images import blots
+
+da = pytest.importorskip("dask.array", reason="dask is not installed: pip install 'cbn[distributed]'")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+N = 4000
+IMAGES = blots(N, 9, seed=5)
+GREY = (IMAGES * np.random.default_rng(1).integers(40, 256, IMAGES.shape)).astype(np.uint8)
+CUTS = {1: (), 2: (1234,), 3: (1024, 3072), 7: (3, 70, 1030, 1600, 2560, 3999)}
+TREES = cbn.Tied(radius=2, rounds=6, max_leaves=8, pairs=20_000, networks=2)
+MODELS = {
+    "tied": ({"cpd": TREES, "folds": 2}, IMAGES),
+    "thresholds": ({"cpd": TREES.replaced(pairs=2**20, networks=1), "folds": 3, "threshold": (0.2, 0.5)}, GREY),
+}
+
+
+def network(arguments):
+    return Network(**{"preset": "tied", "random_state": 3, "n_jobs": 1, "false_alarm_rate": 0.1} | arguments)
+
+
+def chunked(images, cuts):
+    return da.concatenate([da.from_array(part) for part in np.split(images, cuts)])
+
+
+def bytes_of(model, path):
+    model.save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    path = tmp_path_factory.mktemp("one") / "one.cbn"
+    return {name: bytes_of(network(own).fit(images), path) for name, (own, images) in MODELS.items()}
+
+
+@pytest.mark.parametrize("n_shards", CUTS)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_bytes_are_those_of_one_process(name, n_shards, client, expected, tmp_path):
+    arguments, images = MODELS[name]
+    model = network(arguments).fit(chunked(images, CUTS[n_shards]))
+    assert bytes_of(model, tmp_path / "m.cbn") == expected[name]
+
+
+@pytest.mark.parametrize("rounds", [(5,), (9, 12)])
+def test_a_killed_worker_costs_time_and_nothing_else(rounds, client, killing, expected, tmp_path):
+    arguments, images = MODELS["tied"]
+    X = chunked(images, CUTS[7]).persist()
+    killed = killing(*rounds)
+    model = network(arguments).fit(X)
+    assert len(killed) == len(rounds)
+    assert bytes_of(model, tmp_path / "m.cbn") == expected["tied"]
