@@ -17,11 +17,18 @@ pytestmark = [
 N = 4000
 IMAGES = blots(N, 9, seed=5)
 GREY = (IMAGES * np.random.default_rng(1).integers(40, 256, IMAGES.shape)).astype(np.uint8)
-CUTS = {1: (), 2: (1234,), 3: (1024, 3072), 7: (3, 70, 1030, 1600, 2560, 3999)}
+CUTS = {1: (), 2: (1234,), 3: (1024, 1300), 7: (3, 70, 1030, 1100, 1160, 1400)}
 TREES = cbn.Tied(radius=2, rounds=6, max_leaves=8, pairs=20_000, networks=2)
+BEST = {
+    "preset": "best",
+    "threshold": 0.3,
+    "features": cbn.Features(layers=((4, 3, 2),), iterations=0),
+    "contrast": cbn.Contrast(pairs=10_000, rounds=4, background_pairs=5_000, background_rounds=3, roll=2),
+}
 MODELS = {
     "tied": ({"cpd": TREES, "folds": 2}, IMAGES),
     "thresholds": ({"cpd": TREES.replaced(pairs=2**20, networks=1), "folds": 3, "threshold": (0.2, 0.5)}, GREY),
+    "contrast": (BEST, GREY[:1500]),
 }
 
 
