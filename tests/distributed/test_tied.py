@@ -7,6 +7,7 @@ import pytest
 import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from helpers.images import blots
+from helpers.shards import counted, failing, shard_of
 
 da = pytest.importorskip("dask.array", reason="dask is not installed: pip install 'cbn[distributed]'")
 
@@ -67,3 +68,19 @@ def test_a_killed_worker_costs_time_and_nothing_else(rounds, client, killing, ex
     model = network(arguments).fit(X)
     assert len(killed) == len(rounds)
     assert bytes_of(model, tmp_path / "m.cbn") == expected["tied"]
+
+
+def test_one_line_says_which_block_failed(client):
+    """Of a question that is asked of one shard after the other, and of one that is made of several."""
+    from cbn.bits.alignment import aligned
+    from cbn.distributed.shards import DaskSource
+
+    shards = DaskSource(chunked(IMAGES, CUTS[7])).shards(shard_of)
+    with pytest.raises(cbn.DataError, match="^X, chunk 2: ValueError: 70; see the workers' logs$"):
+        shards.chained(failing, 0)
+    assert shards.chained(counted, 5) == 5 + N
+    broken = shards.made(failing, 0)
+    with pytest.raises(cbn.DataError, match="^X, chunk 2: ValueError: 70; see the workers' logs$"):
+        broken.regrouped([[(0, 0, 3), (2, 0, 1), (3, 0, 1)], [(4, 0, 1)]]).map(counted, 0)
+    assert [own.n_shards for own in shards.cluster.traffic.rounds[-1:]] == [2]
+    assert sum(aligned(shards, 512).map(counted, 0)) == N
