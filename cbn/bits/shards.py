@@ -139,6 +139,10 @@ class Shards(ABC):
     def regrouped(self, groups: Sequence[Sequence[Piece]]) -> "Shards":
         """Shards of pieces of these, each where its first piece is, or most of it; all images, in their order."""
 
+    @abstractmethod
+    def spread(self) -> "Shards":
+        """The same shards, with copies everywhere: for many questions to few of them."""
+
     def only(self, part: Part) -> "Shards":
         """Copies of the bits of a part of the images, to be counted again and again; they are numbered among the part."""
         return self.made(only_part, part, n_images=part.n_images)
@@ -235,6 +239,9 @@ class LocalShards(Shards):
             for group in groups
         ]
         return LocalShards(made, self.num_threads, self.n_images)
+
+    def spread(self) -> "LocalShards":
+        return self
 
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return [self._conversed(own) for own in conversations]

@@ -191,10 +191,7 @@ class CPD(ABC):
     def check_distributes(cls, parameters: Any) -> None:
         """Refuses what is not learned from images in several places. ValueError names the argument."""
         if not cls.distributes:
-            raise ValueError(
-                f"cpd: {cls.nouns} are not learned from sums over images in several places; use preset='pixel', 'tree' or "
-                "'tied'"
-            )
+            raise ValueError(f"cpd: {cls.nouns} are not learned from images in several places; use another kind")
 
     @classmethod
     def learn_from(cls, parameters: Any, outline: Outline, images: LayerImages) -> Self:

@@ -8,6 +8,7 @@ distribution that is exact to score and to sample.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from .candidates import candidates, no_required, required_nodes
 from .files import read_begins
 from .forest import Rows, Tied, TiedLayer, grow_forest, start_odds
 from .grid import Grid
+from .nodeshares import grow_by_nodes
 from .odds import BLOCK_IMAGES, OddsCPD, check_moments
 from .pairs import rows_of_shards
 from .shape import depths
@@ -89,19 +91,24 @@ def _counted(progress: Callable[[int, int], None] | None, earlier: int, in_all: 
     return None if progress is None else lambda done: progress(earlier + done, in_all)
 
 
-def _correct(layer: TiedLayer, task: Task, tied: Tied) -> BoostedLayer:
-    """Trees of single nodes over the nodes in the window, which correct the shared ones."""
-    engine_layer = _engine.Tied(layer)
+@dataclass(frozen=True, eq=False)
+class _SharedOdds:
+    """The log-odds that the shared trees give, which those of single nodes correct."""
 
-    def start(first: int, n: int) -> npt.NDArray[np.int32]:
-        odds = np.empty((n, 64 * task.planes.words.shape[1]), np.int32)
-        _engine.tied_node_odds(engine_layer, task.planes.words, task.planes.n_images, first, odds, task.num_threads)
+    layer: TiedLayer
+
+    def __call__(self, planes: BitPlanes, first: int, n: int, num_threads: int) -> npt.NDArray[np.int32]:
+        odds = np.empty((n, 64 * planes.words.shape[1]), np.int32)
+        _engine.tied_node_odds(_engine.Tied(self.layer), planes.words, planes.n_images, first, odds, num_threads)
         return odds
 
+
+def _correct(layer: TiedLayer, task: Task, tied: Tied) -> BoostedLayer:
+    """Trees of single nodes over the nodes in the window, which correct the shared ones."""
     return boosted.grow(
         task.grid, task.planes, candidates(task.grid, task.distance, tied.radius),
         required_nodes(task.grid, layer.nested), CORRECTION.replaced(rounds=tied.corrections),
-        seed=task.seed, num_threads=task.num_threads, start=start,
+        seed=task.seed, num_threads=task.num_threads, start=_SharedOdds(layer),
     )  # fmt: skip
 
 
@@ -181,16 +188,7 @@ class TiedCPD(OddsCPD):
         return cls.of_images(layer, task.planes, task.num_threads)
 
     @classmethod
-    def check_distributes(cls, parameters: Tied) -> None:
-        if parameters.corrections:
-            raise ValueError(
-                f"corrections: {parameters.corrections}; trees of single pixels are not learned from sums over images in "
-                "several places; give corrections=0"
-            )
-
-    @classmethod
     def learn_from(cls, parameters: Tied, outline: Outline, images: LayerImages) -> "TiedCPD":
-        cls.check_distributes(parameters)
         nested = outline.pixels and outline.grid.channels > 1
         shards, causal = aligned(images.chosen(), BLOCK_IMAGES), _causal(outline.grid, parameters)
 
@@ -200,6 +198,12 @@ class TiedCPD(OddsCPD):
         layer = _trees_of(
             outline.grid, parameters, nested, rows_of, seed=outline.seed, num_threads=outline.num_threads
         )  # fmt: skip
+        if parameters.corrections:
+            own = grow_by_nodes(
+                shards, images.number, outline.grid, outline.distance, parameters.radius, nested,
+                CORRECTION.replaced(rounds=parameters.corrections), outline.seed, _SharedOdds(layer),
+            )  # fmt: skip
+            layer = layer.corrected(own) if own.n_trees else layer
         return cls.of_shards(layer, shards, images.number)
 
     def _required(self) -> npt.NDArray[np.int32]:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 LARGE = 2**20
 # Answers that are added by one task, and that come here: a task costs the scheduler as much as some 100 KB.
 TOGETHER, HERE = 8, 4
-# Conversations that are under way: while workers count for one, this process thinks about another.
+# Conversations that are under way, at least: while workers count for one, this process thinks about another.
 AT_ONCE = 3
 
 
@@ -131,6 +131,15 @@ class Cluster:
         answer: T = self._refuse(found)
         return answer
 
+    def spread(self, futures: Sequence[Any], numbers: Sequence[int]) -> None:
+        """Copies of what futures hold to all workers."""
+        begin = time.perf_counter()
+        distributed.wait(futures)
+        self._check(futures, numbers)
+        size = sum(self.client.nbytes([own.key for own in futures], summary=False).values())
+        self.client.replicate(list(futures))
+        self.traffic.rounds.append(Round("spread", len(futures), size, 0, time.perf_counter() - begin))
+
     def converse(
         self, futures: Sequence[Any], numbers: Sequence[int], conversations: Iterable[Conversation[T]]
     ) -> list[T]:
@@ -162,7 +171,9 @@ class Cluster:
                 go_on(number, conversation, None)
                 return
 
-        for _ in range(AT_ONCE):
+        # of few shards so many questions that all threads have one
+        n_threads = sum(self.client.nthreads().values())
+        for _ in range(max(AT_ONCE, 1 + n_threads // len(futures))):
             begin_another()
         for future in completed:
             own = under_way.pop(future)

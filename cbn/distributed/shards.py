@@ -102,6 +102,10 @@ class DaskShards(Shards):
         numbers = [self.numbers[group[0][0]] for group in groups]
         return DaskShards(self.cluster, futures, numbers, self.n_images)
 
+    def spread(self) -> "DaskShards":
+        self.cluster.spread(self.futures, self.numbers)
+        return self
+
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return self.cluster.converse(self.futures, self.numbers, conversations)
 

@@ -672,10 +672,6 @@ def test_what_distributes_is_learned_from_sums(name, case, cuts):
         assert "\n" not in str(caught.value)
         return
     given = parameters_of(name)
-    if name == "tied":  # but for the trees of single pixels
-        with pytest.raises(ValueError, match="^corrections: 3; .*; give corrections=0$"):
-            kind.learn_from(given, outline, shards.layer(0))
-        given = given.replaced(corrections=0)
     for part in (None, Part(N, 1, 3), Part(N, 1, 3, True), Part(40)):
         members = np.ones(N, bool) if part is None else part.of(np.arange(N))
         own = Task(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tied trees, and the contrast that is made of them, of dask arrays: the bytes of one process."""
+"""Tied and boosted trees, and the contrast that is made of them, of dask arrays: the bytes of one process."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,8 @@ MODELS = {
     "tied": ({"cpd": TREES, "folds": 2}, IMAGES),
     "thresholds": ({"cpd": TREES.replaced(pairs=2**20, networks=1), "folds": 3, "threshold": (0.2, 0.5)}, GREY),
     "contrast": (BEST, GREY[:1500]),
+    "corrections": ({"cpd": TREES.replaced(corrections=3), "folds": 2}, IMAGES[:1500]),
+    "boosted": ({"cpd": cbn.Boosted(reach=3, rounds=4, max_leaves=4), "folds": 2}, IMAGES[:1500]),
 }
 
 
@@ -60,14 +62,14 @@ def test_the_bytes_are_those_of_one_process(name, n_shards, client, expected, tm
     assert bytes_of(model, tmp_path / "m.cbn") == expected[name]
 
 
-@pytest.mark.parametrize("rounds", [(5,), (9, 12)])
-def test_a_killed_worker_costs_time_and_nothing_else(rounds, client, killing, expected, tmp_path):
-    arguments, images = MODELS["tied"]
+@pytest.mark.parametrize("name, rounds", [("tied", (5,)), ("tied", (9, 12)), ("boosted", (8,)), ("contrast", (25,))])
+def test_a_killed_worker_costs_time_and_nothing_else(name, rounds, client, killing, expected, tmp_path):
+    arguments, images = MODELS[name]
     X = chunked(images, CUTS[7]).persist()
     killed = killing(*rounds)
     model = network(arguments).fit(X)
     assert len(killed) == len(rounds)
-    assert bytes_of(model, tmp_path / "m.cbn") == expected["tied"]
+    assert bytes_of(model, tmp_path / "m.cbn") == expected[name]
 
 
 def test_one_line_says_which_block_failed(client):
