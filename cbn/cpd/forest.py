@@ -237,6 +237,9 @@ class Rows:
         some = [own for own in parts if own.n] or parts[:1]  # where there are none there is a block without members
         return cls(*(np.concatenate([getattr(own, one.name) for own in some]) for one in fields(cls)))
 
+    def __sizeof__(self) -> int:  # by which clusters know what they send
+        return super().__sizeof__() + sum(getattr(self, own.name).nbytes for own in fields(self))
+
     @property
     def n(self) -> int:
         return int(np.bitwise_count(self.members).sum())
