@@ -123,7 +123,7 @@ class CPD(ABC):
     reports : bool
         Learning takes its time and calls the task's ``progress``.
     distributes : bool
-        It is learned from sums over images, wherever these are; see :meth:`learn_from`.
+        It is learned from images wherever they are, most kinds from sums; see :meth:`learn_from`.
     takes_members : bool
         It can be learned from some of the images without a copy of their planes.
     uses_relations : bool
