@@ -117,6 +117,11 @@ class Shards(ABC):
 
     n_images: int
 
+    @property
+    @abstractmethod
+    def n_threads(self) -> int:
+        """How many questions can be answered at a time, wherever the shards are."""
+
     @abstractmethod
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         """What a function of (shard, num_threads, *arguments) gives of every shard."""
@@ -220,6 +225,10 @@ class LocalShards(Shards):
 
     def __init__(self, shards: Sequence[Any], num_threads: int, n_images: int) -> None:
         self.shards, self.num_threads, self.n_images = tuple(shards), num_threads, n_images
+
+    @property
+    def n_threads(self) -> int:
+        return self.num_threads
 
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return [function(shard, self.num_threads, *arguments) for shard in self.shards]

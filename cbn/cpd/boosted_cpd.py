@@ -16,7 +16,7 @@ from .base import Field, Floats, Outline, Source, States, Task
 from .boosted import MAX_NODES, MAX_VERTICES, VERTEX_BYTES, Boosted, BoostedLayer, grow
 from .candidates import asking_by_split, candidates, check_candidates_size, check_distance, no_required, required_nodes
 from .files import read_begins
-from .nodeshares import grow_by_nodes
+from .nodeshares import boosted_by_nodes
 from .odds import BLOCK_IMAGES, OddsCPD, check_moments
 from .shape import describe_trees, tree_pictures
 
@@ -72,7 +72,7 @@ class BoostedCPD(OddsCPD):
     @classmethod
     def learn_from(cls, parameters: Boosted, outline: Outline, images: LayerImages) -> "BoostedCPD":
         shards = aligned(images.chosen(), BLOCK_IMAGES)
-        layer = grow_by_nodes(
+        layer = boosted_by_nodes(
             shards, images.number, outline.grid, outline.distance, parameters.reach, outline.pixels, parameters, outline.seed
         )  # fmt: skip
         return cls.of_shards(layer, shards, images.number)

@@ -29,7 +29,7 @@ from .candidates import candidates, no_required, required_nodes
 from .files import read_begins
 from .forest import Rows, Tied, TiedLayer, grow_forest, start_odds
 from .grid import Grid
-from .nodeshares import grow_by_nodes
+from .nodeshares import boosted_by_nodes
 from .odds import BLOCK_IMAGES, OddsCPD, check_moments
 from .pairs import rows_of_shards
 from .shape import depths
@@ -199,7 +199,7 @@ class TiedCPD(OddsCPD):
             outline.grid, parameters, nested, rows_of, seed=outline.seed, num_threads=outline.num_threads
         )  # fmt: skip
         if parameters.corrections:
-            own = grow_by_nodes(
+            own = boosted_by_nodes(
                 shards, images.number, outline.grid, outline.distance, parameters.radius, nested,
                 CORRECTION.replaced(rounds=parameters.corrections), outline.seed, _SharedOdds(layer),
             )  # fmt: skip

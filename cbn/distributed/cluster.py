@@ -83,6 +83,11 @@ class Cluster:
                 f"client = dask.distributed.Client(), or give {name}.compute()"
             ) from None
 
+    @property
+    def n_threads(self) -> int:
+        """Of all workers."""
+        return max(1, sum(self.client.nthreads().values()))
+
     def made(self, delayed: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
         """Futures of tasks, all done; ``numbers`` are those of their blocks."""
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
@@ -172,8 +177,7 @@ class Cluster:
                 return
 
         # of few shards so many questions that all threads have one
-        n_threads = sum(self.client.nthreads().values())
-        for _ in range(max(AT_ONCE, 1 + n_threads // len(futures))):
+        for _ in range(max(AT_ONCE, 1 + self.n_threads // len(futures))):
             begin_another()
         for future in completed:
             own = under_way.pop(future)

@@ -84,6 +84,10 @@ class DaskShards(Shards):
     def __init__(self, cluster: Cluster, futures: Sequence[Any], numbers: Sequence[int], n_images: int) -> None:
         self.cluster, self.futures, self.numbers, self.n_images = cluster, tuple(futures), tuple(numbers), n_images
 
+    @property
+    def n_threads(self) -> int:
+        return self.cluster.n_threads
+
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return self.cluster.answers(self.futures, self.numbers, (function, arguments))
 
