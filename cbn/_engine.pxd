@@ -178,6 +178,7 @@ cdef extern from "cbn.h" nogil:
     ctypedef struct cbn_row_sampling:
         uint64_t seed, below
         int32_t thinning, nested
+        int64_t first
 
     ctypedef struct cbn_rows:
         int64_t n_blocks, n_features

@@ -12,7 +12,7 @@ from .cpd import forest, grid, tree
 from .layers import geometry
 
 _Causal: TypeAlias = tuple[tuple[int, int, int], int, bool, bool]
-_Sampling: TypeAlias = tuple[int, int, int, bool]
+_Sampling: TypeAlias = tuple[int, int, int, bool, int]
 _Candidates: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]
 _SidewardsWeights: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 

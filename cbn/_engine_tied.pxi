@@ -45,7 +45,7 @@ def causal_features(causal, const uint64_t[:, ::1] planes, int64_t n_images, int
 
 cdef cbn_row_sampling sampling_of(sampling) except *:
     cdef cbn_row_sampling how
-    how.seed, how.below, how.thinning, how.nested = sampling
+    how.seed, how.below, how.thinning, how.nested, how.first = sampling
     return how
 
 

@@ -71,13 +71,15 @@ int cbn_causal_features(const cbn_causal *causal, cbn_planes planes, int64_t nod
  * exactly that factor: growth is given log(thinning) more at quiet rows, a network is not. Of what is left, pairs with
  * a random 32-bit number below `below` are kept. Pairs in which the node of the next lower channel is 0 are no rows if
  * the channels are thresholds (`nested`), for then their state is certain.
- * Random numbers are functions of (seed, channel, image, position).
+ * Random numbers are functions of (seed, channel, image, position), where image i of the planes has the number first + i:
+ * the rows of consecutive images, cut at multiples of 64, are together those of all.
  */
 typedef struct {
     uint64_t seed;
     uint64_t below;   /* 0 .. 2^32 */
     int32_t thinning; /* 1 or more */
     int32_t nested;   /* 0 or 1 */
+    int64_t first;    /* 0 or more; CBN_E_SIZE where the number of an image is above 2^32 - 1 */
 } cbn_row_sampling;
 
 /* counts (words): rows from the 64 images of each word of the planes. */

@@ -27,6 +27,8 @@ static int sample_of(const cbn_causal *causal, cbn_planes planes, int32_t channe
     if (!planes.words || !sampling) return CBN_E_NULL;
     if (planes.n_images < 1 || planes.n_images > UINT32_MAX) return CBN_E_SIZE;
     if (cbn_grid_positions(causal->grid) > UINT32_MAX / 64) return CBN_E_SIZE;
+    if (sampling->first < 0) return CBN_E_PARAMETER;
+    if (sampling->first > UINT32_MAX - planes.n_images) return CBN_E_SIZE;
     if (channel < 0 || channel >= causal->grid.channels || sampling->below > (uint64_t)1 << 32 ||
         sampling->thinning < 1 || sampling->nested < 0 || sampling->nested > 1 || num_threads < 1)
         return CBN_E_PARAMETER;
@@ -60,7 +62,7 @@ static int64_t find_pairs(const sample *s, int64_t word, pair *pairs) {
         uint64_t quiet, thinned;
         for (uint64_t left = members_at(s, word, position, &quiet, &thinned); left; left &= left - 1) {
             const int i = __builtin_ctzll(left);
-            uint32_t c0 = (uint32_t)position, c1 = (uint32_t)(64 * word + i), c2 = (uint32_t)s->channel;
+            uint32_t c0 = (uint32_t)position, c1 = (uint32_t)(how->first + 64 * word + i), c2 = (uint32_t)s->channel;
             uint32_t c3 = CBN_RANDOM_ROW;
             cbn_philox_block(&c0, &c1, &c2, &c3, (uint32_t)how->seed, (uint32_t)(how->seed >> 32));
             if (c0 >= how->below || ((thinned >> i & 1) && c1 >= one_in)) continue;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bit-planes: what images are once they are binarized, and the one thing that travels through fits and scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,22 @@ class BitPlanes:
         selected = BitPlanes.empty(self.n_nodes, int(np.count_nonzero(keep)))
         _engine.planes_select(self.words, self.n_images, keep.astype(np.uint8), selected.words, num_threads)
         return selected
+
+    @classmethod
+    def joined(cls, parts: Sequence["BitPlanes"]) -> "BitPlanes":
+        """The planes of the images of one after the other."""
+        joined = cls.empty(parts[0].n_nodes, sum(own.n_images for own in parts))
+        joined.words[:] = 0
+        at = 0
+        for own in parts:
+            word, bit = divmod(at, 64)
+            joined.words[:, word : word + own.words.shape[1]] |= own.words << np.uint64(bit)
+            # what is beyond the first word of 64 images; the last part may have nothing there
+            beyond = joined.words[:, word + 1 : word + 1 + own.words.shape[1]]
+            if bit:
+                beyond |= own.words[:, : beyond.shape[1]] >> np.uint64(64 - bit)
+            at += own.n_images
+        return joined
 
     def part(self, first_word: int, n_words: int) -> "BitPlanes":
         """The planes of the images of some words, copied."""

@@ -22,6 +22,8 @@ Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
 # A function of (shard, num_threads, *arguments), whose results add; and the arguments.
 Question: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
+# Number of a shard in the order of all, the first of its images and the one after the last.
+Piece: TypeAlias = tuple[int, int, int]
 # Asks for sums over all shards, one after the other, and returns what it made of them.
 Conversation: TypeAlias = Generator[Question, Any, T]
 
@@ -66,7 +68,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Part:
-    """Which of all images are meant: the first ones, or all but every k-th.
+    """Which of all images are meant: the first ones, or all but every k-th, or every k-th of them.
 
     Attributes
     ----------
@@ -74,20 +76,34 @@ class Part:
         Numbers of images are less than this.
     fold, folds : int
         All but images ``fold``, ``fold + folds`` and so on; none is left out by fewer than two folds.
+    inside : bool
+        Only these instead.
     """
 
     below: int
     fold: int = 0
     folds: int = 1
+    inside: bool = False
 
     def of(self, numbers: npt.NDArray[np.int64]) -> Mask:
         """Which of some numbers are meant."""
         mask = numbers < self.below
-        return mask if self.folds < 2 else mask & (numbers % self.folds != self.fold)
+        return mask if self.folds < 2 else mask & ((numbers % self.folds == self.fold) == self.inside)
+
+    def before(self, number: int) -> int:
+        """How many of those that are meant are below a number."""
+        end = min(number, self.below)
+        own = len(range(self.fold, end, self.folds)) if self.folds > 1 else 0
+        return own if self.inside else end - own
 
     @property
     def n_images(self) -> int:
-        return self.below - (len(range(self.fold, self.below, self.folds)) if self.folds > 1 else 0)
+        return self.before(self.below)
+
+    @property
+    def others(self) -> "Part":
+        """The fold that is left out, or all but the fold that is meant."""
+        return replace(self, inside=not self.inside)
 
 
 class Shards(ABC):
@@ -101,16 +117,39 @@ class Shards(ABC):
 
     n_images: int
 
+    @property
+    @abstractmethod
+    def n_threads(self) -> int:
+        """How many questions can be answered at a time, wherever the shards are."""
+
     @abstractmethod
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         """What a function of (shard, num_threads, *arguments) gives of every shard."""
 
     @abstractmethod
-    def made(self, function: Callable[..., Shard], *arguments: Any, n_images: int | None = None) -> "Shards":
-        """Shards that such a function makes of these, each where it is; of as many images, or of n_images."""
+    def made(self, function: Callable[..., Any], *arguments: Any, n_images: int | None = None) -> "Shards":
+        """Shards that such a function makes of these, each where it is; of as many images, or of n_images.
+
+        Or whatever the functions are of that they will be asked.
+        """
+
+    @abstractmethod
+    def chained(self, function: Callable[..., T], start: T, *arguments: Any) -> T:
+        """What such functions of (shard, num_threads, so far, *arguments) make of one shard after the other.
+
+        For what must be added in the order of the images; ``start`` is so far before the first one.
+        """
+
+    @abstractmethod
+    def regrouped(self, groups: Sequence[Sequence[Piece]]) -> "Shards":
+        """Shards of pieces of these, each where its first piece is, or most of it; all images, in their order."""
+
+    @abstractmethod
+    def spread(self) -> "Shards":
+        """The same shards, with copies everywhere: for many questions to few of them."""
 
     def only(self, part: Part) -> "Shards":
-        """Copies of the bits of a part of the images, to be counted again and again; they have no numbers any more."""
+        """Copies of the bits of a part of the images, to be counted again and again; they are numbered among the part."""
         return self.made(only_part, part, n_images=part.n_images)
 
     @abstractmethod
@@ -148,6 +187,10 @@ class LayerImages:
     def n_images(self) -> int:
         return self.part.n_images
 
+    def chosen(self) -> Shards:
+        """Shards of these images alone, for functions that are of shards."""
+        return self.shards if self.part == Part(self.shards.n_images) else self.shards.only(self.part)
+
     def sum(self, function: Callable[..., T], *arguments: Any) -> T:
         """The sum over shards of what such a function gives."""
         return self.shards.sum(*self._question(function, arguments))
@@ -183,12 +226,31 @@ class LocalShards(Shards):
     def __init__(self, shards: Sequence[Any], num_threads: int, n_images: int) -> None:
         self.shards, self.num_threads, self.n_images = tuple(shards), num_threads, n_images
 
+    @property
+    def n_threads(self) -> int:
+        return self.num_threads
+
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return [function(shard, self.num_threads, *arguments) for shard in self.shards]
 
-    def made(self, function: Callable[..., Shard], *arguments: Any, n_images: int | None = None) -> "LocalShards":
+    def made(self, function: Callable[..., Any], *arguments: Any, n_images: int | None = None) -> "LocalShards":
         made = self.map(function, *arguments)
         return LocalShards(made, self.num_threads, self.n_images if n_images is None else n_images)
+
+    def chained(self, function: Callable[..., T], start: T, *arguments: Any) -> T:
+        for shard in self.shards:
+            start = function(shard, self.num_threads, start, *arguments)
+        return start
+
+    def regrouped(self, groups: Sequence[Sequence[Piece]]) -> "LocalShards":
+        made = [
+            joined([piece_of(self.shards[number], self.num_threads, first, end) for number, first, end in group])
+            for group in groups
+        ]
+        return LocalShards(made, self.num_threads, self.n_images)
+
+    def spread(self) -> "LocalShards":
+        return self
 
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return [self._conversed(own) for own in conversations]
@@ -305,10 +367,29 @@ def gathered(shards: Shards, numbers: npt.NDArray[np.int64], num_threads: int) -
 
 def only_part(shard: Shard, num_threads: int, part: Part) -> Shard:
     """The images of a part; where there are none, all of them, of which none counts."""
-    members = part.of(shard.numbers())
+    members, first = part.of(shard.numbers()), part.before(shard.first)
     if not members.any():
-        return replace(shard, members=members)
-    return replace(shard, layers=tuple(own.select(members, num_threads) for own in shard.layers))
+        return replace(shard, first=first, members=members)
+    return replace(shard, first=first, layers=tuple(own.select(members, num_threads) for own in shard.layers))
+
+
+def piece_of(shard: Shard, num_threads: int, first: int, end: int) -> Shard:
+    """Some consecutive images of a shard."""
+    if (first, end) == (0, shard.n_images):
+        return shard
+    keep = np.zeros(shard.n_images, bool)
+    keep[first:end] = True
+    layers = tuple(own.select(keep, num_threads) for own in shard.layers)
+    return replace(shard, layers=layers, first=shard.first + first)
+
+
+def joined(pieces: Sequence[Shard]) -> Shard:
+    """One shard of consecutive ones."""
+    if len(pieces) == 1:
+        return pieces[0]
+    layers = tuple(BitPlanes.joined(own) for own in zip(*(piece.layers for piece in pieces)))
+    darkest, brightest = zip(*(piece.extremes for piece in pieces))
+    return Shard(layers, pieces[0].first, (min(darkest), max(brightest)))
 
 
 def with_layer(shard: Shard, planes: BitPlanes) -> Shard:

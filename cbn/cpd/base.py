@@ -86,6 +86,7 @@ class Outline:
     pixels: bool
     relations: tuple[Relation, ...]
     num_threads: int
+    seed: int
 
 
 class CPD(ABC):
@@ -122,7 +123,7 @@ class CPD(ABC):
     reports : bool
         Learning takes its time and calls the task's ``progress``.
     distributes : bool
-        It is learned from sums over images, wherever these are; see :meth:`learn_from`.
+        It is learned from images wherever they are, most kinds from sums; see :meth:`learn_from`.
     takes_members : bool
         It can be learned from some of the images without a copy of their planes.
     uses_relations : bool
@@ -185,6 +186,12 @@ class CPD(ABC):
     @abstractmethod
     def learn(cls, parameters: Any, task: Task) -> Self:
         """The CPDs of a layer, from checked parameters and training images."""
+
+    @classmethod
+    def check_distributes(cls, parameters: Any) -> None:
+        """Refuses what is not learned from images in several places. ValueError names the argument."""
+        if not cls.distributes:
+            raise ValueError(f"cpd: {cls.nouns} are not learned from images in several places; use another kind")
 
     @classmethod
     def learn_from(cls, parameters: Any, outline: Outline, images: LayerImages) -> Self:

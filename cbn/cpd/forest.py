@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Trees that all positions of a channel share, grown on a sample of (image, position) pairs; ``cbn_tied.h``."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ STATISTICS = (
 )  # fmt: skip
 Words = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
+Sampling = tuple[int, int, int, bool, int]  # seed, below, thinning, nested, first: ``cbn_row_sampling`` in cbn_tied.h
 
 
 @parameters
@@ -209,23 +210,18 @@ class Rows:
         cls, planes: BitPlanes, causal: Any, channel: int, tied: Tied, nested: bool, seed: int, num_threads: int
     ) -> "Rows":
         """About ``tied.pairs`` pairs, or all that thinning leaves."""
-        counts = np.empty(planes.words.shape[1], np.int64)
+        how = seed, BELOW_ALL, tied.thinning, nested, 0
+        counts = pairs_of_words(planes, causal, channel, how, num_threads)
+        if (below := below_for(tied.pairs, int(counts.sum()))) < BELOW_ALL:
+            how = seed, below, tied.thinning, nested, 0
+            counts = pairs_of_words(planes, causal, channel, how, num_threads)
+        return cls.taken(planes, causal, channel, how, counts, num_threads)
 
-        def sampling(below: int) -> tuple[int, int, int, bool]:
-            _engine.rows_count(
-                causal,
-                planes.words,
-                planes.n_images,
-                channel,
-                (seed, below, tied.thinning, nested),
-                counts,
-                num_threads,
-            )
-            return seed, below, tied.thinning, nested
-
-        how = sampling(BELOW_ALL)
-        if counts.sum() > tied.pairs:
-            how = sampling(BELOW_ALL * tied.pairs // int(counts.sum()))
+    @classmethod
+    def taken(
+        cls, planes: BitPlanes, causal: Any, channel: int, how: Sampling, counts: Integers, num_threads: int
+    ) -> "Rows":
+        """The pairs of every word of images, of which there are ``counts``."""
         begin = np.concatenate([[0], np.cumsum(-(-counts // 64))])
         n_blocks = max(1, int(begin[-1]))  # arrays of nothing have no address
         target, members, quiet = (np.zeros(n_blocks, np.uint64) for _ in range(3))
@@ -235,9 +231,30 @@ class Rows:
             _engine.rows_take(causal, planes.words, planes.n_images, channel, how, begin, rows, num_threads)
         return cls(features, target, members, quiet)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+        """Those of consecutive images, cut at multiples of 64, as they would have been taken of all."""
+        some = [own for own in parts if own.n] or parts[:1]  # where there are none there is a block without members
+        return cls(*(np.concatenate([getattr(own, one.name) for own in some]) for one in fields(cls)))
+
+    def __sizeof__(self) -> int:  # by which clusters know what they send
+        return super().__sizeof__() + sum(getattr(self, own.name).nbytes for own in fields(self))
+
     @property
     def n(self) -> int:
         return int(np.bitwise_count(self.members).sum())
+
+
+def pairs_of_words(planes: BitPlanes, causal: Any, channel: int, how: Sampling, num_threads: int) -> Integers:
+    """(words,) pairs that are taken of the images of each word."""
+    counts = np.empty(planes.words.shape[1], np.int64)
+    _engine.rows_count(causal, planes.words, planes.n_images, channel, how, counts, num_threads)
+    return counts
+
+
+def below_for(pairs: int, n: int) -> int:
+    """Below what random numbers must be so that of n pairs about so many are left, or all."""
+    return BELOW_ALL * pairs // n if n > pairs else BELOW_ALL
 
 
 def bits_of(words: Words) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from typing import Any
 from .. import _validation as validation
 from .._params import Parameters
 from .base import CPD, Source
-from .boosted import BoostedCPD
+from .boosted_cpd import BoostedCPD
 from .table import TableCPD
 from .tied import TiedCPD
 from .tree import TreeCPD

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What kinds of CPDs have in common whose nodes have log-odds that the engine computes from earlier nodes."""
 
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from .. import _engine
 from ..bits.planes import BitPlanes
+from ..bits.shards import Mask, Shard, Shards
 from .base import CPD, Counts, Floats, States
 from .particles import Particles, posterior
 
 # nats; log-odds are 32-bit numbers of units of 2^-16, so that no -log p is above 2^15
 MAX_SURPRISE = 2.0**16
+# Images whose sums of -log p are made at once, and then added block by block.
+BLOCK_IMAGES = 512
 
 
 class OddsCPD(CPD):
@@ -52,10 +56,21 @@ class OddsCPD(CPD):
     @classmethod
     def of_images(cls, layer: Any, planes: BitPlanes, num_threads: int) -> Any:
         """The CPDs of a layer that was learned from these images."""
-        ones = planes.ones()
-        network = cls(layer, np.stack([planes.n_images - ones, ones], axis=1), np.zeros((layer.n_nodes, 2)))
-        network.moments[:] = network._moments_of(planes, num_threads)
+        network = cls._counted(layer, planes.ones(), planes.n_images)
+        network._set_moments(sum_in_order(network.sums_of_nats(planes, num_threads), network.no_nats()))
         return network
+
+    @classmethod
+    def of_shards(cls, layer: Any, shards: Shards, number: int) -> Any:
+        """The same of images in several places: layer ``number`` of shards that begin at multiples of BLOCK_IMAGES."""
+        network = cls._counted(layer, shards.layer(number).sum(ones_of_layer), shards.n_images)
+        blocks = shards.made(sums_of_shard, number, network)
+        network._set_moments(blocks.chained(added_in_order, network.no_nats()))
+        return network
+
+    @classmethod
+    def _counted(cls, layer: Any, ones: Counts, n_images: int) -> Self:
+        return cls(layer, np.stack([n_images - ones, ones], axis=1), np.zeros((layer.n_nodes, 2)))
 
     def _required(self) -> Any:
         """(nodes,) the node without which each node is never 1, -1 for none."""
@@ -67,15 +82,21 @@ class OddsCPD(CPD):
         if (self.counts < 0).any() or (self.counts.sum(axis=1) != n_images).any() or more.any():
             raise ValueError("the counts cannot come from images of this layer")
 
-    def _moments_of(self, planes: BitPlanes, num_threads: int) -> Floats:
-        """Mean and standard deviation of each node's -log p over images, 512 at a time."""
-        first, second = np.zeros(self.layer.n_nodes), np.zeros(self.layer.n_nodes)
-        for word in range(0, planes.words.shape[1], 8):
-            nats = -self.contributions(planes.part(word, 8), _engine.LOG_PROBABILITY, num_threads)
-            first += nats.sum(axis=0)
-            second += (nats * nats).sum(axis=0)
-        mean = first / planes.n_images
-        return np.stack([mean, np.sqrt(np.maximum(second / planes.n_images - mean * mean, 0.0))], axis=1)
+    def sums_of_nats(self, planes: BitPlanes, num_threads: int) -> Iterator[Floats]:
+        """Of every block of images: (2, nodes), the sums of each node's -log p and of its square."""
+        for word in range(0, planes.words.shape[1], BLOCK_IMAGES // 64):
+            part = planes.part(word, BLOCK_IMAGES // 64)
+            nats = -self.contributions(part, _engine.LOG_PROBABILITY, num_threads)
+            yield np.stack([nats.sum(axis=0), (nats * nats).sum(axis=0)])
+
+    def no_nats(self) -> Floats:
+        """The sums of no images."""
+        return np.zeros((2, self.layer.n_nodes))
+
+    def _set_moments(self, sums: Floats) -> None:
+        """Mean and standard deviation of each node's -log p from the sums over all images."""
+        mean, square = sums / self.n_images
+        self.moments[:] = np.stack([mean, np.sqrt(np.maximum(square - mean * mean, 0.0))], axis=1)
 
     # ---- scores and draws ----
 
@@ -124,6 +145,31 @@ class OddsCPD(CPD):
         log_likelihood = -float(self.moments[:, 0].sum()) * n
         n_parameters = self._n_parameters()
         return log_likelihood, n_parameters, n_parameters * np.log(n) - 2 * log_likelihood
+
+
+def sum_in_order(blocks: Iterable[Floats], so_far: Floats) -> Floats:
+    """The sum of blocks, which is that of all images only in their order: doubles are rounded at every step."""
+    for own in blocks:
+        so_far = so_far + own
+    return so_far
+
+
+# ---- what shards are asked ----
+
+
+def ones_of_layer(planes: BitPlanes, num_threads: int, members: Mask | None) -> Counts:
+    """(nodes,) images in which each node is 1."""
+    return planes.ones() if members is None else planes.select(members, num_threads).ones()
+
+
+def sums_of_shard(shard: Shard, num_threads: int, number: int, network: OddsCPD) -> Floats:
+    """(blocks, 2, nodes) sums of -log p of a layer and of its square; they stay where they are."""
+    return np.stack(list(network.sums_of_nats(shard.layers[number], num_threads)))
+
+
+def added_in_order(blocks: Floats, num_threads: int, so_far: Floats) -> Floats:
+    """What has come of earlier shards, and the blocks of this one."""
+    return sum_in_order(blocks, so_far)
 
 
 def check_moments(moments: Floats) -> Floats:

@@ -46,12 +46,12 @@ def count_open(
     """The counts of :class:`OpenVertices` whose candidates follow from a distance and a reach; they need not travel."""
     types = np.int64, np.int64, np.int32, np.int64, np.int32
     begin, way_begin, way, useful_begin, useful = (own.astype(kind) for own, kind in zip(vertices, types))
-    asked = OpenVertices(grid, _nearby(grid, distance, reach), (begin, way_begin, way, useful_begin, useful))
+    asked = OpenVertices(grid, nearby(grid, distance, reach), (begin, way_begin, way, useful_begin, useful))
     return asked.count(planes, num_threads, members)
 
 
 @lru_cache(maxsize=4)
-def _nearby(grid: tuple[int, int, int], distance: int, reach: int) -> Candidates:
+def nearby(grid: tuple[int, int, int], distance: int, reach: int) -> Candidates:
     return candidates(Grid(*grid), distance, reach)
 
 

@@ -8,6 +8,7 @@ distribution that is exact to score and to sample.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,22 @@ import numpy.typing as npt
 
 from .. import _engine
 from .. import _validation as validation
+from ..bits.alignment import aligned
 from ..bits.planes import BitPlanes
+from ..bits.shards import LayerImages
 from ..explain.surprise import Place
 from ..explain.tied import TiedSurprise, influences
 from ..io.archive import read_array
 from . import boosted
-from .base import Field, Floats, Source, States, Task
+from .base import Field, Floats, Outline, Source, States, Task
 from .boosted import MAX_NODES, MAX_VERTICES, VERTEX_BYTES, Boosted, BoostedLayer
 from .candidates import candidates, no_required, required_nodes
 from .files import read_begins
 from .forest import Rows, Tied, TiedLayer, grow_forest, start_odds
-from .odds import OddsCPD, check_moments
+from .grid import Grid
+from .nodeshares import boosted_by_nodes
+from .odds import BLOCK_IMAGES, OddsCPD, check_moments
+from .pairs import rows_of_shards
 from .shape import depths
 
 Integers = npt.NDArray[np.int64]
@@ -37,9 +43,16 @@ N_INFLUENCES = 3  # features that an explanation names
 CORRECTION = Boosted(max_leaves=4, n_candidates=40, rate=0.05, l2=10.0, min_gain=2.0, min_hessian=2.0)
 
 
-def _trees_of(task: Task, tied: Tied, nested: bool) -> TiedLayer:
-    grid, n_channels = task.grid, task.grid.channels
-    causal = ((n_channels, grid.height, grid.width), tied.radius, tied.places, tied.profile)
+def _causal(grid: Grid, tied: Tied) -> tuple[tuple[int, int, int], int, bool, bool]:
+    return (grid.channels, grid.height, grid.width), tied.radius, tied.places, tied.profile
+
+
+def _trees_of(
+    grid: Grid, tied: Tied, nested: bool, rows_of: Callable[[int, int], Rows], *, seed: int, num_threads: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> TiedLayer:  # fmt: skip
+    """The trees of all channels; ``rows_of`` a channel and a seed are those that they learn from."""
+    n_channels = grid.channels
     in_all = n_channels * tied.networks * tied.rounds
     split: list[npt.NDArray[np.int32]] = []
     value: list[npt.NDArray[np.int32]] = []
@@ -49,11 +62,11 @@ def _trees_of(task: Task, tied: Tied, nested: bool) -> TiedLayer:
         for number in range(tied.networks):
             stream = number * n_channels + channel
             earlier = (channel * tied.networks + number) * tied.rounds
-            rows = Rows.sampled(task.planes, causal, channel, tied, nested, task.seed + number, task.num_threads)
+            rows = rows_of(channel, seed + number)
             one, odds = start_odds(rows, tied.thinning)
             trees = grow_forest(
-                rows, tied, odds, seed=task.seed, stream=stream, num_threads=task.num_threads,
-                progress=_counted(task.progress, earlier, in_all),
+                rows, tied, odds, seed=seed, stream=stream, num_threads=num_threads,
+                progress=_counted(progress, earlier, in_all),
             )  # fmt: skip
             bases.append(one)
             split += [tree[0] for tree in trees]
@@ -78,19 +91,24 @@ def _counted(progress: Callable[[int, int], None] | None, earlier: int, in_all: 
     return None if progress is None else lambda done: progress(earlier + done, in_all)
 
 
-def _correct(layer: TiedLayer, task: Task, tied: Tied) -> BoostedLayer:
-    """Trees of single nodes over the nodes in the window, which correct the shared ones."""
-    engine_layer = _engine.Tied(layer)
+@dataclass(frozen=True, eq=False)
+class _SharedOdds:
+    """The log-odds that the shared trees give, which those of single nodes correct."""
 
-    def start(first: int, n: int) -> npt.NDArray[np.int32]:
-        odds = np.empty((n, 64 * task.planes.words.shape[1]), np.int32)
-        _engine.tied_node_odds(engine_layer, task.planes.words, task.planes.n_images, first, odds, task.num_threads)
+    layer: TiedLayer
+
+    def __call__(self, planes: BitPlanes, first: int, n: int, num_threads: int) -> npt.NDArray[np.int32]:
+        odds = np.empty((n, 64 * planes.words.shape[1]), np.int32)
+        _engine.tied_node_odds(_engine.Tied(self.layer), planes.words, planes.n_images, first, odds, num_threads)
         return odds
 
+
+def _correct(layer: TiedLayer, task: Task, tied: Tied) -> BoostedLayer:
+    """Trees of single nodes over the nodes in the window, which correct the shared ones."""
     return boosted.grow(
         task.grid, task.planes, candidates(task.grid, task.distance, tied.radius),
         required_nodes(task.grid, layer.nested), CORRECTION.replaced(rounds=tied.corrections),
-        seed=task.seed, num_threads=task.num_threads, start=start,
+        seed=task.seed, num_threads=task.num_threads, start=_SharedOdds(layer),
     )  # fmt: skip
 
 
@@ -102,6 +120,7 @@ class TiedCPD(OddsCPD):
     parameter_class = Tied
     engine_class = _engine.Tied
     engine_prefix = "tied"
+    distributes = True
     since = 10
 
     layer: TiedLayer
@@ -155,11 +174,37 @@ class TiedCPD(OddsCPD):
     @classmethod
     def learn(cls, parameters: Tied, task: Task) -> "TiedCPD":
         nested = task.pixels and task.grid.channels > 1
-        layer = _trees_of(task, parameters, nested)
+        causal, threads = _causal(task.grid, parameters), task.num_threads
+
+        def rows_of(channel: int, seed: int) -> Rows:
+            return Rows.sampled(task.planes, causal, channel, parameters, nested, seed, threads)
+
+        layer = _trees_of(
+            task.grid, parameters, nested, rows_of, seed=task.seed, num_threads=threads, progress=task.progress
+        )  # fmt: skip
         if parameters.corrections:
             own = _correct(layer, task, parameters)
             layer = layer.corrected(own) if own.n_trees else layer
         return cls.of_images(layer, task.planes, task.num_threads)
+
+    @classmethod
+    def learn_from(cls, parameters: Tied, outline: Outline, images: LayerImages) -> "TiedCPD":
+        nested = outline.pixels and outline.grid.channels > 1
+        shards, causal = aligned(images.chosen(), BLOCK_IMAGES), _causal(outline.grid, parameters)
+
+        def rows_of(channel: int, seed: int) -> Rows:
+            return rows_of_shards(shards, images.number, causal, channel, parameters, nested, seed)
+
+        layer = _trees_of(
+            outline.grid, parameters, nested, rows_of, seed=outline.seed, num_threads=outline.num_threads
+        )  # fmt: skip
+        if parameters.corrections:
+            own = boosted_by_nodes(
+                shards, images.number, outline.grid, outline.distance, parameters.radius, nested,
+                CORRECTION.replaced(rounds=parameters.corrections), outline.seed, _SharedOdds(layer),
+            )  # fmt: skip
+            layer = layer.corrected(own) if own.n_trees else layer
+        return cls.of_shards(layer, shards, images.number)
 
     def _required(self) -> npt.NDArray[np.int32]:
         return no_required(self.layer, required_nodes(self.layer, self.layer.nested))

@@ -19,6 +19,7 @@ from ..bits.planes import BitPlanes
 from ..bits.shards import LayerImages
 from ..explain.surprise import Place, TreeSurprise
 from ..io.archive import read_array
+from . import nodeshares
 from .base import Counts, Field, Floats, Outline, Source, States, Task
 from .candidates import (
     Candidates,
@@ -35,6 +36,7 @@ from .rounds import Grown, TreeGrowth
 from .shape import describe_trees, tree_pictures
 from .shards import grow_from
 from .table import ROW_BYTES, CountedCPD
+from .treegrowth import grow_all
 
 MAX_LEAVES = _engine.MAX_LEAVES
 # Vertices of all trees while they grow, beyond which growth is refused: 4 GiB.
@@ -154,20 +156,8 @@ def grow(
     """
     if not 1 <= max_leaves <= MAX_LEAVES:  # sizes the outputs, so that it must be known to be sound before them
         raise ValueError(f"max_leaves: {max_leaves}, give a number from 1 to {MAX_LEAVES}")
-    n_nodes, capacity = planes.n_nodes, 2 * max_leaves - 1
-    n_vertices = np.empty(n_nodes, np.int32)
-    split, child = (np.empty((n_nodes, capacity), np.int32) for _ in range(2))
-    counts = np.empty((n_nodes, capacity, 2), np.int64)
-    _engine.tree_grow(
-        (grid.channels, grid.height, grid.width), planes.words, planes.n_images, (*candidate, required),
-        (penalty, max_leaves, min_leaf), (n_vertices, split, child, counts), num_threads,
-    )  # fmt: skip
-    begin = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
-    used = np.arange(begin[-1]) + np.repeat(np.arange(n_nodes) * capacity - begin[:-1], n_vertices)
-    layer = TreeLayer(
-        grid.channels, grid.height, grid.width, begin, split.ravel()[used], no_required(grid, required)
-    )  # fmt: skip
-    return layer, counts.reshape(-1, 2)[used]
+    grown = grow_all(_engine, grid, planes, candidate, required, penalty, max_leaves, min_leaf, num_threads)
+    return tree_layer(grid, required, [grown])
 
 
 def grow_in_rounds(
@@ -274,10 +264,16 @@ class TreeCPD(CountedCPD):
     def learn_from(cls, parameters: Tree, outline: Outline, images: LayerImages) -> "TreeCPD":
         p, grid = parameters, outline.grid
         required = required_nodes(grid, outline.pixels)
-        parts = grow_from(
-            images, grid, outline.distance, p.reach, required,
-            penalty=p.penalty, max_leaves=p.max_leaves, min_leaf=p.min_leaf, num_threads=outline.num_threads,
-        )  # fmt: skip
+        if images.n_images < ROUNDS_FROM and grid.n_nodes * images.n_images <= 8 * nodeshares.MOST_BYTES:
+            parts = nodeshares.trees_by_nodes(
+                images.chosen(), images.number, grid, outline.distance, p.reach, outline.pixels,
+                (p.penalty, p.max_leaves, p.min_leaf),
+            )  # fmt: skip
+        else:
+            parts = grow_from(
+                images, grid, outline.distance, p.reach, required,
+                penalty=p.penalty, max_leaves=p.max_leaves, min_leaf=p.min_leaf, num_threads=outline.num_threads,
+            )  # fmt: skip
         return cls(*tree_layer(grid, required, parts), p.pseudocount, p.shrinkage)
 
     def recounted(self, planes: BitPlanes, num_threads: int) -> Self:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 LARGE = 2**20
 # Answers that are added by one task, and that come here: a task costs the scheduler as much as some 100 KB.
 TOGETHER, HERE = 8, 4
-# Conversations that are under way: while workers count for one, this process thinks about another.
+# Conversations that are under way, at least: while workers count for one, this process thinks about another.
 AT_ONCE = 3
 
 
@@ -83,6 +83,11 @@ class Cluster:
                 f"client = dask.distributed.Client(), or give {name}.compute()"
             ) from None
 
+    @property
+    def n_threads(self) -> int:
+        """Of all workers."""
+        return max(1, sum(self.client.nthreads().values()))
+
     def made(self, delayed: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
         """Futures of tasks, all done; ``numbers`` are those of their blocks."""
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
@@ -93,12 +98,17 @@ class Cluster:
 
     def ask(self, futures: Sequence[Any], question: Question, run: Callable[..., Any]) -> tuple[list[Any], int]:
         """Futures of the answers of all shards, and the bytes of the question."""
+        message, size = self._message(question, len(futures))
+        return [self.client.submit(run, shard, message, pure=False) for shard in futures], size
+
+    def _message(self, question: Question, n: int) -> tuple[Any, int]:
+        """A question to n shards as it is sent, and its bytes."""
         message: Any = pickle.dumps(question, pickle.HIGHEST_PROTOCOL)
         size = len(message)
-        if size * len(futures) > LARGE:
+        if size * n > LARGE:
             with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
                 message = self.client.submit(_same, message, pure=False)
-        return [self.client.submit(run, shard, message, pure=False) for shard in futures], size
+        return message, size
 
     def answers(self, futures: Sequence[Any], numbers: Sequence[int], question: Question) -> list[Any]:
         """The answers of all shards, in their order."""
@@ -111,6 +121,29 @@ class Cluster:
         for own in found:
             self._refuse(own)
         return found
+
+    def chained(self, futures: Sequence[Any], numbers: Sequence[int], question: Question, start: T) -> T:
+        """What a question makes of one shard after the other, each told what came of those before it."""
+        begin = time.perf_counter()
+        message, size = self._message(question, len(futures))
+        so_far: Any = start
+        for shard in futures:
+            so_far = self.client.submit(answer_next, shard, message, so_far, pure=False)
+        distributed.wait(so_far)
+        self._check([*futures, so_far], [*numbers, -1])
+        (found,) = self._gathered([so_far])
+        self._record(question, len(futures), size, sizeof(found), begin)
+        answer: T = self._refuse(found)
+        return answer
+
+    def spread(self, futures: Sequence[Any], numbers: Sequence[int]) -> None:
+        """Copies of what futures hold to all workers."""
+        begin = time.perf_counter()
+        distributed.wait(futures)
+        self._check(futures, numbers)
+        size = sum(self.client.nbytes([own.key for own in futures], summary=False).values())
+        self.client.replicate(list(futures))
+        self.traffic.rounds.append(Round("spread", len(futures), size, 0, time.perf_counter() - begin))
 
     def converse(
         self, futures: Sequence[Any], numbers: Sequence[int], conversations: Iterable[Conversation[T]]
@@ -143,7 +176,8 @@ class Cluster:
                 go_on(number, conversation, None)
                 return
 
-        for _ in range(AT_ONCE):
+        # of few shards so many questions that all threads have one
+        for _ in range(max(AT_ONCE, 1 + self.n_threads // len(futures))):
             begin_another()
         for future in completed:
             own = under_way.pop(future)
@@ -206,15 +240,20 @@ def _same(message: bytes) -> bytes:
     return message
 
 
-def answer(shard: Any, message: bytes) -> Any:
-    """The answer of a shard to a question."""
+def answer(shard: Any, message: bytes, *so_far: Any) -> Any:
+    """The answer of a shard to a question, which may be of what came of earlier shards too."""
     if isinstance(shard, Failure):
         return shard
     function, arguments = pickle.loads(message)
     try:
-        return function(shard.value, 1, *arguments)
+        return function(shard.value, 1, *so_far, *arguments)
     except Exception as error:  # noqa: BLE001  whatever it is, one line of it goes back
         return failure_of(shard.name, shard.number, error)
+
+
+def answer_next(shard: Any, message: bytes, so_far: Any) -> Any:
+    """What comes of a shard and of those before it; the failure of the first block if there is any."""
+    return so_far if isinstance(so_far, Failure) else answer(shard, message, so_far)
 
 
 def answer_small(shard: Any, message: bytes) -> Any:

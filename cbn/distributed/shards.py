@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import dask
 import numpy as np
 
-from ..bits.shards import Conversation, Shard, Shards, Source
+from ..bits.shards import Conversation, Piece, Shards, Source, joined, piece_of
 from ..exceptions import DataError
 from .cluster import TOGETHER, Cluster, Failure, answer, failure_of
 
@@ -84,12 +84,31 @@ class DaskShards(Shards):
     def __init__(self, cluster: Cluster, futures: Sequence[Any], numbers: Sequence[int], n_images: int) -> None:
         self.cluster, self.futures, self.numbers, self.n_images = cluster, tuple(futures), tuple(numbers), n_images
 
+    @property
+    def n_threads(self) -> int:
+        return self.cluster.n_threads
+
     def map(self, function: Callable[..., T], *arguments: Any) -> list[T]:
         return self.cluster.answers(self.futures, self.numbers, (function, arguments))
 
-    def made(self, function: Callable[..., Shard], *arguments: Any, n_images: int | None = None) -> "DaskShards":
+    def made(self, function: Callable[..., Any], *arguments: Any, n_images: int | None = None) -> "DaskShards":
         asked, _ = self.cluster.ask(self.futures, (function, arguments), made_of)
         return DaskShards(self.cluster, asked, self.numbers, self.n_images if n_images is None else n_images)
+
+    def chained(self, function: Callable[..., T], start: T, *arguments: Any) -> T:
+        return self.cluster.chained(self.futures, self.numbers, (function, arguments), start)
+
+    def regrouped(self, groups: Sequence[Sequence[Piece]]) -> "DaskShards":
+        submit, futures = self.cluster.client.submit, []
+        for group in groups:
+            pieces = [submit(piece_held, self.futures[i], first, end, pure=False) for i, first, end in group]
+            futures.append(submit(joined_held, pieces, pure=False))
+        numbers = [self.numbers[group[0][0]] for group in groups]
+        return DaskShards(self.cluster, futures, numbers, self.n_images)
+
+    def spread(self) -> "DaskShards":
+        self.cluster.spread(self.futures, self.numbers)
+        return self
 
     def converse(self, conversations: Iterable[Conversation[T]]) -> list[T]:
         return self.cluster.converse(self.futures, self.numbers, conversations)
@@ -114,3 +133,16 @@ def made_of(shard: Held | Failure, message: bytes) -> Held | Failure:
         return shard
     found = answer(shard, message)
     return found if isinstance(found, Failure) else Held(shard.name, shard.number, found)
+
+
+def piece_held(shard: Held | Failure, first: int, end: int) -> Held | Failure:
+    """Some consecutive images of a shard."""
+    return shard if isinstance(shard, Failure) else Held(shard.name, shard.number, piece_of(shard.value, 1, first, end))
+
+
+def joined_held(pieces: Sequence[Held | Failure]) -> Held | Failure:
+    """One shard of consecutive ones; the failure of the first block if there is any."""
+    held = [own for own in pieces if isinstance(own, Held)]
+    if len(held) < len(pieces):
+        return next(own for own in pieces if isinstance(own, Failure))
+    return Held(held[0].name, held[0].number, joined([own.value for own in held]))

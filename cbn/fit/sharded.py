@@ -19,6 +19,9 @@ from ..bits.shards import Part, Shard, Shards, Source, extremes_of, gathered, on
 from ..bits.stream import FIRST
 from ..cpd.base import Outline
 from ..distributed import source_of
+from ..layers.contrast import NAME as CONTRAST
+from ..layers.contrast import LogRatio
+from ..layers.contrast_shards import learned_from
 from ..layers.geometry import LayerGeometry, Transition
 from ..layers.kernels import Kernels
 from ..layers.shards import layers_of
@@ -79,6 +82,8 @@ def fit_shards(
     if held_out:
         refuse_flat_counts(shards.sum(ones_of), shards.n_images, binarization, extremes)
     digest = shards.sum(digest_of)
+    # a contrast knows what is normal from images that its networks have not seen
+    held_out = held_out or settings.contrast is not None
     growing = ShardedGrowing(settings, shards, geometries, kernels, num_threads, held_out)
     network = growing.grow()
     learned = Learned(network, growing.trained, binarization, shards.n_images, digest)
@@ -91,16 +96,11 @@ def fit_shards(
 def check_distributes(settings: Settings) -> None:
     """Refuses what is not a function of sums over images. Raises ValueError."""
     others = "or give all images to one process (X.compute(), or a sample of X)"
-    kind, features = settings.kind, settings.features
-    if not kind.distributes:
-        raise ValueError(
-            f"cpd: {kind.nouns} are not learned from sums over images in several places; use preset='pixel' or 'tree', "
-            + others
-        )
-    if settings.contrast is not None:
-        raise ValueError(
-            f"contrast: not learned from sums over images in several places; give contrast=False, {others}"
-        )
+    features = settings.features
+    try:
+        settings.kind.check_distributes(settings.cpd)
+    except ValueError as error:
+        raise ValueError(f"{error}, {others}") from None
     if features.layers and features.iterations:
         raise ValueError(
             f"features: {features.iterations} iterations; kernels are trained in one process: train them on a sample, give "
@@ -119,6 +119,7 @@ class ShardedGrowing:
     ) -> None:  # fmt: skip
         self.settings, self.geometries, self.num_threads = settings, geometries, num_threads
         self.n_images = shards.n_images
+        self.seed = settings.seed() if settings.kind.draws_at_random or settings.contrast else 0
         self.n_seen = n_for_kernels(settings, self.n_images)
         self.trained: tuple[TrainedLayer, ...] = ()
         if settings.features.layers:
@@ -136,7 +137,7 @@ class ShardedGrowing:
         networks, shards = [], self.shards if part is None else self.shards.only(part)
         for number, own in enumerate(self.geometries):
             relations = self.trained[number - 1].layer.relations if number else ()
-            outline = Outline(own.grid(), own.distance, number == 0, relations, self.num_threads)
+            outline = Outline(own.grid(), own.distance, number == 0, relations, self.num_threads, self.seed)
             images = shards.layer(number)
             networks.append(self.settings.kind.learn_from(self.settings.cpd, outline, images))
         return LayeredNetwork(networks, self.transitions, self.geometries)
@@ -145,16 +146,34 @@ class ShardedGrowing:
         """Scores of the training images, each by a network that has not seen it where that can be had."""
         names = score_names(self.settings, network)
         if network.pixels.leaves_one_out:
-            found = joined(self.shards.map(score_shard, network, names, None, True))
-            normal = Normal("leave-one-out", found)
+            scores = joined(self.shards.map(score_shard, network, names, None, True))
+            normal = Normal("leave-one-out", scores)
         elif self.folds:
             normal = self._cross_validated(names)
         else:
-            return Normal("training images", joined(self.shards.map(score_shard, network, names, None, False)))
+            scores, ratio = self._scored(network, names, None)
+            return Normal("training images", scores, contrast=ratio)
         if self.n_seen == self.n_images:
             return normal
-        kept = {name: scores[self.n_seen :] for name, scores in normal.scores.items()}
-        return Normal(normal.source, kept, normal.judge)
+        return replace(normal, scores={name: scores[self.n_seen :] for name, scores in normal.scores.items()})
+
+    def _scored(
+        self, network: LayeredNetwork, names: Sequence[str], others: Part | None
+    ) -> tuple[dict[str, Floats], LogRatio | None]:
+        """Scores of all images, or of those that are not among the others, and the contrast that they are made of."""
+        contrast = self.settings.contrast
+        if contrast is None:
+            return joined(self.shards.map(score_shard, network, names, others, False)), None
+        asked = tuple(dict.fromkeys([*(name for name in names if name != CONTRAST), "standardized"]))
+        found = joined(self.shards.map(score_shard, network, asked, others, False))
+        counted, held_out = (
+            self.shards.only(own) if own else self.shards for own in (others, others and others.others)
+        )
+        ratio, columns = learned_from(
+            contrast, self.geometries[0].grid(), counted, held_out, self.seed, self.num_threads
+        )  # fmt: skip
+        found[CONTRAST] = np.concatenate([found["standardized"], columns], axis=1)
+        return {name: found[name] for name in names}, ratio
 
     def _cross_validated(self, names: Sequence[str]) -> Normal:
         """As :meth:`cbn.fit.recipe.Growing.normal_scores` does it."""
@@ -164,10 +183,11 @@ class ShardedGrowing:
         for fold in range(self.folds):
             others = Part(self.n_images, fold, self.folds)
             network = self.grow(others)
-            for name, scores in joined(self.shards.map(score_shard, network, names, others, False)).items():
-                found.setdefault(name, np.zeros((self.n_images, scores.shape[1])))[fold_of == fold] = scores
-            judge = judge or network
-        return Normal("cross-validation", found, judge)
+            scores, ratio = self._scored(network, names, others)
+            for name, own in scores.items():
+                found.setdefault(name, np.zeros((self.n_images, own.shape[1])))[fold_of == fold] = own
+            judge = judge or network.with_contrast(ratio)
+        return Normal("cross-validation", found, judge, judge.contrast if judge else None)
 
     def first_planes(self, network: LayeredNetwork) -> list[BitPlanes]:
         """Bit-planes of the layers of the images by whose maps the heat-map scale is measured, if it is."""

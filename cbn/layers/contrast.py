@@ -116,19 +116,18 @@ class LogRatio:
         def learn(trees: Tied, planes: BitPlanes) -> TiedCPD:
             return TiedCPD.learn(trees, Task(grid, 1, planes, True, (), seed, num_threads))
 
-        few = counted.part(0, max(1, TURNED_BYTES // (64 * grid.n_nodes)))
-        moved = BitPlanes.of_states(transformed(few.states(num_threads), grid, contrast.roll, seed), num_threads)
+        moved = moved_images(counted.part(0, n_moved(grid) // 64), contrast, grid, seed, num_threads)
         ratio = cls(learn(own, counted), learn(background, moved), contrast.smoothing, none, none)
         return ratio._of_normal(held_out, num_threads)
 
     def _of_normal(self, held_out: BitPlanes, num_threads: int) -> tuple["LogRatio", Floats]:
         n = held_out.n_images
         kept: list[Floats] | None = None
-        if 8 * n * self.mean.size <= KEPT_BYTES:
-            kept = list(self._chunks(held_out, num_threads))
+        if keeps_maps(n, self.mean.size):
+            kept = list(self.chunks(held_out, num_threads))
 
         def smooth() -> Iterator[Floats]:
-            for maps in self._chunks(held_out, num_threads) if kept is None else kept:
+            for maps in self.chunks(held_out, num_threads) if kept is None else kept:
                 yield smoothed(maps, self.smoothing)
 
         mean, squares = np.zeros_like(self.mean), np.zeros_like(self.mean)
@@ -140,13 +139,8 @@ class LogRatio:
         ratio = replace(self, mean=mean, deviation=np.sqrt(squares / n))
         if n == 1:
             return ratio, ratio.columns(held_out, num_threads)
-        # mean and deviation of the other images, from those of all
-        longer, places = n / (n - 1), []
-        for maps in smooth():
-            apart = maps - mean
-            left = np.maximum(squares - longer * (apart * apart), 0.0)
-            places.append(excess(longer * apart, np.sqrt(left / (n - 1))))
-        whole = [maps.sum(axis=(1, 2)) for maps in (self._chunks(held_out, num_threads) if kept is None else kept)]
+        places = [left_out(maps, mean, squares, n) for maps in smooth()]
+        whole = [maps.sum(axis=(1, 2)) for maps in (self.chunks(held_out, num_threads) if kept is None else kept)]
         return ratio, -np.stack([np.concatenate(whole), np.concatenate(places)], axis=1)
 
     def freeze(self) -> None:
@@ -172,13 +166,14 @@ class LogRatio:
     def columns(self, planes: BitPlanes, num_threads: int) -> Floats:
         """(n_images, 2): minus the log-ratio of the whole image in nats, and minus what exceeds the normal at places."""
         found = []
-        for maps in self._chunks(planes, num_threads):
+        for maps in self.chunks(planes, num_threads):
             places = excess(smoothed(maps, self.smoothing) - self.mean, self.deviation)
             found.append(-np.stack([maps.sum(axis=(1, 2)), places], axis=1))
         return np.concatenate(found)
 
-    def _chunks(self, planes: BitPlanes, num_threads: int) -> Iterator[Floats]:
-        words = max(8, CHUNK_BYTES // (64 * 8 * self.own.layer.n_nodes))
+    def chunks(self, planes: BitPlanes, num_threads: int) -> Iterator[Floats]:
+        """The maps of some images after the other; sums of doubles are of these chunks."""
+        words = chunk_words(self.own.layer)
         for first in range(0, planes.words.shape[1], words):
             yield self.maps(planes.part(first, words), num_threads)
 
@@ -223,6 +218,26 @@ class LogRatio:
         ratio = cls(network("own"), network("background"), smoothing, mean, deviation)
         ratio.freeze()
         return ratio
+
+
+def chunk_words(grid: Grid) -> int:
+    """Words of images whose maps are made at a time."""
+    return max(8, CHUNK_BYTES // (64 * 8 * grid.n_nodes))
+
+
+def keeps_maps(n: int, size: int) -> bool:
+    """Whether maps of n images are kept."""
+    return 8 * n * size <= KEPT_BYTES
+
+
+def n_moved(grid: Grid) -> int:
+    """How many images the background learns from, at most: the first ones."""
+    return 64 * max(1, TURNED_BYTES // (64 * grid.n_nodes))
+
+
+def moved_images(few: BitPlanes, contrast: Contrast, grid: Grid, seed: int, num_threads: int) -> BitPlanes:
+    """What the background learns from."""
+    return BitPlanes.of_states(transformed(few.states(num_threads), grid, contrast.roll, seed), num_threads)
 
 
 def lowest(planes: BitPlanes, grid: Grid) -> BitPlanes:
@@ -278,6 +293,13 @@ def excess(apart: Floats, deviation: Floats) -> Floats:
     """(n,) root mean square over places of how far maps lie above the normal mean, in deviations."""
     above = np.maximum(apart / (deviation + FLOOR), 0.0)
     return np.sqrt((above * above).mean(axis=(1, 2)))
+
+
+def left_out(maps: Floats, mean: Floats, squares: Floats, n: int) -> Floats:
+    """(images,) excess of smooth maps by mean and deviation of the others, from those of all n."""
+    longer, apart = n / (n - 1), maps - mean
+    left = np.maximum(squares - longer * (apart * apart), 0.0)
+    return excess(longer * apart, np.sqrt(left / (n - 1)))
 
 
 def contrast_scales(standardized: tuple[float, ...], scores: Floats, weight: float) -> tuple[float, ...]:

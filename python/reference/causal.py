@@ -12,6 +12,7 @@ from .bitplane import unpack_planes
 from .random import MASK, philox
 
 Causal = tuple[tuple[int, int, int], int, bool, bool]
+Sampling = tuple[int, int, int, bool, int]  # seed, below, thinning, nested, number of the first image
 ROW = 8  # purpose of random numbers
 MAX_CUTS = 63
 INFINITE = 10**9
@@ -137,10 +138,10 @@ def quiet(causal: Causal, states: States, channel: int, position: int) -> Bits:
 
 
 def kept_pairs(
-    causal: Causal, planes: Planes, n_images: int, channel: int, sampling: tuple[int, int, int, bool]
+    causal: Causal, planes: Planes, n_images: int, channel: int, sampling: Sampling
 ) -> list[list[tuple[int, int, int, bool]]]:
     """For every word of images its rows (key, position, image, quiet), in their random order."""
-    seed, below, thinning, nested = sampling
+    seed, below, thinning, nested, first = sampling
     (_, height, width), *_ = causal
     states, positions = unpacked(planes, n_images), height * width
     words: list[list[tuple[int, int, int, bool]]] = [[] for _ in range(-(-n_images // 64))]
@@ -150,7 +151,7 @@ def kept_pairs(
         for image in range(n_images):
             if nested and channel and not states[image, node - positions]:
                 continue
-            key, other, *_ = philox((position, image, channel, ROW), (seed & MASK, seed >> 32))
+            key, other, *_ = philox((position, first + image, channel, ROW), (seed & MASK, seed >> 32))
             thinned = still[image] and not states[image, node]
             if key < below and (not thinned or other < 2**32 // thinning):
                 words[image // 64].append((key, position, image, bool(still[image])))
@@ -162,7 +163,7 @@ def rows_count(
     planes: Planes,
     n_images: int,
     channel: int,
-    sampling: tuple[int, int, int, bool],
+    sampling: Sampling,
     counts: Counts,
     num_threads: int = 1,
 ) -> None:
@@ -175,7 +176,7 @@ def rows_take(
     planes: Planes,
     n_images: int,
     channel: int,
-    sampling: tuple[int, int, int, bool],
+    sampling: Sampling,
     begin: Counts,
     rows: tuple[Planes, Planes, Planes, Planes],
     num_threads: int = 1,

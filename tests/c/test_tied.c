@@ -8,7 +8,7 @@ enum { CAPACITY = 2 * LEAVES - 1, CHAINS = 70 };
 
 static uint64_t words[NODES * 5]; /* 300 images: 5 words */
 static const cbn_causal causal = {{CHANNELS, H, W}, 2, 1, 1};
-static const cbn_row_sampling sampling = {77, (uint64_t)1 << 32, 3, 1};
+static const cbn_row_sampling sampling = {77, (uint64_t)1 << 32, 3, 1, 0};
 static const cbn_forest_growth growth = {LEAVES, 40, 0.5, 0.5, 1.0, 0.1, 0.5, 99, 1};
 
 static int same(const void *a, const void *b, int64_t bytes) { return memcmp(a, b, (size_t)bytes) == 0; }
@@ -146,6 +146,12 @@ static void refusals(void) {
     CHECK(cbn_rows_count(&causal, PLANES(words, IMAGES), 0, &how, counts, 1) == CBN_E_PARAMETER);
     CHECK(cbn_rows_count(&causal, PLANES(words, IMAGES), CHANNELS, &sampling, counts, 1) == CBN_E_PARAMETER);
     CHECK(cbn_rows_count(&causal, PLANES(NULL, IMAGES), 0, &sampling, counts, 1) == CBN_E_NULL);
+    how = sampling, how.first = -1;
+    CHECK(cbn_rows_count(&causal, PLANES(words, IMAGES), 0, &how, counts, 1) == CBN_E_PARAMETER);
+    how = sampling, how.first = UINT32_MAX - IMAGES;
+    CHECK(cbn_rows_count(&causal, PLANES(words, IMAGES), 0, &how, counts, 1) == CBN_OK);
+    how.first++;
+    CHECK(cbn_rows_count(&causal, PLANES(words, IMAGES), 0, &how, counts, 1) == CBN_E_SIZE);
     how = sampling, how.below = 0;
     CHECK(cbn_rows_count(&causal, PLANES(words, IMAGES), 0, &how, counts, 1) == CBN_OK && counts[0] == 0);
 }

@@ -26,7 +26,9 @@ import cbn
 
 DRAWN = cbn.Features(layers=((5, 3, 2), (5, 3, 2)), iterations=0)
 MODELS = {"pixel": ({}, 20_000), "tree": ({"cpd": cbn.Tree(max_leaves=20), "folds": 2}, 3000),
-          "hidden": ({"features": DRAWN}, 5000)}  # fmt: skip
+          "hidden": ({"features": DRAWN}, 5000), "tied": ({"cpd": cbn.Tied(rounds=20, pairs=200_000)}, 4000),
+          "boosted": ({"cpd": cbn.Boosted(rounds=4)}, 1500),
+          "best": ({"contrast": cbn.Contrast(pairs=50_000, rounds=20, background_rounds=5)}, 2500)}  # fmt: skip
 
 
 def saved(preset, X, path):

@@ -17,7 +17,7 @@ from cbn import _engine
 from cbn._params import Choice, Flag, Real, Whole, specs
 from cbn.bits.planes import BitPlanes
 from cbn.bits.shards import LocalShards, Part, Shard
-from cbn.cpd import kinds
+from cbn.cpd import kinds, nodeshares
 from cbn.cpd.base import SCORES, Outline, Source, Task
 from cbn.cpd.grid import Grid, Relation
 from cbn.explain.surprise import Place
@@ -659,27 +659,37 @@ def test_a_name_or_a_parameter_class_is_of_one_kind():
 
 @pytest.mark.parametrize("cuts", [(0, 150), (0, 64, 150), (0, 1, 70, 149, 150)])
 @every_case
-def test_what_distributes_is_learned_from_sums(name, case, cuts):
+def test_what_distributes_is_learned_from_sums(name, case, cuts, monkeypatch):
     """Of images in shards, and of all but a fold of them, to the last byte; what does not says so in a line."""
+    for most in (0, nodeshares.MOST_BYTES):  # in rounds, and by nodes
+        monkeypatch.setattr(nodeshares, "MOST_BYTES", most)
+        learned_from_sums(name, case, cuts)
+
+
+def learned_from_sums(name, case, cuts):
     kind, task = kinds.kind_named(name), task_of(case)
     states = task.planes.states(1)
     parts = [BitPlanes.of_states(states[a:b], 1) for a, b in itertools.pairwise(cuts)]
     shards = LocalShards([Shard((own,), first, (0, 1)) for own, first in zip(parts, cuts)], 1, N)
-    outline = Outline(task.grid, task.distance, task.pixels, task.relations, 1)
+    outline = Outline(task.grid, task.distance, task.pixels, task.relations, 1, task.seed)
     if not kind.distributes:
         with pytest.raises(ValueError, match="are not learned from sums over images") as caught:
             kind.learn_from(parameters_of(name), outline, shards.layer(0))
+        with pytest.raises(ValueError, match="^cpd: .* are not learned from images in several places"):
+            kind.check_distributes(parameters_of(name))
         assert "\n" not in str(caught.value)
         return
-    for part in (None, Part(N, 1, 3), Part(40)):
+    given = parameters_of(name)
+    kind.check_distributes(given)
+    for part in (None, Part(N, 1, 3), Part(N, 1, 3, True), Part(40)):
         members = np.ones(N, bool) if part is None else part.of(np.arange(N))
         own = Task(
             task.grid, task.distance, task.planes.select(members, 1), task.pixels, task.relations, task.seed, 1
         )  # fmt: skip
-        expected = kind.learn(parameters_of(name), own)
+        expected = kind.learn(given, own)
         ways = [shards.layer(0, part)] if part is None else [shards.layer(0, part), shards.only(part).layer(0)]
         for images in ways:
-            found = kind.learn_from(parameters_of(name), outline, images)
+            found = kind.learn_from(given, outline, images)
             assert found.describe() == expected.describe()
             for array, wanted in zip(found.arrays().values(), expected.arrays().values(), strict=True):
                 np.testing.assert_array_equal(array, wanted)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tied trees: causal features, rows, growth, scores and samples, on the twin and on every path of the engine."""
 
+import itertools
 from dataclasses import replace
 from unittest import mock
 
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from cbn import _engine
 from cbn.bits.planes import BitPlanes
+from cbn.bits.shards import LocalShards, Shard
 from cbn.cpd import forest
 from cbn.cpd.forest import STATISTICS, Rows, Tied, TiedLayer, grow_forest, start_odds, window_offsets
+from cbn.cpd.pairs import rows_of_shards
 from helpers.engines import ALL, PATHS, TWIN
 from helpers.images import blob_states
 from reference import LOG_PROBABILITY, SURPRISE, VARIANCE, causal
@@ -201,6 +204,42 @@ def test_rows_equal_the_twin(shape, n, seed, nested):
             for found, wanted in zip(rows(path, threads), expected):
                 for name in ("features", "target", "members", "quiet"):
                     np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+
+
+@each_engine
+@pytest.mark.parametrize("pairs", [100, 2**20])
+def test_rows_of_parts_are_those_of_all(engine, pairs):
+    """Cut at multiples of 64, each part told the number of its first image; a word without rows among them."""
+    shape, n, cuts = (2, 4, 3), 200, (0, 64, 128, 200)
+    states = blob_states(n, shape, 3, nested=True)
+    tied, own = replace(SMALL, pairs=pairs), (shape, 2, True, True)
+
+    def planes(a, b):
+        return BitPlanes(planes_of(states[a:b]), b - a)
+
+    shards = LocalShards([Shard((planes(a, b),), a, (0, 1)) for a, b in itertools.pairwise(cuts)], 1, n)
+    with engine._path() as module, mock.patch.object(forest, "_engine", Mixed(module)):
+        for channel in range(2):
+            expected = Rows.sampled(planes(0, n), own, channel, tied, True, 5, 1)
+            found = rows_of_shards(shards, 0, own, channel, tied, True, 5)
+            for name in ("features", "target", "members", "quiet"):
+                np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        none = Rows.sampled(BitPlanes(planes_of(0 * states), n), own, 1, tied, True, 5, 1)
+        assert none.n == 0 and Rows.joined([none, none]).target.tolist() == [0]
+
+
+@each_engine
+def test_numbers_of_images_fit(engine):
+    planes, own = planes_of(blob_states(70, (1, 3, 3), 0)), ((1, 3, 3), 1, False, False)
+    counts = np.empty(2, np.int64)
+    if engine is not TWIN:
+        with engine._path() as module, pytest.raises(ValueError):
+            module.rows_count(own, planes, 70, 0, (1, 2**32, 1, False, -1), counts, 1)
+        with engine._path() as module, pytest.raises(ValueError):
+            module.rows_count(own, planes, 70, 0, (1, 2**32, 1, False, 2**32 - 70), counts, 1)
+    with engine._path() as module:
+        module.rows_count(own, planes, 70, 0, (1, 2**32, 1, False, 2**32 - 71), counts, 1)
+    assert counts.tolist() == [64 * 9, 6 * 9]
 
 
 def test_rows_are_a_sample_of_the_pairs():

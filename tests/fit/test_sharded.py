@@ -9,7 +9,9 @@ import pytest
 import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn.bits.shards import LocalSource, Part
+from cbn.cpd import nodeshares
 from cbn.cpd import shards as growing
+from cbn.cpd.boosted_cpd import BoostedCPD
 from cbn.fit.settings import resolve, snapshot
 from cbn.fit.sharded import fit_shards
 from cbn.layers import shards as hidden
@@ -20,6 +22,10 @@ IMAGES = blots(N, 9, seed=3)
 GREY = (IMAGES * np.random.default_rng(0).integers(40, 256, IMAGES.shape)).astype(np.uint8)
 CUTS = [(), (64,), (1, 250), (3, 70, 131, 200, 333, 499)]
 RANDOM = cbn.Features(layers=((3, 3, 1), (2, 2, 1)), iterations=0)
+MANY = blots(1200, 9, seed=4)
+TIED = cbn.Tied(radius=2, rounds=4, max_leaves=6, pairs=9_000, networks=2)
+CONTRAST = cbn.Contrast(pairs=9_000, rounds=3, background_pairs=4_000, background_rounds=2, roll=2)
+BEST = {"preset": "best", "features": RANDOM, "contrast": CONTRAST, "threshold": 0.3}
 MODELS = {
     "pixel": ({"preset": "pixel"}, IMAGES),
     "pixel, grey": ({"preset": "pixel", "threshold": (0.2, 0.5), "outlier_score": "surprise"}, GREY),
@@ -35,6 +41,14 @@ MODELS = {
     "tree, grey": ({"preset": "tree", "threshold": (0.2, 0.5), "folds": 2, "cpd": cbn.Tree(min_leaf=5)}, GREY),
     "tree, hidden": ({"preset": "tree", "features": RANDOM, "outlier_score": "standardized"}, IMAGES),
     "tree, two images": ({"preset": "tree"}, IMAGES[:2]),
+    "tied": ({"preset": "tied", "cpd": TIED}, MANY),
+    "tied, grey": ({"preset": "tied", "cpd": TIED.replaced(corrections=2), "threshold": (0.2, 0.5), "folds": 3}, GREY),
+    "tied, two images": ({"preset": "tied", "cpd": TIED}, IMAGES[:2]),
+    "boosted": ({"preset": "boosted", "cpd": cbn.Boosted(rounds=3, reach=3, max_leaves=4), "threshold": (0.2, 0.5)}, GREY),
+    "contrast": (BEST, MANY),
+    "contrast, two thresholds": (BEST | {"threshold": (0.2, 0.5), "features": cbn.Features(), "cpd": cbn.Tree()}, GREY),
+    "contrast, one image": (BEST, IMAGES[:1]),
+    "contrast, three images": (BEST, IMAGES[:3]),
 }  # fmt: skip
 
 
@@ -49,8 +63,12 @@ def in_shards(arguments, images, cuts):
 
 
 @pytest.mark.filterwarnings("ignore::cbn.CalibrationWarning")
-@pytest.mark.parametrize("name", MODELS)
-def test_the_bytes_are_those_of_one_array(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "name, most",
+    [*((name, nodeshares.MOST_BYTES) for name in MODELS), *((name, 0) for name in MODELS if "tree" in name)],
+)
+def test_the_bytes_are_those_of_one_array(name, most, tmp_path, monkeypatch):
+    monkeypatch.setattr(nodeshares, "MOST_BYTES", most)  # trees of counts grow by nodes, or in rounds
     monkeypatch.setattr(growing, "NODES_ASKED", 30)
     monkeypatch.setattr(hidden, "MOST_ENTRIES", 2000)
     arguments, images = MODELS[name]
@@ -73,15 +91,15 @@ def test_kernels_that_are_given():
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"preset": "best"}, "contrast: not learned from sums"),
+        ({"preset": "best", "features": cbn.Features(layers=((2, 2, 2),))}, "features: 50 iterations; kernels"),
         ({"preset": "best", "contrast": False, "features": cbn.Features(layers=((2, 2, 2),))}, "features: 50 iterations; kernels"),
         ({"preset": "hidden"}, "features: 50 iterations; kernels are trained in one process"),
-        ({"preset": "boosted"}, "cpd: boosted trees are not learned from sums"),
-        ({"preset": "tied"}, "cpd: tied trees are not learned from sums"),
+        ({"preset": "boosted"}, "cpd: boosted trees are not learned from images in several places; use another kind"),
         ({"shift": 1}, "shift: 1; images in several places are not shifted"),
     ],
 )  # fmt: skip
-def test_what_is_refused_says_what_to_do(arguments, words):
+def test_what_is_refused_says_what_to_do(arguments, words, monkeypatch):
+    monkeypatch.setattr(BoostedCPD, "distributes", False)
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
         in_shards(arguments, IMAGES, (100,))
     assert "\n" not in str(caught.value) and "X.compute()" in str(caught.value)

@@ -13,16 +13,19 @@ import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn import _engine
 from cbn.bits.planes import BitPlanes
+from cbn.bits.shards import LocalShards, Part, Shard
 from cbn.cli.score import main as main_score
 from cbn.cpd.grid import Grid
 from cbn.exceptions import ModelFileError
 from cbn.layers.contrast import FLOOR, LogRatio, excess, lowest, smoothed, transformed
+from cbn.layers.contrast_shards import learned_from
 from cbn.plots.pictures import heat_map
 from helpers.modelfiles import members_of, save, version_of, with_header
 
 QUICK = {"pairs": 4000, "rounds": 6, "background_pairs": 2000, "background_rounds": 3}
 FEATURES = cbn.Features(layers=((4, 2, 2),), iterations=0, activation=(0.5, 0.9))
 GRID = Grid(1, 14, 14)
+CUTS = (3, 700, 1100, 1150, 1919)
 
 
 def small(n, digit, seed=0):
@@ -145,6 +148,38 @@ def test_maps_that_are_not_kept_give_the_same(images, monkeypatch):
     found = LogRatio.learned(cbn.Contrast(**QUICK), GRID, *planes, 0, 1)
     np.testing.assert_allclose(found[1], expected[1])
     np.testing.assert_allclose(found[0].mean, expected[0].mean, atol=1e-12)
+
+
+@pytest.mark.parametrize("kept", [0, 2**28])
+def test_images_in_several_places_give_the_same(kept, monkeypatch):
+    """To the last bit, with means that are sums of several chunks of maps, and a background of the first images alone."""
+    monkeypatch.setattr("cbn.layers.contrast.KEPT_BYTES", kept)
+    monkeypatch.setattr("cbn.layers.contrast.CHUNK_BYTES", 1)  # the least is 512 images
+    monkeypatch.setattr("cbn.layers.contrast.TURNED_BYTES", 64 * GRID.n_nodes * 5)  # 320 images
+    images = np.random.default_rng(0).permutation(np.concatenate([small(240, d).reshape(240, -1) for d in range(8)]))
+    whole = BitPlanes.of_states(images, 1)
+    parts = [BitPlanes.of_states(own, 1) for own in np.split(images, CUTS)]
+    shards = LocalShards([Shard((own,), first, (0, 1)) for own, first in zip(parts, (0, *CUTS))], 1, len(images))
+    part, contrast = Part(len(images), 1, 3), cbn.Contrast(**QUICK)
+    own = part.of(np.arange(len(images)))
+    for counted, held_out, pieces in (
+        (whole, whole, (shards, shards)),
+        (whole.select(own, 1), whole.select(~own, 1), (shards.only(part), shards.only(part.others))),
+    ):
+        expected, columns = LogRatio.learned(contrast, GRID, counted, held_out, 0, 1)
+        found, again = learned_from(contrast, GRID, *pieces, 0, 1)
+        np.testing.assert_array_equal(again, columns)
+        for name, array in found.arrays().items():
+            np.testing.assert_array_equal(array, expected.arrays()[name], err_msg=name)
+
+
+def test_one_held_out_image_in_several_places(images):
+    planes = [BitPlanes.of_states(own.reshape(len(own), -1), 1) for own in (images[0], images[0][:1])]
+    expected, columns = LogRatio.learned(cbn.Contrast(**QUICK), GRID, *planes, 0, 1)
+    shards = [LocalShards([Shard((own,), 0, (0, 1))], 1, own.n_images) for own in planes]
+    found, again = learned_from(cbn.Contrast(**QUICK), GRID, *shards, 0, 1)
+    np.testing.assert_array_equal(again, columns)
+    np.testing.assert_array_equal(found.mean, expected.mean)
 
 
 # ---- the score ----
