@@ -92,7 +92,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     both.add_argument(
         "--false-alarm-rate", type=common.rate, metavar="P",
-        help=f"share of normal pictures that may be called defective (default: {FALSE_ALARM_RATE})",
+        help=f"share of normal pictures that may be called outliers (default: {FALSE_ALARM_RATE})",
     )  # fmt: skip
 
 

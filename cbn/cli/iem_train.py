@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..iem.names import EMBEDDED
 from . import _common as common
 from . import _iem_options as options
+from ._config import make_training_parser
 from ._iem_calibration import load_calibration
 from ._iem_data import Job, add_training_data, list_jobs, load_pictures
 from ._report_after import add_report, check_after, report_on_category
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = common.make_parser(
+    parser = make_training_parser(
         "cbn-iem-train",
         "Fit an introspective energy model to pictures without defects and write a model file. If there are test\n"
         "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects,\n"
@@ -46,19 +47,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--out", default=options.DEFAULT_MODEL, metavar="FILE",
         help=f"model file to write (default: {options.DEFAULT_MODEL}; with --categories, iem-CATEGORY.cbn)",
     )  # fmt: skip
-    group = parser.add_argument_group("models that keep their sums (--keep-sums)")
+    group = parser.add_argument_group("further training", "Of Gaussian models that keep their sums (--keep-sums).")
     group.add_argument(
         "--add", metavar="MODEL",
         help="add the pictures to this model: --out becomes what one training on all of them would give. Settings and size "
         "are those of the model, and so is the threshold's false-alarm rate",
     )  # fmt: skip
     group.add_argument(
-        "--merge", nargs="+", metavar="MODEL",
+        "--merge", nargs="+", action="extend", metavar="MODEL",
         help="make one model of two or more, without pictures: --out becomes what one training on the pictures of all would "
         "give, with the false-alarm rate of the first",
     )  # fmt: skip
     parser.add_argument(
-        "--resume", action="store_true",
+        "--resume", action="store_true", default=None,
         help="go on from the checkpoints FILE.checkpoint, where there are any, and keep models that are complete",
     )  # fmt: skip
     parser.add_argument(

@@ -23,7 +23,9 @@ def build_parser():
         ],
     )
     common.add_model(parser)
-    parser.add_argument("--n", type=common.integer(1, 10**6), default=64, metavar="N", help="images (default: 64)")
+    parser.add_argument(
+        "--n", type=common.integer(1, 10**6), default=64, metavar="N", help="images to draw (default: 64)"
+    )
     parser.add_argument(
         "--digit", "--label", metavar="LABEL", help="of a classifier: the class to draw from ('all': every class)"
     )
