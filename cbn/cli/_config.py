@@ -12,14 +12,18 @@ class TrainingParser(Parser):
     """A parser with --config, whose arguments know what was given."""
 
     def read(self, words):
-        """Parses words, and the file of --config before them: ``given`` has all options that are not as by default."""
+        """Parses words, and the file of --config before them.
+
+        ``given`` are the options that were given, as text, and ``kept`` those that are not as by default.
+        """
         arguments = self.parse_args(words)
         given = given_options(self, words)
         if arguments.config is not None:
             given = read_config(self, arguments.config, but_for=given) | given
             arguments = self.parse_args(words_of(given))
         actions = long_options(self)
-        arguments.given = {
+        arguments.given = given
+        arguments.kept = {
             name: text for name, text in given.items()
             if getattr(arguments, actions[name].dest) != actions[name].default
         }  # fmt: skip

@@ -72,7 +72,7 @@ def record_of(arguments, **changes):
 
     ``changes`` are options that another value, or None for no such option, stands for.
     """
-    options = {name: value for name, value in getattr(arguments, "given", {}).items() if name not in HABITS}
+    options = {name: value for name, value in arguments.kept.items() if name not in HABITS}
     for name, value in changes.items():
         options.pop(name, None)
         if value is not None:

@@ -26,7 +26,7 @@ from ..iem.pretrained.efficientnet import EfficientNetLite0
 from ..iem.settings import backbone_of, resolve
 from ..iem.training.levelwise import TrainingState
 from ..io.checkpoint import fingerprint
-from ..io.modelformat import COMMAND
+from ..io.provenance import COMMAND
 from . import _common as common
 from ._given import record_of
 from ._iem_calibration import calibrated

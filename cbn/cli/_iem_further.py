@@ -16,7 +16,7 @@ from ..iem.gaussian.parameters import Gaussian
 from ..iem.gaussian.sums import Digests, digests_of
 from ..iem.names import EMBEDDED
 from ..iem.pretrained.efficientnet import EfficientNetLite0
-from ..io.modelformat import COMMAND
+from ..io.provenance import COMMAND
 from . import _common as common
 from ._fields import as_option, given_fields
 from ._given import record_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _OUTDATED = ("training_sha256", "calibrated_with", "category", SCALE_KEY)
 _AND = " and "  # between sources in the record
 # What --merge goes with; all other options are of pictures and settings.
-_WITH_MERGE = ("merge", "out", "threads", "json", "quiet", "program", "config", "given")
+_WITH_MERGE = ("merge", "out", "threads", "json", "quiet", "program", "config", "given", "kept")
 
 
 def read_base(arguments: argparse.Namespace) -> FittedGaussianModel:

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 from ..exceptions import DataError, ModelFileError
+from ._assumed import assume, unless
 from ._running import UsageError
 
 # What a kind of file holds, and the programs for it.
@@ -79,7 +80,13 @@ def with_model(arguments, **actions):
     """
     kind, fitted = load_with_kind(arguments.model, arguments.threads)
     _check_kind(arguments.model, kind, actions)
+    assume_model(arguments)
     return actions[kind](arguments, fitted)
+
+
+def assume_model(arguments):
+    """The model is the one that is read where none is named."""
+    assume(arguments, unless("named_model" in arguments, f"model {arguments.model} (--model)"))
 
 
 def _check_kind(path, kind, known):

@@ -77,11 +77,10 @@ class _Once(argparse.Action):
     """The one model file of a program, however it is named."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        default = parser.get_default("model")
-        earlier = getattr(namespace, "model", default)
-        if option_string is None and earlier not in (default, values):
+        way, earlier = getattr(namespace, "named_model", (option_string, values))
+        if way != option_string and earlier != values:
             parser.error(f"--model: {earlier!r} beside {values!r}; name one model")
-        namespace.model = values
+        namespace.model, namespace.named_model = values, (option_string, values)
 
 
 def with_values(argv):

@@ -6,7 +6,8 @@ import re
 import shlex
 
 from ..exceptions import CbnError
-from ..io.modelformat import COMMAND
+from ..io.provenance import COMMAND
+from ._assumed import tell_assumed
 from ._config import config_text
 from ._given import words_of
 from ._parser import DEFAULT_MODEL
@@ -43,6 +44,7 @@ def command_line(provenance, path):
 
 def told_of_command(arguments, provenance):
     """What --json says of the command; writes the file of --save-config."""
+    tell_assumed(arguments)
     told = {"command": command_line(provenance, arguments.model)}
     if arguments.save_config is not None:
         save_config(arguments.save_config, arguments.model, provenance)

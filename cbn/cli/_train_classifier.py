@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..fit.classifier import fit_classifier
-from ..io.modelformat import COMMAND
+from ..io.provenance import COMMAND
 from . import _common as common
 from ._given import record_of
 from ._images import images_for

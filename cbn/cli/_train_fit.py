@@ -11,7 +11,7 @@ from ..exceptions import CalibrationWarning, ModelFileError
 from ..fit.recipe import FitInterrupted, fit
 from ..fit.writing import as_json
 from ..io.checkpoint import fingerprint
-from ..io.modelformat import COMMAND
+from ..io.provenance import COMMAND
 from ._given import record_of
 from ._images import ALL, images_for
 from ._jobs import Bar, check_checkpoints, checkpoint_path, interrupted_message, remove_checkpoint

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..bits.digest import Digest
 from ..fit.adding import added
 from ..fit.merging import check_mergeable, merged
-from ..io.modelformat import COMMAND
+from ..io.provenance import COMMAND
 from . import _common as common
 from . import _images as images_of
 from ._given import record_of
@@ -15,7 +15,7 @@ from ._models import load_network
 from ._reading import tell
 
 # What the two go with; all other options are of settings, which a model has already.
-_QUIET = ("out", "threads", "json", "quiet", "program", "config", "given")
+_QUIET = ("out", "threads", "json", "quiet", "program", "config", "given", "kept")
 _WITH_MERGE = ("merge", *_QUIET)
 _WITH_ADD = (
     "add", "data", "labels", "digit", "size", "color", "background", "full_scale", "skip_bad", "calibration", "report", *_QUIET,

@@ -131,6 +131,7 @@ def _train_models(
 ) -> None:
     from . import _iem_fit as fitting
     from . import _iem_report as report
+    from ._iem_assumed import tell_of_training
     from ._iem_figures import evaluate
     from ._jobs import check_checkpoints
 
@@ -149,6 +150,8 @@ def _train_models(
                 if base is None
                 else base.arguments
             )
+            if base is None and not results:
+                tell_of_training(arguments, chosen, dataset)
             progress.begin(chosen, len(dataset.train), shape, job.name)
             source = arguments.synthetic or arguments.good or job.path
             if base is None:

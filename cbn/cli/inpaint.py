@@ -139,6 +139,10 @@ def inpaint_by(arguments, fitted):
             n_sweeps=arguments.sweeps, n_particles=arguments.particles, temperature=temperature,
             random_state=arguments.seed, progress=functools.partial(show, bar),
         )  # fmt: skip
+    common.assume(
+        arguments, None if arguments.mask or arguments.hole != "bottom" else "the lower half is missing (--hole)"
+    )
+    common.tell_assumed(arguments)
     from ..inference.inpainting import ParticleReport
     from ..plots import pictures
 

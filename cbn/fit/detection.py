@@ -9,7 +9,7 @@ import numpy as np
 from .. import _validation as validation
 from ..cpd.base import SCORES
 from ..distributed import is_dask, lazily
-from ..io.modelformat import without_command
+from ..io.provenance import without_command
 from ..layers.contrast import NAME as CONTRAST
 from ..metrics.calibration import Calibration
 from ..metrics.decisions import Decisions

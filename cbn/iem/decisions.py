@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..io.modelformat import without_command
+from ..io.provenance import without_command
 from ..metrics.calibration import Calibration
 from ..metrics.decisions import Decisions
 from .nn.arrays import Shape

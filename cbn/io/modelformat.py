@@ -15,9 +15,6 @@ from .archive import read_archive
 
 FORMAT, NEWEST_VERSION = "cbn-model", 13
 
-# In the provenance: the program and the options that made the model. What changes the model leaves it out.
-COMMAND = "command"
-
 T = TypeVar("T")
 
 
@@ -45,11 +42,6 @@ def read_model(path: Any, restore: Mapping[str, Callable[[ZipFile, dict[str, Any
 
     missing = "train a model first, for example with cbn-train or cbn-iem-train"
     return read_archive(Path(path), "a cbn model", missing, FORMAT, NEWEST_VERSION, restore_kind)
-
-
-def without_command(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The provenance of a model that is no longer what its command makes."""
-    return {name: value for name, value in provenance.items() if name != COMMAND}
 
 
 def plain(value: object) -> Any:

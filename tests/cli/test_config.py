@@ -187,7 +187,8 @@ def test_the_command_line_goes_before_the_file(here):
     arguments = parser.read(["--config", "t.toml", "--seed", "0", "--force-relation", "1,1,0,-2,0"])
     assert (arguments.seed, arguments.preset, arguments.data, arguments.quick) == (0, "tree", "a.npy", False)
     assert arguments.force_relation == [(1, 1, 0, -2, 0)]
-    assert arguments.given == {"data": "a.npy", "preset": "tree", "force-relation": ["1,1,0,-2,0"], "config": "t.toml"}
+    assert arguments.given["seed"] == "0" and "seed" not in arguments.kept
+    assert arguments.kept == {"data": "a.npy", "preset": "tree", "force-relation": ["1,1,0,-2,0"], "config": "t.toml"}
 
 
 @pytest.mark.parametrize("program", TRAINING)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _validation as validation
-from ...io.modelformat import without_command
+from ...io.provenance import without_command
 from ...metrics.calibration import Calibration
 from ..nn.arrays import Array, Shape
 from ..parameters import Arguments
