@@ -39,7 +39,8 @@ def _rule(parsed, settings, images, thresholds):
     if parsed.binarization == "stochastic":
         return None
     if images.binarization is not None:
-        return f"images are binary as they come ({images.binarization})"
+        rule = images.binarization
+        return f"images are {rule}" if rule.startswith("already") else f"images are binary as they come ({rule})"
     if settings.threshold == "auto":
         found = "chosen for each label" if thresholds is None else as_option(thresholds)
         return f"binarization {found} by the grey levels (--threshold)"

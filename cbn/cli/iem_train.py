@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
             "cbn-iem-train --good pictures/ --calibration today/   # the threshold from pictures of its own",
             "cbn-iem-train --data mvtec/tile --backbone alexnet --weights alexnet.pth",
             "cbn-iem-train --data mvtec/tile --sharing a --dry-run",
+            "cbn-iem-train --config screw.toml --seed 1            # options from a file, the line's before them",
             "cbn-iem-train --good may/ --keep-sums --out may.cbn   # a model that can learn more",
             "cbn-iem-train --good june/ --add may.cbn --out both.cbn",
             "cbn-iem-train --merge plant1.cbn plant2.cbn --out all.cbn",
@@ -92,10 +93,9 @@ def train(arguments: argparse.Namespace) -> None:
         raise common.UsageError("--calibration: pictures of one category; with --categories leave it out")
     jobs = list_jobs(arguments)
     backbone = options.read_backbone(arguments)
-    if arguments.dry_run:
-        _dry_run(arguments, jobs, backbone, base)
-    else:
-        _train_models(arguments, jobs, backbone, base)
+    with options.naming_options():
+        work = _dry_run if arguments.dry_run else _train_models
+        work(arguments, jobs, backbone, base)
 
 
 def _dry_run(

@@ -27,6 +27,7 @@ def build_parser():
             "cbn-train --data mnist/ --digit 3 --threshold 0.1,0.3,0.6 --score surprise",
             "cbn-train --data images.npy --calibration more.npy --false-alarm-rate 0.001",
             "cbn-train --data images.npy --hidden '8,5,3;5,3,2' --iterations 100 --resume",
+            "cbn-train --config two.toml --seed 1        # options from a file, the line's before them",
             "cbn-train --data june/ --add may.cbn --out both.cbn",
             "cbn-train --merge plant1.cbn plant2.cbn --out all.cbn",
         ],

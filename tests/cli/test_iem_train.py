@@ -303,8 +303,8 @@ def good(tmp_path_factory):
         (["--synthetic", "object", "--backbone", "alexnet"], ["--backbone alexnet", "--weights"]),
         (["--synthetic", "object", "--false-alarm-rate", "1"], ["--false-alarm-rate"]),
         (["--synthetic", "object", "--learning-rate", "-1"], ["--learning-rate", "-1"]),
-        (["--good", "GOOD", "--held-out", "0.9"], ["held_out", "0.9"]),
-        (["--good", "GOOD", "--level-weights", "1,2"], ["level_weights", "5 levels"]),
+        (["--good", "GOOD", "--held-out", "0.9"], ["--held-out", "0.9"]),
+        (["--good", "GOOD", "--level-weights", "1,2"], ["--level-weights", "5 levels"]),
     ],
 )
 def test_wrong_usage(arguments, words, good, tmp_path, monkeypatch):
