@@ -19,6 +19,11 @@ def tell_assumed(arguments):
     arguments.assumed = []
 
 
+def assume_model(arguments):
+    """The model is the one that is read where none is named."""
+    assume(arguments, unless("named_model" in arguments, f"model {arguments.model} (--model)"))
+
+
 def unless(given, text):
     """The text, or None where an option is given."""
     return None if given else text

@@ -4,7 +4,7 @@
 import argparse
 
 # Not kept: what says where results go and how the work is done, but changes no byte of a model.
-HABITS = ("config", "out", "threads", "json", "quiet", "resume", "dry-run", "save-kernels")
+HABITS = ("config", "out", "threads", "json", "quiet", "resume", "dry-run", "save-kernels", "report")
 
 
 def long_options(parser):

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ..exceptions import DataError, ModelFileError
-from ._assumed import assume, unless
+from ._assumed import assume_model
 from ._running import UsageError
 
 # What a kind of file holds, and the programs for it.
@@ -82,11 +82,6 @@ def with_model(arguments, **actions):
     _check_kind(arguments.model, kind, actions)
     assume_model(arguments)
     return actions[kind](arguments, fitted)
-
-
-def assume_model(arguments):
-    """The model is the one that is read where none is named."""
-    assume(arguments, unless("named_model" in arguments, f"model {arguments.model} (--model)"))
 
 
 def _check_kind(path, kind, known):
