@@ -2,6 +2,7 @@
 """What was given on a command line, as text: of it come the record of a model and the command that makes it again."""
 
 import argparse
+import math
 
 # Not kept: what says where results go and how the work is done, but changes no byte of a model.
 HABITS = ("config", "out", "threads", "json", "quiet", "resume", "dry-run", "save-kernels", "report")
@@ -67,14 +68,16 @@ def words_of(options):
     return words
 
 
-def record_of(arguments, **changes):
+def record_of(arguments, offset=None, **changes):
     """What a model keeps of its command: program and options, those that change no byte of it left out.
 
-    ``changes`` are options that another value, or None for no such option, stands for.
+    ``offset`` is the threshold that the command made, by which it is seen whether the model has another now; ``changes`` are
+    options that another value, or None for no such option, stands for.
     """
     options = {name: value for name, value in arguments.kept.items() if name not in HABITS}
     for name, value in changes.items():
         options.pop(name, None)
         if value is not None:
             options[name] = value
-    return {"program": arguments.program, "options": options}
+    known = offset is not None and math.isfinite(offset)
+    return {"program": arguments.program, "options": options, "offset": float(offset) if known else None}

@@ -130,14 +130,15 @@ def _fit_and_save(
     checkpoint = checkpoint_path(out)
     if options.resume and os.path.exists(out) and (checkpoint is None or not os.path.exists(checkpoint)):
         progress.say(f"{out}: of another training, and there is no checkpoint; training begins at the start")
-    command = record_of(options, **({"data": source, "categories": None} if options.categories is not None else {}))
-    record: dict[str, Any] = {COMMAND: command, "source": source, "category": dataset.category, "seed": options.seed}
+    record: dict[str, Any] = {"source": source, "category": dataset.category, "seed": options.seed}
     with warnings.catch_warnings():
         if calibration is not None:  # the training pictures do not set the threshold, so their number is no matter
             warnings.simplefilter("ignore", CalibrationWarning)
         fitted, reached = _fit(options, arguments, dataset, checkpoint, progress)
     if calibration is not None:
         fitted = calibrated(fitted, calibration, options.calibration)
+    of_category = {"data": source, "categories": None} if options.categories is not None else {}
+    record[COMMAND] = record_of(options, fitted.calibration.offset, **of_category)
     if reached is None:
         return _save(fitted, dataset, record | {"training_sha256": mark}, out)
     _save(fitted, dataset, record | {"unfinished": reached}, out)

@@ -14,7 +14,7 @@ MOST_DRAWN = 40
 def show_classes(arguments, classifier):
     """Facts of all classes, and the share of ones of each."""
     facts = describe(classifier) | {"model": arguments.model, "picture": arguments.out}
-    facts |= told_of_command(arguments, classifier.networks[0].provenance)
+    facts |= told_of_command(arguments, classifier.networks[0])
     figures.model_summary_figure(panels(classifier), arguments.out)
     common.print_json(facts) if arguments.json else print_classifier(facts)
 

@@ -42,23 +42,33 @@ def command_line(provenance, path):
     return shlex.join([program, *words_of(options | out)])
 
 
-def told_of_command(arguments, provenance):
-    """What --json says of the command; writes the file of --save-config."""
+def told_of_command(arguments, fitted):
+    """What --json says of the command, and whether the model has another threshold now; writes the file of --save-config.
+
+    ``fitted`` is a model of any kind, or a network of a classifier.
+    """
     tell_assumed(arguments)
-    told = {"command": command_line(provenance, arguments.model)}
+    provenance = fitted.provenance
+    line = command_line(provenance, arguments.model)
+    told = {"command": line, "changed": line is not None and _is_changed(provenance, fitted.calibration)}
     if arguments.save_config is not None:
         save_config(arguments.save_config, arguments.model, provenance)
         told["config"] = arguments.save_config
     return told
 
 
+def _is_changed(provenance, calibration):
+    """Whether the threshold is not the one that the command made."""
+    offset = provenance[COMMAND].get("offset")
+    return calibration is not None and offset not in (None, float(calibration.offset))
+
+
 def print_command(facts, provenance=None):
     """The lines of cbn-show; ``provenance`` where the facts have none of their own."""
     provenance = facts["provenance"] if provenance is None else provenance
     line = facts["command"] or "not recorded"
-    asked = (command_of(provenance) or ("", {}))[1].get("calibration")
-    if (other := provenance.get("calibrated_with")) not in (None, asked):
-        line += f", then its threshold from {other}"
+    if facts["changed"]:
+        line += f", then another threshold ({provenance.get('calibrated_with') or 'from elsewhere'})"
     if "unfinished" in provenance:
         line += f", interrupted {provenance['unfinished']}"
     print(f"command          {cell(line)}")

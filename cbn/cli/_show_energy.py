@@ -13,7 +13,7 @@ MOST_KERNELS = 64
 def show_fitted(arguments, fitted):
     """Facts of all levels, and a picture."""
     facts = describe(fitted) | {"model": arguments.model, "picture": arguments.out}
-    facts |= told_of_command(arguments, fitted.provenance)
+    facts |= told_of_command(arguments, fitted)
     figures.model_summary_figure(panels(fitted), arguments.out)
     common.print_json(facts) if arguments.json else print_energy_model(facts)
 

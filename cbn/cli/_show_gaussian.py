@@ -13,7 +13,7 @@ from ._show_command import print_command, told_of_command
 def show_fitted(arguments, fitted):
     """Facts, and a picture."""
     facts = describe(fitted) | {"model": arguments.model, "picture": arguments.out}
-    facts |= told_of_command(arguments, fitted.provenance)
+    facts |= told_of_command(arguments, fitted)
     figures.model_summary_figure(panels(fitted), arguments.out)
     common.print_json(facts) if arguments.json else print_facts(facts)
 

@@ -24,7 +24,7 @@ def show_fitted(arguments, fitted):
             raise CbnError(f"{option}: {arguments.model!r} has no hidden layers; train with cbn-train --preset hidden")
     pixels = fitted.network.pixels
     description = describe(fitted) | {"kind": "network", "model": arguments.model, "picture": arguments.out}
-    description |= told_of_command(arguments, fitted.provenance)
+    description |= told_of_command(arguments, fitted)
     report = None
     if arguments.markov:
         if pixels.tied_relations is None:

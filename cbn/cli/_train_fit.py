@@ -126,7 +126,8 @@ def _fit_and_save(parsed, arguments, chosen, calibration, out, record, mark, pro
     fitted = replace(fitted, rule=chosen.binarization or fitted.rule, provenance=fitted.provenance | record)
     if calibration is not None:
         fitted = fitted.calibrated(images_for(parsed, fitted, calibration, "--calibration"))
-    fitted = replace(fitted, provenance=fitted.provenance | {COMMAND: _command(parsed, calibration, record["label"])})
+    command = _command(parsed, calibration, record["label"], fitted.calibration.offset)
+    fitted = replace(fitted, provenance=fitted.provenance | {COMMAND: command})
     if unfinished is not None:
         replace(fitted, provenance=fitted.provenance | {"unfinished": unfinished}).save(out)
         message = f"interrupted {unfinished}; {out} is the best model so far"
@@ -137,10 +138,10 @@ def _fit_and_save(parsed, arguments, chosen, calibration, out, record, mark, pro
     return fitted
 
 
-def _command(parsed, calibration, label):
+def _command(parsed, calibration, label, offset):
     """The record of the command; of one model for each label it is that of the model alone, where that is the same."""
     by_label = calibration is not None and calibration.labels is not None
-    return record_of(parsed, **({"digit": str(label)} if parsed.digit == ALL and not by_label else {}))
+    return record_of(parsed, offset, **({"digit": str(label)} if parsed.digit == ALL and not by_label else {}))
 
 
 def training_mark(arguments, chosen, calibration, record):

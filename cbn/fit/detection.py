@@ -9,7 +9,6 @@ import numpy as np
 from .. import _validation as validation
 from ..cpd.base import SCORES
 from ..distributed import is_dask, lazily
-from ..io.provenance import without_command
 from ..layers.contrast import NAME as CONTRAST
 from ..metrics.calibration import Calibration
 from ..metrics.decisions import Decisions
@@ -96,4 +95,4 @@ class Detection(Decisions, FittedState):
         rate = self.settings.false_alarm_rate
         calibration = Calibration.of(np.asarray(self.score_samples(X)), "separate images", rate)
         calibration.warn_if_too_few(stacklevel=3)
-        return replace(self, calibration=calibration, judge=None, provenance=without_command(self.provenance))
+        return replace(self, calibration=calibration, judge=None)

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..io.provenance import without_command
 from ..metrics.calibration import Calibration
 from ..metrics.decisions import Decisions
 from .nn.arrays import Shape
@@ -52,4 +51,4 @@ class PictureDecisions(Decisions):
         rate = self.calibration.false_alarm_rate
         calibration = Calibration.of(np.asarray(self.score_samples(X)), "separate images", rate)
         calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
-        return replace(self, calibration=calibration, provenance=without_command(self.provenance))  # type: ignore[type-var]
+        return replace(self, calibration=calibration, provenance=dict(self.provenance))  # type: ignore[type-var]
