@@ -68,16 +68,21 @@ def words_of(options):
     return words
 
 
-def record_of(arguments, offset=None, **changes):
-    """What a model keeps of its command: program and options, those that change no byte of it left out.
+def record_of(arguments, calibration=None, **changes):
+    """What a model keeps of its command: program and options, those that change no byte of it left out; its threshold.
 
-    ``offset`` is the threshold that the command made, by which it is seen whether the model has another now; ``changes`` are
-    options that another value, or None for no such option, stands for.
+    ``calibration`` is that of the model, where it is known already; ``changes`` are options that another value, or None for no
+    such option, stands for.
     """
     options = {name: value for name, value in arguments.kept.items() if name not in HABITS}
     for name, value in changes.items():
         options.pop(name, None)
         if value is not None:
             options[name] = value
-    known = offset is not None and math.isfinite(offset)
-    return {"program": arguments.program, "options": options, "offset": float(offset) if known else None}
+    return {"program": arguments.program, "options": options, **offset_of(calibration)}
+
+
+def offset_of(calibration):
+    """The threshold that a command makes, by which it is seen whether a model has another later."""
+    known = calibration is not None and math.isfinite(calibration.offset)
+    return {"offset": float(calibration.offset) if known else None}

@@ -122,10 +122,9 @@ def add(
             fitted = further.with_more(base, dataset.train, progress.pictures)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no model has been written") from None
-        fitted = _recorded(fitted, [*_sources(base), *([source] if source else [])])
+        fitted = _recorded(arguments, fitted, [*_sources(base), *([source] if source else [])])
         if calibration is not None:
             fitted = calibrated(fitted, calibration, arguments.calibration)
-        fitted = _with_command(arguments, fitted)
         fitted.save(arguments.out)
     progress.end()
     return fitted
@@ -148,7 +147,7 @@ def merge(arguments: argparse.Namespace, defaults: argparse.Namespace) -> None:
             fitted = further.merged(first, _others(arguments, first, sources))
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no model has been written") from None
-        _with_command(arguments, _recorded(fitted, sources)).save(arguments.out)
+        _recorded(arguments, fitted, sources).save(arguments.out)
     _print_merged(arguments, fitted, clock)
 
 
@@ -182,16 +181,13 @@ def _sources(fitted: FittedGaussianModel) -> list[str]:
     return source.split(_AND) if isinstance(source, str) else []
 
 
-def _with_command(arguments: argparse.Namespace, fitted: FittedGaussianModel) -> FittedGaussianModel:
-    command = record_of(arguments, fitted.calibration.offset)
-    return replace(fitted, provenance=fitted.provenance | {COMMAND: command})
-
-
-def _recorded(fitted: FittedGaussianModel, sources: list[str]) -> FittedGaussianModel:
+def _recorded(arguments: argparse.Namespace, fitted: FittedGaussianModel, sources: list[str]) -> FittedGaussianModel:
     """With a record of it as it is now."""
     kept = {name: value for name, value in fitted.provenance.items() if name not in _OUTDATED}
     source = _AND.join(dict.fromkeys(sources)) or None
-    return replace(fitted, provenance=kept | {"source": source, SCALE_KEY: color_scale(fitted)})
+    calibration = fitted.calibration if arguments.calibration is None else None  # another is to come
+    told = {COMMAND: record_of(arguments, calibration), "source": source, SCALE_KEY: color_scale(fitted)}
+    return replace(fitted, provenance=kept | told)
 
 
 def _print_merged(arguments: argparse.Namespace, fitted: FittedGaussianModel, clock: common.Clock) -> None:

@@ -126,7 +126,7 @@ def _fit_and_save(parsed, arguments, chosen, calibration, out, record, mark, pro
     fitted = replace(fitted, rule=chosen.binarization or fitted.rule, provenance=fitted.provenance | record)
     if calibration is not None:
         fitted = fitted.calibrated(images_for(parsed, fitted, calibration, "--calibration"))
-    command = _command(parsed, calibration, record["label"], fitted.calibration.offset)
+    command = _command(parsed, calibration, record["label"], fitted.calibration)
     fitted = replace(fitted, provenance=fitted.provenance | {COMMAND: command})
     if unfinished is not None:
         replace(fitted, provenance=fitted.provenance | {"unfinished": unfinished}).save(out)
@@ -138,10 +138,10 @@ def _fit_and_save(parsed, arguments, chosen, calibration, out, record, mark, pro
     return fitted
 
 
-def _command(parsed, calibration, label, offset):
+def _command(parsed, given, label, own):
     """The record of the command; of one model for each label it is that of the model alone, where that is the same."""
-    by_label = calibration is not None and calibration.labels is not None
-    return record_of(parsed, offset, **({"digit": str(label)} if parsed.digit == ALL and not by_label else {}))
+    by_label = given is not None and given.labels is not None
+    return record_of(parsed, own, **({"digit": str(label)} if parsed.digit == ALL and not by_label else {}))
 
 
 def training_mark(arguments, chosen, calibration, record):

@@ -82,7 +82,7 @@ def _load(option, path, parsed):
 
 def _save_and_print(parsed, fitted, sources, clock, record, of):
     kept = {name: value for name, value in fitted.provenance.items() if name not in ("training_sha256", "label")}
-    told = {"source": _AND.join(dict.fromkeys(sources)), COMMAND: record_of(parsed, fitted.calibration.offset)}
+    told = {"source": _AND.join(dict.fromkeys(sources)), COMMAND: record_of(parsed, fitted.calibration)}
     fitted = replace(fitted, provenance=kept | told)
     fitted.save(parsed.out)
     own = fitted.calibration
