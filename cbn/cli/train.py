@@ -3,8 +3,8 @@
 
 from . import _common as common
 from . import _images as images
-from ._report_after import add_report, check_after, report_after
 from ._config import make_training_parser
+from ._report_after import add_report, check_after, report_after
 from ._train_options import add_model_options
 
 

@@ -120,4 +120,4 @@ def test_completions_are_made_of_the_parsers():
 
 
 def test_programs_are_those_of_the_tests():
-    assert set(cli.PROGRAMS + cli.ENERGY_PROGRAMS) <= set(FOUND)
+    assert set(cli.PROGRAMS + cli.ENERGY_PROGRAMS + cli.REPORT_PROGRAMS) == set(FOUND)

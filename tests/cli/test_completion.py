@@ -9,7 +9,7 @@ import pytest
 
 from helpers import programs as cli
 
-EVERY = cli.PROGRAMS + cli.ENERGY_PROGRAMS
+EVERY = cli.PROGRAMS + cli.ENERGY_PROGRAMS + cli.REPORT_PROGRAMS
 BASH = shutil.which("bash")
 ZSH = shutil.which("zsh")
 

@@ -7,7 +7,7 @@
 
 
 
-_shtab_cbn_iem_score_option_strings=(-h --help --threads --json --quiet --completion --version --model --data --images --synthetic --size --background --full-scale --skip-bad --n --watch --once --interval --patience --false-alarm-rate --fdr --extrapolate --csv --alarm-threshold --calibration --save-calibrated --maps --heatmap --scale --level --save-maps --map-format --map-threshold --save-masks --boxes --min-area)
+_shtab_cbn_iem_score_option_strings=(-h --help --threads --json --quiet --completion --version --model --data --images --synthetic --size --background --full-scale --skip-bad --n --watch --once --interval --patience --false-alarm-rate --fdr --extrapolate --csv --jsonl --parquet --alarm-threshold --calibration --save-calibrated --top --sort --sheet --maps --heatmap --scale --level --save-maps --map-format --map-threshold --save-masks --boxes --min-area)
 
 _shtab_cbn_iem_score_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_score___model_COMPGEN=_shtab_compgen_files
@@ -15,8 +15,11 @@ _shtab_cbn_iem_score___data_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_score___images_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_score___watch_COMPGEN=_shtab_compgen_dirs
 _shtab_cbn_iem_score___csv_COMPGEN=_shtab_compgen_files
+_shtab_cbn_iem_score___jsonl_COMPGEN=_shtab_compgen_files
+_shtab_cbn_iem_score___parquet_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_score___calibration_COMPGEN=_shtab_compgen_dirs
 _shtab_cbn_iem_score___save_calibrated_COMPGEN=_shtab_compgen_files
+_shtab_cbn_iem_score___sheet_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_score___maps_COMPGEN=_shtab_compgen_dirs
 _shtab_cbn_iem_score___heatmap_COMPGEN=_shtab_compgen_dirs
 _shtab_cbn_iem_score___save_maps_COMPGEN=_shtab_compgen_dirs
@@ -36,6 +39,7 @@ _shtab_cbn_iem_score___version_nargs=0
 _shtab_cbn_iem_score___skip_bad_nargs=0
 _shtab_cbn_iem_score___once_nargs=0
 _shtab_cbn_iem_score___extrapolate_nargs=0
+_shtab_cbn_iem_score___sort_nargs=0
 
 
 # $1=COMP_WORDS[1]

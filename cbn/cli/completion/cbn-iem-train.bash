@@ -7,7 +7,7 @@
 
 
 
-_shtab_cbn_iem_train_option_strings=(-h --help --threads --json --quiet --completion --version --config --data --images --categories --good --test --synthetic --calibration --size --color --background --full-scale --skip-bad --sidewards --smooth --directions --strength --ridge --reach --relative --top --sharpen --keep-sums --blocks --levels --sharing --backbone --weights --optimizer --learning-rate --batch-size --epochs --quick --held-out --energy --level-weights --floor --brightness --false-alarm-rate --out --add --merge --resume --dry-run --seed)
+_shtab_cbn_iem_train_option_strings=(-h --help --threads --json --quiet --completion --version --config --data --images --categories --good --test --synthetic --calibration --size --color --background --full-scale --skip-bad --sidewards --smooth --directions --strength --ridge --reach --relative --top --sharpen --keep-sums --blocks --levels --sharing --backbone --weights --optimizer --learning-rate --batch-size --epochs --quick --held-out --energy --level-weights --floor --brightness --false-alarm-rate --out --add --merge --resume --dry-run --report --seed)
 
 _shtab_cbn_iem_train___config_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_train___data_COMPGEN=_shtab_compgen_files
@@ -19,6 +19,7 @@ _shtab_cbn_iem_train___weights_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_train___out_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_train___add_COMPGEN=_shtab_compgen_files
 _shtab_cbn_iem_train___merge_COMPGEN=_shtab_compgen_files
+_shtab_cbn_iem_train___report_COMPGEN=_shtab_compgen_files
 
 _shtab_cbn_iem_train___completion_choices=(bash zsh)
 _shtab_cbn_iem_train___synthetic_choices=(texture object)

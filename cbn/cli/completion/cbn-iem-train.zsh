@@ -65,6 +65,7 @@ _shtab_cbn_iem_train_options=(
   "*--merge[make one model of two or more, without pictures\: --out becomes what one training on the pictures of all would give, with the false-alarm rate of the first]:MODEL:_files"
   "--resume[go on from the checkpoints FILE.checkpoint, where there are any, and keep models that are complete]"
   "--dry-run[print sizes of all levels, parameters and memory\; train nothing]"
+  "--report[after training, write a report on the model and its test pictures as one HTML file (see cbn-report)]:FILE:_files"
   "--seed[random seed (default\: 0)]:N:"
 )
 

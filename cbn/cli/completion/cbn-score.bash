@@ -7,7 +7,7 @@
 
 
 
-_shtab_cbn_score_option_strings=(-h --help --threads --json --quiet --completion --version --model --data --images --labels --size --color --background --full-scale --skip-bad --split --digit --label --n --false-alarm-rate --fdr --extrapolate --csv --maps --heatmap --explain --repair)
+_shtab_cbn_score_option_strings=(-h --help --threads --json --quiet --completion --version --model --data --images --labels --size --color --background --full-scale --skip-bad --split --digit --label --n --false-alarm-rate --fdr --extrapolate --csv --jsonl --parquet --alarm-threshold --calibration --save-calibrated --top --sort --sheet --maps --heatmap --explain --repair)
 
 _shtab_cbn_score_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_cbn_score___model_COMPGEN=_shtab_compgen_files
@@ -15,6 +15,11 @@ _shtab_cbn_score___data_COMPGEN=_shtab_compgen_files
 _shtab_cbn_score___images_COMPGEN=_shtab_compgen_files
 _shtab_cbn_score___labels_COMPGEN=_shtab_compgen_files
 _shtab_cbn_score___csv_COMPGEN=_shtab_compgen_files
+_shtab_cbn_score___jsonl_COMPGEN=_shtab_compgen_files
+_shtab_cbn_score___parquet_COMPGEN=_shtab_compgen_files
+_shtab_cbn_score___calibration_COMPGEN=_shtab_compgen_dirs
+_shtab_cbn_score___save_calibrated_COMPGEN=_shtab_compgen_files
+_shtab_cbn_score___sheet_COMPGEN=_shtab_compgen_files
 _shtab_cbn_score___maps_COMPGEN=_shtab_compgen_dirs
 _shtab_cbn_score___heatmap_COMPGEN=_shtab_compgen_dirs
 _shtab_cbn_score___repair_COMPGEN=_shtab_compgen_dirs
@@ -31,6 +36,7 @@ _shtab_cbn_score___quiet_nargs=0
 _shtab_cbn_score___version_nargs=0
 _shtab_cbn_score___skip_bad_nargs=0
 _shtab_cbn_score___extrapolate_nargs=0
+_shtab_cbn_score___sort_nargs=0
 _shtab_cbn_score___explain_nargs='?'
 
 

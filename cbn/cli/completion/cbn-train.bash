@@ -7,7 +7,7 @@
 
 
 
-_shtab_cbn_train_option_strings=(-h --help --threads --json --quiet --completion --version --config --data --images --labels --size --color --background --full-scale --skip-bad --digit --label --classifier --calibration --binarization --preset --threshold --cpd --score --contrast --no-contrast --false-alarm-rate --shift --folds --quick --offsets --pseudocount --reach --penalty --max-leaves --min-leaf --shrinkage --rounds --boosted-leaves --n-candidates --rate --l2 --min-gain --min-hessian --radius --no-places --no-profile --pairs --thinning --tied-rounds --tied-leaves --share --tied-networks --corrections --fields --boosting --hidden --layer-weights --max-parents --force-relation --forbid-relation --kernels --initialization --activation --iterations --learning-rate --momentum --no-normalize-kernels --no-keep-activation --replace-worst --save-kernels --out --add --merge --resume --dry-run --seed)
+_shtab_cbn_train_option_strings=(-h --help --threads --json --quiet --completion --version --config --data --images --labels --size --color --background --full-scale --skip-bad --digit --label --classifier --calibration --binarization --preset --threshold --cpd --score --contrast --no-contrast --false-alarm-rate --shift --folds --quick --offsets --pseudocount --reach --penalty --max-leaves --min-leaf --shrinkage --rounds --boosted-leaves --n-candidates --rate --l2 --min-gain --min-hessian --radius --no-places --no-profile --pairs --thinning --tied-rounds --tied-leaves --share --tied-networks --corrections --fields --boosting --hidden --layer-weights --max-parents --force-relation --forbid-relation --kernels --initialization --activation --iterations --learning-rate --momentum --no-normalize-kernels --no-keep-activation --replace-worst --save-kernels --out --add --merge --resume --dry-run --report --seed)
 
 _shtab_cbn_train___config_COMPGEN=_shtab_compgen_files
 _shtab_cbn_train___data_COMPGEN=_shtab_compgen_files
@@ -19,6 +19,7 @@ _shtab_cbn_train___save_kernels_COMPGEN=_shtab_compgen_files
 _shtab_cbn_train___out_COMPGEN=_shtab_compgen_files
 _shtab_cbn_train___add_COMPGEN=_shtab_compgen_files
 _shtab_cbn_train___merge_COMPGEN=_shtab_compgen_files
+_shtab_cbn_train___report_COMPGEN=_shtab_compgen_files
 
 _shtab_cbn_train___completion_choices=(bash zsh)
 _shtab_cbn_train___color_choices=(grey)

@@ -88,6 +88,7 @@ _shtab_cbn_train_options=(
   "*--merge[make one model of several of the same settings, fitted on different images\: their counts are added. The threshold stays that of the largest, which judges new images, until cbn-train --add or --calibration sets another]:MODEL:_files"
   "--resume[go on from the checkpoints FILE.checkpoint, where there are any, and keep models that are complete]"
   "--dry-run[print parameters, memory and expected time\; train nothing]"
+  "--report[after training, write a report on the model and its test pictures as one HTML file (see cbn-report)]:FILE:_files"
   "--seed[random seed (default\: 0)]:N:"
 )
 
