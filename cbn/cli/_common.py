@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What all programs use, under one name: parsing, running, results. NumPy is not loaded by it."""
 
+from ._assumed import assume, assume_model, tell_assumed
 from ._parser import DEFAULT_MODEL, add_model, add_seed, integer, make_parser, rate
 from ._results import (
     ENERGY,
@@ -28,6 +29,8 @@ __all__ = [
     "UsageError",
     "add_model",
     "add_seed",
+    "assume",
+    "assume_model",
     "cell",
     "check_outputs",
     "counted",
@@ -44,5 +47,6 @@ __all__ = [
     "renaming",
     "run",
     "say",
+    "tell_assumed",
     "warn",
 ]

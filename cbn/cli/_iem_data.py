@@ -23,7 +23,7 @@ def add_training_data(parser: argparse.ArgumentParser) -> None:
     """The group "pictures" of cbn-iem-train."""
     group = parser.add_argument_group("pictures", "One of --data, --good and --synthetic.")
     group.add_argument(
-        "--data", metavar="PATH",
+        "--data", "--images", metavar="PATH",
         help="a category in the layout of MVTec AD: train/good, test/good, test/DEFECT, ground_truth/DEFECT; with "
         "--categories a folder of such",
     )  # fmt: skip

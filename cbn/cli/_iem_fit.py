@@ -26,7 +26,9 @@ from ..iem.pretrained.efficientnet import EfficientNetLite0
 from ..iem.settings import backbone_of, resolve
 from ..iem.training.levelwise import TrainingState
 from ..io.checkpoint import fingerprint
+from ..io.provenance import COMMAND
 from . import _common as common
+from ._given import offset_of, record_of
 from ._iem_calibration import calibrated
 from ._iem_files import load_fitted
 from ._iem_options import SCALE_KEY
@@ -128,7 +130,13 @@ def _fit_and_save(
     checkpoint = checkpoint_path(out)
     if options.resume and os.path.exists(out) and (checkpoint is None or not os.path.exists(checkpoint)):
         progress.say(f"{out}: of another training, and there is no checkpoint; training begins at the start")
-    record: dict[str, Any] = {"source": source, "category": dataset.category, "seed": options.seed}
+    of_category = {"data": source, "categories": None} if options.categories is not None else {}
+    record: dict[str, Any] = {
+        COMMAND: record_of(options, **of_category),
+        "source": source,
+        "category": dataset.category,
+        "seed": options.seed,
+    }
     with warnings.catch_warnings():
         if calibration is not None:  # the training pictures do not set the threshold, so their number is no matter
             warnings.simplefilter("ignore", CalibrationWarning)
@@ -170,6 +178,7 @@ def _fit(
 def _save(fitted: Fitted, dataset: InspectionSet, record: dict[str, Any], out: str) -> Fitted:
     """Writes a model with its record and the colour scale of its maps, and returns it."""
     record[SCALE_KEY] = color_scale(fitted, dataset.train)
+    record[COMMAND] |= offset_of(fitted.calibration)
     fitted = replace(fitted, provenance=fitted.provenance | record)
     fitted.save(out)
     return fitted

@@ -16,8 +16,10 @@ from ..iem.gaussian.parameters import Gaussian
 from ..iem.gaussian.sums import Digests, digests_of
 from ..iem.names import EMBEDDED
 from ..iem.pretrained.efficientnet import EfficientNetLite0
+from ..io.provenance import COMMAND
 from . import _common as common
 from ._fields import as_option, given_fields
+from ._given import record_of
 from ._iem_calibration import calibrated
 from ._iem_files import load_fitted
 from ._iem_fit import SCALE_KEY, FitProgress, color_scale
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 _OUTDATED = ("training_sha256", "calibrated_with", "category", SCALE_KEY)
 _AND = " and "  # between sources in the record
 # What --merge goes with; all other options are of pictures and settings.
-_WITH_MERGE = ("merge", "out", "threads", "json", "quiet", "program")
+_WITH_MERGE = ("merge", "out", "threads", "json", "quiet", "program", "config", "given", "kept")
 
 
 def read_base(arguments: argparse.Namespace) -> FittedGaussianModel:
@@ -120,7 +122,7 @@ def add(
             fitted = further.with_more(base, dataset.train, progress.pictures)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no model has been written") from None
-        fitted = _recorded(fitted, [*_sources(base), *([source] if source else [])])
+        fitted = _recorded(arguments, fitted, [*_sources(base), *([source] if source else [])])
         if calibration is not None:
             fitted = calibrated(fitted, calibration, arguments.calibration)
         fitted.save(arguments.out)
@@ -145,7 +147,7 @@ def merge(arguments: argparse.Namespace, defaults: argparse.Namespace) -> None:
             fitted = further.merged(first, _others(arguments, first, sources))
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no model has been written") from None
-        _recorded(fitted, sources).save(arguments.out)
+        _recorded(arguments, fitted, sources).save(arguments.out)
     _print_merged(arguments, fitted, clock)
 
 
@@ -179,11 +181,13 @@ def _sources(fitted: FittedGaussianModel) -> list[str]:
     return source.split(_AND) if isinstance(source, str) else []
 
 
-def _recorded(fitted: FittedGaussianModel, sources: list[str]) -> FittedGaussianModel:
+def _recorded(arguments: argparse.Namespace, fitted: FittedGaussianModel, sources: list[str]) -> FittedGaussianModel:
     """With a record of it as it is now."""
     kept = {name: value for name, value in fitted.provenance.items() if name not in _OUTDATED}
     source = _AND.join(dict.fromkeys(sources)) or None
-    return replace(fitted, provenance=kept | {"source": source, SCALE_KEY: color_scale(fitted)})
+    calibration = fitted.calibration if arguments.calibration is None else None  # another is to come
+    told = {COMMAND: record_of(arguments, calibration), "source": source, SCALE_KEY: color_scale(fitted)}
+    return replace(fitted, provenance=kept | told)
 
 
 def _print_merged(arguments: argparse.Namespace, fitted: FittedGaussianModel, clock: common.Clock) -> None:

@@ -5,14 +5,16 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from .._params import numbers_from
+from .._params import numbers_from, specs
 from ..iem.gaussian.parameters import Gaussian
 from ..iem.names import EMBEDDED, ENERGIES, GEOMETRY_NAMES, N_EMBEDDED, SCRATCH, SHARINGS, SIDEWARDS
 from ..iem.parameters import OF_NEURAL, Arguments, Training, sidewards_of
 from . import _common as common
-from ._fields import add_fields, given_fields
+from ._fields import add_fields, given_fields, has_option, option_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ..iem.nn.architecture import Architecture
     from ..iem.nn.arrays import Shape
     from ..iem.pretrained.backbone import Backbone
@@ -92,7 +94,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     both.add_argument(
         "--false-alarm-rate", type=common.rate, metavar="P",
-        help=f"share of normal pictures that may be called defective (default: {FALSE_ALARM_RATE})",
+        help=f"share of normal pictures that may be called outliers (default: {FALSE_ALARM_RATE})",
     )  # fmt: skip
 
 
@@ -149,6 +151,13 @@ def _option_of(arguments: argparse.Namespace, name: str) -> str:
     if name in ("training", "gaussian"):
         name = next(iter(given_fields(arguments, Training if name == "training" else Gaussian)), name)
     return name.replace("_", "-")
+
+
+def naming_options() -> "AbstractContextManager[None]":
+    """Errors about arguments of a fit name the options that gave them."""
+    fields = (spec for kind in (Gaussian, Training) for spec in specs(kind) if has_option(spec))
+    names = {name: f"--{name.replace('_', '-')}" for name in (*_ARGUMENTS, "sidewards", "backbone", "size")}
+    return common.renaming(**names, **{spec.name: option_of(spec) for spec in fields})
 
 
 def chosen_sidewards(arguments: argparse.Namespace) -> str:

@@ -47,6 +47,7 @@ class HeldPictures:
         self.arguments, self.dataset, self.report = arguments, dataset, dataset.report
         self.test, self.names = dataset.test[: arguments.n], dataset.test_names
         self.n = len(self.test)
+        common.tell_assumed(arguments)
 
     def batches(self) -> Iterator[Any]:
         """Arrays of pictures."""
@@ -81,6 +82,7 @@ class StreamedPictures:
         self.last: Any = ()  # pictures
         self.n_before = 0
         self.first, self.names, self.defects = 0, list[str](), list[str | None]()
+        common.tell_assumed(arguments)
 
     @property
     def report(self) -> Any:

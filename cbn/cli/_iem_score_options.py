@@ -38,8 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
             "cbn-iem-score screw.cbn --images new/ --map-threshold auto --save-masks masks/ --boxes boxes.csv",
         ],
     )
-    parser.add_argument("positional", nargs="?", metavar="MODEL", help=f"model file to read (default: {DEFAULT_MODEL})")
-    parser.add_argument("--model", metavar="FILE", help="the same by name")
+    common.add_model(parser, DEFAULT_MODEL)
     group = parser.add_argument_group("pictures", "One of --data, --synthetic and --watch.")
     group.add_argument(
         "--data", "--images", metavar="PATH",
@@ -113,10 +112,7 @@ def _add_maps(group: Any) -> None:
 
 
 def check_options(arguments: argparse.Namespace) -> None:
-    """Refuses options that do not fit together, before anything is read or written; names the model."""
-    if arguments.positional is not None and arguments.model is not None:
-        raise common.UsageError(f"--model: {arguments.model!r} beside {arguments.positional!r}; name one model")
-    arguments.model = arguments.model or arguments.positional or DEFAULT_MODEL
+    """Refuses options that do not fit together, before anything is read or written."""
     given = [name for name in ("data", "synthetic", "watch") if getattr(arguments, name) is not None]
     if len(given) > 1 or (not given and arguments.save_calibrated is None):
         said = ("both" if len(given) == 2 else "all") if given else "none"

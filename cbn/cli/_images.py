@@ -4,6 +4,7 @@
 from typing import TYPE_CHECKING
 
 from ..exceptions import DataError
+from ._assumed import assume, unless
 from ._reading import add_reading, add_size_and_color, naming_reader, reading, tell
 from ._running import UsageError, renaming, warn
 
@@ -101,6 +102,9 @@ def choose_images(arguments):
 def chosen_split(arguments, splits):
     """The split that --split names, or the last one. Raises DataError."""
     split = arguments.split or splits[-1]
+    of = "the embedded MNIST (--data)" if arguments.data is None else None
+    which = unless(arguments.split is not None or len(splits) == 1, f"the {split} images (--split)")
+    assume(arguments, f"{which} of {of}" if which and of else which or of)
     if split not in splits:
         held = " or ".join(f"--split {own}" for own in splits)
         raise DataError(f"--split {split}: {arguments.data or 'MNIST'} has no {split} images; use {held}")

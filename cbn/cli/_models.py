@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 from ..exceptions import DataError, ModelFileError
+from ._assumed import assume_model
 from ._running import UsageError
 
 # What a kind of file holds, and the programs for it.
@@ -79,6 +80,7 @@ def with_model(arguments, **actions):
     """
     kind, fitted = load_with_kind(arguments.model, arguments.threads)
     _check_kind(arguments.model, kind, actions)
+    assume_model(arguments)
     return actions[kind](arguments, fitted)
 
 

@@ -2,6 +2,7 @@
 """The command line: a parser whose errors are one line, the options that all programs have, types of values."""
 
 import argparse
+import os
 import re
 
 from .._version import __version__
@@ -14,24 +15,32 @@ def one_line(message):
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line."""
+    """Errors in one line; ``read`` is what programs call."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+
+    def read(self, words):
+        """The arguments of a command line."""
+        return self.parse_args(words)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)\n")
 
 
-def make_parser(program, description, examples):
+def make_parser(program, description, examples, kind=Parser):
     """A parser with the options that every program has."""
     epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples)
-    parser = Parser(prog=program, description=description, epilog=epilog)
+    parser = kind(prog=program, description=description, epilog=epilog)
     parser.set_defaults(program=program)
     common = parser.add_argument_group("common options")
     common.add_argument("--threads", type=thread_count, metavar="N", help="threads (default: all cores)")
     common.add_argument("--json", action="store_true", help="print one JSON object on stdout, nothing else there")
     common.add_argument("--quiet", action="store_true", help="no progress or messages on stderr, errors excepted")
+    common.add_argument(
+        "--completion", action=_Completion, choices=("bash", "zsh"), default=argparse.SUPPRESS,
+        help="print what completes the options of this program in a shell, and exit",
+    )  # fmt: skip
     common.add_argument("--version", action="version", version=f"{program} {__version__}")
     return parser
 
@@ -40,12 +49,11 @@ def add_seed(parser):
     parser.add_argument("--seed", type=integer(0, 2**64 - 1), default=0, metavar="N", help="random seed (default: 0)")
 
 
-def add_model(parser):
+def add_model(parser, default=DEFAULT_MODEL):
     """The model file to read, by its option or alone."""
     parser.add_argument(
-        "--model", action=_Once, default=DEFAULT_MODEL, metavar="FILE",
-        help=f"model file to read (default: {DEFAULT_MODEL})",
-    )  # fmt: skip
+        "--model", action=_Once, default=default, metavar="FILE", help=f"model file to read (default: {default})"
+    )
     parser.add_argument(
         "positional",
         nargs="?",
@@ -56,14 +64,23 @@ def add_model(parser):
     )
 
 
+class _Completion(argparse.Action):
+    """Prints a file that docs/options.py has made of the parser, and ends the program."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        with open(os.path.join(os.path.dirname(__file__), "completion", f"{parser.prog}.{values}")) as file:
+            print(file.read())
+        parser.exit()
+
+
 class _Once(argparse.Action):
     """The one model file of a program, however it is named."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        earlier = getattr(namespace, "model", DEFAULT_MODEL)
-        if option_string is None and earlier not in (DEFAULT_MODEL, values):
+        way, earlier = getattr(namespace, "named_model", (option_string, values))
+        if way != option_string and earlier != values:
             parser.error(f"--model: {earlier!r} beside {values!r}; name one model")
-        namespace.model = values
+        namespace.model, namespace.named_model = values, (option_string, values)
 
 
 def with_values(argv):

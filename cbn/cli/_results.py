@@ -13,10 +13,10 @@ from ._running import UsageError
 # What numbers mean, said by every program in the same words.
 SCORE, ENERGY = "higher = more normal", "lower = more normal"
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
-_ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz"}
+_ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz", "--save-config": ".toml"}
 # Options that name files to read.
 _INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights", "--good", "--test", "--add",
-           "--merge")  # fmt: skip
+           "--merge", "--config")  # fmt: skip
 
 
 def print_json(result):

@@ -26,7 +26,7 @@ class UsageError(Exception):
 def run(program, build_parser, body, argv):
     """Parses argv, runs body(arguments) and returns the exit code: every failure is one line on stderr."""
     try:
-        arguments = build_parser().parse_args(with_values(sys.argv[1:] if argv is None else argv))
+        arguments = build_parser().read(with_values(sys.argv[1:] if argv is None else argv))
         if sys.stdout is None:
             raise OSError(errno.EBADF, "closed; nothing can be printed", "standard output")
         # names that the terminal cannot show are shown escaped

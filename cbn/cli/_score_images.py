@@ -46,6 +46,7 @@ class HeldImages:
         self.n, self.report, self._chosen = len(self.images), chosen.report, chosen
         self._names = chosen.names or [str(i) for i in index]
         self._labels = None if chosen.labels is None else chosen.labels.tolist()
+        common.tell_assumed(arguments)
 
     def batches(self):
         """Arrays of images as the network reads them."""
@@ -92,6 +93,7 @@ class StreamedImages:
         self.first, self.n_noted, self.names, self.labels, self.has_labels = 0, 0, [], [], False
         self.last, self.n_before = None, 0
         self.keeps, self.seconds = keeps, 0.0
+        common.tell_assumed(arguments)
 
     @property
     def report(self):

@@ -5,6 +5,7 @@ import numpy as np
 
 from ..plots import figures
 from . import _common as common
+from ._show_command import print_command, told_of_command
 
 # Classes in the picture, and lines of the text.
 MOST_DRAWN = 40
@@ -13,6 +14,7 @@ MOST_DRAWN = 40
 def show_classes(arguments, classifier):
     """Facts of all classes, and the share of ones of each."""
     facts = describe(classifier) | {"model": arguments.model, "picture": arguments.out}
+    facts |= told_of_command(arguments, classifier.networks[0])
     figures.model_summary_figure(panels(classifier), arguments.out)
     common.print_json(facts) if arguments.json else print_classifier(facts)
 
@@ -66,4 +68,5 @@ def print_classifier(facts):
         label = common.cell(row["class"])
         print(f"{label:16} {row['n_images']:9,} {row['prior']:8.2%} {row['n_parameters']:11,} {nats:15.2f}")
     print("                 nats: -log p of the training images at maximum likelihood")
+    print_command(facts, rows[0]["provenance"])
     print(f"picture          {facts['picture']}")

@@ -4,6 +4,7 @@
 from ..plots import figures
 from ..plots import model as summary
 from . import _common as common
+from ._show_command import print_command, told_of_command
 
 # Kernels in the picture.
 MOST_KERNELS = 64
@@ -12,6 +13,7 @@ MOST_KERNELS = 64
 def show_fitted(arguments, fitted):
     """Facts of all levels, and a picture."""
     facts = describe(fitted) | {"model": arguments.model, "picture": arguments.out}
+    facts |= told_of_command(arguments, fitted)
     figures.model_summary_figure(panels(fitted), arguments.out)
     common.print_json(facts) if arguments.json else print_energy_model(facts)
 
@@ -105,4 +107,5 @@ def print_energy_model(facts):
         f"threshold        energy {facts['threshold']:.6g} ({common.ENERGY}) at false-alarm rate "
         f"{facts['false_alarm_rate']:g}, from {facts['n_calibration']:,} {facts['calibration']}"
     )
+    print_command(facts)
     print(f"picture          {facts['picture']}")

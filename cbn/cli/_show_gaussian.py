@@ -7,11 +7,13 @@ from ..iem.gaussian.positions import diagonals
 from ..iem.names import EMBEDDED
 from ..plots import figures
 from . import _common as common
+from ._show_command import print_command, told_of_command
 
 
 def show_fitted(arguments, fitted):
     """Facts, and a picture."""
     facts = describe(fitted) | {"model": arguments.model, "picture": arguments.out}
+    facts |= told_of_command(arguments, fitted)
     figures.model_summary_figure(panels(fitted), arguments.out)
     common.print_json(facts) if arguments.json else print_facts(facts)
 
@@ -73,4 +75,5 @@ def print_facts(facts):
         f"threshold        energy {facts['threshold']:.6g} ({common.ENERGY}) at false-alarm rate "
         f"{facts['false_alarm_rate']:g}, from {facts['n_calibration']:,} {facts['calibration']} scores"
     )
+    print_command(facts)
     print(f"picture          {facts['picture']}")

@@ -8,6 +8,7 @@ from ..plots import model as summary
 from . import _common as common
 from . import _images as images_of
 from ._fields import as_option
+from ._show_command import print_command, told_of_command
 from ._show_markov import markov_images, print_markov
 
 # Relations of a layer that are named without --relations.
@@ -23,6 +24,7 @@ def show_fitted(arguments, fitted):
             raise CbnError(f"{option}: {arguments.model!r} has no hidden layers; train with cbn-train --preset hidden")
     pixels = fitted.network.pixels
     description = describe(fitted) | {"kind": "network", "model": arguments.model, "picture": arguments.out}
+    description |= told_of_command(arguments, fitted)
     report = None
     if arguments.markov:
         if pixels.tied_relations is None:
@@ -65,6 +67,7 @@ def show_fitted(arguments, fitted):
         print(f"kernels          {arguments.save_kernels}")
     if arguments.export is not None:
         print(f"export           {arguments.export}: layer {arguments.export_layer}")
+    print_command(description)
     print(f"picture          {arguments.out}")
 
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..fit.classifier import fit_classifier
+from ..io.provenance import COMMAND
 from . import _common as common
+from ._given import record_of
 from ._images import images_for
 from ._jobs import Bar
 from ._train_density import UNKNOWN, joint_figures, print_density
@@ -34,7 +36,7 @@ def train_classifier(parsed, arguments, images, test, clock):
     settings = arguments.resolve()
     with clock.part("fit"), ClassProgress(parsed, settings, labels, images.images.shape[1:]) as progress:
         fitted = fit_classifier(arguments, images.images, images.labels, progress=progress)
-    record = {"source": images.source, "seed": parsed.seed}
+    record = {"source": images.source, "seed": parsed.seed, COMMAND: record_of(parsed)}
     networks = tuple(
         replace(
             network,

@@ -11,7 +11,9 @@ from ..exceptions import CalibrationWarning, ModelFileError
 from ..fit.recipe import FitInterrupted, fit
 from ..fit.writing import as_json
 from ..io.checkpoint import fingerprint
-from ._images import images_for
+from ..io.provenance import COMMAND
+from ._given import record_of
+from ._images import ALL, images_for
 from ._jobs import Bar, check_checkpoints, checkpoint_path, interrupted_message, remove_checkpoint
 from ._models import load_network
 
@@ -124,6 +126,8 @@ def _fit_and_save(parsed, arguments, chosen, calibration, out, record, mark, pro
     fitted = replace(fitted, rule=chosen.binarization or fitted.rule, provenance=fitted.provenance | record)
     if calibration is not None:
         fitted = fitted.calibrated(images_for(parsed, fitted, calibration, "--calibration"))
+    command = _command(parsed, calibration, record["label"], fitted.calibration)
+    fitted = replace(fitted, provenance=fitted.provenance | {COMMAND: command})
     if unfinished is not None:
         replace(fitted, provenance=fitted.provenance | {"unfinished": unfinished}).save(out)
         message = f"interrupted {unfinished}; {out} is the best model so far"
@@ -132,6 +136,12 @@ def _fit_and_save(parsed, arguments, chosen, calibration, out, record, mark, pro
         fitted = replace(fitted, provenance=fitted.provenance | {"training_sha256": mark})
     fitted.save(out)
     return fitted
+
+
+def _command(parsed, given, label, own):
+    """The record of the command; of one model for each label it is that of the model alone, where that is the same."""
+    by_label = given is not None and given.labels is not None
+    return record_of(parsed, own, **({"digit": str(label)} if parsed.digit == ALL and not by_label else {}))
 
 
 def training_mark(arguments, chosen, calibration, record):

@@ -6,14 +6,16 @@ from dataclasses import replace
 from ..bits.digest import Digest
 from ..fit.adding import added
 from ..fit.merging import check_mergeable, merged
+from ..io.provenance import COMMAND
 from . import _common as common
 from . import _images as images_of
+from ._given import record_of
 from ._merge import check_paths, refuse_others
 from ._models import load_network
 from ._reading import tell
 
 # What the two go with; all other options are of settings, which a model has already.
-_QUIET = ("out", "threads", "json", "quiet", "program", "command")
+_QUIET = ("out", "threads", "json", "quiet", "program", "config", "given", "kept")
 _WITH_MERGE = ("merge", *_QUIET)
 _WITH_ADD = (
     "add", "data", "labels", "digit", "size", "color", "background", "full_scale", "skip_bad", "calibration", "report", *_QUIET,
@@ -80,7 +82,8 @@ def _load(option, path, parsed):
 
 def _save_and_print(parsed, fitted, sources, clock, record, of):
     kept = {name: value for name, value in fitted.provenance.items() if name not in ("training_sha256", "label")}
-    fitted = replace(fitted, provenance=kept | {"source": _AND.join(dict.fromkeys(sources))})
+    told = {"source": _AND.join(dict.fromkeys(sources)), COMMAND: record_of(parsed, fitted.calibration)}
+    fitted = replace(fitted, provenance=kept | told)
     fitted.save(parsed.out)
     own = fitted.calibration
     if parsed.json:

@@ -3,10 +3,13 @@
 
 import os
 
+from ..bits.binarization import chosen_thresholds
+from ..bits.stream import FIRST
 from ..exceptions import DataError
 from . import _common as common
 from . import _images as images_of
 from ._train_arguments import classifier_arguments, fit_arguments, with_scale
+from ._train_assumed import tell_of_training
 from ._train_images import check_rule, drawn, layer_geometries, load_calibration
 
 
@@ -33,6 +36,8 @@ def train_job(parsed):
     arguments = with_scale(arguments, images)
     check_rule(parsed, images)
     geometries = layer_geometries(parsed, arguments, images.images.shape[1:], images.images)
+    jobs = None if parsed.dry_run or parsed.classifier else list_jobs(parsed, images, calibration)
+    _tell_assumed(parsed, arguments.resolve(), images, test, calibration)
     if parsed.dry_run:
         from ._train_dry_run import dry_run
 
@@ -42,7 +47,17 @@ def train_job(parsed):
 
         train_classifier(parsed, arguments, images, test, clock)
     else:
-        train_networks(parsed, arguments, images, test, calibration, clock)
+        train_networks(parsed, arguments, images, test, jobs, clock)
+
+
+def _tell_assumed(parsed, settings, images, test, calibration):
+    thresholds = settings.threshold
+    if parsed.digit == images_of.ALL and isinstance(thresholds, str):
+        thresholds = None
+    else:
+        thresholds = chosen_thresholds(thresholds, images.images[:FIRST], settings.full_scale)
+    labels = () if images.labels is None else set(images.labels.tolist())
+    tell_of_training(parsed, settings, images, labels, None if test is None else len(test), calibration, thresholds)
 
 
 def load_images(parsed):
@@ -77,12 +92,11 @@ def can_stream(parsed, settings):
     )  # fmt: skip
 
 
-def train_networks(parsed, arguments, images, test, calibration, clock):
+def train_networks(parsed, arguments, images, test, jobs, clock):
     """One network, or one for each label, and the report."""
     from . import _train_fit as fitting
     from . import _train_report as report
 
-    jobs = list_jobs(parsed, images, calibration)
     fitting.check_checkpoints(parsed, [job["out"] for job in jobs])
     results, columns = [], []
     with fitting.Progress(parsed, arguments.resolve(), len(jobs), images.images.shape[1:]) as progress:

@@ -26,6 +26,7 @@ def add_model_options(parser):
     model.add_argument(
         "--preset",
         type=_choice("--preset", PRESETS),
+        choices=tuple(PRESETS),
         default="pixel",
         metavar="NAME",
         help=f"{', '.join(PRESETS)}: names the defaults of the options below (default: pixel)",
@@ -44,7 +45,7 @@ def add_model_options(parser):
         f"kind (default: {_of_presets('cpd', lambda preset: kinds.kind_of(preset.cpd).name)})",
     )
     model.add_argument(
-        "--score", type=_choice("--score", SCORES), metavar="NAME",
+        "--score", type=_choice("--score", SCORES), choices=SCORES, metavar="NAME",
         help=f"{', '.join(SCORES)} (default: contrast where there is one, else {_of_presets('score')})",
     )  # fmt: skip
     with_contrast = ", ".join(name for name, preset in PRESETS.items() if preset.contrast)
@@ -80,7 +81,7 @@ def add_model_options(parser):
     hidden.add_argument(
         "--save-kernels",
         metavar="FILE",
-        help="write the kernels alone as well (.npz; with --digit all, one file for each label)",
+        help="write the kernels alone (.npz; with --digit all, one file for each label)",
     )
 
 

@@ -13,6 +13,7 @@ from . import _train_fit as fitting
 from . import _train_report as report
 from ._reading import naming_reader, reading, tell
 from ._train_arguments import with_scale
+from ._train_assumed import tell_of_training
 from ._train_images import check_rule, layer_geometries, load_calibration
 
 
@@ -27,6 +28,12 @@ def train_streamed(parsed, arguments, clock):
     settings = arguments.resolve()
     images.rule = Binarization(check_thresholds(settings.threshold, settings.full_scale), settings.full_scale)
     fitting.check_checkpoints(parsed, [parsed.out])
+
+    def told():
+        n_test = None if images.test is None else images.test.n_images
+        tell_of_training(parsed, settings, images, images.found, n_test, calibration, settings.threshold)
+
+    images.when_read = told
     with fitting.Progress(parsed, settings, 1, images.shape) as progress:
         fitted = fitting.train_network(
             parsed, arguments, images, calibration, parsed.out, parsed.save_kernels, clock, progress
@@ -49,13 +56,19 @@ class StreamedImages:
         Spent on reading.
     test : BitPlanes or None
         The test images, once ``images`` are at their end.
+    found : set
+        Labels of training images.
+    when_read : callable
+        To be called when all images have been read.
     """
 
     labels = None
     rule = None
+    when_read = None
 
     def __init__(self, parsed):
         self.parsed, self.seconds, self.n_train, self.test = parsed, 0.0, 0, None
+        self.found = set()
         with naming_reader("--data"):
             self.stream = iter_images(
                 parsed.data, parsed.labels, split=None, size=parsed.size, color=parsed.color, **reading(parsed)
@@ -79,6 +92,8 @@ class StreamedImages:
                 first = [own]
                 break
             self.n_train += len(own)
+            if own.labels is not None:
+                self.found.update(own.labels.tolist())
             yield own.images
         others = (own.images for own in chain(first, sets) if own.split == "test")
         if "test" in self.stream.counts:
@@ -87,6 +102,7 @@ class StreamedImages:
             for _ in others:
                 pass
         tell(self.parsed, self.report)
+        self.when_read()
 
     def _sets(self):
         """All ImageSets of the source, with a bar."""

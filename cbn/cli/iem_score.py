@@ -36,6 +36,7 @@ def score(arguments: argparse.Namespace) -> None:
     clock = common.Clock()
     with clock.part("model"):
         fitted = replace(load_fitted(arguments.model), n_jobs=arguments.threads)
+    common.assume_model(arguments)
     height, width, _ = fitted.picture_shape
     if arguments.size not in (None, (height, width)):
         asked = "x".join(map(str, arguments.size))

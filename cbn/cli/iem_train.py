@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..iem.names import EMBEDDED
 from . import _common as common
 from . import _iem_options as options
+from ._config import make_training_parser
 from ._iem_calibration import load_calibration
 from ._iem_data import Job, add_training_data, list_jobs, load_pictures
 from ._report_after import add_report, check_after, report_on_category
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = common.make_parser(
+    parser = make_training_parser(
         "cbn-iem-train",
         "Fit an introspective energy model to pictures without defects and write a model file. If there are test\n"
         "pictures, print how well it tells good from defective ones, and with masks how well it finds the defects,\n"
@@ -35,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
             "cbn-iem-train --good pictures/ --calibration today/   # the threshold from pictures of its own",
             "cbn-iem-train --data mvtec/tile --backbone alexnet --weights alexnet.pth",
             "cbn-iem-train --data mvtec/tile --sharing a --dry-run",
+            "cbn-iem-train --config screw.toml --seed 1            # options from a file, the line's before them",
             "cbn-iem-train --good may/ --keep-sums --out may.cbn   # a model that can learn more",
             "cbn-iem-train --good june/ --add may.cbn --out both.cbn",
             "cbn-iem-train --merge plant1.cbn plant2.cbn --out all.cbn",
@@ -46,19 +48,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--out", default=options.DEFAULT_MODEL, metavar="FILE",
         help=f"model file to write (default: {options.DEFAULT_MODEL}; with --categories, iem-CATEGORY.cbn)",
     )  # fmt: skip
-    group = parser.add_argument_group("models that keep their sums (--keep-sums)")
+    group = parser.add_argument_group("further training", "Of Gaussian models that keep their sums (--keep-sums).")
     group.add_argument(
         "--add", metavar="MODEL",
         help="add the pictures to this model: --out becomes what one training on all of them would give. Settings and size "
         "are those of the model, and so is the threshold's false-alarm rate",
     )  # fmt: skip
     group.add_argument(
-        "--merge", nargs="+", metavar="MODEL",
+        "--merge", nargs="+", action="extend", metavar="MODEL",
         help="make one model of two or more, without pictures: --out becomes what one training on the pictures of all would "
         "give, with the false-alarm rate of the first",
     )  # fmt: skip
     parser.add_argument(
-        "--resume", action="store_true",
+        "--resume", action="store_true", default=None,
         help="go on from the checkpoints FILE.checkpoint, where there are any, and keep models that are complete",
     )  # fmt: skip
     parser.add_argument(
@@ -91,10 +93,9 @@ def train(arguments: argparse.Namespace) -> None:
         raise common.UsageError("--calibration: pictures of one category; with --categories leave it out")
     jobs = list_jobs(arguments)
     backbone = options.read_backbone(arguments)
-    if arguments.dry_run:
-        _dry_run(arguments, jobs, backbone, base)
-    else:
-        _train_models(arguments, jobs, backbone, base)
+    with options.naming_options():
+        work = _dry_run if arguments.dry_run else _train_models
+        work(arguments, jobs, backbone, base)
 
 
 def _dry_run(
@@ -130,6 +131,7 @@ def _train_models(
 ) -> None:
     from . import _iem_fit as fitting
     from . import _iem_report as report
+    from ._iem_assumed import tell_of_training
     from ._iem_figures import evaluate
     from ._jobs import check_checkpoints
 
@@ -148,6 +150,8 @@ def _train_models(
                 if base is None
                 else base.arguments
             )
+            if base is None and not results:
+                tell_of_training(arguments, chosen, dataset)
             progress.begin(chosen, len(dataset.train), shape, job.name)
             source = arguments.synthetic or arguments.good or job.path
             if base is None:

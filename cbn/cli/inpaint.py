@@ -42,7 +42,9 @@ def build_parser():
     hole.add_argument(
         "--mask", metavar="PATH", help="picture, .npy or IDX file of the image's size: bright pixels are missing"
     )
-    parser.add_argument("--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples (default: 16)")
+    parser.add_argument(
+        "--n", type=common.integer(1, 10**5), default=16, metavar="N", help="samples to draw (default: 16)"
+    )
     parser.add_argument(
         "--sweeps", type=common.integer(8, 2**40), metavar="N",
         help="Gibbs proposals per missing pixel and chain, of which the samples are then the ends (default: no chains, but "
@@ -53,8 +55,12 @@ def build_parser():
         help="most particles where no chains run (default: some seconds' worth; they end as soon as they are enough)",
     )  # fmt: skip
     chains.add_temperature(parser)
-    parser.add_argument("--out", default="inpainted.png", metavar="FILE", help="picture (default: inpainted.png)")
-    parser.add_argument("--npz", metavar="FILE", help="arrays 'samples' (n, h, w), 'mean' (h, w) and 'mask' (h, w)")
+    parser.add_argument(
+        "--out", default="inpainted.png", metavar="FILE", help="picture to write (default: inpainted.png)"
+    )
+    parser.add_argument(
+        "--npz", metavar="FILE", help="raw samples: arrays 'samples' (n, h, w), 'mean' (h, w) and 'mask' (h, w)"
+    )
     common.add_seed(parser)
     return parser
 
@@ -133,6 +139,10 @@ def inpaint_by(arguments, fitted):
             n_sweeps=arguments.sweeps, n_particles=arguments.particles, temperature=temperature,
             random_state=arguments.seed, progress=functools.partial(show, bar),
         )  # fmt: skip
+    common.assume(
+        arguments, None if arguments.mask or arguments.hole != "bottom" else "the lower half is missing (--hole)"
+    )
+    common.tell_assumed(arguments)
     from ..inference.inpainting import ParticleReport
     from ..plots import pictures
 

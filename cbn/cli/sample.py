@@ -23,7 +23,9 @@ def build_parser():
         ],
     )
     common.add_model(parser)
-    parser.add_argument("--n", type=common.integer(1, 10**6), default=64, metavar="N", help="images (default: 64)")
+    parser.add_argument(
+        "--n", type=common.integer(1, 10**6), default=64, metavar="N", help="images to draw (default: 64)"
+    )
     parser.add_argument(
         "--digit", "--label", metavar="LABEL", help="of a classifier: the class to draw from ('all': every class)"
     )
@@ -53,7 +55,8 @@ def main(argv=None):
 
 
 def sample(arguments):
-    arguments.method = arguments.method or ("gibbs" if arguments.gif else "ancestral")
+    named = arguments.method
+    arguments.method = named or ("gibbs" if arguments.gif else "ancestral")
     if arguments.method == "ancestral":
         if arguments.gif:
             raise common.UsageError("--gif shows a Gibbs chain: use --method gibbs, or leave --method out")
@@ -61,6 +64,8 @@ def sample(arguments):
             if value is not None:
                 raise common.UsageError(f"{option} is for --method gibbs")
     common.check_outputs(arguments, "--out", "--gif", "--npz")
+    if not named:
+        common.assume(arguments, f"{arguments.method} samples (--method)")
     models.with_model(arguments, network=sample_network, classifier=sample_classifier)
 
 
@@ -109,6 +114,7 @@ def draw(arguments, fitted, label=None):
 
 def write(arguments, fitted, images, clock, mixing=None, frames=(), labels=None):
     """The files, and what is said about them."""
+    common.tell_assumed(arguments)
     from ..plots import pictures
 
     full_scale, n_layers = fitted.binarization.full_scale, len(fitted.network)

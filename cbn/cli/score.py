@@ -48,7 +48,7 @@ def build_parser():
     add_thresholds(add_verdicts(parser, "images", OF_CLASSIFIERS), "images", energies=False)
     add_ranking(parser, "images", "the lowest scores")
     parser.add_argument(
-        "--heatmap", "--maps",
+        "--maps", "--heatmap", dest="heatmap",
         metavar="DIR",
         help="write a surprise map of every image, in nats, with the one scale of the model; with a contrast also a map of "
         "what speaks against the class",

@@ -21,6 +21,7 @@ def build_parser():
             "cbn-show --responses responses.png --digit 2 --n 12",
             "cbn-show --markov                                # measure the independence that the model assumes",
             "cbn-show --save-kernels kernels.npz",
+            "cbn-show --save-config train.toml                # and cbn-train --config train.toml makes the same model",
             "cbn-show --export pixels.bif                     # the pixel layer for pyAgrum, bnlearn, ...",
             "cbn-show digits.cbn --digit 3                    # one class of a classifier",
             "cbn-show iem.cbn                                 # an introspective energy model",
@@ -40,7 +41,11 @@ def build_parser():
         help="measure how far nodes are from independent of what the model says they are independent of, on the images "
         "named below (default: the embedded training images of the model)",
     )
-    parser.add_argument("--save-kernels", metavar="FILE", help=".npz file to write with the kernels alone")
+    parser.add_argument("--save-kernels", metavar="FILE", help="write the kernels alone (.npz)")
+    parser.add_argument(
+        "--save-config", metavar="FILE",
+        help="write the options of the command that made the model (.toml), as --config of that program reads them",
+    )  # fmt: skip
     parser.add_argument(
         "--export", metavar="FILE", help="write a layer's network for other programs: .bif, .xmlbif or .uai"
     )
@@ -67,7 +72,7 @@ def main(argv=None):
 
 def show(arguments):
     check_usage(arguments)
-    common.check_outputs(arguments, "--out", "--responses", "--save-kernels", "--export")
+    common.check_outputs(arguments, "--out", "--responses", "--save-kernels", "--save-config", "--export")
     models.with_model(
         arguments, network=show_network, classifier=show_classifier, energy=show_energy, gaussian=show_gaussian
     )

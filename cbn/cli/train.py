@@ -3,12 +3,13 @@
 
 from . import _common as common
 from . import _images as images
+from ._config import make_training_parser
 from ._report_after import add_report, check_after, report_after
 from ._train_options import add_model_options
 
 
 def build_parser():
-    parser = common.make_parser(
+    parser = make_training_parser(
         "cbn-train",
         "Train a Bayesian network on images of one class and write a model file. If there are labelled test images,\n"
         "print the AUROC (in percent) of that class against the others, for every score and layer. With --classifier,\n"
@@ -26,6 +27,7 @@ def build_parser():
             "cbn-train --data mnist/ --digit 3 --threshold 0.1,0.3,0.6 --score surprise",
             "cbn-train --data images.npy --calibration more.npy --false-alarm-rate 0.001",
             "cbn-train --data images.npy --hidden '8,5,3;5,3,2' --iterations 100 --resume",
+            "cbn-train --config two.toml --seed 1        # options from a file, the line's before them",
             "cbn-train --data june/ --add may.cbn --out both.cbn",
             "cbn-train --merge plant1.cbn plant2.cbn --out all.cbn",
         ],
@@ -55,13 +57,14 @@ def build_parser():
         help=f"model file to write (default: {common.DEFAULT_MODEL}; with --digit all, but for --classifier, "
         "model-LABEL.cbn)",
     )
-    parser.add_argument(
+    further = parser.add_argument_group("further training")
+    further.add_argument(
         "--add", metavar="MODEL",
         help="count the images of --data into this model of tables or trees, with its settings; kernels, relations and trees "
         "stay as they are",
     )  # fmt: skip
-    parser.add_argument(
-        "--merge", nargs="+", metavar="MODEL",
+    further.add_argument(
+        "--merge", nargs="+", action="extend", metavar="MODEL",
         help="make one model of several of the same settings, fitted on different images: their counts are added. The "
         "threshold stays that of the largest, which judges new images, until cbn-train --add or --calibration sets another",
     )  # fmt: skip

@@ -95,7 +95,7 @@ def test_report_for_people(tree, tmp_path):
                   "F1 at threshold", "image gradient 0.", "its distance from training 0.", "thesis Table 5",
                   "IEM 94.1 %", "misplaced", "score per image", "a.cbn"):  # fmt: skip
         assert words in result.out, words
-    assert result.err == ""
+    assert cli.unassumed(result.err) == []
 
 
 def test_thesis_tables_have_the_means_that_the_thesis_prints():
@@ -116,7 +116,7 @@ def test_brightness_that_gives_defects_away_is_said(tmp_path):
         cli.write_pictures(path.parent, made.test[:4] // 2)
     command = (TRAIN, "--data", tmp_path / "lit", *FAST, "--out", tmp_path / "a.cbn")
     assert "mean brightness alone separates good from defective" in cli.done(*command).err
-    assert cli.done(*command, "--brightness", "median").err == ""
+    assert cli.unassumed(cli.done(*command, "--brightness", "median").err) == []
     assert cli.done(*command, "--quiet").err == ""
 
 
@@ -303,8 +303,8 @@ def good(tmp_path_factory):
         (["--synthetic", "object", "--backbone", "alexnet"], ["--backbone alexnet", "--weights"]),
         (["--synthetic", "object", "--false-alarm-rate", "1"], ["--false-alarm-rate"]),
         (["--synthetic", "object", "--learning-rate", "-1"], ["--learning-rate", "-1"]),
-        (["--good", "GOOD", "--held-out", "0.9"], ["held_out", "0.9"]),
-        (["--good", "GOOD", "--level-weights", "1,2"], ["level_weights", "5 levels"]),
+        (["--good", "GOOD", "--held-out", "0.9"], ["--held-out", "0.9"]),
+        (["--good", "GOOD", "--level-weights", "1,2"], ["--level-weights", "5 levels"]),
     ],
 )
 def test_wrong_usage(arguments, words, good, tmp_path, monkeypatch):

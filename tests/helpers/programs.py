@@ -68,11 +68,16 @@ def done(program, *argv):
     return result
 
 
+def unassumed(err):
+    """The lines of stderr but for that of what was assumed."""
+    return [line for line in err.splitlines() if not line.startswith("assumed: ")]
+
+
 def assert_one_line_error(result, code, *words):
-    """One line on stderr that says all the words; nothing on stdout; no excuse for a crash."""
+    """One line on stderr that says all the words, beside what was assumed; nothing on stdout; no excuse for a crash."""
     assert result.code == code, (result.code, result.err)
     assert result.out == ""
-    lines = result.err.splitlines()
+    lines = unassumed(result.err)
     assert len(lines) == 1, result.err
     assert lines[0].startswith(f"{result.program}: "), result.err
     assert "Traceback" not in result.err and "internal error" not in result.err, result.err

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _validation as validation
+from ...io.provenance import without_command
 from ...metrics.calibration import Calibration
 from ..nn.arrays import Array, Shape
 from ..parameters import Arguments
@@ -156,6 +157,6 @@ def _again(fitted: FittedGaussianModel, sums: KeptSums) -> FittedGaussianModel:
         gaussian=fitted.gaussians.gaussian,
         false_alarm_rate=fitted.calibration.false_alarm_rate,
         arguments=fitted.arguments,
-        provenance=dict(fitted.provenance),
+        provenance=without_command(fitted.provenance),
         n_jobs=fitted.n_jobs,
     )
