@@ -167,36 +167,43 @@ class Growing:
         judge = None
         n = self.prepared.images.n_images
         found: dict[str, Floats] = {}
-        fold_of = np.arange(n) % self.folds
         for fold in range(self.folds):
-            own = fold_of == fold
-            network, scores = self._scored(own, names)
-            for name, columns in scores.items():
-                found.setdefault(name, np.zeros((n, columns.shape[1])))[own] = columns
+            own = np.zeros(n, bool)
+            own[fold :: self.folds] = True
+            network = self._score_held_out(own, names, found)
             judge = judge or network
         return Normal("cross-validation", found, judge, judge.contrast if judge else None)
 
-    def _scored(self, own: npt.NDArray[np.bool_], names: Sequence[str]) -> tuple[LayeredNetwork, dict[str, Floats]]:
-        """The network grown without some images (n,), and their scores."""
+    def _score_held_out(
+        self, own: npt.NDArray[np.bool_], names: Sequence[str], found: dict[str, Floats]
+    ) -> LayeredNetwork:
+        """The network grown without some images (n,); their rows of every name in `found` become their scores by it."""
         images = self.prepared.images
+
+        def fill(first: int, keep: npt.NDArray[np.bool_], scores: dict[str, Floats]) -> None:
+            for name, columns in scores.items():
+                if name not in found:
+                    found[name] = np.zeros((len(own), columns.shape[1]))
+                found[name][first : first + len(keep)][keep] = columns
+
         if self.settings.kind.takes_members and not self.trained and self.settings.contrast is None:
             network = self.grow(self.prepared.counted, self.prepared.members(own))
-            parts: list[dict[str, Floats]] = []
             for word in range(0, images.words.shape[1], PART_WORDS):  # of a million images never all planes again
                 keep = own[64 * word : 64 * (word + PART_WORDS)]
                 if keep.any():
                     planes = network.planes(
                         images.part(word, PART_WORDS).select(keep, self.num_threads), self.num_threads
                     )
-                    parts.append(scores_of(network, planes, names, self.num_threads))
-            return network, {name: np.concatenate([scores[name] for scores in parts]) for name in parts[0]}
+                    fill(64 * word, keep, scores_of(network, planes, names, self.num_threads))
+            return network
         others = self.prepared.without(own, self.num_threads)
         network = self.grow(others)
         planes = network.planes(images.select(own, self.num_threads), self.num_threads)
         columns = None
         if (ratio := self._contrast(others, planes[0])) is not None:
             network, columns = network.with_contrast(ratio[0]), ratio[1]
-        return network, scores_of(network, planes, names, self.num_threads, columns=columns)
+        fill(0, own, scores_of(network, planes, names, self.num_threads, columns=columns))
+        return network
 
 
 def calibrated(arguments: Arguments, growing: Growing, network: LayeredNetwork) -> Fitted:
