@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The documentation: commands and Python of its pages run as written, in order, each page in an empty folder."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cbn
+
+DOCS = Path(__file__).parents[1] / "docs"
+DATA = Path(__file__).parent / "data"
+PAGES = [DOCS / "start.md", *sorted((DOCS / "guide").glob("*.md"))]
+FENCE = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+# Python of a page is one program that goes on after the commands between its parts; warnings are errors.
+DRIVER = """
+import json, pathlib, subprocess, sys
+scope = {"__name__": "__main__"}
+for language, text in json.loads(pathlib.Path(sys.argv[1]).read_text()):
+    if language == "python":
+        exec(compile(text, "<page>", "exec"), scope)
+    else:
+        subprocess.run(["bash", "-euo", "pipefail", "-c", text], check=True)
+"""
+
+
+def fences(page):
+    return FENCE.findall(page.read_text(encoding="utf-8"))
+
+
+def run_page(page, folder):
+    (folder / ".blocks.json").write_text(json.dumps(fences(page)))
+    environment = {
+        **os.environ,
+        "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
+        "MPLBACKEND": "agg",
+    }
+    command = [sys.executable, "-W", "error", "-c", DRIVER, ".blocks.json"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if fences(page)], ids=lambda page: page.stem)
+def test_pages_run_as_written(page, tmp_path):
+    done = run_page(page, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    if page.stem == "start":
+        for name in ("samples.png", "maps/6.png", "inpainted.png", "show.png", "chain.gif"):
+            assert (tmp_path / name).stat().st_size > 0, name
+        assert "NOT mixed" in done.stdout  # as the page says of the Gibbs chain
+
+
+# A kernel is a process of its own, and brings warnings of its own: it is looked at from outside.
+EXECUTE = """
+import sys, nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], 4)
+nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+print(sum(bool(cell.get("outputs")) for cell in notebook.cells))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_run(path, tmp_path):
+    command = [sys.executable, "-c", EXECUTE, path]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) >= 5
+
+
+def test_notebooks_are_kept_without_outputs():
+    paths = sorted((DOCS / "notebooks").glob("*.ipynb"))
+    assert [path.stem for path in paths] == ["digits", "inspection"]
+    for path in paths:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def test_pages_have_something_to_run():
+    assert sum(bool(fences(page)) for page in PAGES) >= 8
+
+
+def test_a_page_that_fails_is_noticed(tmp_path):
+    for number, text in enumerate(
+        ["```sh\nfalse | cat\n```\n", "```python\nimport warnings; warnings.warn('w')\n```\n"]
+    ):
+        page = tmp_path / f"{number}.md"
+        page.write_text(text)
+        assert run_page(page, tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["format_v1/pixel", "format_v1/grey", "format_v2/hidden", "format_v3/tree", "format_v6/pixel", "format_v6/tree"],
+)
+def test_another_program_reads_model_files(name):
+    """The reader of the format's description uses NumPy alone and agrees with cbn."""
+    specification = importlib.util.spec_from_file_location("read_model", DOCS / "read_model.py")
+    reader = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(reader)
+    path = DATA / f"{name}.cbn"
+    model = cbn.load(path)
+    images = np.random.default_rng(5).integers(0, 256, (20, *model.image_shape_), dtype=np.uint8)
+    images[10:] = 255 * model.sample(10, random_state=1) if len(model.binarizer_.thresholds) == 1 else images[10:]
+    expected = model.layer_scores(images, "log_probability")[:, 0]
+    assert reader.log_probability(path, images) == pytest.approx(expected, rel=1e-12, abs=1e-9)
+
+
+def test_the_reader_is_in_the_description():
+    assert "read_model.py" in (DOCS / "format.md").read_text()
+    used = re.findall(r"^import (\w+)", (DOCS / "read_model.py").read_text(), re.MULTILINE)
+    assert set(used) - set(sys.stdlib_module_names) == {"numpy"}
