@@ -67,6 +67,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "reset_modules": ("matplotlib",),
+    "within_subsection_order": "FileNameSortKey",
 }
 
 html_theme = "furo"

@@ -3,8 +3,8 @@
 Normal or not: scores and a threshold
 =====================================
 
-A network of the handwritten twos scores all test images. The threshold comes from twos alone: no other digit has a part
-in it.
+A network of the handwritten twos scores all test images. The threshold comes from twos alone: no other digit has a
+part in it.
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +18,8 @@ twos = train.select(2).images
 is_two = test.labels == 2
 
 # %%
-# Two networks, of tables over four neighbours and of trees that look up to six pixels away. They keep 500 twos to set the
-# threshold.
+# Two networks, of tables over four neighbours and of trees that look up to six pixels away. They keep 500 twos to set
+# the threshold.
 
 models = {preset: cbn.ConvolutionalBayesianNetwork(preset, false_alarm_rate=0.05) for preset in ("pixel", "tree")}
 for model in models.values():

@@ -4,7 +4,8 @@ Does the false-alarm rate hold?
 ===============================
 
 A rate is a promise about images that are yet to come. Here it is asked of all ten digits, and looked at on their test
-images: shares of false alarms against the rates that were asked for, by p-values from the training images themselves and from images set aside.
+images: shares of false alarms against the rates that were asked for, by p-values from the training images themselves
+and from images set aside.
 """
 
 import matplotlib.pyplot as plt

@@ -3,7 +3,8 @@
 What would it draw?
 ===================
 
-Samples show what a network knows. Tables over four neighbours know strokes; trees that look further know more of the digit.
+Samples show what a network knows. Tables over four neighbours know strokes; trees that look further know more of the
+digit.
 """
 
 import matplotlib.pyplot as plt

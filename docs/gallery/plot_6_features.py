@@ -3,8 +3,8 @@
 Features that a network learned
 ===============================
 
-Hidden layers are convolutions whose features are to predict each other (thesis section 3.2). Ten iterations of search and
-kernel step are enough to see something; the preset takes fifty.
+Hidden layers are convolutions whose features are to predict each other (thesis section 3.2). Ten iterations of search
+and kernel step are enough to see something; the preset takes fifty.
 """
 
 import matplotlib.pyplot as plt

@@ -3,8 +3,8 @@
 Which class, or none of them?
 =============================
 
-One network for each class gives Bayes' rule. Its shares always sum to 1, even for an image of no class; the density of the
-mixture says that it is one.
+One network for each class gives Bayes' rule. Its shares always sum to 1, even for an image of no class; the density
+of the mixture says that it is one.
 """
 
 import matplotlib.pyplot as plt
