@@ -118,3 +118,18 @@ def test_the_reader_is_in_the_description():
     assert "read_model.py" in (DOCS / "format.md").read_text()
     used = re.findall(r"^import (\w+)", (DOCS / "read_model.py").read_text(), re.MULTILINE)
     assert set(used) - set(sys.stdlib_module_names) == {"numpy"}
+
+
+def test_check_of_the_site_notices(tmp_path):
+    """Links that lead nowhere, pictures without words, paths of a machine."""
+    specification = importlib.util.spec_from_file_location("check_site", DOCS / "check_site.py")
+    checker = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(checker)
+    (tmp_path / "good.html").write_text('<p id="here"><a href="#here">x</a><a href="https://example.org/y">y</a></p>')
+    assert checker.problems(tmp_path) == []
+    (tmp_path / "bad.html").write_text(
+        '<a href="none.html">x</a><a href="good.html#there">y</a><img src="good.html"><p>in /home/somebody/cbn</p>'
+    )
+    found = checker.problems(tmp_path)
+    assert len(found) == 4 and all(line.startswith("bad.html: ") for line in found)
+    assert checker.problems(tmp_path / "nowhere") != []
