@@ -17,15 +17,21 @@ import cbn
 DOCS = Path(__file__).parents[1] / "docs"
 DATA = Path(__file__).parent / "data"
 PAGES = [DOCS / "start.md", *sorted((DOCS / "guide").glob("*.md"))]
-FENCE = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# beside commands and Python: what the Python before it prints
+FENCE = re.compile(r"^```(sh|python|\{code-block\} text\n:class: output)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 # Python of a page is one program that goes on after the commands between its parts; warnings are errors.
 DRIVER = """
-import json, pathlib, subprocess, sys
+import contextlib, io, json, pathlib, subprocess, sys
 scope = {"__name__": "__main__"}
+printed = io.StringIO()
 for language, text in json.loads(pathlib.Path(sys.argv[1]).read_text()):
     if language == "python":
-        exec(compile(text, "<page>", "exec"), scope)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(text, "<page>", "exec"), scope)
+    elif language != "sh":
+        if printed.getvalue().split() != text.split():
+            sys.exit("the page says " + text + "and this is printed: " + printed.getvalue())
     else:
         subprocess.run(["bash", "-euo", "pipefail", "-c", text], check=True)
 """
@@ -89,12 +95,12 @@ def test_pages_have_something_to_run():
 
 
 def test_a_page_that_fails_is_noticed(tmp_path):
-    for number, text in enumerate(
-        ["```sh\nfalse | cat\n```\n", "```python\nimport warnings; warnings.warn('w')\n```\n"]
-    ):
+    right, wrong = "```python\nprint(1 + 1)\n```\n", "```{code-block} text\n:class: output\n%d\n```\n"
+    texts = ["```sh\nfalse | cat\n```\n", "```python\nimport warnings; warnings.warn('w')\n```\n", right + wrong % 3]
+    for number, (text, code) in enumerate([*((text, 1) for text in texts), (right + wrong % 2, 0)]):
         page = tmp_path / f"{number}.md"
         page.write_text(text)
-        assert run_page(page, tmp_path).returncode != 0
+        assert run_page(page, tmp_path).returncode == code
 
 
 @pytest.mark.parametrize(
