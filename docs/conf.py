@@ -25,17 +25,30 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
-exclude_patterns = ["_build", "examples", "gallery", "images", "read_model.py", "_gallery/*.ipynb"]
+exclude_patterns = [
+    "_build",
+    "examples",
+    "gallery",
+    "images",
+    "read_model.py",
+    "_gallery/*.ipynb",
+]
 nitpicky = True
 nitpick_ignore = [
-    ("py:class", "BaseEstimator"),  # scikit-learn's, whose own site is not asked while this one is built
+    (
+        "py:class",
+        "BaseEstimator",
+    ),  # scikit-learn's, whose own site is not asked while this one is built
     ("py:class", "sklearn.base.BaseEstimator"),
     ("py:class", "sklearn.base.ClassifierMixin"),
     ("py:class", "sklearn.base.OutlierMixin"),
 ]
 # Rooms that no reader calls are named in docstrings for those who read the code.
 nitpick_ignore_regex = [
-    (r"py:.*", r"cbn\.(bits|cpd|distributed|explain|fit|inference|io|layers|metrics|plots)\..*"),
+    (
+        r"py:.*",
+        r"cbn\.(bits|cpd|distributed|explain|fit|inference|io|layers|metrics|plots)\..*",
+    ),
     (r"py:.*", r"cbn\.iem\.[a-z]+(\..*)?"),
 ]
 
@@ -61,6 +74,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "abort_on_example_error": True,
     "show_signature": False,
+    "capture_repr": (),  # what scripts print, not the addresses of their objects
     "show_memory": False,
     "min_reported_time": 3600,
     "write_computation_times": False,

@@ -21,7 +21,10 @@ is_two = test.labels == 2
 # Two networks, of tables over four neighbours and of trees that look up to six pixels away. They keep 500 twos to set
 # the threshold.
 
-models = {preset: cbn.ConvolutionalBayesianNetwork(preset, false_alarm_rate=0.05) for preset in ("pixel", "tree")}
+models = {
+    preset: cbn.ConvolutionalBayesianNetwork(preset, false_alarm_rate=0.05)
+    for preset in ("pixel", "tree")
+}
 for model in models.values():
     model.fit(twos[:-500]).calibrate(twos[-500:])
 
@@ -30,14 +33,22 @@ scores = models["tree"].judged_scores(test.images)
 bins = np.linspace(*np.quantile(scores, [0.001, 0.999]), 60)
 left.hist(scores[is_two], bins, density=True, alpha=0.7, label="twos")
 left.hist(scores[~is_two], bins, density=True, alpha=0.7, label="other digits")
-left.axvline(models["tree"].offset_, color="black", linestyle="--", label="threshold, 5 % asked")
+left.axvline(
+    models["tree"].offset_, color="black", linestyle="--", label="threshold, 5 % asked"
+)
 left.set(xlabel="score (higher is more normal)", ylabel="density", title="Trees")
 left.legend()
 for preset, model in models.items():
     found = model.judged_scores(test.images)
     false, true, _ = roc_curve(is_two, found)
-    right.plot(1 - true, 1 - false, label=f"{preset}: AUROC {roc_auc_score(is_two, found):.3f}")
-right.set(xlabel="share of twos called outliers", ylabel="share of others called outliers", title="All thresholds")
+    right.plot(
+        1 - true, 1 - false, label=f"{preset}: AUROC {roc_auc_score(is_two, found):.3f}"
+    )
+right.set(
+    xlabel="share of twos called outliers",
+    ylabel="share of others called outliers",
+    title="All thresholds",
+)
 right.legend(loc="lower right")
 
 # %%
@@ -45,4 +56,6 @@ right.legend(loc="lower right")
 
 for preset, model in models.items():
     alarms = model.predict(test.images) == -1
-    print(f"{preset}: false alarms {alarms[is_two].mean():.3f}, found {alarms[~is_two].mean():.3f}")
+    print(
+        f"{preset}: false alarms {alarms[is_two].mean():.3f}, found {alarms[~is_two].mean():.3f}"
+    )

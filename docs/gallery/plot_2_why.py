@@ -45,7 +45,9 @@ for fact in model.explain(images[1], n=3):
 
 repaired = model.repair(images[1])
 fig, axes = plt.subplots(1, 2, figsize=(4.6, 2.4), layout="constrained")
-for axis, image, title in zip(axes, (repaired.image, repaired.repaired), ("as it is", "repaired")):
+for axis, image, title in zip(
+    axes, (repaired.image, repaired.repaired), ("as it is", "repaired")
+):
     axis.imshow(image, cmap="gray_r")
     axis.set_title(title)
     axis.axis("off")

@@ -13,7 +13,9 @@ import cbn
 
 train, test = cbn.datasets.load_mnist()
 features = cbn.Features(layers=[(5, 3, 2)], iterations=10)
-model = cbn.ConvolutionalBayesianNetwork("hidden", features=features, random_state=0).fit(train.select(2).images)
+model = cbn.ConvolutionalBayesianNetwork("hidden", features=features, random_state=0).fit(
+    train.select(2).images
+)
 layer = model.hidden_layers_[0]
 
 fig, axes = plt.subplots(2, 5, figsize=(9, 3.8), layout="constrained")

@@ -19,7 +19,9 @@ defective = np.array(made.defects) != "good"
 print(f"image AUROC {roc_auc_score(~defective, model.score_samples(made.test)):.3f}")
 alarms = verdicts.verdicts == "outlier"
 good, bad = alarms[~defective], alarms[defective]
-print(f"alarms: {good.sum()} of {len(good)} good pictures, {bad.sum()} of {len(bad)} defective ones")
+print(
+    f"alarms: {good.sum()} of {len(good)} good pictures, {bad.sum()} of {len(bad)} defective ones"
+)
 
 # %%
 # A good picture and one of each kind of defect. The energy is about 1 where all is as usual; all maps have one scale.

@@ -14,7 +14,9 @@ import cbn
 
 train, test = cbn.datasets.load_mnist()
 known = np.isin(train.labels, (0, 1, 2, 3, 4))
-classifier = cbn.ConvolutionalBayesianNetworkClassifier("tree").fit(train.images[known], train.labels[known])
+classifier = cbn.ConvolutionalBayesianNetworkClassifier("tree").fit(
+    train.images[known], train.labels[known]
+)
 
 is_known = np.isin(test.labels, (0, 1, 2, 3, 4))
 right = classifier.predict(test.images[is_known]) == test.labels[is_known]
