@@ -139,3 +139,28 @@ def test_check_of_the_site_notices(tmp_path):
     found = checker.problems(tmp_path)
     assert len(found) == 4 and all(line.startswith("bad.html: ") for line in found)
     assert checker.problems(tmp_path / "nowhere") != []
+
+
+def test_every_public_name_is_in_the_reference():
+    text = "\n".join(path.read_text() for path in (DOCS / "api").glob("*.rst"))
+    found = set(re.findall(r"^\.\. auto(?:class|function|exception|data):: (\w+)", text, re.MULTILINE))
+    public = {*cbn.__all__, *cbn.datasets.__all__, *cbn.iem.__all__}
+    assert public - found == {"__version__", "datasets", "iem"}
+    assert found <= public
+
+
+def test_figures_beside_other_packages_are_those_of_the_benchmark():
+    """Whatever has an interval, and every row of the means over sets of pictures."""
+    page, measured = (DOCS / "comparison.md").read_text(), (DOCS.parent / "benchmarks" / "RESULTS.md").read_text()
+    intervals = re.findall(r"\d+\.\d+ \(\d+\.\d+ to \d+\.\d+\)", page)
+    assert len(intervals) >= 15
+    assert [own for own in intervals if own not in measured] == []
+    rows = re.findall(
+        r"^\| ((?:cbn|PaDiM|PatchCore)[^|]*) \| \**([\d.]+)\** \| \**([\d.]+)\** \| \**([\d.]+)\** \|",
+        page,
+        re.MULTILINE,
+    )
+    assert len(rows) == 5
+    for name, *figures in rows:
+        [row] = [line for line in measured.splitlines() if line.startswith(f"| mean of 12 sets: {name} |")]
+        assert [cell.strip() for cell in row.split("|")[6:9]] == figures
