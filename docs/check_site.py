@@ -28,9 +28,7 @@ class _Page(HTMLParser):
 def problems(site):
     """One line for everything that is wrong in the pages of a folder."""
     site = Path(site).resolve()
-    pages = {
-        path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))
-    }
+    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     found = [] if pages else [f"{site.name}: no pages"]
     for path, page in pages.items():
         name = path.relative_to(site).as_posix()
@@ -41,30 +39,16 @@ def problems(site):
             target = path if not parts.path else (path.parent / unquote(parts.path)).resolve()
             if not target.is_file():
                 found.append(f"{name}: {link}: no such file")
-            elif (
-                parts.fragment
-                and target in pages
-                and unquote(parts.fragment) not in pages[target].names
-            ):
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].names:
                 found.append(f"{name}: {link}: no such place on that page")
-        found += [
-            f"{name}: {picture.get('src')}: no alt text"
-            for picture in page.pictures
-            if "alt" not in picture
-        ]
+        found += [f"{name}: {picture.get('src')}: no alt text" for picture in page.pictures if "alt" not in picture]
     for path in sorted(site.rglob("*")):
-        if (
-            path.suffix in (".html", ".js", ".inv", ".txt", ".ipynb", ".py", ".json")
-            and path.is_file()
-        ):
+        if path.suffix in (".html", ".js", ".inv", ".txt", ".ipynb", ".py", ".json") and path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             places = {match.group(0) for match in MACHINE.finditer(text)} | (
                 {str(Path.cwd())} if str(Path.cwd()) in text else set()
             )
-            found += [
-                f"{path.relative_to(site)}: {place}: a path of this machine"
-                for place in sorted(places)
-            ]
+            found += [f"{path.relative_to(site)}: {place}: a path of this machine" for place in sorted(places)]
     return found
 
 

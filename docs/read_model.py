@@ -20,25 +20,16 @@ def read(path):
     """(header, arrays by name) of a model file; refuses what this program does not know."""
     with zipfile.ZipFile(path) as archive:
         header = json.loads(archive.read("header.json"))
-        if (
-            header["format"] != "cbn-model"
-            or header["kind"] != "network"
-            or header["version"] > 13
-        ):
+        if header["format"] != "cbn-model" or header["kind"] != "network" or header["version"] > 13:
             raise ValueError(f"{path}: not a network in a version that this program knows")
         names = [name for name in archive.namelist() if name.endswith(".npy")]
-        arrays = {
-            name[:-4]: np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-            for name in names
-        }
+        arrays = {name[:-4]: np.load(io.BytesIO(archive.read(name)), allow_pickle=False) for name in names}
     return header, arrays
 
 
 def binarize(images, thresholds, full_scale):
     """(n, height, width) whole numbers -> (n, nodes) bits: channel by channel, row by row."""
-    return np.concatenate(
-        [(images > t * full_scale).reshape(len(images), -1) for t in thresholds], axis=1
-    ).astype(int)
+    return np.concatenate([(images > t * full_scale).reshape(len(images), -1) for t in thresholds], axis=1).astype(int)
 
 
 def table_log_probability(network, counts, bits):
@@ -47,9 +38,7 @@ def table_log_probability(network, counts, bits):
     states = bits.reshape(len(bits), channels, height, width)
     result, first = np.zeros(len(bits)), 0
     for channel in range(channels):
-        parents = [
-            r[1:] for r in layer["relations"] if r[0] == channel
-        ]  # (parent channel, dy, dx, required)
+        parents = [r[1:] for r in layer["relations"] if r[0] == channel]  # (parent channel, dy, dx, required)
         for y in range(height):
             for x in range(width):
                 row, certain = np.zeros(len(bits), int), np.zeros(len(bits), bool)
@@ -60,9 +49,7 @@ def table_log_probability(network, counts, bits):
                         certain |= bool(required) & (state == 0)
                 own, n = states[:, channel, y, x], counts[first + row]
                 p = (n[np.arange(len(n)), own] + a) / (n.sum(axis=1) + 2 * a)
-                result += np.where(
-                    certain, 0, np.log(p)
-                )  # a pixel below a threshold is below the next one
+                result += np.where(certain, 0, np.log(p))  # a pixel below a threshold is below the next one
                 first += 1 << len(parents)
     return result
 
@@ -72,12 +59,8 @@ def tree_log_probability(network, sizes, split, counts, bits):
     n_positions, result, first = layer["height"] * layer["width"], np.zeros(len(bits)), 0
     for node, size in enumerate(sizes):
         own, n = split[first : first + size], counts[first : first + size]
-        below_threshold = (
-            node >= n_positions
-        )  # then the root asks the next lower threshold at the same pixel
-        child = np.where(
-            own >= 0, 2 * np.cumsum(own >= 0) - 1, 0
-        )  # of an inner vertex: where the bit is 0
+        below_threshold = node >= n_positions  # then the root asks the next lower threshold at the same pixel
+        child = np.where(own >= 0, 2 * np.cumsum(own >= 0) - 1, 0)  # of an inner vertex: where the bit is 0
         p = np.empty(size)  # of state 1
         p[0] = np.clip((n[0, 1] + a) / (n[0].sum() + 2 * a), *LIMITS)
         for v in np.flatnonzero(own >= 0):
@@ -102,9 +85,7 @@ def log_probability(path, images):
     if network.get("cpd", "table") == "table":
         return table_log_probability(network, arrays["counts_0"], bits)
     if network["cpd"] == "tree":
-        return tree_log_probability(
-            network, arrays["sizes_0"], arrays["split_0"], arrays["counts_0"], bits
-        )
+        return tree_log_probability(network, arrays["sizes_0"], arrays["split_0"], arrays["counts_0"], bits)
     raise ValueError(f"{path}: {network['cpd']} networks are beyond this program")
 
 
