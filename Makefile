@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -name py.typed -o -path '*/data/*' \) ! -path '*/__pycache__/*')
 PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
 
-.PHONY: all run test test-c test-python test-fast test-arm64 test-arm64-c lint fuzz faults bench dist clean
+.PHONY: all run test test-c test-python test-fast test-arm64 test-arm64-c lint fuzz faults bench docs dist clean
 all: run
 
 # The recipes of the stamps below run whenever their inputs change.
@@ -37,6 +37,10 @@ $(VENV)/lint-extras: $(VENV)/installed
 
 $(VENV)/bench-extras: $(VENV)/installed benchmarks/requirements.txt
 	$(PIP) install -r benchmarks/requirements.txt
+	touch $@
+
+$(VENV)/docs-extras: $(VENV)/installed
+	$(PIP) install "$$(echo $(VENV)/wheel/cbn-*.whl)[docs]"
 	touch $@
 
 run: $(VENV)/installed
@@ -91,6 +95,14 @@ faults: $(VENV)/test-extras
 	$(BIN)/python -W ignore tests/campaigns/kills.py --kills $(KILLS)
 	$(BIN)/python -W ignore tests/campaigns/killed_workers.py
 
+# The documentation site, in build/docs/html; scripts of its gallery and notebooks run. A warning is an error, and so is a
+# link inside of the site that leads nowhere, or a path of this machine on a page.
+docs: $(VENV)/docs-extras
+	rm -rf build/docs docs/_gallery
+	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python docs/check_site.py build/docs/html
+	@echo "The site is $(CURDIR)/build/docs/html/index.html"
+
 # Measures everything that benchmarks/RESULTS.md shows, and writes that page.
 bench: $(VENV)/bench-extras
 	$(BIN)/python benchmarks/run.py
@@ -109,5 +121,5 @@ dist: $(VENV)/created
 	rm -rf dist/trial
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist docs/_gallery *.egg-info
 	$(MAKE) --no-print-directory -C tests/c clean

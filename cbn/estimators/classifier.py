@@ -153,7 +153,7 @@ class ConvolutionalBayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_ = learned(lambda fitted: fitted.n_features, "Pixels of an image.")
     networks_ = learned(
         lambda fitted: [ConvolutionalBayesianNetwork._of(fitted.network(i)) for i in range(len(fitted.networks))],
-        "One estimator for every class, in the order of classes_.",
+        "One estimator for every class, in the order of ``classes_``.",
     )
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:

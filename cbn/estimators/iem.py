@@ -237,7 +237,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
 
     @property
     def partial_fit(self) -> Callable[..., Self]:
-        """Learn from more normal pictures (X, y ignored): the model is the one that a fit of all together would give.
+        """Learn from more normal pictures (X; y is ignored). The model is the one that a fit of all together would give.
 
         With Gaussian sidewards models that keep their sums, ``gaussian=Gaussian(keep_sums=True)``, and without a checkpoint;
         others have no such method (AttributeError). The first call fits. Batches, their order and threads make no

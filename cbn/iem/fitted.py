@@ -122,7 +122,7 @@ class FittedEnergyModel(PictureDecisions):
 
     @property
     def map_blur(self) -> None:
-        """Maps are drawn as they are: how far a node's error reaches differs by level and sharing."""
+        """None, as how far a node's error reaches differs by level and sharing; maps are drawn as they are."""
 
     def energy_map(self, X: npt.ArrayLike, level: int | None = None) -> Array:
         """Where pictures are unlike normal ones, at their own size.

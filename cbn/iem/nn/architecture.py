@@ -25,7 +25,7 @@ FLOAT = 4  # bytes of a float32
 
 
 def ring(distance: int) -> npt.NDArray[np.int32]:
-    """Taps of the neighbours at max(|dy|, |dx|) = distance, for an input padded by ``distance`` on every side.
+    """Taps of the neighbours at ``max(|dy|, |dx|) = distance``, for an input padded by ``distance`` on every side.
 
     Returns
     -------
@@ -46,7 +46,7 @@ class Level:
     steps : tuple of Step
         From the level below to this one; () for level 0.
     distance : int
-        Neighbours of a position are the 8 * distance positions at max(|dy|, |dx|) = distance.
+        Neighbours of a position are the 8 * distance positions at ``max(|dy|, |dx|) = distance``.
     hidden : tuple of int
         Units of the hidden layers of the sidewards models.
     """
@@ -179,7 +179,7 @@ class Architecture:
         return 8 * self.levels[level].distance * (self.channels(channels)[level] + 1)
 
     def sizes(self, height: int, width: int, channels: int, sharing: str = "b") -> list[LevelSize]:
-        """A :class:`LevelSize` for every level. Raises as :meth:`shapes`."""
+        """A ``cbn.iem.nn.architecture.LevelSize`` for every level. Raises as :meth:`shapes`."""
         check_integer(height, "height", 1, 2**20)
         check_integer(width, "width", 1, 2**20)
         check_integer(channels, "channels", 1, MAX_CHANNELS)
@@ -212,7 +212,7 @@ class Architecture:
         return result
 
     def memory(self, n: int, height: int, width: int, channels: int, batch: int, sharing: str = "b") -> Memory:
-        """The :class:`Memory` of training on n images in batches. Raises as :meth:`shapes`."""
+        """The ``cbn.iem.nn.architecture.Memory`` of training on n images in batches. Raises as :meth:`shapes`."""
         sizes = self.sizes(height, width, channels, sharing)
         needs, finished = [], 0
         for below, size in zip([sizes[0], *sizes[:-1]], sizes):

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The documentation: commands and Python of its pages run as written, in order, each page in an empty folder."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cbn
+
+DOCS = Path(__file__).parents[1] / "docs"
+DATA = Path(__file__).parent / "data"
+PAGES = [DOCS / "start.md", *sorted((DOCS / "guide").glob("*.md"))]
+# beside commands and Python: what the Python before it prints
+FENCE = re.compile(r"^```(sh|python|\{code-block\} text\n:class: output)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+# Python of a page is one program that goes on after the commands between its parts; warnings are errors.
+DRIVER = """
+import contextlib, io, json, pathlib, subprocess, sys
+scope = {"__name__": "__main__"}
+printed = io.StringIO()
+for language, text in json.loads(pathlib.Path(sys.argv[1]).read_text()):
+    if language == "python":
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(text, "<page>", "exec"), scope)
+    elif language != "sh":
+        if printed.getvalue().split() != text.split():
+            sys.exit("the page says " + text + "and this is printed: " + printed.getvalue())
+    else:
+        subprocess.run(["bash", "-euo", "pipefail", "-c", text], check=True)
+"""
+
+
+def fences(page):
+    return FENCE.findall(page.read_text(encoding="utf-8"))
+
+
+def run_page(page, folder):
+    (folder / ".blocks.json").write_text(json.dumps(fences(page)))
+    environment = {
+        **os.environ,
+        "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
+        "MPLBACKEND": "agg",
+    }
+    command = [sys.executable, "-W", "error", "-c", DRIVER, ".blocks.json"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if fences(page)], ids=lambda page: page.stem)
+def test_pages_run_as_written(page, tmp_path):
+    done = run_page(page, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    if page.stem == "start":
+        for name in ("samples.png", "maps/6.png", "inpainted.png", "show.png", "chain.gif"):
+            assert (tmp_path / name).stat().st_size > 0, name
+        assert "NOT mixed" in done.stdout  # as the page says of the Gibbs chain
+
+
+# A kernel is a process of its own, and brings warnings of its own: it is looked at from outside.
+EXECUTE = """
+import sys, nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], 4)
+nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+print(sum(bool(cell.get("outputs")) for cell in notebook.cells))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_run(path, tmp_path):
+    command = [sys.executable, "-c", EXECUTE, path]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) >= 5
+
+
+def test_notebooks_are_kept_without_outputs():
+    paths = sorted((DOCS / "notebooks").glob("*.ipynb"))
+    assert [path.stem for path in paths] == ["digits", "inspection"]
+    for path in paths:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def test_pages_have_something_to_run():
+    assert sum(bool(fences(page)) for page in PAGES) >= 8
+
+
+def test_a_page_that_fails_is_noticed(tmp_path):
+    right, wrong = "```python\nprint(1 + 1)\n```\n", "```{code-block} text\n:class: output\n%d\n```\n"
+    texts = ["```sh\nfalse | cat\n```\n", "```python\nimport warnings; warnings.warn('w')\n```\n", right + wrong % 3]
+    for number, (text, code) in enumerate([*((text, 1) for text in texts), (right + wrong % 2, 0)]):
+        page = tmp_path / f"{number}.md"
+        page.write_text(text)
+        assert run_page(page, tmp_path).returncode == code
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["format_v1/pixel", "format_v1/grey", "format_v2/hidden", "format_v3/tree", "format_v6/pixel", "format_v6/tree"],
+)
+def test_another_program_reads_model_files(name):
+    """The reader of the format's description uses NumPy alone and agrees with cbn."""
+    specification = importlib.util.spec_from_file_location("read_model", DOCS / "read_model.py")
+    reader = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(reader)
+    path = DATA / f"{name}.cbn"
+    model = cbn.load(path)
+    images = np.random.default_rng(5).integers(0, 256, (20, *model.image_shape_), dtype=np.uint8)
+    images[10:] = 255 * model.sample(10, random_state=1) if len(model.binarizer_.thresholds) == 1 else images[10:]
+    expected = model.layer_scores(images, "log_probability")[:, 0]
+    assert reader.log_probability(path, images) == pytest.approx(expected, rel=1e-12, abs=1e-9)
+
+
+def test_the_reader_is_in_the_description():
+    assert "read_model.py" in (DOCS / "format.md").read_text()
+    used = re.findall(r"^import (\w+)", (DOCS / "read_model.py").read_text(), re.MULTILINE)
+    assert set(used) - set(sys.stdlib_module_names) == {"numpy"}
+
+
+def test_check_of_the_site_notices(tmp_path):
+    """Links that lead nowhere, pictures without words, paths of a machine."""
+    specification = importlib.util.spec_from_file_location("check_site", DOCS / "check_site.py")
+    checker = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(checker)
+    (tmp_path / "good.html").write_text('<p id="here"><a href="#here">x</a><a href="https://example.org/y">y</a></p>')
+    assert checker.problems(tmp_path) == []
+    (tmp_path / "bad.html").write_text(
+        '<a href="none.html">x</a><a href="good.html#there">y</a><img src="good.html"><p>in /home/somebody/cbn</p>'
+    )
+    found = checker.problems(tmp_path)
+    assert len(found) == 4 and all(line.startswith("bad.html: ") for line in found)
+    assert checker.problems(tmp_path / "nowhere") != []
+
+
+def test_jobs_of_the_guide_are_commands():
+    """Programs and options that the table of jobs names are there."""
+    commands = re.findall(r"`(cbn-[^`]+)`", (DOCS / "guide" / "index.md").read_text())
+    assert len(commands) == 7
+    if shutil.which("cbn-report", path=os.path.dirname(sys.executable)) is None:
+        pytest.skip("cbn-report is not installed: the page is ahead of the programs")
+    for command in commands:
+        program, *arguments = command.split()
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(sys.executable), program), "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for option in (own for own in arguments if own.startswith("--")):
+            assert re.search(rf"{option}\b", done.stdout), f"{command}: {option}"
+
+
+def test_every_public_name_is_in_the_reference():
+    text = "\n".join(path.read_text() for path in (DOCS / "api").glob("*.rst"))
+    found = set(re.findall(r"^\.\. auto(?:class|function|exception|data):: (\w+)", text, re.MULTILINE))
+    public = {*cbn.__all__, *cbn.datasets.__all__, *cbn.iem.__all__}
+    assert public - found == {"__version__", "datasets", "iem"}
+    assert found <= public
+
+
+def test_figures_beside_other_packages_are_those_of_the_benchmark():
+    """Whatever has an interval, and every row of the means over sets of pictures."""
+    page, measured = (DOCS / "comparison.md").read_text(), (DOCS.parent / "benchmarks" / "RESULTS.md").read_text()
+    intervals = re.findall(r"\d+\.\d+ \(\d+\.\d+ to \d+\.\d+\)", page)
+    assert len(intervals) >= 15
+    assert [own for own in intervals if own not in measured] == []
+    rows = re.findall(
+        r"^\| ((?:cbn|PaDiM|PatchCore)[^|]*) \| \**([\d.]+)\** \| \**([\d.]+)\** \| \**([\d.]+)\** \|",
+        page,
+        re.MULTILINE,
+    )
+    assert len(rows) == 5
+    for name, *figures in rows:
+        [row] = [line for line in measured.splitlines() if line.startswith(f"| mean of 12 sets: {name} |")]
+        assert [cell.strip() for cell in row.split("|")[6:9]] == figures
