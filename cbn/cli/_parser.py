@@ -4,6 +4,7 @@
 import argparse
 import os
 import re
+import sys
 
 from .._version import __version__
 
@@ -68,8 +69,9 @@ class _Completion(argparse.Action):
     """Prints a file that docs/options.py has made of the parser, and ends the program."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        with open(os.path.join(os.path.dirname(__file__), "completion", f"{parser.prog}.{values}")) as file:
-            print(file.read())
+        path = os.path.join(os.path.dirname(__file__), "completion", f"{parser.prog}.{values}")
+        with open(path, encoding="utf-8") as file:
+            sys.stdout.write(file.read())
         parser.exit()
 
 

@@ -163,7 +163,10 @@ def csv_line(values):
     """A row as bytes, with every digit; empty for None."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(map(_text, values))
-    return buffer.getvalue().encode("utf-8", "surrogateescape")
+    try:
+        return buffer.getvalue().encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # halves of a character that no file name has, but labels may
+        return buffer.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _text(value):

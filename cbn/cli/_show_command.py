@@ -9,7 +9,7 @@ from ..exceptions import CbnError
 from ..io.provenance import COMMAND
 from ._assumed import tell_assumed
 from ._config import config_text
-from ._given import words_of
+from ._given import HABITS, words_of
 from ._parser import DEFAULT_MODEL
 from ._results import cell
 
@@ -23,6 +23,8 @@ def command_of(provenance):
     if not isinstance(record, dict):
         return None
     program, options = record.get("program"), record.get("options")
+    if isinstance(options, dict):  # a foreign file must not say where this machine writes
+        options = {name: value for name, value in options.items() if name not in HABITS}
     known = isinstance(program, str) and program in _DEFAULTS and isinstance(options, dict)
     if not known or not all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in options):
         return None

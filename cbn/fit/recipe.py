@@ -32,8 +32,8 @@ from .sharded import fit_dask
 Floats = npt.NDArray[np.float64]
 Progress = Callable[..., None]
 
-# Words of planes whose images are scored together where a network is grown of members of all images: half a million.
-PART_WORDS = 2**13
+# Words of planes whose images are scored together where a network is grown of members of all images: a quarter of a million.
+PART_WORDS = 2**12
 
 
 class FitInterrupted(KeyboardInterrupt):

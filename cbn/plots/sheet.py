@@ -103,7 +103,7 @@ def contact_sheet(tiles: Sequence[Tile], title: str = "", columns: int | None = 
 
 def _fitted(caption: Sequence[str], length: Callable[[str], float], most: float) -> list[str]:
     """Lines of at most a length."""
-    name, *others = map(_one_line, caption)
+    name, *others = map(_one_line, caption or [""])
     end = bisect_left(range(len(name)), True, key=lambda kept: length(name[: kept + 1]) > most)
     parts = [name[:end], name[end:]] if 0 < end < len(name) else [name]
     return [shortened(line, length, most) for line in (*parts, *others)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 import cbn
 
@@ -142,10 +142,19 @@ def frames_of_folder(path: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     for file in sorted(Path(path).iterdir()):
         try:
             with Image.open(file) as picture:
-                own = picture.convert("RGB" if len(shape) == 3 else "L")
-                yield np.asarray(own.resize(shape[1::-1], Image.Resampling.BILINEAR))
-        except OSError as error:  # a line goes on
+                frame = _read(picture, shape)
+        except Exception as error:  # noqa: BLE001 - decoders raise OSError, SyntaxError, ValueError and others
             print(f"camera_loop: {file}: left out: {' '.join(str(error).split())}", file=sys.stderr)
+            continue
+        yield frame
+
+
+def _read(picture: Image.Image, shape: tuple[int, ...]) -> np.ndarray:
+    """8 bits of the model's size; pictures that would have to be changed beyond that are refused."""
+    if picture.mode not in ("1", "L", "P", "RGB") or "transparency" in picture.info:
+        raise ValueError(f"mode {picture.mode}, or transparent parts; give 8 bits, grey or RGB")
+    own = ImageOps.exif_transpose(picture).convert("RGB" if len(shape) == 3 else "L")
+    return np.asarray(own.resize(shape[1::-1], Image.Resampling.BILINEAR))
 
 
 def made_frames(kind: str, shape: tuple[int, ...], n: int) -> Iterator[np.ndarray]:
@@ -164,6 +173,8 @@ def main(argv: list[str] | None = None) -> int:
     source.add_argument("--synthetic", choices=("texture", "object"), help="made pictures")
     parser.add_argument("--n", type=int, default=32, help="frames of --synthetic (32)")
     arguments = parser.parse_args(argv)
+    if arguments.n < 1:
+        parser.error(f"--n {arguments.n}: give a number from 1")
     try:
         scorer = Scorer(arguments.model)
         frames = (

@@ -26,8 +26,10 @@ from typing import Any
 import numpy as np
 from camera_loop import Scorer
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from PIL import Image, ImageOps, UnidentifiedImageError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import cbn
@@ -50,8 +52,26 @@ class Limits:
 
     @classmethod
     def from_environment(cls) -> "Limits":
-        found = {own.name: os.environ.get(f"CBN_{own.name.upper()}") for own in fields(cls)}
-        return cls(**{name: type(getattr(cls, name))(value) for name, value in found.items() if value is not None})
+        """Raises ValueError, which names the variable."""
+        found = {}
+        for own in fields(cls):
+            variable = f"CBN_{own.name.upper()}"
+            if (text := os.environ.get(variable)) is not None:
+                least = {"max_seconds": 0.1, "resize": 0}.get(own.name, 1)
+                found[own.name] = _limit(variable, text, type(own.default), least)
+        if found.get("resize", 0) > 1:
+            raise ValueError(f"CBN_RESIZE={found['resize']}: give 0 or 1")
+        return cls(**found)
+
+
+def _limit(variable: str, text: str, kind: type, least: float) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value < math.inf:  # nan neither
+        raise ValueError(f"{variable}={text!r}: give a {'whole ' if kind is int else ''}number from {least}")
+    return value
 
 
 class Refused(Exception):
@@ -74,7 +94,7 @@ async def received(request: Request, limits: Limits) -> bytes:
         raise Refused(415, "Content-Encoding: send the bytes of the picture as they are")
     too_long = Refused(413, f"the body has more than {limits.max_bytes:,} bytes", connection="close")
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limits.max_bytes:
+    if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > limits.max_bytes):
         raise too_long
     body = bytearray()
     try:
@@ -240,6 +260,15 @@ def create_app(path: str | None = None, limits: Limits | None = None) -> FastAPI
     async def refuse(_: Request, error: Refused) -> JSONResponse:
         queue.refused += 1
         return JSONResponse({"error": error.words}, error.status, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def explain(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return await refuse(request, Refused(422, f"{first['loc'][-1]}: {first['msg']}"))
+
+    @app.exception_handler(HTTPException)
+    async def elsewhere(request: Request, error: HTTPException) -> JSONResponse:
+        return await refuse(request, Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
 
     @app.post("/score")
     async def score(request: Request, map: bool = False) -> JSONResponse:

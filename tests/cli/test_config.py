@@ -162,6 +162,12 @@ def test_a_record_that_is_none_is_as_no_record(record):
     assert _show_command.command_line({"command": record}, "model.cbn") is None
 
 
+def test_a_record_does_not_say_where_to_write():
+    record = {"program": "cbn-train", "options": {"out": "elsewhere.cbn", "resume": True, "report": "x", "digit": "3"}}
+    assert _show_command.command_of({"command": record}) == ("cbn-train", {"digit": "3"})
+    assert _show_command.command_line({"command": record}, "model.cbn") == "cbn-train --digit 3"
+
+
 def test_a_command_is_safe_to_paste_and_to_print(here):
     cli.done("cbn-train", "--data", "a.npy", "--false-alarm-rate", "0.1")
     model = cbn.load("model.cbn")

@@ -96,9 +96,11 @@ def test_program(example, folder, tmp_path, capsys):
     for i in range(3):
         Image.fromarray(np.full((20, 30), 80 * i, np.uint8)).save(tmp_path / "frames" / f"{i}.png")
     (tmp_path / "frames" / "notes.txt").write_text("no picture")
+    Image.fromarray(np.full((20, 30), 3000, np.uint16)).save(tmp_path / "frames" / "deep.png")
     assert example.main([str(folder / "texture.cbn"), "--data", str(tmp_path / "frames")]) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines()[-1].startswith("3 frames: median ") and "notes.txt: left out" in printed.err
+    assert "deep.png: left out: mode I;16" in printed.err
     assert "frame 0: outlier" in printed.out
     assert example.main([str(folder / "texture.cbn"), "--synthetic", "texture", "--n", "9"]) == 0
     assert "9 frames" in capsys.readouterr().out

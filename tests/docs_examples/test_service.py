@@ -224,6 +224,22 @@ def test_limits_of_the_environment(service, monkeypatch):
     assert service.Limits.from_environment() == service.Limits(max_bytes=1000, max_seconds=0.5)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAX_BYTES", "16M"), ("MAX_WAITING", "0"), ("MAX_SECONDS", "nan"), ("MAX_PIXELS", "-1"), ("RESIZE", "7")],
+)
+def test_wrong_limits_are_named(service, monkeypatch, name, value):
+    monkeypatch.setenv(f"CBN_{name}", value)
+    with pytest.raises(ValueError, match=f"CBN_{name}='?{value}'?: give"):
+        service.Limits.from_environment()
+
+
+def test_every_refusal_is_one_line(client):
+    for answer in (client.post("/score?map=perhaps"), client.get("/score"), client.get("/nowhere")):
+        assert answer.status_code in (422, 405, 404) and list(answer.json()) == ["error"]
+        assert "\n" not in answer.json()["error"]
+
+
 def test_a_model_that_cannot_be_read_does_not_start(service, tmp_path):
     (tmp_path / "no.cbn").write_bytes(b"nothing")
     with pytest.raises(cbn.ModelFileError), TestClient(service.create_app(tmp_path / "no.cbn")):

@@ -120,6 +120,10 @@ def test_columns(n):
     assert contact_sheet(tiles, columns=1).height > n * 256
 
 
+def test_a_tile_may_have_no_caption():
+    assert contact_sheet([Tile(np.zeros((4, 4), np.uint8), ())]).width > 0
+
+
 def test_wrong_arguments():
     tile = Tile(np.zeros((4, 4), np.uint8), ("a",))
     with pytest.raises(ValueError, match="tiles must hold at least one"):

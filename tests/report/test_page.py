@@ -15,7 +15,7 @@ from PIL import Image
 
 from cbn.exceptions import CbnError
 from cbn.report import imagery, page
-from cbn.report.content import Content, Facts, Shot
+from cbn.report.content import Content, Facts, Figure, Shot, Tile
 from helpers.reports import HOSTILE, made_content, made_scored, made_shots
 
 
@@ -32,6 +32,17 @@ def test_names_that_cannot_be_printed_are_escaped(tmp_path):
     page.write_page(made_content(odd), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert r"a\udcff.png" in text and "\u202e" not in text and r"c\n\t.png" in text
+
+
+def test_texts_that_cannot_be_printed_are_escaped(tmp_path):
+    """Class labels and names of folders are in titles, captions and texts too."""
+    odd = "a\udcff"
+    figure = Figure(title=odd, text=odd, tiles=(Tile(source="data:,", alt=odd, caption=odd),), scale=(odd, odd))
+    content = replace(
+        made_content(), title=odd, subtitle=odd, facts=(Facts(title=odd, rows=((odd, odd),)),), figures=(figure,)
+    )
+    page.write_page(content, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count(r"a\udcff") >= 10
 
 
 def test_nothing_is_asked_of_a_network():
