@@ -16,7 +16,6 @@ from cbn.bits.binarization import Binarization
 SIDES = 28, 64, 128, 256
 IMAGES_OF_SIDE = 200
 COUNTS = 6_000, 60_000, 600_000
-COUNTS_OF_TREES = 6_000, 20_000, 60_000  # that trees are grown from, which takes longest
 KERNELS = 5, 10, 20, 40
 ROUNDS = 2
 PRESETS = "pixel", "tree"
@@ -44,26 +43,23 @@ def fits(images: Images, threads: int) -> dict[str, Callable[[], Any]]:
     return calls
 
 
-def measured(
-    sizes: Sequence[int], calls_of: Callable[[int], dict[str, Callable[[], Any]]], without: str = "", only: str = ""
-) -> dict[str, list[Facts]]:
-    """{step: summary by size}: sizes take turns. One step can be left out, or be the only one."""
+def measured(sizes: Sequence[int], calls_of: Callable[[int], dict[str, Callable[[], Any]]]) -> dict[str, list[Facts]]:
+    """{step: summary by size}: sizes take turns."""
     calls = {size: calls_of(size) for size in sizes}
-    steps = [step for step in calls[sizes[0]] if step != without and step in (only or step)]
+    steps = list(calls[sizes[0]])
     seconds = interleave([Engine((step, n), calls[n][step]) for n in sizes for step in steps], ROUNDS)
     return {step: [summary(seconds[step, n]) for n in sizes] for step in steps}
 
 
 def growth(context: Context) -> Facts:
     threads, digit = context.threads, context.digit()
-    counts, of_trees = (own[: 2 if context.quick else 3] for own in (COUNTS, COUNTS_OF_TREES))
+    counts = COUNTS[: 2 if context.quick else 3]
     many = copies(context.train, counts[-1])
     planes = Binarization((0.3,), 255).planes(digit, threads)
     groups = {
         "pixels": ([n * n for n in SIDES],
                    measured(SIDES, lambda n: fits(enlarged(digit[:IMAGES_OF_SIDE], n), threads))),
-        "images": (counts, measured(counts, lambda n: fits(many[:n], threads), without="tree, fit")),
-        "images of trees": (of_trees, measured(of_trees, lambda n: fits(many[:n], threads), only="tree, fit")),
+        "images": (counts, measured(counts, lambda n: fits(many[:n], threads))),
         "kernels": (KERNELS, measured(KERNELS, lambda n: hidden_calls(planes, n, threads))),
     }  # fmt: skip
     table, curves = [], []
@@ -76,7 +72,7 @@ def growth(context: Context) -> Facts:
             for size, own in zip(sizes, times):
                 ratio = own["min"] / times[0]["min"]
                 table.append({"engine": f"{step}; {size:,} {what}", **own, "ratio": ratio, "accuracy": {}})
-    worst = max(curve["exponent"] for curve in curves if curve["what"].startswith("images"))
+    worst = max(curve["exponent"] for curve in curves if curve["what"] == "images")
     return {
         "title": "Growth: pixels, images and kernels",
         "about": f"Pixels: {IMAGES_OF_SIDE} images of one digit, enlarged to sides of {', '.join(map(str, SIDES))}. Images: the "
