@@ -149,7 +149,10 @@ static void count_leaf(grower *g, const open_leaf *leaf) {
 
 /* Whether rows are worth their making: a leaf of a few images in a hundred would be counted by them. */
 static int want_rows(const grower *g, cbn_grid grid, const cbn_candidates *candidates) {
-    const int64_t n_nodes = cbn_grid_nodes(grid), mean = candidates->begin[n_nodes] / n_nodes;
+    const int64_t n_nodes = cbn_grid_nodes(grid), *begin = candidates->begin;
+    int64_t n_grown = 1; /* a part of the nodes may be grown: the others have no candidates */
+    for (int64_t node = 0; node < n_nodes; node++) n_grown += begin[node + 1] > begin[node];
+    const int64_t mean = begin[n_nodes] / n_grown;
     const int64_t n_vectors = 1 + mean / (64 * g->kernels->column_words);
     const int64_t by_rows = n_vectors * (g->n_images / 16 + ROWS_FOR_VECTOR) * g->kernels->words_for_row;
     return g->rows.words && by_rows < g->n_words / g->kernels->words_for_one * mean;
