@@ -37,7 +37,11 @@ def make_parser(program, description, examples, kind=Parser):
     common = parser.add_argument_group("common options")
     common.add_argument("--threads", type=thread_count, metavar="N", help="threads (default: all cores)")
     common.add_argument("--json", action="store_true", help="print one JSON object on stdout, nothing else there")
-    common.add_argument("--quiet", action="store_true", help="no progress or messages on stderr, errors excepted")
+    common.add_argument(
+        "--quiet",
+        action="store_true",
+        help="no progress, assumptions, notes or warnings on stderr, errors excepted; the result stays on stdout",
+    )
     common.add_argument(
         "--completion", action=_Completion, choices=("bash", "zsh"), default=argparse.SUPPRESS,
         help="print what completes the options of this program in a shell, and exit",

@@ -149,8 +149,11 @@ def check_outputs(arguments, *options, picture="--out", folders=()):
 
 
 def _check_file(option, path, ending):
-    if not path or os.path.isdir(path) or path.endswith(("/", os.sep)):
-        raise CbnError(f"{option}: cannot write {path!r}: it is a folder or empty; give the name of a file")
+    if not path:
+        raise CbnError(f"{option}: cannot write '': the name is empty; give the name of a file")
+    if os.path.isdir(path) or path.endswith(("/", os.sep)):
+        what = "it is a folder" if os.path.isdir(path) else "it ends as a folder does"
+        raise CbnError(f"{option}: cannot write {path!r}: {what}; give the name of a file")
     if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
         raise CbnError(
             f"{option}: cannot write {path!r}: its folder does not exist; create the folder or give another path"

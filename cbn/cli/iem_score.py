@@ -49,6 +49,7 @@ def score(arguments: argparse.Namespace) -> None:
     if arguments.watch is not None:
         from ._iem_watch import watch
 
+        common.tell_assumed(arguments)
         summary = watch(arguments, fitted, clock)
         if arguments.json:
             summary |= _latency(summary["latency"]) | {"seconds": clock.seconds, "model": arguments.model}

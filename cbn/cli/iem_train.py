@@ -105,6 +105,7 @@ def _dry_run(
     base: "FittedGaussianModel | None",
 ) -> None:
     from . import _iem_dry_run as dry_run
+    from ._iem_assumed import tell_of_training
 
     results = []
     for job in jobs:
@@ -114,6 +115,8 @@ def _dry_run(
             results.append(dry_run.describe_added(base, arguments.add, dataset))
             continue
         chosen = options.fit_arguments(arguments, len(dataset.train), shape, backbone)
+        if not results:
+            tell_of_training(arguments, chosen, dataset)
         describe = dry_run.describe_gaussian if chosen.sidewards == "gaussian" else dry_run.describe
         results.append(describe(chosen, dataset, shape))
     if arguments.json:

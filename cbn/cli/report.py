@@ -84,6 +84,7 @@ def write_report(arguments):
         energy=lambda *found: of_energies.energy(*found, clock),
         gaussian=lambda *found: of_energies.energy(*found, clock),
     )  # fmt: skip
+    common.tell_assumed(arguments)
     with clock.part("page"):
         n_bytes = write_page(content, arguments.out)
     scored = content.scored

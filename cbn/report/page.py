@@ -15,7 +15,7 @@ import numpy as np
 from ..exceptions import CbnError
 from ..io.files import atomic_write
 from . import imagery, numbers
-from .content import NO_KIND, Content, Scored
+from .content import NO_KIND, Content, Floats, Scored
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -103,12 +103,12 @@ def _of_scores(content: Content, scored: Scored) -> dict[str, Any]:
         "threshold": scored.threshold if np.isfinite(scored.threshold) else None,
         "low": bars.low,
         "high": bars.high,
-        "reference": reference.scores.tolist()
+        "reference": _json_scores(reference.scores)
         if reference is not None and len(reference.scores) <= MOST_REFERENCE
         else None,
         "words": asdict(content.words),
     }
-    images = imagery.encode(content.shots, content.map_top, taken=len(json.dumps(data)))
+    images = imagery.encode(content.shots, content.map_top, taken=len(json.dumps(data, allow_nan=False)))
     return {
         "scored": scored,
         "data": data,
@@ -125,6 +125,12 @@ def _of_scores(content: Content, scored: Scored) -> dict[str, Any]:
         "shots": list(zip(content.shots, images, strict=True)),
         "n": len(scored.scores),
     }
+
+
+def _json_scores(scores: Floats) -> list[float | None]:
+    """Scores as JSON has them: None is below every threshold (-inf and NaN), inf is the largest number there is."""
+    largest = np.finfo(np.float64).max
+    return [None if not score > -np.inf else min(score, largest) for score in scores.tolist()]
 
 
 def counts(scored: Scored) -> dict[str, int]:
@@ -174,5 +180,6 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"plain": plain, "short": short, "percent": percent, "round_percent": round_percent}
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}  # browsers read no NaN
     environment.globals |= {"ticks": numbers.nice_ticks}
     return environment

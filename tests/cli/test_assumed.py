@@ -125,3 +125,20 @@ def test_a_failure_is_one_line_alone(here):
     assert "assumed" not in cli.call("cbn-score").err
     cli.assert_one_line_error(cli.call("cbn-score"), 1, "28 x 28")  # the embedded images for a model of 8 x 8
     cli.assert_one_line_error(cli.call("cbn-inpaint", "--data", "split.npz", "--hole", "9:10,0:1"), 2, "--hole")
+
+
+def test_a_report_names_the_model_that_it_read(here):
+    assert assumed("cbn-report", "--data", "a.npy")[0] == "model model.cbn (--model)"
+    assert not any("--model" in part for part in assumed("cbn-report", "--model", "model.cbn", "--data", "a.npy"))
+
+
+def test_energy_models_that_are_not_trained_or_watch_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--synthetic", "texture", "--size", "32", "--directions", "8")
+    planned = assumed("cbn-iem-train", *words, "--dry-run")
+    assert planned[0].startswith("Gaussian models") and not any("--size" in part for part in planned)
+    cli.done("cbn-iem-train", *words, "--out", "iem.cbn", "--quiet")
+    Path("camera").mkdir()
+    watching = ("--watch", "camera", "--once", "--csv", "rows.csv")
+    assert assumed("cbn-iem-score", *watching) == ["model iem.cbn (--model)"]
+    assert assumed("cbn-iem-score", "iem.cbn", *watching) == []

@@ -60,9 +60,12 @@ def test_version(program):
 @pytest.mark.parametrize("program", cli.PROGRAMS)
 def test_quiet_success_leaves_stderr_empty(program, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    """What was asked for stays on stdout, and --help says so."""
     result = cli.done(program, *ordinary(program, model), "--quiet")
     assert result.err == ""
     assert result.out.strip()
+    said = " ".join(cli.done(program, "--help").out.split())
+    assert "no progress, assumptions, notes or warnings on stderr, errors excepted; the result stays on stdout" in said
 
 
 @pytest.mark.parametrize("program", cli.PROGRAMS)

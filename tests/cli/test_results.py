@@ -445,3 +445,10 @@ def test_every_program_says_which_way_is_normal(network, energy, classifier, her
     assert "Energy: lower = more normal" in said and "higher = more normal" in said
     assert "(higher = more normal)" in cli.done("cbn-show", network[2], "--out", "n.png").out
     assert "(lower = more normal)" in cli.done("cbn-show", energy[2], "--out", "e.png").out
+
+
+@pytest.mark.parametrize(
+    ("path", "what"), [("", "the name is empty"), (".", "it is a folder"), ("none/", "it ends as a folder does")]
+)
+def test_a_file_that_is_none_is_called_what_it_is(path, what):
+    cli.assert_one_line_error(cli.call("cbn-report", "--out", path), 1, f"--out: cannot write {path!r}: {what};")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cbn.exceptions import CbnError
 from cbn.report import imagery, page
-from cbn.report.content import Content, Facts, Figure, Shot, Tile
+from cbn.report.content import Content, Facts, Figure, Reference, Shot, Tile
 from helpers.reports import HOSTILE, made_content, made_scored, made_shots
 
 
@@ -187,3 +187,14 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path):
 )
 def test_percent(share, text):
     assert page.percent(share) == text
+
+
+def test_calibration_scores_that_json_has_no_number_for():
+    """A calibration refuses them, a Reference may hold them; null is below every threshold."""
+    content = made_content(made_scored(3))
+    scores = np.array([-np.inf, -np.inf, -3.0, -1.0, np.inf])
+    reference = Reference(scores=scores, source="made", false_alarm_rate=0.05)
+    text = page.page(replace(content, reference=reference))
+    written = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1]
+    found = json.loads(written, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["reference"]
+    assert found == [None, None, -3.0, -1.0, np.finfo(np.float64).max]

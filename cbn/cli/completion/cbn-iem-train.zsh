@@ -19,7 +19,7 @@ _shtab_cbn_iem_train_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--threads[threads (default\: all cores)]:N:"
   "--json[print one JSON object on stdout, nothing else there]"
-  "--quiet[no progress or messages on stderr, errors excepted]"
+  "--quiet[no progress, assumptions, notes or warnings on stderr, errors excepted\; the result stays on stdout]"
   "--completion[print what completes the options of this program in a shell, and exit]:completion:(bash zsh)"
   "(- : *)--version[show program\'s version number and exit]"
   "--config[options from a TOML file, under their long names without dashes\; what is on the command line goes before them (cbn-show --save-config writes such a file)]:FILE:_files"

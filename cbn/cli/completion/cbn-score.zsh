@@ -19,7 +19,7 @@ _shtab_cbn_score_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--threads[threads (default\: all cores)]:N:"
   "--json[print one JSON object on stdout, nothing else there]"
-  "--quiet[no progress or messages on stderr, errors excepted]"
+  "--quiet[no progress, assumptions, notes or warnings on stderr, errors excepted\; the result stays on stdout]"
   "--completion[print what completes the options of this program in a shell, and exit]:completion:(bash zsh)"
   "(- : *)--version[show program\'s version number and exit]"
   "--model[model file to read (default\: model.cbn)]:FILE:_files"

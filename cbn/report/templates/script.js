@@ -36,7 +36,8 @@
   const every = ascending(data.scores);
   const normal = known ? ascending(data.scores.filter((_, i) => data.normal[i])) : null;
   const others = known ? ascending(data.scores.filter((_, i) => !data.normal[i])) : null;
-  const reference = data.reference === null ? null : ascending(data.reference);
+  const reference = data.reference === null ? null
+    : ascending(data.reference.map((score) => score ?? -Infinity)); // null: below every threshold
   const kinds = [];
   data.kinds.forEach((kind, i) => (kinds[kind] ??= []).push(data.scores[i]));
   const sortedKinds = kinds.map(ascending);
