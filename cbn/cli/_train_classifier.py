@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..fit.classifier import fit_classifier
+from ..fit.classifier import fit_classifier, fit_classifier_of_bits
 from ..io.provenance import COMMAND
 from . import _common as common
 from ._given import record_of
 from ._images import images_for
 from ._jobs import Bar
+from ._packed import PackedSets, PackedTest
 from ._train_density import UNKNOWN, joint_figures, print_density
 
 
@@ -31,11 +32,17 @@ class ClassProgress(Bar):
 
 
 def train_classifier(parsed, arguments, images, test, clock):
-    """Fits a classifier on all labels of an ImageSet, saves it, reports."""
-    labels = np.unique(images.labels).tolist()
+    """Fits a classifier on all labels of an ImageSet, or PackedSets, saves it, reports."""
+    packed = isinstance(images, PackedSets)
+    labels = sorted(images.sets) if packed else np.unique(images.labels).tolist()
+    shape = images.sets[labels[0]].images.shape if packed else images.images.shape[1:]
     settings = arguments.resolve()
-    with clock.part("fit"), ClassProgress(parsed, settings, labels, images.images.shape[1:]) as progress:
-        fitted = fit_classifier(arguments, images.images, images.labels, progress=progress)
+    with clock.part("fit"), ClassProgress(parsed, settings, labels, shape) as progress:
+        if packed:
+            members = {label: own.images for label, own in images.sets.items()}
+            fitted = fit_classifier_of_bits(arguments, members, progress=progress)
+        else:
+            fitted = fit_classifier(arguments, images.images, images.labels, progress=progress)
     record = {"source": images.source, "seed": parsed.seed, COMMAND: record_of(parsed)}
     networks = tuple(
         replace(
@@ -69,7 +76,10 @@ def evaluate(parsed, fitted, test):
     """Accuracy and densities on the test images."""
     if test is None:
         return {"n_test": 0, **UNKNOWN}
-    joint = fitted.joint_log_probability(images_for(parsed, fitted.network(0), test))
+    if isinstance(test, PackedTest):
+        joint = fitted.joint_of_bits(test.planes[fitted.networks[0].binarization])
+    else:
+        joint = fitted.joint_log_probability(images_for(parsed, fitted.network(0), test))
     return {"n_test": len(test), **joint_figures(joint, fitted.classes.tolist(), fitted.log_prior, test.labels)}
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One network from its images to its file: progress, checkpoints, going on from them, and interruption."""
 
-import hashlib
 import os
 import warnings
 from dataclasses import replace
@@ -16,6 +15,7 @@ from ._given import record_of
 from ._images import ALL, images_for
 from ._jobs import Bar, check_checkpoints, checkpoint_path, interrupted_message, remove_checkpoint
 from ._models import load_network
+from ._packed import pixel_hash
 
 __all__ = ["Progress", "check_checkpoints", "checkpoint_path", "interrupted_message", "train_network"]
 
@@ -72,7 +72,7 @@ class Progress(Bar):
 
 
 def train_network(parsed, arguments, chosen, calibration, out, kernels_out, clock, progress):
-    """Fits a network on an ImageSet, calibrates and saves it.
+    """Fits a network on an ImageSet or PackedSet, calibrates and saves it.
 
     With --resume, a model file that this very training wrote is taken as it is, and a checkpoint is gone on from.
 
@@ -153,17 +153,10 @@ def training_mark(arguments, chosen, calibration, record):
         "kernels": [(k.weights.tolist(), k.bias.tolist(), k.pool) for k in settings.features.kernels or ()],
         "record": record,
         "binarization": chosen.binarization,
-        "calibration": None if calibration is None else (_digest(calibration), calibration.binarization),
+        "calibration": None if calibration is None else (pixel_hash(calibration), calibration.binarization),
         "version": __version__,
     }
-    return fingerprint(_digest(chosen), setting)
-
-
-def _digest(images):
-    """Hash of the images of an ImageSet."""
-    digest = hashlib.sha256(repr(images.images.shape).encode())
-    digest.update(images.images)
-    return digest.hexdigest()
+    return fingerprint(pixel_hash(chosen), setting)
 
 
 def _complete_network(parsed, out, mark):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-train --add and --merge: networks that count learn from more images, and become one."""
 
+import contextlib
 from dataclasses import replace
 
 from ..bits.digest import Digest
-from ..fit.adding import added
+from ..exceptions import DataError
+from ..fit.adding import added, check_adds
 from ..fit.merging import check_mergeable, merged
 from ..io.provenance import COMMAND
 from . import _common as common
@@ -12,7 +14,6 @@ from . import _images as images_of
 from ._given import record_of
 from ._merge import check_paths, refuse_others
 from ._models import load_network
-from ._reading import tell
 
 # What the two go with; all other options are of settings, which a model has already.
 _QUIET = ("out", "threads", "json", "quiet", "program", "config", "given", "kept")
@@ -54,25 +55,58 @@ def add(parsed, defaults):
     clock = common.Clock()
     with clock.part("load"):
         base = _load("--add", parsed.add, parsed)
-        halves = images_of.load_halves(parsed)
-        with common.renaming(label="--digit"):
-            chosen = halves.part("train", images_of.label_of(parsed))
-        images = images_of.images_for(parsed, base, chosen)
-        tell(parsed, chosen.report)
-    with clock.part("fit"):
-        try:
-            fitted = added(base, images)
-        except ValueError as error:
-            rest = str(error).removeprefix("partial_fit: ")
-            raise common.UsageError(f"--add: {parsed.add!r}: {rest}") from None
-        fitted = replace(fitted, rule=base.rule)
+        with _naming_model(parsed):
+            check_adds(base.network.pixels)
+        streams = parsed.data not in (None, "openml") and not base.settings.shift
+        images, n_images, source = (_streamed if streams else _held)(parsed, base)
+    with clock.part("fit"), _naming_model(parsed):
+        fitted = replace(added(base, images), rule=base.rule)
     if parsed.calibration is not None:
         from ._train_images import load_calibration
 
-        calibration = load_calibration(parsed, chosen.images.shape[1:])
+        calibration = load_calibration(parsed, base.image_shape)
         fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
-    sources = [str(base.provenance.get("source", "images")), chosen.source]
-    _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {len(images):,} more")
+    sources = [str(base.provenance.get("source", "images")), source]
+    _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {n_images:,} more")
+
+
+@contextlib.contextmanager
+def _naming_model(parsed):
+    """Errors about a model that cannot learn from more images name it."""
+    try:
+        yield
+    except DataError:
+        raise
+    except ValueError as error:
+        rest = str(error).removeprefix("partial_fit: ")
+        raise common.UsageError(f"--add: {parsed.add!r}: {rest}") from None
+
+
+def _held(parsed, base):
+    """The images to be added, their number and their source."""
+    halves = images_of.load_halves(parsed)
+    with common.renaming(label="--digit"):
+        chosen = halves.part("train", images_of.label_of(parsed))
+    return images_of.images_for(parsed, base, chosen), len(chosen), chosen.source
+
+
+def _streamed(parsed, base):
+    """The same as bits, which they become as they are read: copies that are shifted are made of all images."""
+    from .._validation import check_full_scale
+    from ._packing import PackingReader
+
+    reader, scale = PackingReader(parsed), base.binarization.full_scale
+    convert = images_of.conversion_for(parsed, base, reader.shape, reader.binarization, reader.has_names)
+
+    def as_read(images):
+        images = convert(images)
+        if scale == 1:  # grey images are refused before all are read
+            check_full_scale(images, scale)
+        return images
+
+    training, _ = reader.read(base.binarization, convert=as_read, tests=False)
+    (chosen,) = training.values()
+    return chosen.images, len(chosen), chosen.source
 
 
 def _load(option, path, parsed):

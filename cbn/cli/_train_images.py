@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What cbn-train asks of its images before any work is done, and the images of --calibration."""
 
-from ..bits.binarization import check_thresholds, chosen_thresholds
-from ..bits.stream import FIRST
+from ..bits.binarization import check_thresholds
 from ..exceptions import DataError
 from ..fit.preparing import planned_geometries
 from ..layers.features import starting_kernels
@@ -23,16 +22,17 @@ def check_rule(parsed, images):
         )
 
 
-def layer_geometries(parsed, arguments, shape, images=None):
-    """The geometry of all layers; what does not fit is refused before any work is done.
+def no_labels(parsed):
+    """The DataError for images without labels, of which each label is to have a network."""
+    every = "--classifier" if parsed.classifier else "--digit all"
+    mend = "give --labels, or a folder whose sub-folders are labels" if parsed.classifier else "leave the option out"
+    return DataError(f"{every}: the training images have no labels; {mend}")
 
-    ``images`` (n, height, width) are those that choose thresholds, where these are not given.
-    """
+
+def layer_geometries(parsed, arguments, shape, thresholds):
+    """The geometry of all layers; what does not fit is refused before any work is done."""
     with naming_options(parsed):
         settings = arguments.resolve()
-        thresholds = settings.threshold
-        if images is not None:
-            thresholds = chosen_thresholds(thresholds, images[:FIRST], settings.full_scale)
         n_thresholds = len(check_thresholds(thresholds, settings.full_scale))
         geometries = planned_geometries(settings, shape, n_thresholds)
         starting_kernels(settings.features.kernels, settings.features.layers, geometries)

@@ -3,14 +3,15 @@
 
 import os
 
+import numpy as np
+
 from ..bits.binarization import chosen_thresholds
 from ..bits.stream import FIRST
-from ..exceptions import DataError
 from . import _common as common
 from . import _images as images_of
-from ._train_arguments import classifier_arguments, fit_arguments, with_scale
+from ._train_arguments import classifier_arguments, fit_arguments, naming_options, with_scale
 from ._train_assumed import tell_of_training
-from ._train_images import check_rule, drawn, layer_geometries, load_calibration
+from ._train_images import check_rule, drawn, layer_geometries, load_calibration, no_labels
 
 
 def train_job(parsed):
@@ -27,17 +28,18 @@ def train_job(parsed):
         return
     with clock.part("load"):
         images, test, calibration = load_images(parsed)
-    every = "--classifier" if parsed.classifier else "--digit all"
-    if (parsed.classifier or parsed.digit == images_of.ALL) and images.labels is None:
-        mend = (
-            "give --labels, or a folder whose sub-folders are labels" if parsed.classifier else "leave the option out"
-        )
-        raise DataError(f"{every}: the training images have no labels; {mend}")
+    if by_label(parsed) and images.labels is None:
+        raise no_labels(parsed)
     arguments = with_scale(arguments, images)
     check_rule(parsed, images)
-    geometries = layer_geometries(parsed, arguments, images.images.shape[1:], images.images)
-    jobs = None if parsed.dry_run or parsed.classifier else list_jobs(parsed, images, calibration)
-    _tell_assumed(parsed, arguments.resolve(), images, test, calibration)
+    thresholds, shape = thresholds_for(parsed, arguments, images), images.images.shape[1:]
+    geometries = layer_geometries(parsed, arguments, shape, thresholds)
+    labels = [] if images.labels is None else np.unique(images.labels).tolist()
+    jobs = None if parsed.dry_run or parsed.classifier else list_jobs(parsed, labels, calibration)
+    settings, n_test = arguments.resolve(), None if test is None else len(test)
+    tell_of_training(
+        parsed, settings, images, labels, n_test, calibration, told_thresholds(parsed, settings, thresholds)
+    )
     if parsed.dry_run:
         from ._train_dry_run import dry_run
 
@@ -47,17 +49,24 @@ def train_job(parsed):
 
         train_classifier(parsed, arguments, images, test, clock)
     else:
-        train_networks(parsed, arguments, images, test, jobs, clock)
+        train_networks(parsed, arguments, images, shape, test, jobs, clock)
 
 
-def _tell_assumed(parsed, settings, images, test, calibration):
-    thresholds = settings.threshold
-    if parsed.digit == images_of.ALL and isinstance(thresholds, str):
-        thresholds = None
-    else:
-        thresholds = chosen_thresholds(thresholds, images.images[:FIRST], settings.full_scale)
-    labels = () if images.labels is None else set(images.labels.tolist())
-    tell_of_training(parsed, settings, images, labels, None if test is None else len(test), calibration, thresholds)
+def by_label(parsed):
+    """Whether there is a network for each label."""
+    return parsed.classifier or parsed.digit == images_of.ALL
+
+
+def thresholds_for(parsed, arguments, images):
+    """The thresholds as given, or those that the first images of an ImageSet choose."""
+    with naming_options(parsed):
+        settings = arguments.resolve()
+        return chosen_thresholds(settings.threshold, images.images[:FIRST], settings.full_scale)
+
+
+def told_thresholds(parsed, settings, thresholds):
+    """Those of all networks, or None where the images of each choose its own."""
+    return None if parsed.digit == images_of.ALL and isinstance(settings.threshold, str) else thresholds
 
 
 def load_images(parsed):
@@ -81,25 +90,24 @@ def drawn_halves(parsed, halves):
 
 
 def can_stream(parsed, settings):
-    """Whether images become bits as they are read: for one network of all, by a rule that needs none of them.
+    """Whether images become bits as they are read.
 
-    What is learned of kernels begins with a hash of the images, and checkpoints are known by it.
+    What is drawn, and shifted copies, are made of all images; a classifier chooses its thresholds by all of them.
     """
     return not (
-        parsed.data in (None, "openml") or parsed.classifier or parsed.digit is not None or parsed.dry_run
-        or parsed.binarization == "stochastic" or isinstance(settings.threshold, str) or settings.shift
-        or settings.features.layers
+        parsed.data in (None, "openml") or parsed.dry_run or parsed.binarization == "stochastic" or settings.shift
+        or (parsed.classifier and isinstance(settings.threshold, str))
     )  # fmt: skip
 
 
-def train_networks(parsed, arguments, images, test, jobs, clock):
-    """One network, or one for each label, and the report."""
+def train_networks(parsed, arguments, images, shape, test, jobs, clock):
+    """One network, or one for each label, and the report. ``shape``: (height, width) of the images."""
     from . import _train_fit as fitting
     from . import _train_report as report
 
     fitting.check_checkpoints(parsed, [job["out"] for job in jobs])
     results, columns = [], []
-    with fitting.Progress(parsed, arguments.resolve(), len(jobs), images.images.shape[1:]) as progress:
+    with fitting.Progress(parsed, arguments.resolve(), len(jobs), shape) as progress:
         for job in jobs:
             own_clock = common.Clock(clock.seconds)
             chosen = images if job["label"] is None else images.select(job["label"])
@@ -118,13 +126,13 @@ def train_networks(parsed, arguments, images, test, jobs, clock):
     common.print_json({"digits": results, **means}) if parsed.json else report.print_all(results, means, images)
 
 
-def list_jobs(parsed, images, calibration):
-    """Label (None: no selection is left to make), calibration images and output files of every network to train."""
+def list_jobs(parsed, labels, calibration):
+    """Label (None: no selection is left to make), calibration images and output files of every network to train.
+
+    ``labels`` are those of the training images, in order.
+    """
     if parsed.digit != images_of.ALL:
         return [{"label": None, "calibration": calibration, "out": parsed.out, "kernels_out": parsed.save_kernels}]
-    import numpy as np
-
-    labels = np.unique(images.labels).tolist()
     jobs = []
     for label, name in zip(labels, common.file_names(labels)):
         own = calibration

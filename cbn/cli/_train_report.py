@@ -3,12 +3,12 @@
 
 import numpy as np
 
-from ..bits.planes import BitPlanes
 from ..cpd.kinds import kind_named
 from ..datasets.mnist import BINARIZATION
 from ..layers.contrast import PARTS
 from ..metrics.bootstrap import auroc
 from ._images import images_for
+from ._packed import PackedTest
 from ._results import SCORE
 from ._train_density import print_density
 
@@ -87,9 +87,9 @@ def evaluate(parsed, fitted, test, label):
 
 
 def test_planes(parsed, fitted, test):
-    """Bit-planes of every layer of test images: an ImageSet, or the BitPlanes of pixels by the network's own rule."""
-    if isinstance(test, BitPlanes):
-        return fitted.network.planes(test, fitted.threads)
+    """Bit-planes of every layer of test images: an ImageSet or PackedTest."""
+    if isinstance(test, PackedTest):
+        return fitted.network.planes(test.planes[fitted.binarization], fitted.threads)
     return fitted.planes(fitted.validated(images_for(parsed, fitted, test)))
 
 

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from . import source
 from ._files import printable
 from .arrays import Labels, read_npz, to_labels
@@ -47,6 +49,14 @@ class ArrayChunks:
         self.image_bytes = max(own.image_bytes for own, _ in arrays.values())
         self.source = printable(pieces.where)
         self.report: ReadingReport | None = None
+
+    def label_counts(self, split: str) -> dict[int | str, int] | None:
+        """The labels of a split and the images of each, or None."""
+        labels = self._arrays[split][1]
+        if labels is None:
+            return None
+        present, counts = np.unique(labels, return_counts=True)
+        return dict(zip(present.tolist(), counts.tolist()))
 
     def sets(self, chunk_size: int) -> Iterator[ImageSet]:
         """All images in order."""

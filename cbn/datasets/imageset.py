@@ -108,15 +108,20 @@ class ImageSet:
         >>> ImageSet(np.zeros((3, 4, 4), np.uint8), np.array([7, 2, 7]), source="dots").select("7")
         ImageSet(2 images of 4x4, grey, labels 7, source='dots, label 7')
         """
-        if self.labels is None:
-            raise data_error(
-                f"label: cannot select {label!r}, these images have no labels ({self.source or 'no source'})"
-            )
-        found = label_among(self.labels, label)
-        chosen = self.labels == found
+        labels = self.labels
+        found = check_label(labels, label, self.source)
+        assert labels is not None
+        chosen = labels == found
         names = None if self.names is None else tuple(name for name, keep in zip(self.names, chosen) if keep)
         source = f"{self.source}, label {found}" if self.source else f"label {found}"
-        return replace(self, images=self.images[chosen], labels=self.labels[chosen], names=names, source=source)
+        return replace(self, images=self.images[chosen], labels=labels[chosen], names=names, source=source)
+
+
+def check_label(labels: npt.NDArray[Any] | None, label: int | str, source: str) -> Any:
+    """The label of images that `label` names, as :func:`label_among`. Raises DataError also where there are no labels."""
+    if labels is None:
+        raise data_error(f"label: cannot select {label!r}, these images have no labels ({source or 'no source'})")
+    return label_among(labels, label)
 
 
 def label_among(labels: npt.NDArray[Any], label: int | str) -> Any:

@@ -37,6 +37,14 @@ class PictureChunks:
         self.source = printable(next(iter(parts.values())).place)
         self.report: ReadingReport | None = None
 
+    def label_counts(self, split: str) -> dict[int | str, int] | None:
+        """The labels of a split and the files of each, or None."""
+        part = self._parts[split]
+        if not part.has_labels:
+            return None
+        labels = as_labels([str(label) for _, label in part.groups]).tolist()
+        return dict(sorted(zip(labels, [len(paths) for paths, _ in part.groups])))
+
     def sets(self, chunk_size: int) -> Iterator[ImageSet]:
         """All pictures in order, those of a split apart from those of others."""
         label_of: dict[str, dict[str | None, Any]] = {}

@@ -95,6 +95,8 @@ class Chunks(Protocol):
     source: str
     report: ReadingReport | None
 
+    def label_counts(self, split: str) -> dict[int | str, int] | None: ...
+
     def sets(self, chunk_size: int) -> Iterator[ImageSet]: ...
 
 
@@ -130,6 +132,10 @@ class ImageStream(Iterator[npt.NDArray[np.uint8]]):
     def n_done(self) -> int:
         """How many of ``counts``, of all splits, have been read."""
         return self._chunks.n_done
+
+    def label_counts(self, split: str) -> dict[int | str, int] | None:
+        """The labels of a split in order, with the files (of arrays: the images) of each; None where it has none."""
+        return self._chunks.label_counts(split)
 
     def __next__(self) -> npt.NDArray[np.uint8]:
         return next(self._sets).images

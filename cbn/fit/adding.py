@@ -4,15 +4,19 @@
 from dataclasses import replace
 from typing import Any
 
+from .. import _validation as validation
 from ..bits.digest import Digest
+from ..bits.stream import Streamed
 from ..cpd.base import CPD
 from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .fitted import Fitted
-from .preparing import check_labels, packed
+from .preparing import check_labels, packed, refuse_shift
 
 
 def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     """Images added to what was learned; kernels and relations stay. See ConvolutionalBayesianNetwork.partial_fit.
+
+    ``X`` may also be Streamed, by the rule of the network, which must not be of shifted images then.
 
     Raises
     ------
@@ -21,10 +25,15 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     """
     settings, pixels = fitted.settings, fitted.network.pixels
     check_adds(pixels)
-    images = fitted.validated(X)
-    check_labels(y, len(images))
     threads = fitted.threads
-    own, counted = packed(fitted.binarization, images, settings.shift, threads)
+    if isinstance(X, Streamed):
+        refuse_shift(settings)
+        validation.check_full_scale(X.extremes, fitted.binarization.full_scale)
+        own = counted = X.planes
+    else:
+        images = fitted.validated(X)
+        check_labels(y, len(images))
+        own, counted = packed(fitted.binarization, images, settings.shift, threads)
     network, names = fitted.network, score_names(settings, fitted.network)
     planes = network.planes(own, threads)
     more = network.recounted(counted, threads)

@@ -3,7 +3,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from .._params import Parameters
-from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds, refuse_flat
+from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds, refuse_flat, refuse_flat_counts
+from ..bits.planes import BitPlanes
+from ..bits.stream import Streamed
 from ..exceptions import DataError
 from .adding import added, check_adds
 from .fitted import Fitted
@@ -102,7 +104,11 @@ class FittedClassifier:
     def joint_log_probability(self, X: Any) -> Floats:
         """log p(image, class) in nats: (n, n_classes) float64."""
         first = self.network(0)
-        planes = first.planes(first.validated(X))  # one rule makes the bits of all classes
+        return self.joint_of_bits(first.pixel_planes(first.validated(X)))  # one rule makes the bits of all classes
+
+    def joint_of_bits(self, pixels: BitPlanes) -> Floats:
+        """The same of images that are bits."""
+        planes = self.network(0).network.planes(pixels, self.network(0).threads)
         numbers = range(len(self.networks))
         return np.stack([self.network(i).combined(planes, "log_probability") for i in numbers], axis=1) + self.log_prior
 
@@ -199,8 +205,38 @@ def fit_classifier(
         rule = Binarization(thresholds, full_scale)
         refuse_flat(rule.planes(images, validation.check_threads(arguments.n_jobs)), rule, images)
         own = replace(own, full_scale=full_scale, threshold=thresholds)
-    networks = dict(zip(known.classes.tolist(), known.networks)) if known else {}
     present = np.unique(labels).tolist()
+    return _learned(arguments, own, present, lambda label: images[labels == label], known, progress)
+
+
+def fit_classifier_of_bits(
+    arguments: ClassifierArguments,
+    members: Mapping[Any, Streamed],
+    *,
+    progress: Callable[[Any, int, int], None] | None = None,
+) -> FittedClassifier:
+    """The same of images that came in chunks, by label, all of them bits by one rule: that of the arguments."""
+    arguments = snapshot(arguments)
+    arguments.resolve()  # refuses hidden layers
+    rule = next(iter(members.values())).binarization
+    ones = np.sum([own.planes.ones() for own in members.values()], axis=0)
+    n_images = sum(own.planes.n_images for own in members.values())
+    extremes = np.concatenate([own.extremes for own in members.values()])
+    refuse_flat_counts(ones, n_images, rule, extremes)
+    own = replace(arguments.of_networks(), full_scale=rule.full_scale, threshold=rule.thresholds)
+    return _learned(arguments, own, sorted(members), members.__getitem__, None, progress)
+
+
+def _learned(
+    arguments: ClassifierArguments,
+    own: Arguments,
+    present: Sequence[Any],
+    images_of: Callable[[Any], Any],
+    known: FittedClassifier | None,
+    progress: Callable[[Any, int, int], None] | None,
+) -> FittedClassifier:
+    """A network of the images of each label, which are asked for when its turn comes; ``own`` are its arguments."""
+    networks = dict(zip(known.classes.tolist(), known.networks)) if known else {}
     try:
         classes = sorted({*networks, *present})
     except TypeError:
@@ -208,16 +244,16 @@ def fit_classifier(
     for label in networks.keys() & set(present):  # before anything is grown
         check_adds(networks[label].network.pixels)
     for label in present:
-        members = images[labels == label]
+        images = images_of(label)
         with warnings.catch_warnings():
             # a classifier raises no alarms, and the images of one class may be dark
             warnings.simplefilter("ignore", UserWarning)
             if label in networks:
                 earlier = replace(networks[label], n_jobs=arguments.n_jobs)
-                networks[label] = added(earlier, members)
+                networks[label] = added(earlier, images)
             else:
                 report = None if progress is None else partial(progress, label)
-                networks[label] = fit(own, members, held_out=False, progress=report)
+                networks[label] = fit(own, images, held_out=False, progress=report)
         if progress is not None:
             progress(label, 1, 1)
     return assembled_classifier(arguments, classes, [networks[label] for label in classes])

@@ -12,7 +12,7 @@ from .. import _validation as validation
 from ..bits.augmentation import shifted_images
 from ..bits.binarization import Binarization, check_thresholds, chosen_thresholds
 from ..bits.planes import BitPlanes
-from ..bits.stream import FIRST, read_stream
+from ..bits.stream import FIRST, Streamed, read_stream
 from ..exceptions import DataError
 from ..layers.features import starting_kernels
 from ..layers.geometry import LayerGeometry, geometry
@@ -84,10 +84,7 @@ def prepare(settings: Settings, images: npt.NDArray[Any], num_threads: int) -> P
 
 def prepare_stream(settings: Settings, X: Iterator[Any], num_threads: int) -> tuple[Prepared, npt.NDArray[Any]]:
     """The same for images that come in chunks, and their extremes as an image."""
-    if settings.shift:
-        raise ValueError(
-            f"shift: {settings.shift}; images that come in chunks are not shifted; give one array, or shift=0"
-        )
+    refuse_shift(settings)
     found: list[tuple[tuple[LayerGeometry, ...], tuple[Kernels, ...]]] = []
 
     def rule(images: npt.NDArray[Any]) -> Binarization:
@@ -102,6 +99,23 @@ def prepare_stream(settings: Settings, X: Iterator[Any], num_threads: int) -> tu
     )  # fmt: skip
     prepared = Prepared(streamed.binarization, found[0][0], streamed.planes, streamed.planes, found[0][1])
     return prepared, streamed.extremes
+
+
+def prepare_bits(settings: Settings, streamed: Streamed) -> Prepared:
+    """The same for images that came in chunks and are bits by now, by the rule that the settings say."""
+    refuse_shift(settings)
+    binarization, planes = streamed.binarization, streamed.planes
+    geometries = planned_geometries(settings, streamed.shape, binarization.channels)
+    kernels = starting_kernels(settings.features.kernels, settings.features.layers, geometries)
+    return Prepared(binarization, geometries, planes, planes, kernels)
+
+
+def refuse_shift(settings: Settings) -> None:
+    """Images that came in chunks have no shifted copies. Raises ValueError."""
+    if settings.shift:
+        raise ValueError(
+            f"shift: {settings.shift}; images that come in chunks are not shifted; give one array, or shift=0"
+        )
 
 
 def planned(

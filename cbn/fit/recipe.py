@@ -16,7 +16,7 @@ from .. import _validation as validation
 from ..bits.binarization import refuse_flat
 from ..bits.digest import Digest
 from ..bits.planes import BitPlanes
-from ..bits.stream import is_stream
+from ..bits.stream import Streamed, is_stream
 from ..cpd.base import CPD, Task
 from ..distributed import is_dask
 from ..layers.contrast import LogRatio
@@ -25,7 +25,7 @@ from ..layers.training import TrainedLayer
 from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .features import train_features
 from .fitted import Fitted
-from .preparing import Prepared, check_labels, prepare, prepare_stream
+from .preparing import Prepared, check_labels, prepare, prepare_bits, prepare_stream
 from .settings import Arguments, Settings, resolve, snapshot
 from .sharded import fit_dask
 
@@ -56,6 +56,7 @@ def fit(
 ) -> Fitted:
     """Learn from normal images, and calibrate the threshold on them; see ConvolutionalBayesianNetwork.fit.
 
+    ``X`` may also be Streamed: images that came in chunks before, and became bits by the rule of the arguments.
     ``held_out`` False leaves the threshold to the scores of the training images themselves, where no image can be left
     out of the counts. That grows no network but the one, for those who want the density alone.
     """
@@ -64,7 +65,10 @@ def fit(
     threads = validation.check_threads(arguments.n_jobs)
     if is_dask(X):
         return fit_dask(arguments, settings, X, y, num_threads=threads, held_out=held_out, checkpoint=checkpoint)
-    if is_stream(X):
+    values: npt.NDArray[Any]
+    if isinstance(X, Streamed):
+        prepared, values = prepare_bits(settings, X), X.extremes
+    elif is_stream(X):
         prepared, values = prepare_stream(settings, X, threads)
     else:
         values = validation.as_images(X, image_shape=settings.image_shape, full_scale=settings.full_scale)

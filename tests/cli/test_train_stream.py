@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-train of images that become bits as they are read: the bytes of a training that holds them all."""
 
+import itertools
 import json
 import os
 import shutil
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cbn.cli._running as running
+import cbn.cli._train_fit as fitting
 from helpers import programs as cli
 from helpers.folders import save
 
@@ -36,19 +39,25 @@ def folder(name="p", n=(200, 20, 90), labels=("1", "2")):
 
 
 def both(monkeypatch, *argv):
-    """The result as JSON, after the model of the stream and that of all images at once were found to be the same bytes."""
+    """The result as JSON, after the models of the stream and those of all images at once were found to be the same bytes."""
     found = []
+    rate = () if "--classifier" in argv else RATE
     for streams in (True, False):
         with monkeypatch.context() as patch:
             if not streams:
                 patch.setattr("cbn.cli._train_jobs.can_stream", lambda *_: False)
             else:
                 patch.setattr("cbn.cli._train_jobs.load_images", None)
-            done = cli.done("cbn-train", *argv, *RATE, "--out", "m.cbn", "--json")
+            done = cli.done("cbn-train", *argv, *rate, "--out", "m.cbn", "--json")
+            text = cli.done("cbn-train", *argv, *rate, "--out", "text.cbn")
         told = done.json()
-        assert set(told.pop("seconds")) == {"load", "fit", "score"}
-        with open("m.cbn", "rb") as file:
-            found.append((file.read(), told, sorted(done.err.splitlines())))
+        for own in told.get("digits", [told]):
+            assert set(own.pop("seconds")) == {"load", "fit", "score"}
+        models = {path.name: path.read_bytes() for path in Path().glob("m*.cbn")}
+        for name in models:
+            os.unlink(name)
+        lines = [line for line in text.out.splitlines() if not line.startswith("seconds")]
+        found.append((models, told, sorted(done.err.splitlines()), lines))
     assert found[0] == found[1]
     return found[0][1]
 
@@ -84,21 +93,129 @@ def test_arrays(dtype, monkeypatch):
     both(monkeypatch, "--data", "x.npz")
 
 
+# Labels come mixed, and one label's images are brighter than the other's: networks of their own have other thresholds.
+def mixed(labels=("1", "2")):
+    RNG.shuffle(order := np.arange(300) % 2)
+    images = np.where(order[:, None, None] == 0, IMAGES // 2, IMAGES)
+    images[:, :3] //= 8
+    images[:, :, 0] = 0
+    np.savez(
+        "x.npz", x_train=images[:200], y_train=np.array(labels)[order[:200]], x_test=images[200:],
+        y_test=np.array(labels)[order[200:]],
+    )  # fmt: skip
+    return "x.npz"
+
+
+HIDDEN = ("--preset", "hidden", "--hidden", "2,2,1", "--iterations", "2")
+BEST = ("--preset", "best", "--hidden", "2,2,1", "--no-contrast")
+
+
+OF_PIXELS = [(), ("--preset", "tree"), ("--threshold", "0.1,0.4")]
+OF_ONE_LABEL = [*OF_PIXELS, ("--threshold", "auto"), HIDDEN, BEST]
+DIGITS = [(), ("--digit", "2"), ("--digit", "all")]
+
+
 @pytest.mark.parametrize(
-    "more",
-    [
-        ("--digit", "1"),
-        ("--digit", "all"),
-        ("--classifier",),
-        ("--shift", "1"),
-        ("--threshold", "auto"),
-        ("--dry-run",),
-    ],
+    "digit, model",
+    [*itertools.product(DIGITS, OF_ONE_LABEL), *itertools.product([("--classifier",)], OF_PIXELS)],
 )
+def test_labels_layers_and_automatic_thresholds(digit, model, monkeypatch):
+    monkeypatch.setattr("cbn.bits.stream.FIRST", 60)
+    monkeypatch.setattr("cbn.fit.preparing.FIRST", 60)
+    monkeypatch.setattr("cbn.cli._train_jobs.FIRST", 60)
+    monkeypatch.setattr("cbn.bits.stream.BATCH_BYTES", 8000)
+    monkeypatch.setattr("cbn.bits.stream.Parts.LEAST_BYTES", 2000)
+    told = both(monkeypatch, "--data", mixed(), *digit, *model, "--threads", "2")
+    if "all" in digit:
+        rules = {own["binarization"] for own in told["digits"]}
+        assert len(rules) == (2 if "auto" in model or "best" in model else 1)
+
+
+@pytest.mark.parametrize("digit", [(), ("--digit", "b"), ("--digit", "all"), ("--classifier",)])
+def test_labels_of_folders_with_pages_and_bad_pictures(digit, monkeypatch):
+    """Their number is known at the end: the hash of kernels' images, which begins with it, takes a second reading."""
+    folder(labels=("a", "b"), n=(60, 3, 20))
+    pages = [Image.fromarray(image) for image in IMAGES[:3]]
+    pages[0].save("p/train/b/pages.tif", save_all=True, append_images=pages[1:])
+    for name in ("a", "b"):
+        with open(f"p/train/{name}/bad.png", "wb") as file:
+            file.write(b"x")
+    model = ("--preset", "tree") if "--classifier" in digit else HIDDEN
+    told = both(monkeypatch, "--data", "p", "--skip-bad", *digit, *model)
+    assert sum(own["n_train"] for own in told.get("digits", [told])) == (63 if "b" in digit else 123)
+
+
+def test_a_label_of_which_no_picture_can_be_read(monkeypatch):
+    folder(labels=("a", "b"), n=(60, 3, 20))
+    for i in range(60):
+        os.truncate(f"p/train/b/{i:03}.png", 9)
+    found = []
+    for streams in (True, False):
+        with monkeypatch.context() as patch:
+            if not streams:
+                patch.setattr("cbn.cli._train_jobs.can_stream", lambda *_: False)
+            argv = ("cbn-train", "--data", "p", "--skip-bad", *RATE)
+            done = cli.done(*argv, "--digit", "all", "--json").json()
+            assert [own["digit"] for own in done["digits"]] == ["a"]
+            found.append(cli.call(*argv, "--digit", "b"))
+    assert found[0] == found[1]
+    assert found[0].code == 1
+    assert found[0].err.splitlines()[-1] == "cbn-train: error: --digit: no image has the label 'b'; choose one of a"
+
+
+@pytest.mark.parametrize(
+    "more", [("--digit", "3"), ("--digit", "all"), ("--classifier",), ("--digit", "1", "--calibration", "p")]
+)
+def test_labels_that_are_not_there(more, monkeypatch):
+    """The same is said, but before any image is read."""
+    np.save(Path("x.npy"), IMAGES)
+    folder(n=(20, 0, 3))
+    for data in ("x.npy", "p") if more[0] == "--digit" and more[1] != "all" and len(more) < 3 else ("x.npy",):
+        found = []
+        for streams in (True, False):
+            with monkeypatch.context() as patch:
+                if streams:
+                    patch.setattr("cbn.cli._packing.PackingReader.read", None)
+                else:
+                    patch.setattr("cbn.cli._train_jobs.can_stream", lambda *_: False)
+                found.append(cli.call("cbn-train", "--data", data, *more))
+        assert found[0] == found[1] and found[0].code == 1
+
+
+def test_a_training_of_the_same_images_is_gone_on_from(monkeypatch):
+    """Whether images were held or not: a model that is complete is kept, and one that is not has the same end."""
+    argv = ("cbn-train", "--data", mixed(), *RATE, *HIDDEN, "--digit", "all")
+    cli.done(*argv)
+    whole = {path.name: path.read_bytes() for path in Path().glob("*.cbn")}
+    monkeypatch.setattr("cbn.cli._train_jobs.load_images", None)
+    done = cli.done(*argv, "--resume")
+    assert done.err.count("complete, and of the same training: kept") == 2
+    os.unlink("model-2.cbn")
+    calls = []
+
+    def interrupted(self, state, *more, known=fitting.Progress.__call__):
+        known(self, state, *more)
+        calls.append(state)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.Progress, "__call__", interrupted)
+        assert cli.call(*argv, "--resume").code == 130
+    assert os.path.exists("model-2.cbn.checkpoint")
+    with monkeypatch.context() as patch:
+        patch.setattr("cbn.cli._packing.PackingReader.read", None)
+        cli.assert_one_line_error(cli.call(*argv), 1, "model-2.cbn.checkpoint", "--resume")
+    cli.done(*argv, "--resume")
+    assert {path.name: path.read_bytes() for path in Path().glob("*.cbn*")} == whole
+
+
+@pytest.mark.parametrize("more", [("--shift", "1"), ("--classifier", "--threshold", "auto"), ("--dry-run",),
+                                  ("--binarization", "stochastic")])  # fmt: skip
 def test_what_needs_all_images_gets_them(more, monkeypatch):
     folder()
-    monkeypatch.setattr("cbn.cli._train_stream.train_streamed", None, raising=False)
-    cli.done("cbn-train", "--data", "p", *(() if more[0] in ("--classifier",) else RATE), *more)
+    monkeypatch.setattr("cbn.cli._packing.PackingReader", None)
+    cli.done("cbn-train", "--data", "p", *(() if "--classifier" in more else RATE), *more)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -185,8 +302,33 @@ def test_ctrl_c_in_a_process():
         assert os.listdir(".") == ["p"]
 
 
-def test_the_bar_counts_images_to_the_end(monkeypatch):
+@pytest.mark.parametrize("more", [("--digit", "all"), HIDDEN])
+def test_ctrl_c_between_the_labels_and_layers(more, monkeypatch):
+    data = mixed()
+    from cbn.datasets import pieces
+
+    n = []
+
+    def later(stream, size, known=pieces.fill):
+        n.append(size)
+        if len(n) == 7:
+            raise KeyboardInterrupt
+        return known(stream, size)
+
+    monkeypatch.setattr(pieces, "fill", later)
+    monkeypatch.setattr("cbn.datasets.arraystream.SURVEY_BYTES", 2**20)
+    done = cli.call("cbn-train", "--data", data, *RATE, *more)
+    cli.assert_one_line_error(done, 130, "interrupted; no model has been written")
+    assert os.listdir(".") == [data]
+
+
+@pytest.mark.parametrize(
+    "more, again", [((), False), (("--digit", "all", *HIDDEN), False), (("--skip-bad", *HIDDEN), True)]
+)
+def test_the_bar_counts_images_to_the_end(more, again, monkeypatch):
     folder(n=(200, 20, 90), labels=("a",))
+    if again:
+        os.truncate("p/train/a/199.png", 9)
     bars = []
 
     class Bar(running.NoBar):
@@ -197,10 +339,10 @@ def test_the_bar_counts_images_to_the_end(monkeypatch):
         bars.append((Bar(iterable, total), unit, description))
         return bars[-1][0]
 
-    monkeypatch.setattr("cbn.cli._train_stream.common.progress", progress)
-    cli.done("cbn-train", "--data", "p")
-    bar, unit, description = next(own for own in bars if own[2] == "reading")
-    assert (bar.n, bar.total, unit, description) == (310, 310, "image", "reading")
+    monkeypatch.setattr("cbn.cli._packing.common.progress", progress)
+    cli.done("cbn-train", "--data", "p", *RATE, *more)
+    found = [(bar.n, bar.total, unit, description) for bar, unit, description in bars if "reading" in description]
+    assert found == [(310, 310, "image", "reading"), (200, 200, "image", "reading again")][: 1 + again]
 
 
 MEMORY = """

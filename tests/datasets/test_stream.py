@@ -10,7 +10,7 @@ from PIL import Image
 
 import cbn
 from cbn.datasets import iter_images, load_images, load_splits
-from helpers.folders import refused
+from helpers.folders import refused, save
 
 RNG = np.random.default_rng(5)
 GREY = RNG.integers(0, 256, (11, 4, 5), np.uint8)
@@ -265,3 +265,19 @@ def test_white_is_told_by_all_splits(tmp_path):
     chunks = iter_images(tmp_path, chunk_size=10**9)
     np.testing.assert_array_equal(np.concatenate(list(chunks)), whole.images)
     assert whole.images.max() == 1 and "0..65535" in chunks.report.assumed[0]
+
+
+def test_labels_are_counted_beforehand(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=np.zeros((5, 4, 4), np.uint8), y_train=np.array([7, 2, 7, 7, 2]),
+             x_test=np.zeros((1, 4, 4), np.uint8))  # fmt: skip
+    stream = iter_images(tmp_path / "x.npz", split=None)
+    assert stream.label_counts("train") == {2: 2, 7: 3} and list(stream.label_counts("train")) == [2, 7]
+    assert stream.label_counts("test") is None
+    for name in ("10", "9"):
+        for i in range(int(name)):
+            save(tmp_path / f"p/train/{name}/{i}.png", np.zeros((4, 4), np.uint8))
+    save(tmp_path / "p/test/x.png", np.zeros((4, 4), np.uint8))
+    stream = iter_images(tmp_path / "p", split=None)
+    assert list(stream.label_counts("train").items()) == [(9, 9), (10, 10)] and stream.label_counts("test") is None
+    save(tmp_path / "p/train/b/0.png", np.zeros((4, 4), np.uint8))
+    assert iter_images(tmp_path / "p").label_counts("train") == {"10": 10, "9": 9, "b": 1}

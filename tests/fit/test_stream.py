@@ -2,6 +2,7 @@
 """Images that come in chunks: the same model as of one array, and errors that name the chunk."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,11 @@ import pytest
 import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn.bits import stream
+from cbn.bits.binarization import Binarization
 from cbn.bits.planes import BitPlanes
+from cbn.fit.classifier import ClassifierArguments, fit_classifier, fit_classifier_of_bits
+from cbn.fit.recipe import fit
+from cbn.fit.settings import Arguments
 from helpers.modelfiles import save
 
 
@@ -129,6 +134,65 @@ def test_planes_are_joined_in_order():
     for first in (0, 64, 128):
         parts.add(BitPlanes.of_states(states[first : first + 64], 1))
     np.testing.assert_array_equal(parts.joined().words, BitPlanes.of_states(states, 1).words)
+
+
+@pytest.mark.parametrize("least", [1, 100, 2**22])
+@pytest.mark.parametrize("sizes", [(1,), (63, 1, 64, 65), (200,), (7, 130)])
+def test_parts_of_any_size_are_joined_in_order(sizes, least, monkeypatch):
+    monkeypatch.setattr(stream.Parts, "LEAST_BYTES", least)
+    states = np.random.default_rng(1).integers(0, 2, (333, 5), dtype=np.uint8)
+    parts = stream.Parts()
+    for part in cut(states, *sizes):
+        parts.add(BitPlanes.of_states(part, 1))
+    joined = parts.joined()
+    assert joined.n_images == 333
+    np.testing.assert_array_equal(joined.words, BitPlanes.of_states(states, 1).words)
+
+
+@pytest.mark.parametrize("batch_bytes", [1, 72 * 70, 2**22])
+def test_packed_images_are_those_of_one_array(batch_bytes, grey):
+    def rule(images, seen=[]):  # noqa: B006 - it must be asked once
+        seen.append(images)
+        assert len(seen) == 1
+        np.testing.assert_array_equal(images, grey[:150])
+        return Binarization((0.2, 0.7), 255)
+
+    packer = stream.Packer(rule, 1, first=150, batch_bytes=batch_bytes)
+    for chunk in cut(grey, 7, 100, 1):
+        packer.add(chunk)
+    packed = packer.done()
+    assert packed.binarization == packer.binarization == Binarization((0.2, 0.7), 255)
+    assert packed.shape == (9, 8) and packer.n_images == packed.planes.n_images == 700
+    assert packed.extremes.tolist() == [[[grey.min(), grey.max()]]] and packed.extremes.dtype == np.uint8
+    np.testing.assert_array_equal(packed.planes.words, packed.binarization.planes(grey, 1).words)
+
+
+def test_bits_that_are_there_already_are_fitted_as_the_array(grey, tmp_path):
+    packer = stream.Packer(Binarization((0.3,), 255), 1)
+    packer.add(grey)
+    packed = packer.done()
+    arguments = Arguments(preset="tree", false_alarm_rate=0.05, full_scale=255)
+    fit(arguments, grey).save(tmp_path / "whole.cbn")
+    fit(arguments, packed).save(tmp_path / "bits.cbn")
+    assert (tmp_path / "whole.cbn").read_bytes() == (tmp_path / "bits.cbn").read_bytes()
+    with pytest.raises(ValueError, match=re.escape("shift: 1; images that come in chunks are not shifted")):
+        fit(replace(arguments, shift=1), packed)
+
+
+def test_a_classifier_of_bits_that_are_all_alike_is_refused(grey):
+    labels, messages = np.arange(700) % 2, []
+    arguments = ClassifierArguments(threshold=0.3, full_scale=255)
+    dark = np.minimum(grey, 70) + 1
+    members = {}
+    for label in (0, 1):
+        packer = stream.Packer(Binarization((0.3,), 255), 1)
+        packer.add(dark[labels == label])
+        members[label] = packer.done()
+    for learn in (lambda: fit_classifier(arguments, dark, labels), lambda: fit_classifier_of_bits(arguments, members)):
+        with pytest.raises(cbn.DataError) as caught:
+            learn()
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1] and "brightest value 71 of 255" in messages[0]
 
 
 def test_folds_are_scored_in_parts(monkeypatch, tmp_path):
