@@ -21,8 +21,8 @@ def add_thresholds(group, what, energies):
     )  # fmt: skip
     group.add_argument(
         "--calibration", metavar="DIR",
-        help=f"normal {what}, such as those of today's lighting, that set the threshold in place of the model's own, "
-        "whose file stays as it is",
+        help=f"normal {what} that had no part in training, such as those of today's lighting; they set the threshold in place of "
+        "the model's own, whose file stays as it is",
     )  # fmt: skip
     group.add_argument(
         "--save-calibrated", metavar="FILE",
@@ -70,7 +70,8 @@ def set_threshold(arguments, fitted, recalibrated, clock, alone):
         with clock.part("calibration"), warnings.catch_warnings():
             if not alone:  # scoring says it
                 warnings.simplefilter("ignore", CalibrationWarning)
-            fitted = recalibrated(fitted)
+            with common.renaming(X="--calibration"):
+                fitted = recalibrated(fitted)
         fitted = replace(fitted, provenance=fitted.provenance | {"calibrated_with": arguments.calibration})
     elif alone:
         fitted.calibration.warn_if_too_few()

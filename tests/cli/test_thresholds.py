@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Thresholds of one's own: given as a number, set by normal pictures, and kept in a model file."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,7 +29,9 @@ def network(tmp_path_factory):
 @pytest.fixture(scope="module")
 def energy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("energy")
-    write_mvtec(folder / "carpet", make_category("texture", 24, 4, 1, size=32))
+    made = make_category("texture", 48, 4, 1, size=32)
+    for name, own in (("carpet", slice(24)), ("today", slice(24, None))):
+        write_mvtec(folder / name, replace(made, train=made.train[own], train_names=made.train_names[own]))
     for name, how in (("gaussian", ("--directions", 8, "--size", 32)), ("neural", ("--levels", 1, "--epochs", 1))):
         cli.done("cbn-iem-train", "--data", folder / "carpet", *how, "--false-alarm-rate", 0.2, "--out", folder / f"{name}.cbn",
                  "--quiet")  # fmt: skip
@@ -89,7 +94,7 @@ def test_nothing_needs_to_be_scored(network, here):
 @pytest.mark.parametrize("kind", ["gaussian", "neural"])
 def test_a_rate_is_kept_by_energy_models(energy, kind, here):
     command = "cbn-iem-score", energy / f"{kind}.cbn"
-    good = energy / "carpet" / "train" / "good"
+    good = energy / "today" / "train" / "good"
     for how in ((), ("--calibration", good)):
         cli.done(*command, *how, "--save-calibrated", "x.cbn", "--false-alarm-rate", 0.5)
         found = cli.done("cbn-iem-score", "x.cbn", "--data", energy / "carpet", "--json").json()
@@ -107,6 +112,47 @@ def test_a_rate_is_kept_by_networks(network, preset, here):
     assert found == own != rows_of("cbn-score", model, *data)
     loaded = cbn.load("x.cbn")
     assert loaded.get_params()["false_alarm_rate"] == 0.3 and loaded.offset_ == cbn.load(model).threshold_at(0.3)
+
+
+def test_training_images_set_no_threshold(network, energy, here):
+    """They did, and nearly every new image was an outlier."""
+    pictures = energy / "carpet/train/good"
+    for program, model, good, source in (
+        ("cbn-score", network / "pixel.cbn", network / "train.npy", "60 leave-one-out scores"),
+        ("cbn-score", network / "tree.cbn", network / "train.npy", "60 cross-validation scores"),
+        ("cbn-iem-score", energy / "gaussian.cbn", pictures, "24 leave-one-out scores"),
+        ("cbn-iem-score", energy / "neural.cbn", pictures, "of its own"),
+    ):
+        result = cli.call(program, model, "--calibration", good, "--save-calibrated", "x.cbn")
+        cli.assert_one_line_error(result, 1, "--calibration: are the images that the model was trained on", source)
+    some = here / "some"
+    shutil.copytree(pictures, some)
+    for path in sorted(some.iterdir())[21:]:
+        path.unlink()
+    cli.done(
+        "cbn-iem-train", "--good", pictures, "--size", 32, "--false-alarm-rate", 0.2, "--out", "all.cbn", "--quiet"
+    )
+    result = cli.done("cbn-iem-score", "all.cbn", "--calibration", some, "--save-calibrated", "x.cbn")
+    assert "24 of 24 images left out of it outliers" in result.err
+
+
+def test_training_images_set_no_threshold_at_training(network, energy, here):
+    pictures = energy / "carpet/train/good"
+    network_of = "cbn-train", "--preset", "tree", "--false-alarm-rate", 0.1, "--out", "x.cbn", "--data"
+    np.savez("grey.npz", x_train=TRAIN, y_train=np.arange(60) % 2)
+    np.save("some.npy", np.concatenate([TRAIN[1:12:2], GOOD]))
+    gaussian = "cbn-iem-train", "--good", pictures, "--size", 32, "--directions", 8, "--out", "x.cbn"
+    result = cli.call(*gaussian, "--calibration", pictures)
+    cli.assert_one_line_error(result, 1, "--calibration: all 24 images are among those of the training")
+    images = network / "train.npy"  # which become bits as they are read
+    result = cli.call(*network_of, images, "--calibration", images)
+    cli.assert_one_line_error(result, 1, "--calibration: are the images that the model was trained on")
+    assert not (here / "x.cbn").exists()
+    result = cli.done(*network_of, "grey.npz", "--digit", 1, "--calibration", "some.npy")
+    assert "--calibration: 6 of 46 images are among those of the training" in result.err
+    np.save("twins.npy", np.repeat(GOOD[:2], 30, axis=0))  # equal by chance
+    np.save("more.npy", np.repeat(GOOD[:2], 20, axis=0))
+    assert "among" not in cli.done(*network_of, "twins.npy", "--calibration", "more.npy", "--threshold", "auto").err
 
 
 def test_wrong_usage(network, here):
