@@ -13,7 +13,7 @@ from ..bits.digest import Digest
 from ..cpd.base import SCORES
 from ..distributed import is_dask, lazily
 from ..layers.contrast import NAME as CONTRAST
-from ..metrics.calibration import Calibration
+from ..metrics.calibration import SEPARATE, Calibration
 from ..metrics.decisions import Decisions
 from ..metrics.separation import check_separate
 from .preparing import packed
@@ -113,7 +113,7 @@ class Detection(Decisions, FittedState):
             judged = scores if self.judge is None else self.judged(planes)
             trained_on = self._trained_on(images)
         check_separate(self.calibration, judged, trained_on=trained_on, stacklevel=3)
-        calibration = Calibration.of(scores, "separate images", rate)
+        calibration = Calibration.of(scores, SEPARATE, rate)
         calibration.warn_if_too_few(stacklevel=3)
         return replace(self, calibration=calibration, judge=None)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from ..distributed import is_dask
-from ..metrics.calibration import Calibration
+from ..metrics.calibration import SEPARATE, Calibration
 from ..metrics.decisions import Decisions
 from ..metrics.separation import check_separate
 from .nn.arrays import Shape
@@ -64,7 +64,7 @@ class PictureDecisions(Decisions):
             trained_on = self._trained_on(X)
         scores = np.asarray(self.score_samples(X))
         check_separate(self.calibration, scores, trained_on=trained_on, stacklevel=3)
-        calibration = Calibration.of(scores, "separate images", rate)
+        calibration = Calibration.of(scores, SEPARATE, rate)
         calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
         return replace(self, calibration=calibration, provenance=dict(self.provenance))  # type: ignore[type-var]
 

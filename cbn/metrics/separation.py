@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import CalibrationWarning, DataError
-from .calibration import Calibration
+from .calibration import SEPARATE, Calibration
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def check_separate(known: Calibration, scores: Floats, *, trained_on: bool, stac
     if known.source not in LEFT_OUT:
         return
     left_out = known.scores + MARGIN * known.scores.std()
-    alarms = int((left_out < Calibration.of(scores, "separate images", known.false_alarm_rate).offset).sum())
+    alarms = int((left_out < Calibration.of(scores, SEPARATE, known.false_alarm_rate).offset).sum())
     if alarms > HARM * known.false_alarm_rate * len(left_out) and suspicion(left_out, scores) < SUSPICION:
         warnings.warn(
             "the calibration images look like images of the training: their scores are so high that the threshold calls "
