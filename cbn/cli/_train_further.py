@@ -14,6 +14,7 @@ from ._given import record_of
 from ._merge import check_paths, refuse_others
 from ._models import load_network
 from ._reading import tell
+from ._too_few import threshold_line
 
 # What the two go with; all other options are of settings, which a model has already.
 _QUIET = ("out", "threads", "json", "quiet", "program", "config", "given", "kept")
@@ -104,8 +105,6 @@ def _save_and_print(parsed, fitted, sources, clock, record, of):
         if fitted.judge is None
         else f", of the model of {fitted.judge.pixels.n_images:,} images, which judges new ones"
     )
-    print(
-        f"threshold        {fitted.settings.score} {own.offset:.6g}: {len(own.scores):,} {own.source} scores{judge}, "
-        f"false-alarm rate {own.false_alarm_rate:g}"
-    )
+    shown = f"{fitted.settings.score} {own.offset:.6g}"
+    print(threshold_line(shown, len(own.scores), own.source, own.false_alarm_rate, own.decides, judge))
     print(f"model            {parsed.out}")

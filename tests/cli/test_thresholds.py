@@ -85,10 +85,6 @@ def test_nothing_needs_to_be_scored(network, here):
     found = cli.done("cbn-score", model, "--calibration", good, "--save-calibrated", "b.cbn", "--json").json()
     assert found["threshold"] == cbn.load("b.cbn").offset_ and found["false_alarm_rate"] == 0.1
     assert cli.done("cbn-score", "a.cbn", "--data", good, "--json").json()["false_alarm_rate"] == 0.3
-    result = cli.done(
-        "cbn-score", model, "--calibration", good, "--save-calibrated", "c.cbn", "--false-alarm-rate", 0.001
-    )
-    assert "at least 999 are needed" in result.err
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "neural"])
@@ -153,6 +149,57 @@ def test_training_images_set_no_threshold_at_training(network, energy, here):
     np.save("twins.npy", np.repeat(GOOD[:2], 30, axis=0))  # equal by chance
     np.save("more.npy", np.repeat(GOOD[:2], 20, axis=0))
     assert "among" not in cli.done(*network_of, "twins.npy", "--calibration", "more.npy", "--threshold", "auto").err
+
+
+def test_too_few_images_for_a_rate_keep_no_model(network, energy, here):
+    """They did: of a threshold of infinity."""
+    score, good = ("cbn-score", network / "pixel.cbn"), ("--calibration", network / "good.npy")
+    save, strict, few = ("--save-calibrated", "c.cbn"), ("--false-alarm-rate", 0.001), "few.npy"
+    np.save(few, GOOD[:6])
+    hold = "images cannot hold a false-alarm rate of"
+    for words, said in (
+        ((*good, *save, *strict), f"--calibration: 40 {hold} 0.001; give at least 999, or --false-alarm-rate 0.03"),
+        ((*good, "--data", network / "test.npy", *strict), f"--calibration: 40 {hold} 0.001"),
+        ((*save, *strict), f"--false-alarm-rate: 60 {hold} 0.001; give --false-alarm-rate 0.02"),
+        (("--calibration", few, *save), f"--calibration: 6 {hold} 0.1; give at least 9, or --false-alarm-rate 0.2"),
+        (("--calibration", few, *save, "--extrapolate", "--data", few), f"--calibration: 6 {hold} 0.1"),
+    ):
+        cli.assert_one_line_error(cli.call(*score, *words), 1, said)
+    assert {path.name for path in here.iterdir()} == {few}
+    result = cli.done(*score, "--data", network / "test.npy", "--calibration", few, "--extrapolate")
+    assert "extrapolated" in result.err and result.err.count("warning") == 1
+    cli.done(*score, "--data", network / "test.npy", "--calibration", few, "--alarm-threshold=-20")
+    cli.done(*score, "--calibration", few, *save, "--false-alarm-rate", 0.2)
+
+
+def test_a_model_without_a_threshold_says_what_would_make_one(energy, here):
+    pictures = energy / "carpet/train/good"
+    (here / "few").mkdir()
+    for path in sorted(pictures.iterdir())[:12]:
+        shutil.copy(path, here / "few")
+    command = "cbn-iem-train", "--good", "few", "--size", 32, "--directions", 8, "--out"
+    told = (
+        "threshold        none at false-alarm rate 0.05: 12 leave-one-out scores allow rates from 0.077; give more, or "
+        "--false-alarm-rate 0.08"
+    )
+    for result in (cli.done(*command, "x.cbn"), cli.done("cbn-show", "x.cbn", "--out", "x.png")):
+        assert told in result.out.splitlines() and " inf" not in result.out
+    result = cli.done("cbn-iem-score", "x.cbn", "--data", energy / "carpet")
+    assert "undecided: the rate needs 19 calibration scores (12 leave-one-out scores)" in result.err
+    assert "none" not in cli.done(*command, "y.cbn", "--false-alarm-rate", 0.08).out
+
+
+def test_networks_without_a_threshold_say_so_too(network, here):
+    np.save("few.npy", TRAIN[:12])
+    told = "none at false-alarm rate 0.01: 12 leave-one-out scores allow rates from 0.077"
+    for command in (("cbn-train", "--data", "few.npy"), ("cbn-show", "--out", "x.png")):
+        result = cli.done(*command)
+        assert told in result.out and "-inf" not in result.out
+    np.save("more.npy", TRAIN[12:15])
+    assert (
+        "none at false-alarm rate 0.01: 3 leave-one-out scores"
+        in cli.done("cbn-train", "--data", "more.npy", "--add", "model.cbn", "--out", "all.cbn").out
+    )
 
 
 def test_wrong_usage(network, here):
