@@ -60,6 +60,22 @@ def test_a_given_threshold(network):
     assert "7 of 30 images are outliers by the threshold that was given" in said and "scores;" not in said
 
 
+def test_a_threshold_outside_of_all_scores_is_told(network, energy):
+    """As that of a CSV file, whose sign is the other one, made outliers of all pictures without a word."""
+    score = "cbn-score", network / "pixel.cbn", "--data", network / "test.npy"
+    iem = "cbn-iem-score", energy / "gaussian.cbn", "--data", energy / "carpet"
+    for command, inside, all_of, none_of, place, direction in (
+        (score, cbn.load(network / "pixel.cbn").offset_, 20, -1e6, "above", "a score (higher = more normal)"),
+        (iem, -cbn.load(energy / "gaussian.cbn").offset_, -2, 1e6, "below", "minus the energy"),
+    ):
+        assert "--alarm-threshold" not in cli.done(*command, f"--alarm-threshold={inside}").err
+        [line] = [own for own in cli.done(*command, f"--alarm-threshold={all_of}").err.splitlines() if "--alarm" in own]
+        assert f"warning: --alarm-threshold {all_of}: {place} the " in line and direction in line
+        assert line.endswith("will all be outliers")
+        result = cli.done(*command, f"--alarm-threshold={none_of}")
+        assert "no image like these will be an outlier" in result.err and "warning" not in result.err
+
+
 @pytest.mark.parametrize("preset", ["pixel", "tree"])
 def test_calibration_of_a_network(network, preset, here):
     """What the estimator's calibrate does; the file of the model stays as it was."""
