@@ -11,23 +11,23 @@ OPTION = "--calibration"
 CHANCE = 0.01
 
 
-def check_apart(arguments, training, calibration):
+def check_apart(arguments, trained, calibration):
     """Refuses images that all are training images too, and warns where some are.
 
     Small binary images may be equal by chance. How often is seen in the training images, which repeat each other then.
 
     Parameters
     ----------
-    training, calibration : ndarray, (n, ...), of images as they were read
+    trained : list of bytes
+        :func:`hashes_of` the training images as they were read.
+    calibration : ndarray, (n, ...)
 
     Raises
     ------
     DataError
         They name the option.
     """
-    if training.shape[1:] != calibration.shape[1:] or training.dtype != calibration.dtype:
-        return
-    trained, own = _hashes(training), _hashes(calibration)
+    own = hashes_of(calibration)
     different = set(trained)
     shared = sum(one in different for one in own)
     if shared <= len(own) * (CHANCE + 2 * (1 - len(different) / len(trained))):
@@ -43,5 +43,7 @@ def check_apart(arguments, training, calibration):
     )
 
 
-def _hashes(images):
-    return [hashlib.blake2b(own.tobytes(), digest_size=16).digest() for own in images]
+def hashes_of(images):
+    """A list of one hash for every image of an array (n, ...)."""
+    kind = f"{images.dtype.str}{images.shape[1:]}".encode()
+    return [hashlib.blake2b(kind + own.tobytes(), digest_size=16).digest() for own in images]

@@ -13,7 +13,7 @@ from ..fit.recipe import FitInterrupted, fit
 from ..fit.writing import as_json
 from ..io.checkpoint import fingerprint
 from ..io.provenance import COMMAND
-from ._apart import check_apart
+from ._apart import check_apart, hashes_of
 from ._given import record_of
 from ._images import ALL, images_for
 from ._jobs import Bar, check_checkpoints, checkpoint_path, interrupted_message, remove_checkpoint
@@ -90,8 +90,8 @@ def train_network(parsed, arguments, chosen, calibration, out, kernels_out, cloc
     """
     label = None if parsed.digit is None else chosen.labels[0].item()
     record = {"source": chosen.source, "label": label, "seed": parsed.seed}
-    if calibration is not None and not is_stream(chosen.images):  # those of streams are known at the end
-        check_apart(parsed, chosen.images, calibration.images)
+    if calibration is not None and not is_stream(chosen.images):  # streams look when they have read them
+        check_apart(parsed, hashes_of(chosen.images), calibration.images)
     progress.begin(label)
     with clock.part("fit"):
         mark = training_mark(arguments, chosen, calibration, record) if progress.n_layers else None

@@ -9,7 +9,7 @@ from ..fit.merging import check_mergeable, merged
 from ..io.provenance import COMMAND
 from . import _common as common
 from . import _images as images_of
-from ._apart import check_apart
+from ._apart import check_apart, hashes_of
 from ._given import record_of
 from ._merge import check_paths, refuse_others
 from ._models import load_network
@@ -72,7 +72,7 @@ def add(parsed, defaults):
         from ._train_images import load_calibration
 
         calibration = load_calibration(parsed, chosen.images.shape[1:])
-        check_apart(parsed, chosen.images, calibration.images)
+        check_apart(parsed, hashes_of(chosen.images), calibration.images)
         with common.renaming(X="--calibration"):
             fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
     sources = [str(base.provenance.get("source", "images")), chosen.source]

@@ -11,6 +11,7 @@ from ..datasets import iter_images
 from . import _common as common
 from . import _train_fit as fitting
 from . import _train_report as report
+from ._apart import check_apart, hashes_of
 from ._reading import naming_reader, reading, tell
 from ._train_arguments import with_scale
 from ._train_assumed import tell_of_training
@@ -32,8 +33,10 @@ def train_streamed(parsed, arguments, clock):
     def told():
         n_test = None if images.test is None else images.test.n_images
         tell_of_training(parsed, settings, images, images.found, n_test, calibration, settings.threshold)
+        if calibration is not None:
+            check_apart(parsed, images.hashes, calibration.images)
 
-    images.when_read = told
+    images.when_read, images.hashes = told, None if calibration is None else []
     with fitting.Progress(parsed, settings, 1, images.shape) as progress:
         fitted = fitting.train_network(
             parsed, arguments, images, calibration, parsed.out, parsed.save_kernels, clock, progress
@@ -58,6 +61,8 @@ class StreamedImages:
         The test images, once ``images`` are at their end.
     found : set
         Labels of training images.
+    hashes : list or None
+        Those of training images, where they are asked for.
     when_read : callable
         To be called when all images have been read.
     """
@@ -65,6 +70,7 @@ class StreamedImages:
     labels = None
     rule = None
     when_read = None
+    hashes = None
 
     def __init__(self, parsed):
         self.parsed, self.seconds, self.n_train, self.test = parsed, 0.0, 0, None
@@ -94,6 +100,8 @@ class StreamedImages:
             self.n_train += len(own)
             if own.labels is not None:
                 self.found.update(own.labels.tolist())
+            if self.hashes is not None:
+                self.hashes += hashes_of(own.images)
             yield own.images
         others = (own.images for own in chain(first, sets) if own.split == "test")
         if "test" in self.stream.counts:

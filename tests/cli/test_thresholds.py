@@ -158,7 +158,7 @@ def test_training_images_set_no_threshold_at_training(network, energy, here):
     cli.assert_one_line_error(result, 1, "--calibration: all 24 images are among those of the training")
     images = network / "train.npy"  # which become bits as they are read
     result = cli.call(*network_of, images, "--calibration", images)
-    cli.assert_one_line_error(result, 1, "--calibration: are the images that the model was trained on")
+    cli.assert_one_line_error(result, 1, "--calibration: all 60 images are among those of the training")
     assert not (here / "x.cbn").exists()
     result = cli.done(*network_of, "grey.npz", "--digit", 1, "--calibration", "some.npy")
     assert "--calibration: 6 of 46 images are among those of the training" in result.err
