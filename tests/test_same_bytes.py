@@ -45,7 +45,7 @@ FEATURES = cbn.Features(layers=((5, 3, 2), (5, 3, 2)), iterations=2)
 MODELS = {
     "pixel": lambda: fitted("pixel"),
     "pixel, thresholds, shifts": lambda: fitted("pixel", slice(40), grey=True, threshold=(0.2, 0.5), shift=1),
-    "pixel, added, calibrated": lambda: fitted("pixel", slice(50)).partial_fit(images()[0][50:]).calibrate(images()[0]),
+    "pixel, added, calibrated": lambda: fitted("pixel", slice(50)).partial_fit(images()[0][50:]).calibrate(images()[1]),
     "hidden": lambda: fitted("hidden", features=FEATURES),
     "tree": lambda: fitted("tree"),
     "boosted": lambda: fitted("boosted", cpd=SMALL_BOOSTED),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import DataError
+from . import _common as common
 from ._reading import naming_reader, reading, tell
 
 if TYPE_CHECKING:
@@ -36,4 +37,6 @@ def load_calibration(arguments: argparse.Namespace, picture_shape: "Shape") -> n
 
 def calibrated(fitted: Any, pictures: npt.NDArray[np.uint8], path: str) -> Any:
     """The model with its threshold from these pictures, with a warning of too few for its rate."""
-    return replace(fitted.calibrate(pictures), provenance=fitted.provenance | {"calibrated_with": path})
+    with common.renaming(X=OPTION):
+        fitted = fitted.calibrate(pictures)
+    return replace(fitted, provenance=fitted.provenance | {"calibrated_with": path})

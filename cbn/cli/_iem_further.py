@@ -25,6 +25,7 @@ from ._iem_files import load_fitted
 from ._iem_fit import SCALE_KEY, FitProgress, color_scale
 from ._iem_options import chosen_sidewards
 from ._merge import check_paths, refuse_others
+from ._too_few import threshold_line
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -200,8 +201,6 @@ def _print_merged(arguments: argparse.Namespace, fitted: FittedGaussianModel, cl
         )  # fmt: skip
         return
     print(f"pictures         {fitted.n_images:,} of {len(arguments.merge)} models")
-    print(
-        f"threshold        energy {-own.offset:.3f} ({common.ENERGY}): {len(own.scores):,} {own.source}, "
-        f"false-alarm rate {own.false_alarm_rate:g}"
-    )
+    shown = f"energy {-own.offset:.3f} ({common.ENERGY})"
+    print(threshold_line(shown, len(own.scores), own.source, own.false_alarm_rate, own.decides))
     print(f"model            {arguments.out}")

@@ -26,7 +26,7 @@ SCALE_KEY = "heat_map_scale"
 # Steps of every level that --quick makes, at least; a tenth of the default.
 QUICK_STEPS = 40
 # Share of normal pictures that may raise an alarm: at 1 % a category of fewer than 99 pictures could never raise any.
-FALSE_ALARM_RATE = 0.05
+FALSE_ALARM_RATE = Arguments.false_alarm_rate
 # Longer sides are shrunk to this one, that of the thesis's Table 5.
 MAX_SIDE = 300
 # Backbones look at pictures of this size, at which they were trained (Table 6); their kernels know its details.

@@ -2,12 +2,14 @@
 """What cbn-iem-train prints of trained models, the thesis's Tables 5 and 7 beside it."""
 
 import argparse
+import math
 from typing import Any
 
 import numpy as np
 
 from ..datasets import InspectionSet
 from . import _common as common
+from ._too_few import threshold_line
 
 # AUROC in percent by category of MVTec AD: thesis Table 5 (kernels learned) and Table 7 (kernels of AlexNet).
 TABLE_5_MODELS = ("IEM", "Patch SVDD", "ITAE", "GANomaly", "RIAD")
@@ -107,10 +109,9 @@ def print_one(result: dict[str, Any], dataset: InspectionSet) -> None:
         )
     else:
         _print_levels(result, backbone)
-    print(
-        f"threshold        energy {result['threshold']:.3f} ({common.ENERGY}): {result['n_calibration']:,} "
-        f"{result['calibration']}, false-alarm rate {result['false_alarm_rate']:g}"
-    )
+    shown = f"energy {result['threshold']:.3f} ({common.ENERGY})"
+    decides = math.isfinite(result["threshold"])
+    print(threshold_line(shown, result["n_calibration"], result["calibration"], result["false_alarm_rate"], decides))
     if result["n_test"]:
         print(f"alarms           {result['n_alarms']:,} of {result['n_test']:,} test pictures")
     if (false := result["false_alarms"]) is not None:

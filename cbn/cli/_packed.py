@@ -10,6 +10,7 @@ from ..bits.binarization import Binarization
 from ..bits.planes import BitPlanes
 from ..bits.stream import Streamed
 from ..datasets.report import ReadingReport
+from ._apart import hashes_of
 
 
 class PixelHash:
@@ -40,6 +41,11 @@ def pixel_hash(images):
     return found.hexdigest()
 
 
+def image_hashes(images):
+    """:func:`hashes_of` the images of an ImageSet, or of a PackedSet as its reader has found them."""
+    return images.hashes if isinstance(images, PackedSet) else hashes_of(images.images)
+
+
 @dataclass(frozen=True, eq=False)
 class PackedSet:
     """Training images of one network.
@@ -56,6 +62,8 @@ class PackedSet:
     report : ReadingReport
     sha256 : str or None
         The :func:`pixel_hash` of the ImageSet of these images; None where nothing asks for it.
+    hashes : list of bytes or None
+        One of every image, as :func:`cbn.cli._apart.hashes_of` has them; None where nothing asks for them.
     """
 
     images: Streamed
@@ -64,6 +72,7 @@ class PackedSet:
     binarization: str | None
     report: ReadingReport
     sha256: str | None = None
+    hashes: list[bytes] | None = None
 
     def __len__(self):
         return self.images.planes.n_images

@@ -9,6 +9,7 @@ from ..datasets import iter_images
 from ..datasets.imageset import check_label
 from . import _common as common
 from . import _images as images_of
+from ._apart import hashes_of
 from ._packed import PackedSet, PackedSets, PackedTest, PixelHash
 from ._reading import naming_reader, reading, tell
 from ._train_images import no_labels
@@ -62,7 +63,7 @@ class PackingReader:
             present = None if labels is None else np.array(sorted(labels))
             return check_label(present, images_of.label_of(self.parsed), self._stream.source)
 
-    def read(self, rule, *, hashed=False, convert=None, tests=True):
+    def read(self, rule, *, hashed=False, apart=False, convert=None, tests=True):
         """The bits of all images.
 
         Parameters
@@ -71,6 +72,8 @@ class PackingReader:
             Callables choose one for the images of each label, by the first of these.
         hashed : bool
             Whether the ``sha256`` of sets is asked for.
+        apart : bool
+            Whether their ``hashes`` are.
         convert : callable, optional
             From images (n, height, width) to those that the rule is for.
         tests : bool
@@ -88,15 +91,17 @@ class PackingReader:
             With a message that says what was written: nothing.
         """
         try:
-            return self._read(rule, hashed, convert or (lambda images: images), tests and TEST in self._stream.counts)
+            has_test = tests and TEST in self._stream.counts
+            return self._read(rule, hashed, apart, convert or (lambda images: images), has_test)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no model has been written") from None
 
-    def _read(self, rule, hashed, convert, has_test):
+    def _read(self, rule, hashed, apart, convert, has_test):
         threads = check_threads(self.parsed.threads)
         size = bits.BATCH_BYTES // len(self.expected)
         packers = {key: bits.Packer(rule, threads, batch_bytes=size) for key in self.expected}
         hashes = self._hashes(self.expected) if hashed else {}
+        each = {key: [] for key in self.expected} if apart else {}
         streamed = test = None
         for own in self._sets(self._stream, sum(self._stream.counts.values()), "reading"):
             if own.split == TRAIN:
@@ -105,6 +110,8 @@ class PackingReader:
                     packers[key].add(convert(images))
                     if hashed:
                         hashes[key].update(images)
+                    if apart:
+                        each[key] += hashes_of(images)
                 continue
             if streamed is None:  # training images come first
                 streamed = self._done(packers)
@@ -116,16 +123,16 @@ class PackingReader:
         if not streamed:  # no picture of the label could be read
             self._checked(self.found)
         sums = self._sums(hashes, {key: one.planes.n_images for key, one in streamed.items()})
-        training = {key: self._set(key, one, sums.get(key)) for key, one in streamed.items()}
+        training = {key: self._set(key, one, sums.get(key), each.get(key)) for key, one in streamed.items()}
         return training, None if test is None else test.done()
 
     def _done(self, packers):
         """What is kept of the training images."""
         return {key: packers.pop(key).done() for key in sorted(packers) if packers[key].n_images}
 
-    def _set(self, key, streamed, sha256):
+    def _set(self, key, streamed, sha256, hashes):
         source = self._stream.source if key is EVERY else f"{self._stream.source}, label {key}"
-        return PackedSet(streamed, key, source, self.binarization, self._stream.report, sha256)
+        return PackedSet(streamed, key, source, self.binarization, self._stream.report, sha256, hashes)
 
     def whole(self, training):
         """The sets of all labels as one object."""

@@ -123,12 +123,12 @@ def score_images(arguments, fitted, clock):
         printed = common.Table(SHOWN, meanings=_MEANINGS)
         for i, row in enumerate(rows or rows_of(places)):
             printed.add(row, explanations[i] if explanations else ())
-    source_of = f"threshold from {scores_in_words(fitted.calibration)}; "
-    common.say(
-        arguments,
-        f"{judgement.sentence('images')} ({summary['score']} below {summary['threshold']:.6g}; "
-        f"{source_of if given_threshold(arguments) is None else ''}{summary['binarization']})",
-    )
+    told = [f"{summary['score']} below {summary['threshold']:.6g}"] if np.isfinite(summary["threshold"]) else []
+    if given_threshold(arguments) is None:
+        told.append(
+            f"threshold from {scores_in_words(fitted.calibration)}" if told else scores_in_words(fitted.calibration)
+        )
+    common.say(arguments, f"{judgement.sentence('images')} ({'; '.join([*told, summary['binarization']])})")
 
 
 def draw_and_explain(arguments, fitted, images, rows, judgement, clock, picture_of):

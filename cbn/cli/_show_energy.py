@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-show for an introspective energy model: its levels, its threshold, and a picture of errors and kernels."""
 
+import math
+
 from ..plots import figures
 from ..plots import model as summary
 from . import _common as common
 from ._show_command import print_command, told_of_command
+from ._too_few import threshold_line
 
 # Kernels in the picture.
 MOST_KERNELS = 64
@@ -103,9 +106,7 @@ def print_energy_model(facts):
             f"{level['weight']:7g} {level['epochs']:7,} {error}"
         )
     print(f"parameters       {facts['n_parameters']:,}")
-    print(
-        f"threshold        energy {facts['threshold']:.6g} ({common.ENERGY}) at false-alarm rate "
-        f"{facts['false_alarm_rate']:g}, from {facts['n_calibration']:,} {facts['calibration']}"
-    )
+    shown, decides = f"energy {facts['threshold']:.6g} ({common.ENERGY})", math.isfinite(facts["threshold"])
+    print(threshold_line(shown, facts["n_calibration"], facts["calibration"], facts["false_alarm_rate"], decides))
     print_command(facts)
     print(f"picture          {facts['picture']}")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-show for an introspective energy model with Gaussian sidewards models: its facts, and where pictures vary."""
 
+import math
+
 import numpy as np
 
 from ..iem.gaussian.positions import diagonals
@@ -8,6 +10,7 @@ from ..iem.names import EMBEDDED
 from ..plots import figures
 from . import _common as common
 from ._show_command import print_command, told_of_command
+from ._too_few import threshold_line
 
 
 def show_fitted(arguments, fitted):
@@ -71,9 +74,7 @@ def print_facts(facts):
     if facts["brightness"] is not None:
         print(f"brightness       divided by the {facts['brightness']}")
     print(f"parameters       {facts['n_parameters']:,}")
-    print(
-        f"threshold        energy {facts['threshold']:.6g} ({common.ENERGY}) at false-alarm rate "
-        f"{facts['false_alarm_rate']:g}, from {facts['n_calibration']:,} {facts['calibration']} scores"
-    )
+    shown, decides = f"energy {facts['threshold']:.6g} ({common.ENERGY})", math.isfinite(facts["threshold"])
+    print(threshold_line(shown, facts["n_calibration"], facts["calibration"], facts["false_alarm_rate"], decides))
     print_command(facts)
     print(f"picture          {facts['picture']}")

@@ -10,6 +10,7 @@ from . import _images as images_of
 from ._fields import as_option
 from ._show_command import print_command, told_of_command
 from ._show_markov import markov_images, print_markov
+from ._too_few import threshold_line
 
 # Relations of a layer that are named without --relations.
 FEW_RELATIONS = 3
@@ -128,10 +129,8 @@ def print_network(facts, fitted):
         )
     if facts["contrast"] is not None:
         print(f"contrast         {setting_in_words(facts['contrast'])}")
-    print(
-        f"threshold        {settings.score} {calibration.offset:.6g} ({common.SCORE}) at false-alarm rate "
-        f"{settings.false_alarm_rate:g}, from {len(calibration.scores):,} {calibration.source} scores"
-    )
+    shown, n = f"{settings.score} {calibration.offset:.6g} ({common.SCORE})", len(calibration.scores)
+    print(threshold_line(shown, n, calibration.source, settings.false_alarm_rate, calibration.decides))
     print(f"heat maps        0 to {facts['heat_map_scale']:.3g} nats per pixel")
 
 

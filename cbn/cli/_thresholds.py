@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..exceptions import CalibrationWarning, CbnError
 from . import _common as common
+from ._too_few import refuse_too_few
 from ._verdicts import scores_in_words
 
 
@@ -21,8 +22,8 @@ def add_thresholds(group, what, energies):
     )  # fmt: skip
     group.add_argument(
         "--calibration", metavar="DIR",
-        help=f"normal {what}, such as those of today's lighting, that set the threshold in place of the model's own, "
-        "whose file stays as it is",
+        help=f"normal {what} that had no part in training, such as those of today's lighting; they set the threshold in place of "
+        "the model's own, whose file stays as it is",
     )  # fmt: skip
     group.add_argument(
         "--save-calibrated", metavar="FILE",
@@ -62,18 +63,27 @@ def set_threshold(arguments, fitted, recalibrated, clock, alone):
     recalibrated : callable (fitted)
         The model with the threshold of the pictures of --calibration.
     alone : bool
-        Nothing is scored afterwards, so that a warning of too few pictures is due now, and the threshold is printed.
+        Nothing is scored afterwards, so that the threshold is printed.
+
+    Raises
+    ------
+    DataError
+        Too few pictures for a verdict at the rate, where a file is to be written or nothing else makes verdicts.
     """
     if arguments.save_calibrated is not None and arguments.false_alarm_rate is not None:
         fitted = _at_rate(fitted, arguments.false_alarm_rate)
     if arguments.calibration is not None:
         with clock.part("calibration"), warnings.catch_warnings():
-            if not alone:  # scoring says it
-                warnings.simplefilter("ignore", CalibrationWarning)
-            fitted = recalibrated(fitted)
+            # scoring says it, or it is refused
+            warnings.filterwarnings("ignore", r"[\d,]+ calibration images allow no alarm", CalibrationWarning)
+            with common.renaming(X="--calibration"):
+                fitted = recalibrated(fitted)
         fitted = replace(fitted, provenance=fitted.provenance | {"calibrated_with": arguments.calibration})
-    elif alone:
-        fitted.calibration.warn_if_too_few()
+    own, rate = fitted.calibration, arguments.false_alarm_rate
+    otherwise = arguments.extrapolate or arguments.fdr is not None or arguments.alarm_threshold is not None
+    if arguments.save_calibrated is not None or not otherwise:
+        option = "--false-alarm-rate" if arguments.calibration is None else "--calibration"
+        refuse_too_few(own if rate is None else own.at(rate), option)
     if arguments.save_calibrated is not None:
         try:
             fitted.save(arguments.save_calibrated)

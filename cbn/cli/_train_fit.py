@@ -11,11 +11,13 @@ from ..fit.recipe import FitInterrupted, fit
 from ..fit.writing import as_json
 from ..io.checkpoint import fingerprint
 from ..io.provenance import COMMAND
+from ._apart import check_apart
 from ._given import record_of
 from ._images import ALL, images_for
 from ._jobs import Bar, check_checkpoints, checkpoint_path, interrupted_message, remove_checkpoint
 from ._models import load_network
-from ._packed import pixel_hash
+from ._packed import image_hashes, pixel_hash
+from ._running import renaming
 
 __all__ = ["Progress", "check_checkpoints", "checkpoint_path", "interrupted_message", "train_network"]
 
@@ -87,6 +89,8 @@ def train_network(parsed, arguments, chosen, calibration, out, kernels_out, cloc
     """
     label = None if parsed.digit is None else chosen.labels[0].item()
     record = {"source": chosen.source, "label": label, "seed": parsed.seed}
+    if calibration is not None:
+        check_apart(parsed, image_hashes(chosen), calibration.images)
     progress.begin(label)
     with clock.part("fit"):
         mark = training_mark(arguments, chosen, calibration, record) if progress.n_layers else None
@@ -125,7 +129,8 @@ def _fit_and_save(parsed, arguments, chosen, calibration, out, record, mark, pro
         raise KeyboardInterrupt(interrupted_message("interrupted; no model has been written", checkpoint)) from None
     fitted = replace(fitted, rule=chosen.binarization or fitted.rule, provenance=fitted.provenance | record)
     if calibration is not None:
-        fitted = fitted.calibrated(images_for(parsed, fitted, calibration, "--calibration"))
+        with renaming(X="--calibration"):
+            fitted = fitted.calibrated(images_for(parsed, fitted, calibration, "--calibration"))
     command = _command(parsed, calibration, record["label"], fitted.calibration)
     fitted = replace(fitted, provenance=fitted.provenance | {COMMAND: command})
     if unfinished is not None:

@@ -11,9 +11,12 @@ from ..fit.merging import check_mergeable, merged
 from ..io.provenance import COMMAND
 from . import _common as common
 from . import _images as images_of
+from ._apart import check_apart
 from ._given import record_of
 from ._merge import check_paths, refuse_others
 from ._models import load_network
+from ._packed import image_hashes
+from ._too_few import threshold_line
 
 # What the two go with; all other options are of settings, which a model has already.
 _QUIET = ("out", "threads", "json", "quiet", "program", "config", "given", "kept")
@@ -57,17 +60,20 @@ def add(parsed, defaults):
         base = _load("--add", parsed.add, parsed)
         with _naming_model(parsed):
             check_adds(base.network.pixels)
+        # copies that are shifted are made of all images
         streams = parsed.data not in (None, "openml") and not base.settings.shift
-        images, n_images, source = (_streamed if streams else _held)(parsed, base)
+        images, chosen = (_streamed if streams else _held)(parsed, base)
     with clock.part("fit"), _naming_model(parsed):
         fitted = replace(added(base, images), rule=base.rule)
     if parsed.calibration is not None:
         from ._train_images import load_calibration
 
         calibration = load_calibration(parsed, base.image_shape)
-        fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
-    sources = [str(base.provenance.get("source", "images")), source]
-    _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {n_images:,} more")
+        check_apart(parsed, image_hashes(chosen), calibration.images)
+        with common.renaming(X="--calibration"):
+            fitted = fitted.calibrated(images_of.images_for(parsed, fitted, calibration, "--calibration"))
+    sources = [str(base.provenance.get("source", "images")), chosen.source]
+    _save_and_print(parsed, fitted, sources, clock, {"added": parsed.add}, f"{parsed.add} and {len(chosen):,} more")
 
 
 @contextlib.contextmanager
@@ -83,15 +89,15 @@ def _naming_model(parsed):
 
 
 def _held(parsed, base):
-    """The images to be added, their number and their source."""
+    """The images to be added as the model takes them, and their ImageSet."""
     halves = images_of.load_halves(parsed)
     with common.renaming(label="--digit"):
         chosen = halves.part("train", images_of.label_of(parsed))
-    return images_of.images_for(parsed, base, chosen), len(chosen), chosen.source
+    return images_of.images_for(parsed, base, chosen), chosen
 
 
 def _streamed(parsed, base):
-    """The same as bits, which they become as they are read: copies that are shifted are made of all images."""
+    """The same as bits, which they become as they are read, and a PackedSet."""
     from .._validation import check_full_scale
     from ._packing import PackingReader
 
@@ -104,9 +110,9 @@ def _streamed(parsed, base):
             check_full_scale(images, scale)
         return images
 
-    training, _ = reader.read(base.binarization, convert=as_read, tests=False)
+    training, _ = reader.read(base.binarization, apart=parsed.calibration is not None, convert=as_read, tests=False)
     (chosen,) = training.values()
-    return chosen.images, len(chosen), chosen.source
+    return chosen.images, chosen
 
 
 def _load(option, path, parsed):
@@ -135,8 +141,6 @@ def _save_and_print(parsed, fitted, sources, clock, record, of):
         if fitted.judge is None
         else f", of the model of {fitted.judge.pixels.n_images:,} images, which judges new ones"
     )
-    print(
-        f"threshold        {fitted.settings.score} {own.offset:.6g}: {len(own.scores):,} {own.source} scores{judge}, "
-        f"false-alarm rate {own.false_alarm_rate:g}"
-    )
+    shown = f"{fitted.settings.score} {own.offset:.6g}"
+    print(threshold_line(shown, len(own.scores), own.source, own.false_alarm_rate, own.decides, judge))
     print(f"model            {parsed.out}")

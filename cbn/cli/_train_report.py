@@ -10,6 +10,7 @@ from ..metrics.bootstrap import auroc
 from ._images import images_for
 from ._packed import PackedTest
 from ._results import SCORE
+from ._too_few import threshold_line
 from ._train_density import print_density
 
 # AUROC by digit, in percent: thesis Table 1 (one layer) and Table 2 (two hidden layers of five kernels), both with
@@ -133,10 +134,8 @@ def print_one(result, images):
     print(f"parameters       {result['n_parameters']:,} (BIC {result['bic']:,.0f})")
     if nats is not None:
         print(f"log-probability  {nats:.2f} nats of the pixels per test image of the class (under that binarization)")
-    print(
-        f"threshold        {result['score']} {result['threshold']:.2f} ({SCORE}): {result['n_calibration']:,} "
-        f"{result['calibration']} scores, false-alarm rate {result['false_alarm_rate']:g}"
-    )
+    shown, decides = f"{result['score']} {result['threshold']:.2f} ({SCORE})", bool(np.isfinite(result["threshold"]))
+    print(threshold_line(shown, result["n_calibration"], result["calibration"], result["false_alarm_rate"], decides))
     print("seconds          " + ", ".join(f"{name} {s:.3f}" for name, s in result["seconds"].items()))
     if result["auroc"]:
         print(f"AUROC in percent against the other labels, {result['n_test']:,} test images")

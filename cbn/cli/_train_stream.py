@@ -23,7 +23,7 @@ def train_streamed(parsed, arguments, clock):
         check_checkpoints(parsed, [job["out"] for job in list_jobs(parsed, list(reader.expected), calibration)])
     with clock.part("load"):
         hashed = not parsed.classifier and len(settings.features.layers) > 0
-        training, test = reader.read(rule, hashed=hashed)
+        training, test = reader.read(rule, hashed=hashed, apart=calibration is not None)
     labels = list(training) if by_label(parsed) or parsed.digit is not None else sorted(reader.found)
     thresholds = next(iter(training.values())).images.binarization.thresholds
     told = told_thresholds(parsed, settings, thresholds)

@@ -175,9 +175,33 @@ def given_threshold(arguments):
 def at_rate(arguments, calibration, warns=True):
     """The calibration at the rate that the options ask for; a warning where it allows no verdict."""
     own = calibration if arguments.false_alarm_rate is None else calibration.at(arguments.false_alarm_rate)
-    if warns and arguments.fdr is None and given_threshold(arguments) is None and not own.decides:
+    given = given_threshold(arguments)
+    if warns and given is not None:
+        _tell_of_outside(arguments, own.scores, given)
+    elif warns and arguments.fdr is None and not own.decides:
         common.warn(arguments, own.too_few())
     return own
+
+
+def _tell_of_outside(arguments, known, given):
+    """Says if a threshold that was given has all calibration scores (in increasing order) on one side: its sign may be wrong."""
+    low, high = float(known[0]), float(known[-1])
+    if low < given <= high:
+        return
+    if arguments.says_energies:
+        low, high, direction = -high, -low, f"an energy ({common.ENERGY}), and files have minus the energy"
+        place = "below" if given > known[-1] else "above"
+    else:
+        direction, place = f"a score ({common.SCORE})", "above" if given > high else "below"
+    name = "energies" if arguments.says_energies else "scores"
+    line = (
+        f"--alarm-threshold {arguments.alarm_threshold:g}: {place} the {name} of all {len(known):,} calibration images ({low:.4g} "
+        f"to {high:.4g}); it is {direction}"
+    )
+    if given > known[-1]:
+        common.warn(arguments, f"{line}: images like these will all be outliers")
+    else:  # as one may want it
+        common.say(arguments, f"{line}: no image like these will be an outlier")
 
 
 def verdicts_of(arguments, calibration, scores):

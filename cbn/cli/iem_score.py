@@ -2,6 +2,7 @@
 """cbn-iem-score: energy, p-value and verdict of every picture, and maps of where it is unlike normal ones."""
 
 import argparse
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -152,12 +153,12 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
             printed = common.Table(SHOWN, meanings=_MEANINGS)
             for row in rows or rows_of(places):
                 printed.add(row)
-        source_of = f"threshold from {scores_in_words(fitted.calibration)}"
-        common.say(
-            arguments,
-            f"{judgement.sentence('pictures')} (energy above {summary['threshold']:.6g}"
-            f"{f'; {source_of}' if given_threshold(arguments) is None else ''})",
-        )
+        told = [f"energy above {summary['threshold']:.6g}"] if math.isfinite(summary["threshold"]) else []
+        if given_threshold(arguments) is None:
+            told.append(
+                f"threshold from {scores_in_words(fitted.calibration)}" if told else scores_in_words(fitted.calibration)
+            )
+        common.say(arguments, f"{judgement.sentence('pictures')} ({'; '.join(told)})")
     maps.tell()
 
 

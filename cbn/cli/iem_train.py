@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..iem.names import EMBEDDED
 from . import _common as common
 from . import _iem_options as options
+from ._apart import check_apart, hashes_of
 from ._config import make_training_parser
 from ._iem_calibration import load_calibration
 from ._iem_data import Job, add_training_data, list_jobs, load_pictures
@@ -148,6 +149,8 @@ def _train_models(
                 dataset = load_pictures(arguments, job)
                 shape = (*dataset.image_shape, dataset.channels)
                 calibration = load_calibration(arguments, shape)
+                if calibration is not None:
+                    check_apart(arguments, hashes_of(dataset.train), calibration)
             chosen = (
                 options.fit_arguments(arguments, len(dataset.train), shape, backbone)
                 if base is None

@@ -41,7 +41,9 @@ def build_parser():
         help="one model file of all labels, which knows the label of an image and the density of all",
     )  # fmt: skip
     data.add_argument(
-        "--calibration", metavar="PATH", help="normal images that set the threshold (see --data for forms)"
+        "--calibration",
+        metavar="PATH",
+        help="normal images that had no part in training and set the threshold (see --data for forms)",
     )
     data.add_argument(
         "--binarization",

@@ -145,7 +145,7 @@ class IntrospectiveEnergyModel(OutlierMixin, BaseEstimator):
         floor: float = 0.25,
         held_out: float | None = None,
         brightness: str | None = None,
-        false_alarm_rate: float = 0.01,
+        false_alarm_rate: float = 0.05,
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:

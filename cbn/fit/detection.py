@@ -5,13 +5,18 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _validation as validation
+from ..bits.digest import KEY as DIGEST
+from ..bits.digest import Digest
 from ..cpd.base import SCORES
 from ..distributed import is_dask, lazily
 from ..layers.contrast import NAME as CONTRAST
-from ..metrics.calibration import Calibration
+from ..metrics.calibration import SEPARATE, Calibration
 from ..metrics.decisions import Decisions
+from ..metrics.separation import check_separate
+from .preparing import packed
 from .state import FittedState, Floats
 
 
@@ -91,8 +96,31 @@ class Detection(Decisions, FittedState):
         """The same network with its threshold from normal images that had no part in training.
 
         P-values are then exactly valid.
+
+        Raises
+        ------
+        DataError
+            Images that cannot be used, or those that the network was trained on.
         """
         rate = self.settings.false_alarm_rate
-        calibration = Calibration.of(np.asarray(self.score_samples(X)), "separate images", rate)
+        if is_dask(X):
+            scores, judged = (np.asarray(own(X)) for own in (self.score_samples, self.judged_scores))
+            trained_on = False
+        else:
+            images = self.validated(X)
+            planes = self.planes(images)
+            scores = self.combined(planes, self.settings.score)
+            judged = scores if self.judge is None else self.judged(planes)
+            trained_on = self._trained_on(images)
+        check_separate(self.calibration, judged, trained_on=trained_on, stacklevel=3)
+        calibration = Calibration.of(scores, SEPARATE, rate)
         calibration.warn_if_too_few(stacklevel=3)
         return replace(self, calibration=calibration, judge=None)
+
+    def _trained_on(self, images: npt.NDArray[Any]) -> bool:
+        """Whether validated images are, as bits, all that were counted, in whatever order."""
+        shift = self.settings.shift
+        if len(images) > self.n_images or (not shift and len(images) != self.n_images):
+            return False
+        counted = packed(self.binarization, images, shift, self.threads)[1]
+        return str(Digest.of(counted, self.threads)) == self.provenance.get(DIGEST)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What fitted models of pictures share, whatever their sidewards models: decisions, and a threshold taken anew."""
 
+import hashlib
 import math
 from abc import abstractmethod
 from dataclasses import replace
@@ -9,8 +10,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..metrics.calibration import Calibration
+from .. import _validation as validation
+from ..distributed import is_dask
+from ..metrics.calibration import SEPARATE, Calibration
 from ..metrics.decisions import Decisions
+from ..metrics.separation import check_separate
 from .nn.arrays import Shape
 
 
@@ -47,8 +51,23 @@ class PictureDecisions(Decisions):
         Parameters
         ----------
         X : array-like, (n, height, width) or (n, height, width, channels)
+
+        Raises
+        ------
+        DataError
+            Pictures that cannot be used, or those that the model was trained on.
         """
         rate = self.calibration.false_alarm_rate
-        calibration = Calibration.of(np.asarray(self.score_samples(X)), "separate images", rate)
+        trained_on = False
+        if not is_dask(X):
+            X = validation.as_pictures(X, picture_shape=self.picture_shape)
+            trained_on = self._trained_on(X)
+        scores = np.asarray(self.score_samples(X))
+        check_separate(self.calibration, scores, trained_on=trained_on, stacklevel=3)
+        calibration = Calibration.of(scores, SEPARATE, rate)
         calibration.threshold_at(rate, stacklevel=3)  # warns of too few pictures
         return replace(self, calibration=calibration, provenance=dict(self.provenance))  # type: ignore[type-var]
+
+    def _trained_on(self, pictures: npt.NDArray[Any]) -> bool:
+        """Whether pictures are all those of the fit, in the same order."""
+        return hashlib.sha256(pictures.data).hexdigest() == self.provenance.get("data_sha256")

@@ -81,7 +81,7 @@ class Arguments:
     floor: float = 0.25
     held_out: float | None = None
     brightness: str | None = None
-    false_alarm_rate: float = 0.01
+    false_alarm_rate: float = 0.05
     random_state: Any = None
 
     def kept(self) -> "Arguments":

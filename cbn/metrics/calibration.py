@@ -14,7 +14,8 @@ from ..exceptions import CalibrationWarning
 from .conformal import alarm_threshold, conformal_p_values, discoveries, images_needed, least_discoveries, n_below
 
 Floats = npt.NDArray[np.float64]
-Basis = Literal["guaranteed", "extrapolated", "none"]
+Basis = Literal["guaranteed", "approximate", "extrapolated", "none"]
+SEPARATE = "separate images"  # a source
 Verdict = Literal["normal", "outlier", "undecided"]
 
 # With fewer scores than this no tail is fitted.
@@ -31,9 +32,11 @@ class Verdicts:
         NaN where there is no basis.
     verdicts : ndarray, (n,) of "normal", "outlier" or "undecided"
         "undecided" where there are too few calibration images for the rate.
-    basis : "guaranteed", "extrapolated" or "none"
-        "guaranteed": counts of calibration scores, whose promise is that of :attr:`Calibration.source`. "extrapolated":
-        a tail fitted to too few of them. "none": no verdict is possible, or a threshold was given (:meth:`Calibration.beyond`).
+    basis : "guaranteed", "approximate", "extrapolated" or "none"
+        "guaranteed": counts of scores of separate images; the chance of a false alarm is at most the rate for images
+        exchangeable with these. "approximate": counts of scores from another :attr:`Calibration.source`, for which no theorem
+        holds. "extrapolated": a tail fitted to too few scores. "none": no verdict is possible, or a threshold was given
+        (:meth:`Calibration.beyond`).
     threshold : float
         The score below which an image is an outlier; -inf without a basis.
     needed : int
@@ -92,6 +95,11 @@ class Calibration:
         return conformal_p_values(scores, self.scores)
 
     @property
+    def _basis(self) -> Basis:
+        """What counts of the scores promise."""
+        return "guaranteed" if self.source == SEPARATE else "approximate"
+
+    @property
     def decides(self) -> bool:
         """Whether there are enough scores for the rate."""
         return n_below(len(self.scores), self.false_alarm_rate) >= 0
@@ -132,7 +140,7 @@ class Calibration:
         """
         if self.decides:
             p_values = self.p_values(scores)
-            return self._verdicts(p_values, p_values <= self.false_alarm_rate, "guaranteed", self.offset)
+            return self._verdicts(p_values, p_values <= self.false_alarm_rate, self._basis, self.offset)
         if extrapolate and len(self.scores) >= LEAST_FOR_TAIL:
             threshold, p_values = self._tail(scores)
             return self._verdicts(p_values, p_values <= self.false_alarm_rate, "extrapolated", threshold)
@@ -169,7 +177,7 @@ class Calibration:
         found = self.discoveries(scores, false_discovery_rate)
         threshold = float(scores[~found].min()) if not found.all() else np.inf
         threshold = threshold if found.any() else -np.inf
-        return replace(self._verdicts(self.p_values(scores), found, "guaranteed", threshold), needed=needed)
+        return replace(self._verdicts(self.p_values(scores), found, self._basis, threshold), needed=needed)
 
     def no_discovery(self, n: int, false_discovery_rate: float) -> str:
         """The sentence for too few scores to find any outlier in a list of n images; empty where there are enough."""

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+import cbn
 from cbn import ConvolutionalBayesianNetwork as Network
 from cbn.bits.digest import Digest
 from cbn.bits.planes import BitPlanes
@@ -52,3 +53,15 @@ def test_models_of_before_are_added_to():
     model.provenance_ = {"data_sha256": 64 * "1"}
     model.partial_fit(STATES[100:])
     assert model.provenance_ == {"data_digest": str(Digest.recorded({"data_sha256": 64 * "1"}) + of(STATES[100:]))}
+
+
+@pytest.mark.parametrize("arguments", [{}, {"shift": 1}, {"preset": "tree"}])
+def test_training_images_are_known_in_any_order(arguments):
+    model = Network(**{"false_alarm_rate": 0.2} | arguments).fit(STATES)
+    with pytest.raises(cbn.DataError, match="^X: are the images that the model was trained on"):
+        model.calibrate(STATES[::-1])
+    assert model.calibrate(1 - STATES).calibration_ == "separate images"
+    if not arguments:
+        added = Network(false_alarm_rate=0.2).fit(STATES[:40]).partial_fit(STATES[40:])
+        with pytest.raises(cbn.DataError, match="trained on"):
+            added.calibrate(STATES)

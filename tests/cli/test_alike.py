@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import cbn
 from helpers import programs as cli
 
 ROOT = Path(__file__).parents[2]
@@ -121,3 +122,10 @@ def test_completions_are_made_of_the_parsers():
 
 def test_programs_are_those_of_the_tests():
     assert set(cli.PROGRAMS + cli.ENERGY_PROGRAMS + cli.REPORT_PROGRAMS) == set(FOUND)
+
+
+def test_one_default_rate_in_programs_and_in_python():
+    from cbn.cli import _iem_options, _train_options
+
+    assert cbn.IntrospectiveEnergyModel().false_alarm_rate == _iem_options.FALSE_ALARM_RATE == 0.05
+    assert cbn.ConvolutionalBayesianNetwork().false_alarm_rate == _train_options.FALSE_ALARM_RATE == 0.01

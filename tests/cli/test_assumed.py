@@ -54,7 +54,8 @@ def test_training(here):
 
 
 def test_what_is_given_is_not_assumed(here):
-    words = ("--preset", "pixel", "--threshold", "0.4", "--false-alarm-rate", "0.1", "--calibration", "a.npy")
+    words = ("--preset", "pixel", "--threshold", "0.4", "--false-alarm-rate", "0.1", "--calibration", "more.npy")
+    np.save("more.npy", np.load("a.npy")[:, ::-1])
     assert assumed("cbn-train", "--data", "a.npy", *words) == ["no test images to judge by"]
     Path("t.toml").write_text('data = "a.npy"\npreset = "pixel"\nthreshold = 0.4\nfalse-alarm-rate = 0.1')
     found = assumed("cbn-train", "--config", "t.toml")

@@ -23,6 +23,7 @@ TRAINING = ("cbn-train", "cbn-iem-train")
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images, labels = cli.grey_images(60, 8, 8), np.arange(60) % 2
+    np.savez("more.npz", x_train=images[::-1, ::-1], y_train=labels)
     np.savez("split.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
     np.save("a.npy", cli.grey_images(30, 8, 8, seed=1))
     np.save("b.npy", cli.grey_images(20, 8, 8, seed=2))
@@ -88,10 +89,10 @@ def test_one_model_of_each_label_is_that_of_its_label_alone(here):
 
 
 def test_with_calibration_images_by_label_the_job_is_kept(here):
-    words = ("--data", "split.npz", "--calibration", "split.npz", "--digit", "all", "--false-alarm-rate", "0.1")
+    words = ("--data", "split.npz", "--calibration", "more.npz", "--digit", "all", "--false-alarm-rate", "0.1")
     cli.done("cbn-train", *words)
     command = cli.done("cbn-show", "model-1.cbn", "--json").json()["command"]
-    assert shlex.split(command)[1:] == ["--calibration", "split.npz", "--data", "split.npz", "--digit", "all",
+    assert shlex.split(command)[1:] == ["--calibration", "more.npz", "--data", "split.npz", "--digit", "all",
                                         "--false-alarm-rate", "0.1"]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def pictures(tmp_path):
     """Train and val pictures with litter beside them; two of another size, one that cannot be read."""
     for split, n in (("train", 12), ("val", 5)):
         for i in range(n):
-            save(tmp_path / "p" / split / f"{i:02}.png", values(i))
+            save(tmp_path / "p" / split / f"{i:02}.png", values(i if split == "train" else 100 + i))
     save(tmp_path / "p" / "train" / "wide.jfif", values(20, (8, 9)), format="JPEG")
     (tmp_path / "p" / "train" / "bad.png").write_bytes(b"x")
     (tmp_path / "p" / "train" / "notes.txt").write_text("none")

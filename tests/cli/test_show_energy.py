@@ -33,7 +33,10 @@ def test_facts_text_and_picture(folder):
     assert [level["shape"] for level in found["levels"]] == [list(level.shape) for level in fitted.levels]
     assert found["threshold"] == pytest.approx(-fitted.calibration.offset)
     assert found["levels"][1]["curve"] == fitted.levels[1].curve
-    assert f"energy {found['threshold']:.6g} (lower = more normal) at false-alarm rate 0.05" in text.out
+    assert (
+        f"energy {found['threshold']:.6g} (lower = more normal): {found['n_calibration']} {found['calibration']}"
+        in text.out
+    )
     assert f"trained on       {fitted.n_images} pictures (texture)" in text.out
     for level in found["levels"]:
         assert "x".join(map(str, level["shape"])) in text.out

@@ -79,7 +79,10 @@ def test_pictures_that_are_resized_made_grey_and_left_out(monkeypatch):
     save(Path("p/train/a/zz.png"), colour)
     with open("p/test/a/bad.png", "wb") as file:
         file.write(b"x")
-    both(monkeypatch, "--data", "p", "--color", "grey", "--size", "6x5", "--skip-bad", "--calibration", "p/val")
+    given = "--data", "p", "--color", "grey", "--size", "6x5", "--skip-bad"
+    for path in Path("p/val/a").iterdir():  # which are training pictures too
+        save(path, np.flip(np.asarray(Image.open(path))))
+    both(monkeypatch, *given, "--calibration", "p/val")
 
 
 @pytest.mark.parametrize("dtype", ["u1", ">u2", "f4", "?"])

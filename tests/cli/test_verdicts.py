@@ -80,7 +80,7 @@ def test_rows_are_what_the_model_says(command, here):
     assert [float(row["score"]) for row in rows] == pytest.approx(scores, rel=1e-12)  # every digit is there
     assert [float(row["p_value"]) for row in rows] == p_values.tolist()
     assert [row["verdict"] == "outlier" for row in rows] == (model.predict(images) == -1).tolist()
-    assert {row["basis"] for row in rows} == {"guaranteed"} == {found["basis"]}
+    assert {row["basis"] for row in rows} == {"approximate"} == {found["basis"]}
     assert {float(row["threshold"]) for row in rows} == {model.offset_}
     for row, one in zip(rows, found["images"], strict=True):
         assert row["file"] == one["image"] and row["label"] == str(one.get("label", ""))
@@ -194,7 +194,7 @@ def test_extrapolated_verdicts_are_marked(command, here):
     np.testing.assert_allclose([float(row["p_value"]) for row in rows], expected.p_values, rtol=1e-9)
     assert abs(found["threshold"]) == pytest.approx(abs(expected.threshold))
     plain = cli.done(*command, "--extrapolate", "--json").json()  # enough for the model's own rate: nothing changes
-    assert plain["basis"] == "guaranteed"
+    assert plain["basis"] == "approximate"
     assert plain["images"] == cli.done(*command, "--json").json()["images"]
 
 

@@ -46,7 +46,7 @@ def test_flat_images_and_other_methods(model):
     np.testing.assert_array_equal(model.score_samples(flat), model.score_samples(IMAGES))
     np.testing.assert_array_equal(model.p_values(flat), model.p_values(IMAGES))
     np.testing.assert_array_equal(model.verdicts(flat).verdicts, model.verdicts(IMAGES).verdicts)
-    one, other = (Network(false_alarm_rate=0.1).fit(IMAGES).calibrate(own) for own in (flat, IMAGES))
+    one, other = (Network(false_alarm_rate=0.1).fit(IMAGES[1:]).calibrate(own) for own in (flat, IMAGES))
     np.testing.assert_array_equal(one.calibration_scores_, other.calibration_scores_)
 
 

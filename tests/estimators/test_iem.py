@@ -200,7 +200,7 @@ def test_verdicts_are_those_of_the_calibration(fitted):
     found = fitted.verdicts(ODD)
     np.testing.assert_array_equal(found.p_values, fitted.p_values(ODD))
     np.testing.assert_array_equal(found.verdicts == "outlier", fitted.predict(ODD) == -1)
-    assert found.basis == "guaranteed" and found.threshold == fitted.offset_ and found.needed == 4
+    assert found.basis == "approximate" and found.threshold == fitted.offset_ and found.needed == 4
     assert (found.verdicts == "outlier").any()
     other = fitted.verdicts(ODD, false_alarm_rate=0.4)
     assert other.threshold == fitted.threshold_at(0.4) > found.threshold

@@ -89,7 +89,7 @@ def test_of_energy_models(kind, seen):
         model = energy_model(architecture=SMALL, epochs=1, **settings)
     model.fit(pictures)
     only(seen, 3)
-    model.set_params(n_jobs=2).calibrate(pictures)
+    model.set_params(n_jobs=2).calibrate(textures(24, pictures.shape[1])[12:])
     model.score_samples(pictures), model.predict(pictures), model.energy_map(pictures)
     only(seen, 2)
     if kind == "gaussian":

@@ -242,7 +242,7 @@ def test_warning_when_too_few_images_allow_an_alarm(rate, needed):
             assert (model.predict(X) == 1).all()
         assert (model.p_values(X) > rate).all() and (model.verdicts(X).verdicts == "undecided").all()
         with pytest.warns(CalibrationWarning):
-            model.calibrate(X[: needed - 1])
+            model.calibrate(X[-(needed - 1) :])
         assert model.calibrate(X[:needed]).offset_ > -np.inf
 
 
@@ -256,7 +256,7 @@ def test_warnings_of_too_few_images_point_at_the_line_of_the_user():
         lambda: model.threshold_at(0.05),
         lambda: model.repair(X[0]),
         lambda: model.discoveries(X, 0.05),
-        lambda: model.calibrate(X),
+        lambda: model.calibrate(X[1:]),
         lambda: model.partial_fit(X[:2]),
     ):
         with pytest.warns(CalibrationWarning) as caught:

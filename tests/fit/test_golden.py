@@ -259,7 +259,7 @@ def test_verdicts_of_few_images(preset):
         model = network(preset, false_alarm_rate=0.01).fit(images)
     found = model.verdicts(fresh)
     assert found.basis == "none" and (found.verdicts == "undecided").all() and found.needed == 99
-    assert model.verdicts(fresh, false_alarm_rate=0.05).basis == "guaranteed"
+    assert model.verdicts(fresh, false_alarm_rate=0.05).basis == "approximate"
     tail = model.verdicts(255 - fresh, extrapolate=True)
     assert tail.basis == "extrapolated" and (tail.verdicts == "outlier").all() and (tail.p_values < 0.01).all()
     assert (model.verdicts(fresh, extrapolate=True).verdicts == "outlier").mean() < 0.05

@@ -54,8 +54,9 @@ def test_verdicts_are_those_of_the_largest_until_it_is_calibrated(images, tmp_pa
     assert loaded.offset_ == merged.offset_ == offset
     np.testing.assert_array_equal(loaded.judged_scores(images), large.judged_scores(images))
     np.testing.assert_array_equal(loaded.score_samples(images), merged.score_samples(images))
-    loaded.calibrate(images[:300])
-    whole = network().fit(images).calibrate(images[:300])
+    others = images[:300, ::-1]
+    loaded.calibrate(others)
+    whole = network().fit(images).calibrate(others)
     assert loaded.offset_ == whole.offset_ and loaded.calibration_ == "separate images"
 
 

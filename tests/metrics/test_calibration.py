@@ -3,6 +3,7 @@
 
 import itertools
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -258,3 +259,10 @@ def test_thresholds_of_few_scores():
     assert alarm_threshold(np.array([1.0, 2.0, 3.0, 4.0]), 0.1) == -np.inf
     assert alarm_threshold(np.array([1.0, 2.0, 3.0, 4.0]), 0.4) == pytest.approx(2.0, rel=1e-8)
     assert alarm_threshold(np.zeros(0), 0.5) == -np.inf
+
+
+@pytest.mark.parametrize("source", ["leave-one-out", "cross-validation", "held-out images", "training images"])
+def test_only_separate_images_guarantee(source):
+    own = replace(calibration_of(99), source=source)
+    assert own.verdicts(np.zeros(3)).basis == own.listed(np.full(9, -9.0), 0.1).basis == "approximate"
+    assert calibration_of(99).verdicts(np.zeros(3)).basis == "guaranteed"

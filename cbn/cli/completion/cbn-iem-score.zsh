@@ -41,7 +41,7 @@ _shtab_cbn_iem_score_options=(
   "--jsonl[the same rows as JSON Lines, an object a line\; null for what is empty, NaN or infinite\; -\: to stdout]:FILE:_files"
   "--parquet[the same rows as Parquet, complete or not at all\; needs pyarrow\: pip install \'cbn\[parquet\]\']:FILE:_files"
   "--alarm-threshold[call pictures of a higher energy than this outliers, in place of a false-alarm rate\; without a promise (basis none)]:X:"
-  "--calibration[normal pictures, such as those of today\'s lighting, that set the threshold in place of the model\'s own, whose file stays as it is]:DIR:_files -/"
+  "--calibration[normal pictures that had no part in training, such as those of today\'s lighting\; they set the threshold in place of the model\'s own, whose file stays as it is]:DIR:_files -/"
   "--save-calibrated[write the model with the threshold of --calibration, --false-alarm-rate or both, to be used from then on\; no pictures to score are needed]:FILE:_files"
   "--top[only the N most anomalous pictures]:N:"
   "--sort[all pictures, the most anomalous first]"

@@ -40,7 +40,7 @@ _shtab_cbn_score_options=(
   "--jsonl[the same rows as JSON Lines, an object a line\; null for what is empty, NaN or infinite\; -\: to stdout]:FILE:_files"
   "--parquet[the same rows as Parquet, complete or not at all\; needs pyarrow\: pip install \'cbn\[parquet\]\']:FILE:_files"
   "--alarm-threshold[call images of a lower score than this outliers, in place of a false-alarm rate\; without a promise (basis none)]:X:"
-  "--calibration[normal images, such as those of today\'s lighting, that set the threshold in place of the model\'s own, whose file stays as it is]:DIR:_files -/"
+  "--calibration[normal images that had no part in training, such as those of today\'s lighting\; they set the threshold in place of the model\'s own, whose file stays as it is]:DIR:_files -/"
   "--save-calibrated[write the model with the threshold of --calibration, --false-alarm-rate or both, to be used from then on\; no images to score are needed]:FILE:_files"
   "--top[only the N most anomalous images]:N:"
   "--sort[all images, the most anomalous first]"

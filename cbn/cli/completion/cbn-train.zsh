@@ -32,7 +32,7 @@ _shtab_cbn_train_options=(
   "--skip-bad[leave out pictures that cannot be read]"
   {--digit,--label}"[train on images of this label\; \'all\'\: one model for each label]:LABEL:"
   "--classifier[one model file of all labels, which knows the label of an image and the density of all]"
-  "--calibration[normal images that set the threshold (see --data for forms)]:PATH:_files"
+  "--calibration[normal images that had no part in training and set the threshold (see --data for forms)]:PATH:_files"
   "--binarization[threshold\: by --threshold (the default)\; stochastic\: a pixel of a grey image is drawn once, 1 with probability value \/ 255, by --seed]:binarization:(threshold stochastic)"
   "--preset[pixel, hidden, tree, boosted, tied, best\: names the defaults of the options below (default\: pixel)]:NAME:(pixel hidden tree boosted tied best)"
   "--threshold[binarization\: 1 where value \> T x full scale\; auto\: by the images (default\: 0.3 \/ auto (best))]:T[,T...]:"

@@ -20,7 +20,7 @@ from . import writing
 from .features import Extractor, PretrainedFeatures, in_batches
 from .maps import at_pixels, picture_energies, settled, shown
 from .positions import TOGETHER, PositionGaussians
-from .sums import KeptSums
+from .sums import KeptSums, digest_of, digests_of
 from .usual import Usual
 from .whitening import Rounded, Whitening
 
@@ -147,6 +147,12 @@ class FittedGaussianModel(PictureDecisions):
         gaussian = self.gaussians.gaussian
         energies = (shown(own, gaussian.smooth, gaussian.sharpen) for _, own in self._energies(X, without_own))
         return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
+
+    def _trained_on(self, pictures: npt.NDArray[Any]) -> bool:
+        """Whether pictures are all those of the fit; of models that keep their sums in whatever order."""
+        if self.sums is None:
+            return super()._trained_on(pictures)
+        return len(pictures) == self.n_images and digest_of(digests_of(pictures)) == self.sums.digest
 
     def save(self, path: Any) -> None:
         """Write a model file (.cbn) that :func:`cbn.load` reads; complete or not at all.

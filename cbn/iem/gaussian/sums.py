@@ -51,7 +51,7 @@ class KeptSums:
     def add(self, features: Rounded, digests: Digests, num_threads: int = 1) -> None:
         """Count in pictures (n, rows, columns, features)."""
         self.moments.add(features, num_threads)
-        self._keep(features, digests, int(digests.sum(dtype=np.uint64)))
+        self._keep(features, digests, digest_of(digests))
 
     def add_sums(self, other: "KeptSums") -> None:
         """Count in what other sums have."""
@@ -74,6 +74,11 @@ class KeptSums:
             return
         self.features = np.concatenate([self.features, features])[order]
         self.digests = both[order]
+
+
+def digest_of(digests: Digests) -> int:
+    """Of several pictures, in whatever order: the sum of theirs, modulo 2^64."""
+    return int(digests.sum(dtype=np.uint64))
 
 
 def digests_of(pictures: npt.NDArray[Any]) -> Digests:

@@ -47,7 +47,7 @@ def test_defects_are_found_and_shown_where_they_are(category, model):
 
 def test_decisions_agree(category, model):
     verdicts = model.verdicts(category.test)
-    assert verdicts.basis == "guaranteed" and verdicts.needed == 19
+    assert verdicts.basis == "approximate" and verdicts.needed == 19
     np.testing.assert_array_equal(verdicts.verdicts == "outlier", model.predict(category.test) == -1)
     np.testing.assert_array_equal(model.decision_function(category.test) < 0, model.predict(category.test) == -1)
     assert model.calibration_ == "leave-one-out" and len(model.calibration_scores_) == 24

@@ -158,3 +158,10 @@ def test_programs(category, tmp_path):
     assert model.gaussian.keep_sums and model.fitted_.sums.moments.n == 30
     shown = json.loads(cli.done("cbn-show", tmp_path / "m.cbn", "--json", "--out", tmp_path / "m.png").out)
     assert shown["gaussian"]["keep_sums"] is True
+
+
+def test_training_pictures_of_sums_are_known_in_any_order(category):
+    pictures = category.train
+    model = cbn.IntrospectiveEnergyModel(gaussian=KEPT, false_alarm_rate=0.2).fit(pictures)
+    with pytest.raises(cbn.DataError, match="^X: are the images that the model was trained on"):
+        model.calibrate(pictures[::-1])
