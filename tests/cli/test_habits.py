@@ -169,14 +169,17 @@ def _wrong_size(header):
 MODELS = {
     "not a model": (lambda content, folder: (folder / "bad.cbn").write_bytes(b"hello, world"), ["not a cbn model"]),
     "empty": (lambda content, folder: (folder / "bad.cbn").write_bytes(b""), ["not a cbn model"]),
-    "half": (lambda content, folder: (folder / "bad.cbn").write_bytes(content[: len(content) // 2]), []),
+    "half": (
+        lambda content, folder: (folder / "bad.cbn").write_bytes(content[: len(content) // 2]),
+        ["damaged", "cut short"],
+    ),
     "another zip": (lambda content, folder: np.savez(folder / "bad.cbn", a=np.zeros(3)), ["not a cbn model"]),
     "newer": (lambda content, folder: _rewritten(content, folder, _newer), ["newer", "999", "upgrade"]),
     "another format": (lambda content, folder: _rewritten(content, folder, _other_format), ["not a cbn model"]),
     "no networks": (lambda content, folder: _rewritten(content, folder, _without_networks), ["damaged"]),
     "wrong size": (lambda content, folder: _rewritten(content, folder, _wrong_size), ["damaged"]),
     "folder": (lambda content, folder: (folder / "bad.cbn").mkdir(), ["folder"]),
-    "missing": (lambda content, folder: None, ["cbn-train"]),
+    "missing": (lambda content, folder: None, ["no such file", "check the spelling"]),
 }
 
 
@@ -227,3 +230,20 @@ def test_rate_of_the_command_line_replaces_that_of_the_model(model, tmp_path, mo
     data = ("--data", model.with_name("grey.npy"))
     result = cli.done("cbn-score", "--model", "few.cbn", *data, "--false-alarm-rate", "0.5")
     assert "0.01" not in result.err and "allow no alarm" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("program", "word", "meant"),
+    [
+        ("cbn-score", "--alarm-treshold", "--alarm-threshold"), ("cbn-train", "--preest=best", "--preset"),
+        ("cbn-iem-train", "--calibraton", "--calibration"), ("cbn-report", "--fals-alarm-rate", "--false-alarm-rate"),
+    ],
+)  # fmt: skip
+def test_misspelt_options_are_answered_with_the_one_that_is_meant(program, word, meant):
+    cli.assert_one_line_error(cli.call(program, word, "3"), 2, word.partition("=")[0], f"did you mean {meant}?")
+
+
+def test_words_that_are_like_no_option_are_not_guessed_at():
+    result = cli.call("cbn-score", "--zzz")
+    cli.assert_one_line_error(result, 2, "unrecognized arguments: --zzz")
+    assert "did you mean" not in result.err
