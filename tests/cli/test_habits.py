@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What all programs do alike: help, version, common options, model files that cannot be used."""
 
+import argparse
 import importlib
 import json
+import os
 import shlex
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 import cbn
+from cbn.cli._running import progress
+from cbn.cpd.kinds import kind_named
 from helpers import programs as cli
 
 
@@ -247,3 +252,26 @@ def test_words_that_are_like_no_option_are_not_guessed_at():
     result = cli.call("cbn-score", "--zzz")
     cli.assert_one_line_error(result, 2, "unrecognized arguments: --zzz")
     assert "did you mean" not in result.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+@pytest.mark.parametrize("size", [(0, 0), (24, 100)])
+def test_bars_are_drawn_on_terminals_that_do_not_know_their_size(size, monkeypatch):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    with open(slave, "w") as terminal, open(master, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        bar = progress(None, argparse.Namespace(quiet=False), 160, "tree", "training")
+        bar.refresh()
+        assert b"0/160" in screen.read(4096)
+        bar.close()
+
+
+def test_a_bar_of_tied_trees_counts_trees():
+    assert kind_named("tied").steps(cbn.Tied(rounds=30, networks=2), 784) == (60, "tree")
+    assert kind_named("boosted").steps(cbn.Boosted(), 784) == (784, "pixel")
