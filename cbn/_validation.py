@@ -129,7 +129,8 @@ def as_pictures(X: npt.ArrayLike, *, name: str = "X", picture_shape: Sequence[in
         raise DataError(f"{name}: array of shape {X.shape} holds no pixels; at least one picture of 1 x 1 is needed")
     if picture_shape is not None and X.shape[1:] != tuple(picture_shape):
         raise DataError(
-            f"{name}: pictures of {_sizes(X.shape[1:])}, but {_sizes(picture_shape)} are needed; resize or convert them"
+            f"{name}: pictures of {_sizes(X.shape[1:])}, but {_sizes(picture_shape)} are needed: give "
+            f"cbn.datasets.resize_pictures({name}, {tuple(picture_shape)})"
         )
     return np.ascontiguousarray(_as_grey(X, name, None, f"give floats, {name} / {{}} if that is white"))
 
@@ -273,7 +274,7 @@ def check_full_scale(images: Images, full_scale: int, name: str = "X") -> None:
     if full_scale == 1 and images.max() > 1:
         raise DataError(
             f"{name}: values up to {images.max()}, but the model was trained on images of 0 and 1: "
-            f"binarize first, for example {name} > 0.3 * 255"
+            f"give {name} > 0 for values of 0 and 255 alone; binarize others first, for example {name} > 0.3 * 255"
         )
     if full_scale == 255 and images[0].max() <= 1 and images.max() == 1:
         warnings.warn(

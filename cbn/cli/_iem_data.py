@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _common as common
 from ._iem_options import BACKBONE_SIZE, MAX_SIDE, chosen_sidewards
-from ._reading import add_reading, naming_reader, picture_size, reading, tell
+from ._reading import add_reading, color_name, naming_reader, picture_size, reading, tell
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -46,7 +46,11 @@ def add_training_data(parser: argparse.ArgumentParser) -> None:
         f"longer than {MAX_SIDE}; with a pretrained network, the default, {BACKBONE_SIZE[0]} x {BACKBONE_SIZE[1]})",
     )  # fmt: skip
     group.add_argument(
-        "--color", choices=("auto", "grey", "rgb"), default="auto", help="auto: rgb if any has colour (default: auto)"
+        "--color",
+        type=color_name,
+        choices=("auto", "grey", "rgb"),
+        default="auto",
+        help="auto: rgb if any has colour (default: auto)",
     )
     add_reading(group)
 
@@ -103,8 +107,11 @@ def load_pictures(arguments: argparse.Namespace, job: Job) -> "InspectionSet":
     if arguments.synthetic is not None:
         return synthetic(arguments.synthetic, size, arguments.color)
     options |= {"max_side": MAX_SIDE, **reading(arguments)}
-    option = "--good, --test" if arguments.good is not None else "--data"
-    with naming_reader(option):
+    option = "--data"
+    if arguments.good is not None:
+        option = "--good" if arguments.test is None else "--good, --test"
+    # what is wrong with one of two folders names the argument
+    with naming_reader(option), common.renaming(good="--good", test="--test"):
         if arguments.good is not None:
             dataset = load_good_and_test(arguments.good, arguments.test, **options)
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..exceptions import DataError
 from ._assumed import assume, unless
 from ._reading import add_reading, add_size_and_color, naming_reader, reading, tell
-from ._running import UsageError, renaming, warn
+from ._running import UsageError, renaming, say, warn
 
 if TYPE_CHECKING:
     from ..datasets.imageset import ImageSet
@@ -122,7 +122,8 @@ def conversion_for(arguments, fitted, shape, binarization, has_names, option="--
 
     Sets that are binary count as such whatever the model's scale. Grey sets are binarized by the model's own rule, also
     where the model was trained on images that had been binarized by that rule before (the embedded MNIST). A model of
-    pixels that were drawn gets the likelier state of each, and a warning.
+    pixels that were drawn gets the likelier state of each, and a warning. Of any other model of 0 and 1 the images must be
+    black and white alone, which count as binary.
     """
     import numpy as np
 
@@ -131,6 +132,11 @@ def conversion_for(arguments, fitted, shape, binarization, has_names, option="--
 
     if shape != tuple(fitted.image_shape):
         height, width = fitted.image_shape
+        if option == "--data" and arguments.data is None:
+            raise DataError(
+                f"--data: none given, so the embedded MNIST is read, of {shape[0]} x {shape[1]} pixels, but the model needs "
+                f"{height} x {width}; give images for it with --data"
+            )
         raise DataError(
             f"{option}: images of {shape[0]} x {shape[1]} pixels, but the model needs {height} x {width}; resize them"
             f"{f', as --size {height}x{width} does with pictures' if has_names else ''}"
@@ -155,4 +161,29 @@ def conversion_for(arguments, fitted, shape, binarization, has_names, option="--
             f"({fitted.rule}): their scores do not compare with those that set its threshold",
         )
         return lambda images: images > 127
+    if own.full_scale == 1:
+        return _BlackAndWhite(arguments, option)
     return lambda images: images
+
+
+class _BlackAndWhite:
+    """Images of 0 and 255 alone as 0 and 1, for a model of images of 0 and 1; says so once."""
+
+    def __init__(self, arguments, option):
+        self.arguments, self.option, self.is_told = arguments, option, False
+
+    def __call__(self, images):
+        """Booleans (n, height, width) of grey images. Raises DataError where there are values between."""
+        between = (images != 0) & (images != 255)
+        if between.any():
+            raise DataError(
+                f"{self.option}: grey images (a value is {images[between][0]}), but the model was trained on images of 0 and "
+                "1; give images of black and white alone (0 and 255), or an array of 0 and 1"
+            )
+        if not self.is_told:
+            say(
+                self.arguments,
+                f"{self.option}: black and white alone (0 and 255), read as 0 and 1 as the model was trained",
+            )
+            self.is_told = True
+        return images != 0

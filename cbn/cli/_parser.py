@@ -25,6 +25,25 @@ class Parser(argparse.ArgumentParser):
         """The arguments of a command line."""
         return self.parse_args(words)
 
+    def parse_args(self, args=None, namespace=None):
+        """As argparse does it, but an option that is none is named together with the one that is spelt most like it."""
+        for word in args or ():
+            if word == "--":
+                break
+            if word.startswith("--") and " " not in word:
+                self._refuse_misspelt(word.partition("=")[0])
+        return super().parse_args(args, namespace)
+
+    def _refuse_misspelt(self, option):
+        known = self._option_string_actions
+        if option in known:
+            return
+        import difflib
+
+        near = difflib.get_close_matches(option, known, n=1)
+        if near:
+            self.error(f"unrecognized arguments: {option}; did you mean {near[0]}?")
+
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)\n")
 

@@ -18,6 +18,11 @@ def picture_size(text):
     return sides[0], sides[-1]
 
 
+def color_name(text):
+    """An argparse type: the other spelling of grey is grey."""
+    return "grey" if text == "gray" else text
+
+
 def full_scale(text):
     """An argparse type: what white is."""
     try:
@@ -36,7 +41,9 @@ def add_size_and_color(group):
         help="resize pictures to N x N, or HEIGHTxWIDTH pixels, whatever their proportions (default: all must be of one "
         "size)",
     )  # fmt: skip
-    group.add_argument("--color", choices=("grey",), help="grey: make pictures of colour grey (default: refuse them)")
+    group.add_argument(
+        "--color", type=color_name, choices=("grey",), help="grey: make pictures of colour grey (default: refuse them)"
+    )
 
 
 def add_reading(group):
@@ -69,6 +76,7 @@ _OPTIONS = (
     (re.compile(r"\b(color|background)='(\w+)'"), r"--\1 \2"),
     (re.compile(r"\bfull_scale=(\S+)"), r"--full-scale \1"),
     (re.compile(r"\bgive full_scale\b"), "give --full-scale"),
+    (re.compile(r"\bgive plain folders to load_good_and_test$"), "give a plain folder of good pictures with --good"),
     (re.compile(r"(cannot be read as a picture \(.*\); replace the file)$"), r"\1, or leave such out by --skip-bad"),
 )
 

@@ -9,11 +9,13 @@ import numpy as np
 from .._version import __version__
 from ..datasets.layout import GOOD
 from ..exceptions import DataError
+from ..io.provenance import COMMAND
 from ..metrics.bootstrap import auroc
 from ..metrics.comparison import share_interval
 from ..plots.model import count
 from ..report.content import NO_KIND, Facts, Reference, Scored
 from ..report.page import percent, round_percent, short
+from ._show_command import command_line
 
 # What of the record of a model comes first, and its name in a report; the rest has its own name.
 _RECORD = {"source": "Source", "category": "Category", "label": "Label", "seed": "Seed", "unfinished": "Unfinished"}
@@ -98,6 +100,8 @@ def record_facts(arguments, provenance):
     for name in sorted(provenance, key=lambda own: [*_RECORD, own].index(own)):
         value = provenance[name]
         if value is not None:
+            if name == COMMAND:
+                value = command_line(provenance, arguments.model) or value
             rows.append((_RECORD.get(name, name.replace("_", " ").capitalize()), in_words(value)))
     return Facts(title="Provenance", rows=tuple(rows))
 

@@ -122,7 +122,7 @@ def counted(labels):
 def check_outputs(arguments, *options, picture="--out", folders=()):
     """Refuses outputs that cannot be, before any work is done.
 
-    The folder of a file must be there; pictures, animations and arrays have their usual endings; no two options name the
+    The folder of a file must be there and, but for --dry-run, take a file; pictures, animations and arrays have their usual endings; no two options name the
     same file, and none a file that is read. What lies in a folder that is read is left alone: no picture in it is written
     over, and ``folders``, options of folders of pictures, are elsewhere. "-" stands for stdout.
     """
@@ -137,6 +137,8 @@ def check_outputs(arguments, *options, picture="--out", folders=()):
         real = os.path.realpath(path)
         if option not in folders:
             _check_file(option, path, ".png" if option == picture else _ENDINGS.get(option))
+            if not getattr(arguments, "dry_run", False):
+                _check_writable(option, path)
             if real in taken:
                 raise UsageError(f"{option}: {path!r} is the file of {taken[real]} too; give another name")
         for folder, name in read.items():
@@ -160,6 +162,15 @@ def _check_file(option, path, ending):
         )
     if ending and not path.lower().endswith(ending) and (os.path.isfile(path) or not os.path.exists(path)):
         raise UsageError(f"{option}: {path!r}; give a name that ends in {ending}")
+
+
+def _check_writable(option, path):
+    from ..io.files import check_writable
+
+    try:
+        check_writable(path)
+    except CbnError as error:
+        raise CbnError(f"{option}: {error}") from None
 
 
 def _is_data(path):

@@ -148,7 +148,15 @@ def progress(iterable, arguments, total, unit, description):
         return NoBar(iterable, total)
     from tqdm import tqdm
 
-    return tqdm(iterable, total=total, unit=unit, desc=description, leave=False)
+    return tqdm(iterable, total=total, unit=unit, desc=description, leave=False, **_size(sys.stderr))
+
+
+def _size(stream):
+    """What tqdm is told of a terminal that does not know its own size, on which it would draw nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        if 0 in os.get_terminal_size(stream.fileno()):
+            return {"ncols": 80, "nrows": 24}
+    return {}
 
 
 class NoBar:

@@ -16,10 +16,11 @@ from ._train_density import UNKNOWN, joint_figures, print_density
 
 
 class ClassProgress(Bar):
-    """The bar of a classifier: classes, or the pixels of all classes where learning takes its time."""
+    """The bar of a classifier: classes, or pixels or trees of all classes where learning takes its time."""
 
     def __init__(self, parsed, settings, labels, shape):
-        per_model, unit = (shape[0] * shape[1], "pixel") if settings.kind.reports else (1, "class")
+        n_pixels = shape[0] * shape[1]
+        per_model, unit = settings.kind.steps(settings.cpd, n_pixels) if settings.kind.reports else (1, "class")
         super().__init__(parsed, len(labels), per_model, unit)
         self.labels = labels
 

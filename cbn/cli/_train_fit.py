@@ -23,7 +23,7 @@ __all__ = ["Progress", "check_checkpoints", "checkpoint_path", "interrupted_mess
 
 
 class Progress(Bar):
-    """The bar of a job of one or several networks: iterations of all hidden layers, or nodes of slow CPDs, or networks.
+    """The bar of a job of one or several networks: iterations of all hidden layers, or pixels or trees of slow CPDs, or networks.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Progress(Bar):
         self.n_layers, self.per_layer = len(features.layers), features.iterations + 1  # the last has no kernel step
         per_model, unit = self.n_layers * self.per_layer, "iteration"
         if settings.kind.reports:
-            per_model, unit = shape[0] * shape[1], "pixel"
+            per_model, unit = settings.kind.steps(settings.cpd, shape[0] * shape[1])
         elif not self.n_layers:
             per_model, unit = 1, "model"
         super().__init__(parsed, n_models, per_model, unit)

@@ -19,7 +19,7 @@ def build_parser():
         "cbn-report",
         "Write a report as one HTML file that needs no network: what the model is and was trained on, scores of pictures\n"
         "with a threshold that can be moved, ROC curve, false alarms asked and found, a table by label or kind of defect,\n"
-        "and a gallery with maps. For every kind of model. Needs the extra cbn[report].",
+        "and a gallery with maps. For every kind of model. Needs jinja2 (pip install jinja2).",
         [
             "cbn-report model.cbn --out report.html              # after cbn-train --digit 2: the embedded test images",
             "cbn-report iem.cbn --data mvtec/screw               # a category: its test pictures, defects by folder",

@@ -173,6 +173,11 @@ class CPD(ABC):
         return None
 
     @classmethod
+    def steps(cls, parameters: Any, n_pixels: int) -> tuple[int, str]:
+        """(number, unit) of the steps in which people are told how far the learning of pixels is, where it ``reports``."""
+        return n_pixels, "pixel"
+
+    @classmethod
     def shortened(cls, parameters: Any) -> tuple[Any, float]:
         """Parameters of a short trial, and how many times longer learning with the given ones takes."""
         return parameters, 1.0

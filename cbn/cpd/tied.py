@@ -157,6 +157,10 @@ class TiedCPD(OddsCPD):
         return n_parameters, n_vertices * VERTEX_BYTES
 
     @classmethod
+    def steps(cls, parameters: Tied, n_pixels: int) -> tuple[int, str]:
+        return max(1, parameters.networks * parameters.rounds), "tree"
+
+    @classmethod
     def shortened(cls, parameters: Tied) -> tuple[Tied, float]:
         rounds = min(parameters.rounds, TRIAL_ROUNDS)
         return parameters.replaced(rounds=rounds), parameters.rounds / max(rounds, 1)

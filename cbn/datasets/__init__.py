@@ -8,6 +8,7 @@ from .mask import load_mask
 from .mnist import fetch_mnist_grey, load_mnist
 from .mvtec import list_categories, load_good_and_test, load_mvtec, load_test, write_mvtec
 from .report import LeftOut, ReadingReport
+from .resizing import resize_pictures
 from .source import load_images, load_splits
 from .stochastic import draw_binary
 from .stream import ImageStream, iter_images
@@ -32,5 +33,6 @@ __all__ = [
     "load_splits",
     "load_test",
     "make_category",
+    "resize_pictures",
     "write_mvtec",
 ]

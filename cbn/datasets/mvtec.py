@@ -83,7 +83,9 @@ def load_mvtec(
         if split not in parts:
             inside = _categories(path)
             mend = f"a category in it, such as {path / inside[0]}" if inside else "the folder of a category"
-            raise data_error(f"{path}: no folder {split} as in the layout of MVTec AD; give {mend}, or plain folders")
+            raise data_error(
+                f"{path}: no folder {split} as in the layout of MVTec AD; give {mend}, or give plain folders to load_good_and_test"
+            )
     train = _good_pictures(parts[TRAIN], lister)
     test = _test_pictures(parts[TEST], lister)
     if test.defects is None:

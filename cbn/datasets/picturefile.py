@@ -73,7 +73,7 @@ class Page:
 @contextmanager
 def opened(path: Path) -> Iterator["Image.Image"]:
     """Open a picture and yield it as PIL.Image.Image; what is wrong with the file leaves as a one-line DataError."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     with reading(path, "a picture") as (stream, _), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata
@@ -82,6 +82,10 @@ def opened(path: Path) -> Iterator["Image.Image"]:
         try:
             with Image.open(stream, formats=formats_of(path)) as picture:
                 yield picture
+        except UnidentifiedImageError:
+            raise data_error(
+                f"{path}: cannot be read as a picture (its content is no picture); replace the file"
+            ) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise _too_large(path, error) from error
 

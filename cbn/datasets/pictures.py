@@ -16,6 +16,7 @@ from ..exceptions import DataError
 from ._files import data_error, listed, sizes, too_large
 from .picturefile import Background, Page, read_pages, refuse_vanished
 from .report import Notes, plural
+from .resizing import grey_of, resized
 
 Color = Literal["auto", "grey", "rgb"]
 Size = int | tuple[int, int]
@@ -192,12 +193,10 @@ def pages_of(path: Path, options: Options, notes: Notes) -> list[Read]:
 
 
 def _resized(page: Page, path: Path, options: Options, notes: Notes) -> Read:
-    from PIL import Image
-
     if page.has_color and options.color in (None, "grey"):
         if options.color is None:
             raise data_error(f"{path}{page.part}: has colour, but grey is needed; give color='grey' to lose the colour")
-        page.values = np.asarray(Image.fromarray(page.values).convert("L"))
+        page.values = grey_of(page.values)
         notes.count("of colour made grey", path, page.part)
     values, shape = page.values, page.shape
     low, high = float(values.min()), float(values.max())
@@ -206,8 +205,7 @@ def _resized(page: Page, path: Path, options: Options, notes: Notes) -> Read:
     whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
     target = options.target(shape)
     if target != shape:
-        picture = Image.fromarray(values.astype(np.float32) if page.deep else values)
-        values = np.array(picture.resize(target[::-1], Image.Resampling.BILINEAR))
+        values = resized(values.astype(np.float32) if page.deep else values, target)
         stretched = abs(shape[0] * target[1] / (shape[1] * target[0]) - 1) > 0.01
         change = f"resized from {sizes(shape)} to {sizes(target)} (height x width)"
         notes.count(change + (", its proportions changed" if stretched else ""), path, page.part)

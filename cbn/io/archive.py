@@ -30,6 +30,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 Restore = Callable[[zipfile.ZipFile, dict[str, Any]], Content]
 
 MAX_HEADER_BYTES = 4 * 2**20
+# The first member, whose name stands behind so many bytes of its local header (PKWARE, APPNOTE.TXT, 4.3.7).
+_FIRST, _LOCAL_HEADER_BYTES = b"header.json", 30
 # What json, zipfile, zlib and numpy raise on damaged input.
 DAMAGE = (ValueError, KeyError, TypeError, EOFError, OverflowError, AttributeError, RecursionError, NotImplementedError,
            RuntimeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
@@ -110,6 +112,10 @@ def _read_open(
         archive = zipfile.ZipFile(file)
         info = archive.getinfo("header.json")
     except DAMAGE:
+        if _begins_as_ours(file):
+            raise ModelFileError(
+                f"{str(path)!r}: damaged: its end is missing, as of a copy that was cut short; copy or make the file again"
+            ) from None
         raise ModelFileError(f"{str(path)!r}: not {kind}") from None
     with archive:
         if info.file_size > MAX_HEADER_BYTES:
@@ -134,6 +140,16 @@ def _read_open(
             raise ModelFileError(f"{str(path)!r}: too large for the memory of this machine") from None
         except DAMAGE as error:
             raise ModelFileError(f"{str(path)!r}: damaged: {reason_of(error)}") from None
+
+
+def _begins_as_ours(file: BinaryIO) -> bool:
+    """Whether a file begins as write_archive does, with the local header of its first member.
+
+    Other zips, and theirs that are cut off, begin with another name.
+    """
+    file.seek(0)
+    first = file.read(_LOCAL_HEADER_BYTES + len(_FIRST))
+    return first[:4] == b"PK\x03\x04" and first[_LOCAL_HEADER_BYTES:] == _FIRST
 
 
 def reason_of(error: BaseException) -> str:

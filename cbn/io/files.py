@@ -35,6 +35,29 @@ def failure(verb: str, name: str, error: OSError) -> CbnError:
     return CbnError(f"cannot {verb} {name!r}: {mend}")
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raises the CbnError of :func:`atomic_write` before any work is done, where a file could not be made now.
+
+    Whether a folder takes a file is tried: permissions alone tell neither of file systems that are read-only or full, nor of
+    users to whom they do not apply.
+    """
+    name = os.fsdecode(path)
+    try:
+        target, status = _target(name)
+        if status and not stat.S_ISREG(status.st_mode):
+            return
+        trial = _temporary_beside(target)
+        with open(trial, "xb"):
+            os.unlink(trial)
+    except OSError as error:
+        raise failure("write", name, error) from error
+
+
+def _temporary_beside(target: str) -> str:
+    """A hidden name in the folder of a file, independent of the file's own: a suffix could exceed the longest name allowed."""
+    return os.path.join(os.path.dirname(target), f".cbn-{os.urandom(8).hex()}.tmp")
+
+
 def _target(name: str) -> tuple[str, os.stat_result | None]:
     """Return the file that `open(path, "wb")` would write, and its status (None if it does not exist yet)."""
     if "\0" in name:
@@ -89,9 +112,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with open(target, "wb") as file:
                 yield file
             return
-        # A name independent of the target's: a suffix could exceed the longest name allowed. Mode "x" never follows a
-        # link or overwrites, and unlike mkstemp leaves the permissions to the umask.
-        temporary = os.path.join(os.path.dirname(target), f".cbn-{os.urandom(8).hex()}.tmp")
+        # Mode "x" never follows a link or overwrites, and unlike mkstemp leaves the permissions to the umask.
+        temporary = _temporary_beside(target)
         ours.add(temporary)
         with open(temporary, "x+b") as file:
             yield file

@@ -14,6 +14,7 @@ from .._params import Parameters
 from .archive import read_archive
 
 FORMAT, NEWEST_VERSION = "cbn-model", 13
+DEFAULT_NAMES = "model.cbn", "iem.cbn"  # of the programs that train
 
 T = TypeVar("T")
 
@@ -40,7 +41,9 @@ def read_model(path: Any, restore: Mapping[str, Callable[[ZipFile, dict[str, Any
             raise ValueError(f"kind {kind!r}")
         return restore[kind](archive, header)
 
-    missing = "train a model first, for example with cbn-train or cbn-iem-train"
+    missing = "check the spelling"
+    if Path(path).name in DEFAULT_NAMES:
+        missing = "train a model first, for example with cbn-train or cbn-iem-train, or name another file"
     return read_archive(Path(path), "a cbn model", missing, FORMAT, NEWEST_VERSION, restore_kind)
 
 

@@ -2,6 +2,7 @@
 """A contact sheet: pictures of any size and colour in cells of one size, each above its caption."""
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -104,9 +105,20 @@ def contact_sheet(tiles: Sequence[Tile], title: str = "", columns: int | None = 
 def _fitted(caption: Sequence[str], length: Callable[[str], float], most: float) -> list[str]:
     """Lines of at most a length."""
     name, *others = map(_one_line, caption or [""])
+    stem = re.sub(r"(?<=\w)\.\w{2,5}$", "", name)
+    if length(name) > most >= length(stem):
+        name = stem
     end = bisect_left(range(len(name)), True, key=lambda kept: length(name[: kept + 1]) > most)
+    end = _natural_end(name, end)
     parts = [name[:end], name[end:]] if 0 < end < len(name) else [name]
     return [shortened(line, length, most) for line in (*parts, *others)]
+
+
+def _natural_end(name: str, most: int) -> int:
+    """Where to break a name whose first line has at most so many letters: behind the last separator of its second half."""
+    if most >= len(name):
+        return most
+    return next((end for end in range(most, most // 2, -1) if name[end - 1] in "/_- "), most)
 
 
 def shortened(text: str, length: Callable[[str], float], most: float) -> str:

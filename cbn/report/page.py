@@ -15,7 +15,7 @@ import numpy as np
 from ..exceptions import CbnError
 from ..io.files import atomic_write
 from . import imagery, numbers
-from .content import NO_KIND, Content, Floats, Scored
+from .content import NO_KIND, Content, Floats, Scored, Words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_KINDS = 60
 # Calibration scores that stand in the page, for the rate that a threshold promises.
 MOST_REFERENCE = 20_000
-_INSTALL = "pip install 'cbn[report]'"
+_INSTALL = "pip install jinja2"  # fits a checkout as well as an index
 
 
 def check_engine() -> None:
@@ -113,6 +113,7 @@ def _of_scores(content: Content, scored: Scored) -> dict[str, Any]:
         "scored": scored,
         "data": data,
         "counts": counts(scored),
+        "sentence": in_a_sentence(scored, content.words),
         "bars": bars,
         "peaks": (max(bars.normal.max(), 1e-9), max(bars.others.max(), 1e-9)),
         "score_ticks": numbers.nice_ticks(bars.low, bars.high, 6),
@@ -146,6 +147,31 @@ def counts(scored: Scored) -> dict[str, int]:
         "found": int((alarms & ~scored.normal).sum()),
         "missed": int((~alarms & ~scored.normal).sum()),
     }
+
+
+def in_a_sentence(scored: Scored, words: Words) -> str | None:
+    """What came of pictures whose labels are known, for somebody who reads no further.
+
+    None where they are not known, there is no threshold, or words are not those of alarms (classifiers).
+    """
+    if scored.normal is None or not np.isfinite(scored.threshold) or words.alarms != Words.alarms:
+        return None
+    found = counts(scored)
+    parts = []
+    if n := found["n_others"]:
+        parts.append(f"of {_several(n, words.others)} {found['found']:,} {_were(found['found'])} found")
+    if n := found["n_normal"]:
+        wrong = found["false_alarms"]
+        parts.append(f"{wrong:,} of {_several(n, words.normal)} {_were(wrong)} rejected")
+    return "; ".join(parts)
+
+
+def _several(n: int, what: str) -> str:
+    return f"{n:,} {what} picture{'' if n == 1 else 's'}"
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
 
 
 def _map_stops() -> str:

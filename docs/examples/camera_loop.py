@@ -137,8 +137,11 @@ def percentiles(seconds: np.ndarray) -> str:
     )
 
 
-def frames_of_folder(path: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Pictures of a folder in the order of their names, one in memory at a time, as 8 bits and of the model's size."""
+def frames_of_folder(path: str, shape: tuple[int, ...], names: list[str]) -> Iterator[np.ndarray]:
+    """Pictures of a folder in the order of their names, one in memory at a time, as 8 bits and of the model's size.
+
+    The name of each is added to ``names`` before it is given.
+    """
     for file in sorted(Path(path).iterdir()):
         try:
             with Image.open(file) as picture:
@@ -146,6 +149,7 @@ def frames_of_folder(path: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
         except Exception as error:  # noqa: BLE001 - decoders raise OSError, SyntaxError, ValueError and others
             print(f"camera_loop: {file}: left out: {' '.join(str(error).split())}", file=sys.stderr)
             continue
+        names.append(file.name)
         yield frame
 
 
@@ -177,17 +181,18 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--n {arguments.n}: give a number from 1")
     try:
         scorer = Scorer(arguments.model)
+        names: list[str] = []
         frames = (
             made_frames(arguments.synthetic, scorer.shape, arguments.n)
             if arguments.synthetic
-            else frames_of_folder(arguments.data, scorer.shape)
+            else frames_of_folder(arguments.data, scorer.shape, names)
         )
 
         def act(number: int, verdict: Verdict) -> None:
             if verdict.verdict != "normal":  # where a line would open its gate
-                print(
-                    f"frame {number}: {verdict.verdict}, score {verdict.score:.4g}, p = {verdict.p_value}", flush=True
-                )
+                frame = f"frame {number}{f' ({names[number]})' if names else ''}"
+                p_value = "" if verdict.p_value is None else f", p = {verdict.p_value:.3g}"
+                print(f"{frame}: {verdict.verdict}, score {verdict.score:.4g}{p_value}", flush=True)
 
         latencies = run(scorer, frames, act)
     except (cbn.CbnError, ValueError, OSError) as error:

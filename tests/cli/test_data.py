@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Data that cannot be used: every program says in one line which file, and what to do."""
 
+import errno
 import gzip
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import programs as cli
 
@@ -172,3 +174,73 @@ def test_npy_holding_labels_given_as_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cli.write_idx(tmp_path / "labels.idx", np.arange(9))
     cli.assert_one_line_error(cli.call("cbn-train", "--data", "labels.idx"), 1, "labels.idx", "image")
+
+
+@pytest.fixture(scope="module")
+def of_bits(tmp_path_factory):
+    """A folder with an array of 0 and 1, a model of it, and pictures of its first images: of bytes, and of bits."""
+    folder = tmp_path_factory.mktemp("bits")
+    images = (cli.grey_images(40, 6, 5) > 127).astype(np.uint8)
+    np.save(folder / "bits.npy", images)
+    np.save(folder / "first.npy", images[:4])
+    cli.done("cbn-train", "--data", folder / "bits.npy", "--false-alarm-rate", "0.1", "--out", folder / "m.cbn")
+    for name, mode in (("bytes", "L"), ("single", "1")):
+        (folder / name).mkdir()
+        for i, image in enumerate(images[:4]):
+            Image.fromarray(image * 255).convert(mode).save(folder / name / f"{i}.png")
+    return folder
+
+
+@pytest.mark.parametrize("pictures", ["bytes", "single"])
+@pytest.mark.parametrize("more", [(), ("--explain",)])  # images that are streamed, and those that are held
+def test_black_and_white_pictures_are_bits_to_a_model_of_bits(of_bits, pictures, more):
+    read = ("cbn-score", "--model", of_bits / "m.cbn", "--json", *more, "--data")
+    expected = [row["score"] for row in cli.done(*read, of_bits / "first.npy").json()["images"]]
+    result = cli.done(*read, of_bits / pictures)
+    assert [row["score"] for row in result.json()["images"]] == expected
+    assert result.err.count("black and white alone") == 1
+
+
+def test_other_programs_read_black_and_white_alike(of_bits, tmp_path):
+    for name in ("first.npy", "bytes"):
+        cli.done(
+            "cbn-inpaint", "--model", of_bits / "m.cbn", "--data", of_bits / name, "--out", tmp_path / f"{name}.png"
+        )
+    assert (tmp_path / "first.npy.png").read_bytes() == (tmp_path / "bytes.png").read_bytes()
+    cli.done("cbn-report", "--model", of_bits / "m.cbn", "--data", of_bits / "bytes", "--out", tmp_path / "r.html")
+
+
+def test_grey_pictures_are_none_of_bits(of_bits, tmp_path):
+    (tmp_path / "grey").mkdir()
+    Image.fromarray(np.arange(30, dtype=np.uint8).reshape(6, 5) * 8).save(tmp_path / "grey" / "0.png")
+    result = cli.call("cbn-score", "--model", of_bits / "m.cbn", "--data", tmp_path / "grey")
+    cli.assert_one_line_error(result, 1, "--data: grey images", "0 and 255", "array of 0 and 1")
+
+
+def test_the_embedded_images_are_named_where_no_data_are_given(model):
+    result = cli.call("cbn-score", "--model", model)
+    cli.assert_one_line_error(result, 1, "--data: none given", "MNIST", "28 x 28", "6 x 5")
+
+
+@pytest.mark.parametrize("option", ["--out", None])
+@pytest.mark.parametrize(
+    ("program", "own"),
+    [("cbn-train", ["--digit", "2"]), ("cbn-iem-train", ["--synthetic", "texture"]), ("cbn-sample", ["--model", "MODEL"]),
+     ("cbn-inpaint", ["--model", "MODEL"]), ("cbn-show", ["--model", "MODEL"])],
+)  # fmt: skip
+def test_a_folder_that_takes_no_file_is_found_before_any_work(program, own, option, model, tmp_path, monkeypatch):
+    """Of the names by default too."""
+
+    def refuse(name, mode="r", *rest, **more):
+        if "x" in mode and str(name).endswith(".tmp"):
+            raise OSError(errno.EROFS, "Read-only file system", str(name))
+        return open(name, mode, *rest, **more)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cbn.io.files.open", refuse, raising=False)
+    monkeypatch.setattr("cbn.cli._models.load_with_kind", lambda *_: pytest.fail("the model has been read"))
+    monkeypatch.setattr("cbn.cli._train_jobs.load_images", lambda *_: pytest.fail("images have been read"))
+    monkeypatch.setattr("cbn.cli.iem_train.load_pictures", lambda *_: pytest.fail("pictures have been read"))
+    given = [] if option is None else [option, "sub.png" if "train" not in program else "sub.cbn"]
+    result = cli.call(program, *[model if word == "MODEL" else word for word in own], *given)
+    cli.assert_one_line_error(result, 1, "--out: cannot write", "read-only")

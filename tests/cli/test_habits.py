@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What all programs do alike: help, version, common options, model files that cannot be used."""
 
+import argparse
 import importlib
 import json
+import os
 import shlex
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 import cbn
+from cbn.cli._running import progress
+from cbn.cpd.kinds import kind_named
 from helpers import programs as cli
 
 
@@ -169,14 +174,17 @@ def _wrong_size(header):
 MODELS = {
     "not a model": (lambda content, folder: (folder / "bad.cbn").write_bytes(b"hello, world"), ["not a cbn model"]),
     "empty": (lambda content, folder: (folder / "bad.cbn").write_bytes(b""), ["not a cbn model"]),
-    "half": (lambda content, folder: (folder / "bad.cbn").write_bytes(content[: len(content) // 2]), []),
+    "half": (
+        lambda content, folder: (folder / "bad.cbn").write_bytes(content[: len(content) // 2]),
+        ["damaged", "cut short"],
+    ),
     "another zip": (lambda content, folder: np.savez(folder / "bad.cbn", a=np.zeros(3)), ["not a cbn model"]),
     "newer": (lambda content, folder: _rewritten(content, folder, _newer), ["newer", "999", "upgrade"]),
     "another format": (lambda content, folder: _rewritten(content, folder, _other_format), ["not a cbn model"]),
     "no networks": (lambda content, folder: _rewritten(content, folder, _without_networks), ["damaged"]),
     "wrong size": (lambda content, folder: _rewritten(content, folder, _wrong_size), ["damaged"]),
     "folder": (lambda content, folder: (folder / "bad.cbn").mkdir(), ["folder"]),
-    "missing": (lambda content, folder: None, ["cbn-train"]),
+    "missing": (lambda content, folder: None, ["no such file", "check the spelling"]),
 }
 
 
@@ -227,3 +235,43 @@ def test_rate_of_the_command_line_replaces_that_of_the_model(model, tmp_path, mo
     data = ("--data", model.with_name("grey.npy"))
     result = cli.done("cbn-score", "--model", "few.cbn", *data, "--false-alarm-rate", "0.5")
     assert "0.01" not in result.err and "allow no alarm" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("program", "word", "meant"),
+    [
+        ("cbn-score", "--alarm-treshold", "--alarm-threshold"), ("cbn-train", "--preest=best", "--preset"),
+        ("cbn-iem-train", "--calibraton", "--calibration"), ("cbn-report", "--fals-alarm-rate", "--false-alarm-rate"),
+    ],
+)  # fmt: skip
+def test_misspelt_options_are_answered_with_the_one_that_is_meant(program, word, meant):
+    cli.assert_one_line_error(cli.call(program, word, "3"), 2, word.partition("=")[0], f"did you mean {meant}?")
+
+
+def test_words_that_are_like_no_option_are_not_guessed_at():
+    result = cli.call("cbn-score", "--zzz")
+    cli.assert_one_line_error(result, 2, "unrecognized arguments: --zzz")
+    assert "did you mean" not in result.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+@pytest.mark.parametrize("size", [(0, 0), (24, 100)])
+def test_bars_are_drawn_on_terminals_that_do_not_know_their_size(size, monkeypatch):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    with open(slave, "w") as terminal, open(master, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        bar = progress(None, argparse.Namespace(quiet=False), 160, "tree", "training")
+        bar.refresh()
+        assert b"0/160" in screen.read(4096)
+        bar.close()
+
+
+def test_a_bar_of_tied_trees_counts_trees():
+    assert kind_named("tied").steps(cbn.Tied(rounds=30, networks=2), 784) == (60, "tree")
+    assert kind_named("boosted").steps(cbn.Boosted(), 784) == (784, "pixel")

@@ -316,11 +316,16 @@ def test_wrong_usage(arguments, words, good, tmp_path, monkeypatch):
 
 def test_data_that_cannot_be_used(tree, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    cli.write_pictures(tmp_path / "plain", np.zeros((2, 32, 32), np.uint8))
+    (tmp_path / "empty").mkdir()
     for arguments, words in (
         (["--data", "none"], ["--data", "none does not exist"]),
         (["--data", tree], ["--data", "such as", "carpet"]),
         (["--data", tree / "carpet", "--categories", "all"], ["--data", "is one itself"]),
-        (["--good", tmp_path], ["--good", "no pictures"]),
+        (["--data", "plain"], ["--data", "no folder train", "give a plain folder of good pictures with --good"]),
+        (["--good", "none"], ["error: --good: none does not exist"]),
+        (["--good", "plain", "--test", "none"], ["error: --test: none does not exist"]),
+        (["--good", tmp_path / "empty"], ["--good", "no pictures"]),
         (["--data", tree / "carpet", "--out", "no/a.cbn"], ["--out", "folder"]),
         (["--synthetic", "object", "--backbone", "alexnet", "--weights", "none.npz"], ["none.npz"]),
     ):

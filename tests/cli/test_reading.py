@@ -70,6 +70,7 @@ def test_validation_pictures_can_be_asked_for(pictures, tmp_path):
     [
         (values(high=4096, dtype=np.uint16), ["up to 4095", "--full-scale 4095"], ("--full-scale", "4095")),
         (values(shape=(8, 8, 3)), ["has colour", "--color grey"], ("--color", "grey")),
+        (values(shape=(8, 8, 3)), ["has colour", "--color grey"], ("--color", "gray")),
         (np.dstack([np.zeros((8, 8, 3), np.uint8), values()]), ["--background white"], ("--background", "white")),
     ],
 )

@@ -331,3 +331,13 @@ def test_messages_show_no_control_characters_of_the_file(text, saved, tmp_path):
         lambda h: h["networks"][0].update(thresholds=[text]),
     ):  # fmt: skip
         refused(with_header(saved, tmp_path / "a.cbn", change))
+
+
+def test_a_file_that_was_cut_short_is_told_from_a_foreign_one(saved, tmp_path):
+    whole = saved.read_bytes()
+    for kept in (100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.cbn").write_bytes(whole[:kept])
+        refused(tmp_path / "cut.cbn", "damaged: its end is missing")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:100])
+    refused(tmp_path / "cut.npz", "not a cbn model")

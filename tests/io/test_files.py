@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from cbn import CbnError
-from cbn.io.files import atomic_write, make_folder
+from cbn.io.files import atomic_write, check_writable, make_folder
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and links")
 unprivileged = pytest.mark.skipif(
@@ -208,3 +208,14 @@ def test_make_folder_over_a_file(tmp_path):
     assert "a file of that name exists" in message(tmp_path / "a", make_folder)
     assert "is a file, not a folder" in message(tmp_path / "a" / "b", make_folder)
     assert "null character" in message("a\0b", make_folder)
+
+
+def test_whether_a_file_can_be_made_is_tried_without_a_trace(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    check_writable(tmp_path / "a")
+    check_writable(tmp_path / "b")
+    check_writable(os.devnull)
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"old"
+    for path in (tmp_path / "no" / "a", tmp_path, tmp_path / "a" / "b"):
+        with pytest.raises(CbnError, match="cannot write"):
+            check_writable(path)

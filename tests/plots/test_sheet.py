@@ -89,6 +89,13 @@ def test_a_name_takes_two_lines_before_it_is_shortened():
     assert all(length(line) <= 200 for line in own._fitted((name * 9,), length, 200))
 
 
+def test_names_are_broken_where_they_have_parts():
+    length = _font(14).getlength
+    assert own._fitted(("3. scratch/scratch_001.png",), length, 176) == ["3. scratch/scratch_001"]
+    lines = own._fitted(("3. scratch/deep_scratch_001.png",), length, 176)
+    assert lines == ["3. scratch/deep_scratch_", "001.png"]
+
+
 def test_titles_are_wrapped():
     tile = Tile(np.zeros((8, 8), np.uint8), ("a",))
     short, long = contact_sheet([tile], "one"), contact_sheet([tile], "many words " * 20)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cbn.exceptions import CbnError
 from cbn.report import imagery, page
-from cbn.report.content import Content, Facts, Figure, Reference, Shot, Tile
+from cbn.report.content import Content, Facts, Figure, Reference, Shot, Tile, Words
 from helpers.reports import HOSTILE, made_content, made_scored, made_shots
 
 
@@ -169,7 +169,7 @@ def test_the_engine_is_asked_for_in_one_line(monkeypatch, tmp_path):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(CbnError, match=r"jinja2.*pip install 'cbn\[report\]'"):
+    with pytest.raises(CbnError, match=r"jinja2.*pip install jinja2"):
         page.write_page(made_content(), tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
 
@@ -198,3 +198,14 @@ def test_calibration_scores_that_json_has_no_number_for():
     written = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1]
     found = json.loads(written, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["reference"]
     assert found == [None, None, -3.0, -1.0, np.finfo(np.float64).max]
+
+
+def test_the_result_is_said_in_a_sentence():
+    scored = made_scored()
+    counts = page.counts(scored)
+    said = re.search(r'id="result">(.*?)</p>', page.page(made_content(scored)))[1]
+    numbers = [int(n) for n in re.findall(r"\d+", said)]
+    assert numbers == [counts[name] for name in ("n_others", "found", "false_alarms", "n_normal")]
+    assert 'id="result"' not in page.page(made_content(made_scored(labels=False)))
+    assert page.in_a_sentence(made_scored(threshold=-np.inf), Words()) is None
+    assert page.in_a_sentence(scored, Words(alarms="referred")) is None
