@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 
+from ..bits.stream import BATCH_BYTES, FIRST
+from ..datasets.stream import CHUNK_BYTES
 from ..fit.recipe import fit
 from ..fit.settings import Arguments
 from ..layers.relations import candidate_relations
@@ -16,7 +18,7 @@ from ._train_report import layer_names
 TRIAL_IMAGES, TRIAL_ITERATIONS = 2048, 3
 
 
-def dry_run(parsed, arguments, images, geometries):
+def dry_run(parsed, arguments, images, geometries, streams):
     """Prints parameters, memory and expected time of the whole job: one network, or one for each label.
 
     Parameters
@@ -26,6 +28,8 @@ def dry_run(parsed, arguments, images, geometries):
     images : ImageSet
     geometries : sequence of LayerGeometry
         Of the pixels and of every hidden layer.
+    streams : bool
+        Whether the training makes bits of images as they are read.
     """
     sets = sets_of(parsed, images)
     largest = max(sets, key=len)
@@ -35,6 +39,11 @@ def dry_run(parsed, arguments, images, geometries):
     parameters, table_bytes = _sizes(settings, geometries, trial)
     n_nodes = sum(own.n_nodes for own in geometries)
     words = -(-len(largest) * copies // 64)
+    held = images.images.nbytes + (largest.images.nbytes * copies if copies > 1 else 0)
+    others = 0  # words of the pixels of networks whose turn is later
+    if streams:
+        held = min(held, _bytes_while_read(settings, images.images[0].nbytes, len(sets)))
+        others = sum(-(-len(own) // 64) for own in sets) - words
     result = {
         "n_models": len(sets),
         "n_train": sum(map(len, sets)),
@@ -48,8 +57,8 @@ def dry_run(parsed, arguments, images, geometries):
             for name, own in zip(layer_names(len(geometries)), geometries)
         ],
         "memory_bytes": {
-            "images": images.images.nbytes + (largest.images.nbytes * copies if copies > 1 else 0),
-            "bit_planes": n_nodes * words * 8,
+            "images": held,
+            "bit_planes": (n_nodes * words + geometries[0].n_nodes * others) * 8,
             "tables": table_bytes,
         },
         "expected_fit_seconds": seconds_per_image * sum(map(len, sets)),
@@ -63,6 +72,12 @@ def sets_of(parsed, images):
     if parsed.digit != ALL and not parsed.classifier:
         return [images]
     return [images.select(label) for label in np.unique(images.labels).tolist()]
+
+
+def _bytes_while_read(settings, image_bytes, n_models):
+    """Most bytes of images that are held until they are bits."""
+    of_thresholds = FIRST * image_bytes * n_models if isinstance(settings.threshold, str) else 0
+    return CHUNK_BYTES + BATCH_BYTES + of_thresholds
 
 
 def _sizes(settings, geometries, trial):

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The jobs of cbn-train: its images, and the networks or the classifier to be trained on them."""
 
-import os
-
 import numpy as np
 
 from ..bits.binarization import chosen_thresholds
@@ -12,6 +10,7 @@ from . import _images as images_of
 from ._train_arguments import classifier_arguments, fit_arguments, naming_options, with_scale
 from ._train_assumed import tell_of_training
 from ._train_images import check_rule, drawn, layer_geometries, load_calibration, no_labels
+from ._train_networks import by_label, list_jobs, told_thresholds, train_networks
 
 
 def train_job(parsed):
@@ -21,7 +20,7 @@ def train_job(parsed):
     if parsed.classifier and parsed.digit not in (None, images_of.ALL):
         raise common.UsageError(f"--digit {parsed.digit}: --classifier is of all labels; leave one of them out")
     arguments = classifier_arguments(parsed) if parsed.classifier else fit_arguments(parsed)
-    if can_stream(parsed, arguments.resolve()):
+    if not parsed.dry_run and can_stream(parsed, arguments.resolve()):
         from ._train_stream import train_streamed
 
         train_streamed(parsed, arguments, clock)
@@ -43,7 +42,7 @@ def train_job(parsed):
     if parsed.dry_run:
         from ._train_dry_run import dry_run
 
-        dry_run(parsed, arguments, images, geometries)
+        dry_run(parsed, arguments, images, geometries, can_stream(parsed, settings))
     elif parsed.classifier:
         from ._train_classifier import train_classifier
 
@@ -52,21 +51,11 @@ def train_job(parsed):
         train_networks(parsed, arguments, images, shape, test, jobs, clock)
 
 
-def by_label(parsed):
-    """Whether there is a network for each label."""
-    return parsed.classifier or parsed.digit == images_of.ALL
-
-
 def thresholds_for(parsed, arguments, images):
     """The thresholds as given, or those that the first images of an ImageSet choose."""
     with naming_options(parsed):
         settings = arguments.resolve()
         return chosen_thresholds(settings.threshold, images.images[:FIRST], settings.full_scale)
-
-
-def told_thresholds(parsed, settings, thresholds):
-    """Those of all networks, or None where the images of each choose its own."""
-    return None if parsed.digit == images_of.ALL and isinstance(settings.threshold, str) else thresholds
 
 
 def load_images(parsed):
@@ -95,58 +84,6 @@ def can_stream(parsed, settings):
     What is drawn, and shifted copies, are made of all images; a classifier chooses its thresholds by all of them.
     """
     return not (
-        parsed.data in (None, "openml") or parsed.dry_run or parsed.binarization == "stochastic" or settings.shift
+        parsed.data in (None, "openml") or parsed.binarization == "stochastic" or settings.shift
         or (parsed.classifier and isinstance(settings.threshold, str))
     )  # fmt: skip
-
-
-def train_networks(parsed, arguments, images, shape, test, jobs, clock):
-    """One network, or one for each label, and the report. ``shape``: (height, width) of the images."""
-    from . import _train_fit as fitting
-    from . import _train_report as report
-
-    fitting.check_checkpoints(parsed, [job["out"] for job in jobs])
-    results, columns = [], []
-    with fitting.Progress(parsed, arguments.resolve(), len(jobs), shape) as progress:
-        for job in jobs:
-            own_clock = common.Clock(clock.seconds)
-            chosen = images if job["label"] is None else images.select(job["label"])
-            fitted = fitting.train_network(
-                parsed, arguments, chosen, job["calibration"], job["out"], job["kernels_out"], own_clock, progress
-            )
-            result, log_probability = report.describe(parsed, fitted, chosen, test, own_clock, job["out"])
-            results.append(result)
-            columns.append(log_probability)
-    if parsed.digit != images_of.ALL:
-        common.print_json(results[0]) if parsed.json else report.print_one(results[0], images)
-        return
-    from ._train_density import density_figures
-
-    means = report.summary(results) | density_figures(results, columns, None if test is None else test.labels)
-    common.print_json({"digits": results, **means}) if parsed.json else report.print_all(results, means, images)
-
-
-def list_jobs(parsed, labels, calibration):
-    """Label (None: no selection is left to make), calibration images and output files of every network to train.
-
-    ``labels`` are those of the training images, in order.
-    """
-    if parsed.digit != images_of.ALL:
-        return [{"label": None, "calibration": calibration, "out": parsed.out, "kernels_out": parsed.save_kernels}]
-    jobs = []
-    for label, name in zip(labels, common.file_names(labels)):
-        own = calibration
-        if calibration is not None and calibration.labels is not None:
-            with common.naming("--calibration"):
-                own = calibration.select(label)
-        out, kernels_out = (_labelled(path, name) for path in (parsed.out, parsed.save_kernels))
-        jobs.append({"label": label, "calibration": own, "out": out, "kernels_out": kernels_out})
-    return jobs
-
-
-def _labelled(path, name):
-    """model.cbn -> model-NAME.cbn"""
-    if path is None:
-        return None
-    stem, suffix = os.path.splitext(path)
-    return f"{stem}-{name}{suffix}"

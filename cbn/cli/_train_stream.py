@@ -7,7 +7,7 @@ from ._train_arguments import with_scale
 from ._train_assumed import tell_of_training
 from ._train_fit import check_checkpoints
 from ._train_images import check_rule, layer_geometries, load_calibration
-from ._train_jobs import by_label, list_jobs, told_thresholds, train_networks
+from ._train_networks import by_label, list_jobs, told_thresholds, train_networks
 
 
 def train_streamed(parsed, arguments, clock):
@@ -19,8 +19,10 @@ def train_streamed(parsed, arguments, clock):
     check_rule(parsed, reader)
     settings = arguments.resolve()
     rule = _rule(parsed, arguments, settings, reader.shape)
-    if not parsed.classifier and not parsed.resume:  # before anything is read
-        check_checkpoints(parsed, [job["out"] for job in list_jobs(parsed, list(reader.expected), calibration)])
+    if not parsed.classifier:  # what is refused is so before anything is read
+        jobs = list_jobs(parsed, list(reader.expected), None if parsed.skip_bad else calibration)
+        if not parsed.resume:
+            check_checkpoints(parsed, [job["out"] for job in jobs])
     with clock.part("load"):
         hashed = not parsed.classifier and len(settings.features.layers) > 0
         training, test = reader.read(rule, hashed=hashed, apart=calibration is not None)

@@ -70,7 +70,7 @@ def test_rules_of_other_scales(monkeypatch):
     cli.done("cbn-train", "--data", "bits.npy", *RATE, "--out", "first.cbn")
     os.unlink("both.cbn")
     error = both(monkeypatch, "--data", "grey.npy", code=1)[1]
-    assert "values up to 255, but the model was trained on images of 0 and 1" in error
+    assert "grey images (a value is 110), but the model was trained on images of 0 and 1" in error
     cli.done("cbn-train", "--digit", "1", "--out", "first.cbn")
     np.save(Path("digits.npy"), np.random.default_rng(0).integers(0, 256, (90, 28, 28), np.uint8))
     both(monkeypatch, "--data", "digits.npy")
