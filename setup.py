@@ -22,7 +22,7 @@ def side_by_side(compile_some):
 
     def compile_all(sources, *, extra_postargs, **options):
         def compile_one(source):  # the boundary has no loops, and takes twice as long to compile with more
-            own = ["-O1"] if source.endswith("_engine.c") else []
+            own = ["-Og"] if source.endswith("_engine.c") else []
             return compile_some([source], extra_postargs=[*extra_postargs, *own], **options)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
