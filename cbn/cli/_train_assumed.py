@@ -3,6 +3,9 @@
 
 from ._assumed import assume, of_threads, tell_assumed, unless
 from ._fields import as_option
+from ._running import say
+
+GOOD = "good"  # the one label of training pictures in the layout of MVTec AD
 
 
 def tell_of_training(parsed, settings, images, labels, n_test, calibration, thresholds):
@@ -12,7 +15,7 @@ def tell_of_training(parsed, settings, images, labels, n_test, calibration, thre
     ----------
     parsed : argparse.Namespace
     settings : Settings or ClassifierSettings
-    images : ImageSet or StreamedImages
+    images : ImageSet or PackingReader
         The training images.
     labels : collection
         All labels of the training images, each once.
@@ -33,6 +36,11 @@ def tell_of_training(parsed, settings, images, labels, n_test, calibration, thre
         of_threads(parsed),
     )
     tell_assumed(parsed)
+    if set(labels) == {GOOD}:
+        say(
+            parsed,
+            "--data: the layout of MVTec AD; defects of surfaces and objects are found by cbn-iem-train, not by pixels",
+        )
 
 
 def _rule(parsed, settings, images, thresholds):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import programs as cli
+from helpers.folders import save
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,15 @@ def test_energy_models_that_are_not_trained_or_watch_a_folder(tmp_path, monkeypa
     watching = ("--watch", "camera", "--once", "--csv", "rows.csv")
     assert assumed("cbn-iem-score", *watching) == ["model iem.cbn (--model)"]
     assert assumed("cbn-iem-score", "iem.cbn", *watching) == []
+
+
+def test_pictures_of_surfaces_have_another_program(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder, n in (("c/train/good", 30), ("c/test/good", 3), ("c/test/hole", 3)):
+        for i in range(n):
+            save(Path(f"{folder}/{i}.png"), rng.integers(0, 256, (6, 5), np.uint8))
+    rate = ("--false-alarm-rate", "0.1")
+    assert "cbn-iem-train" in cli.done("cbn-train", "--data", "c", *rate).err
+    assert "cbn-iem-train" not in cli.done("cbn-train", "--data", "c", *rate, "--quiet").err
+    assert "cbn-iem-train" not in cli.done("cbn-train", "--data", "c/test", *rate).err
