@@ -26,6 +26,8 @@ DEFAULT_SCALE = 4.0
 AUTO = 0.6
 # Grey levels of png16 for one standard deviation.
 LEVELS_PER_UNIT = 1000
+# Longest side of a picture under a drawn map; a file of 12 megapixels would make a drawing of 36.
+DRAWN_SIDE = 640
 BOX_COLUMNS = ("file", "left", "top", "width", "height", "area", "peak")
 
 
@@ -141,8 +143,21 @@ class Maps:
         p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.4g}"
         title = f"{row['image']}: {row['verdict']}{p_value}"
         assert self.scale is not None
-        pictures.save_png(pictures.energy_map(picture, values, self.scale, title, mask, self.fitted.map_blur), path)
+        drawn = pictures.energy_map(
+            picture, values, self.scale, title, mask, self.fitted.map_blur, self._original(picture, row["image"])
+        )
+        pictures.save_png(drawn, path)
         return path
+
+    def _original(self, picture: npt.NDArray[np.uint8], name: str) -> npt.NDArray[np.uint8] | None:
+        """The picture as its file has it, where that is larger than the model's."""
+        from ..datasets.original import read_original
+
+        root = self.arguments.watch if self.arguments.data is None else self.arguments.data
+        if root is None or self.arguments.full_scale is not None:  # a made one, or of other greys
+            return None
+        original = read_original(root, name, DRAWN_SIDE, self.arguments.background)
+        return None if original is None or max(original.shape) <= max(picture.shape) else original
 
     def _save(self, values: npt.NDArray[np.float32], name: str) -> str:
         if self.arguments.map_format != "png16":

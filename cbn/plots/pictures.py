@@ -200,6 +200,7 @@ def energy_map(
     title: str | None = None,
     mask: npt.ArrayLike | None = None,
     blur: float | None = None,
+    original: npt.ArrayLike | None = None,
 ) -> "Image.Image":
     """Draw a picture, its energy map over it, the map alone, and a colour bar.
 
@@ -216,31 +217,60 @@ def energy_map(
     blur : float, optional
         Pixels by which the method blurs (``map_blur`` of a fitted model): what the blur of peaks explains is not drawn,
         see :func:`cbn.plots.focus.focused`. By default the map is drawn as it is.
+    original : (h, w) or (h, w, 3) uint8 array, optional
+        The picture before it was brought to the size of the map: drawn in place of ``image``, the map enlarged over it.
 
     Returns
     -------
     picture : PIL.Image.Image of mode "RGB"; small images are enlarged by a whole factor, large ones never shrunk
     """
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or 0 in image.shape or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-        found = f"{image.dtype} {image.shape}"
-        raise DataError(f"image must be uint8, (height, width) or (height, width, 3), got {found}")
+    image = _check_picture(image, "image")
     energy = _check_reals(energy, "energy", image.shape[:2])
     vmax = _check_scale(vmax, "standard deviations")
-    rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
     if blur is not None:
         if not (math.isfinite(blur) and blur > 0):
             raise ValueError(f"blur must be finite and positive (pixels), got {blur}")
         energy = focused(energy, blur)
-    heat, over = coloured(energy / vmax), overlaid(rgb, energy / vmax, power=2)
     if mask is not None:
         mask = np.asarray(mask)
         if mask.dtype != np.bool_ or mask.shape != image.shape[:2]:
             raise DataError(f"mask must be bool of shape {image.shape[:2]}, got {mask.dtype} {mask.shape}")
+    if original is not None:
+        image = _check_picture(original, "original")
+        energy, mask = _enlarged(energy, mask, vmax, image.shape[:2])
+    rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    heat, over = coloured(energy / vmax), overlaid(rgb, energy / vmax, power=2)
+    if mask is not None:
         padded = np.pad(mask, 1)
         around = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
         rgb = np.where((around & ~mask)[..., None], np.array(_BLUE, np.uint8), rgb)
     return _beside_bar({"picture": rgb, "overlay": over, "energy (std. dev.)": heat}, vmax, title)
+
+
+def _check_picture(picture: npt.ArrayLike, name: str) -> npt.NDArray[np.uint8]:
+    picture = np.asarray(picture)
+    if (
+        picture.dtype != np.uint8
+        or 0 in picture.shape
+        or picture.ndim not in (2, 3)
+        or picture.shape[2:] not in ((), (3,))
+    ):
+        found = f"{picture.dtype} {picture.shape}"
+        raise DataError(f"{name} must be uint8, (height, width) or (height, width, 3), got {found}")
+    return picture
+
+
+def _enlarged(
+    energy: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_] | None, vmax: float, shape: tuple[int, ...]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_] | None]:
+    """A map, of which nothing above vmax is drawn, and a mask in another size."""
+    from PIL import Image
+
+    size, values = (shape[1], shape[0]), np.clip(energy, 0, vmax).astype(np.float32)
+    larger = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR), np.float64)
+    if mask is None:
+        return larger, None
+    return larger, np.asarray(Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)) > 0
 
 
 def _check_scale(vmax: float, unit: str) -> float:

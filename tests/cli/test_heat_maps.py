@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""cbn-score --heatmap draws images as they were read, whatever the network sees of them."""
+"""Images under maps are as they were read, whatever size or grey levels the model sees of them."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from PIL import Image
 
 import cbn
 from helpers import programs
+from helpers.folders import save
 
 SIDE = 12
 
@@ -51,3 +52,32 @@ def test_of_the_most_anomalous_each_has_its_own_image(tmp_path, monkeypatch):
     assert len(names) == 4 and [name.stem for name in names] != ["0", "1", "2", "3"]
     for name in names:
         assert np.array_equal(shown_in(name)[..., 0], images[28 + int(name.stem)])
+
+
+def test_energy_maps_lie_over_the_picture_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = cbn.datasets.make_category("texture", 12, 2, 1, size=32, random_state=0)
+    cbn.IntrospectiveEnergyModel(false_alarm_rate=0.2).fit(made.train).save("m.cbn")
+    large = np.full((700, 1000), 90, np.uint8)
+    large[::2] = 200  # is lost at the model's size
+    save(Path("camera/a.png"), large)
+    programs.done("cbn-iem-score", "m.cbn", "--data", "camera", "--maps", "file")
+    programs.done(
+        "cbn-iem-score",
+        "m.cbn",
+        "--watch",
+        "camera",
+        "--once",
+        "--patience",
+        "0",
+        "--csv",
+        "w.csv",
+        "--maps",
+        "watched",
+    )
+    programs.done("cbn-iem-score", "m.cbn", "--data", "camera", "--maps", "scaled", "--full-scale", "255")
+    file, watched, scaled = (np.asarray(Image.open(f"{name}/a.png")) for name in ("file", "watched", "scaled"))
+    assert np.array_equal(file, watched) and file.shape[1] > 3 * 640 > scaled.shape[1]
+    save(Path("camera/a.png"), made.test[0])
+    programs.done("cbn-iem-score", "m.cbn", "--data", "camera", "--maps", "small")
+    assert np.asarray(Image.open("small/a.png")).shape == scaled.shape  # a file of the model's size is drawn as before

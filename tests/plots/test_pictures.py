@@ -341,6 +341,23 @@ def test_energy_map_panels_and_outline():
     assert pictures.energy_map(grey, energy, 4.0, title="a name").height > plain.height
 
 
+def test_energy_map_over_the_picture_as_it_was():
+    image, energy, mask = np.full((20, 30), 100, np.uint8), np.full((20, 30), 1.0), np.zeros((20, 30), bool)
+    energy[4:6, 5:7], mask[10:, :] = np.inf, True
+    original = np.full((400, 600, 3), 50, np.uint8)
+    original[7, 11] = 201, 202, 203
+    drawn = pictures.energy_map(image, energy, 4.0, mask=mask, original=original)
+    pixels = np.asarray(drawn)
+    assert drawn.height > 400 and drawn.width > 1800
+    assert (pixels == (201, 202, 203)).all(axis=2).sum() == 1  # one pixel stays one, and the overlay has other colours
+    assert 590 <= (pixels == (66, 120, 220)).all(axis=2).sum() <= 610  # the edge of the lower half
+    brightest = (pixels == inferno(1)).all(axis=2)
+    ramp = pixels.shape[1] - 200
+    assert brightest[:, :ramp].any()  # an infinite energy is the top of the scale, and makes no hole beside it
+    assert np.array_equal(pixels[:, :620], np.asarray(pictures.energy_map(original, np.ones((400, 600)), 4.0,
+        mask=np.arange(400)[:, None] + np.zeros((1, 600)) >= 200))[:, :620])  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -354,6 +371,7 @@ def test_energy_map_panels_and_outline():
         ({"mask": np.zeros((4, 5), bool)}, "mask"),
         ({"blur": 0}, "blur"),
         ({"blur": np.inf}, "blur"),
+        ({"original": np.zeros((9, 9))}, "original"),
     ],
 )
 def test_energy_map_refuses(change, word):
