@@ -195,7 +195,9 @@ def _white(low: Any, high: Any, kind: str, where: str, full_scale: float | None)
                 f"{where}: float images hold {found}; bring them into [0, 1], use uint8 0..255, or give full_scale"
             )
         if low < 0 or high > 1:
-            warnings.warn(f"{where}: floats from {float(low)!r} to {float(high)!r} were clipped to [0, 1]", stacklevel=6)
+            warnings.warn(
+                f"{where}: floats from {float(low)!r} to {float(high)!r} were clipped to [0, 1]", stacklevel=6
+            )
         return 1
     if low < 0:
         raise data_error(f"{where}: integer images hold {low}; bring them into 0..255")
