@@ -13,7 +13,7 @@ from ._row_files import has_files, print_rows, row_files, takes_stdout
 from ._score_images import BATCH, NAMING, scored_images
 from ._sheet import write_sheet
 from ._thresholds import is_alone, set_threshold
-from ._verdicts import COLUMNS, given_threshold, judge, judged_rows, scores_in_words
+from ._verdicts import COLUMNS, judge, judged_rows, told_threshold
 from ._worst import Ranking
 
 SHOWN = "image", "label", "score", "p_value", "verdict", "heatmap", "changes"
@@ -123,11 +123,8 @@ def score_images(arguments, fitted, clock):
         printed = common.Table(SHOWN, meanings=_MEANINGS)
         for i, row in enumerate(rows or rows_of(places)):
             printed.add(row, explanations[i] if explanations else ())
-    told = [f"{summary['score']} below {summary['threshold']:.6g}"] if np.isfinite(summary["threshold"]) else []
-    if given_threshold(arguments) is None:
-        told.append(
-            f"threshold from {scores_in_words(fitted.calibration)}" if told else scores_in_words(fitted.calibration)
-        )
+    shown = f"{summary['score']} below {summary['threshold']:.6g}"
+    told = told_threshold(arguments, fitted.calibration, summary["threshold"], shown)
     common.say(arguments, f"{judgement.sentence('images')} ({'; '.join([*told, summary['binarization']])})")
 
 

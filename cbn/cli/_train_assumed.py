@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What cbn-train assumes: the line that it prints before it trains."""
 
+from ..datasets.layout import GOOD
 from ._assumed import assume, of_threads, tell_assumed, unless
 from ._fields import as_option
 from ._running import say
-
-GOOD = "good"  # the one label of training pictures in the layout of MVTec AD
 
 
 def tell_of_training(parsed, settings, images, labels, n_test, calibration, thresholds):
@@ -36,7 +35,7 @@ def tell_of_training(parsed, settings, images, labels, n_test, calibration, thre
         of_threads(parsed),
     )
     tell_assumed(parsed)
-    if set(labels) == {GOOD}:
+    if set(labels) == {GOOD}:  # the one label of training pictures in the layout of MVTec AD
         say(
             parsed,
             "--data: the layout of MVTec AD; defects of surfaces and objects are found by cbn-iem-train, not by pixels",

@@ -98,19 +98,11 @@ def _held(parsed, base):
 
 def _streamed(parsed, base):
     """The same as bits, which they become as they are read, and a PackedSet."""
-    from .._validation import check_full_scale
     from ._packing import PackingReader
 
-    reader, scale = PackingReader(parsed), base.binarization.full_scale
+    reader = PackingReader(parsed)
     convert = images_of.conversion_for(parsed, base, reader.shape, reader.binarization, reader.has_names)
-
-    def as_read(images):
-        images = convert(images)
-        if scale == 1:  # grey images are refused before all are read
-            check_full_scale(images, scale)
-        return images
-
-    training, _ = reader.read(base.binarization, apart=parsed.calibration is not None, convert=as_read, tests=False)
+    training, _ = reader.read(base.binarization, apart=parsed.calibration is not None, convert=convert, tests=False)
     (chosen,) = training.values()
     return chosen.images, chosen
 

@@ -211,6 +211,14 @@ def verdicts_of(arguments, calibration, scores):
     return calibration.verdicts(scores, extrapolate=arguments.extrapolate)
 
 
+def told_threshold(arguments, calibration, threshold, shown):
+    """What is said of the threshold after scoring: itself, as ``shown``, where there is one, and what set it."""
+    told = [shown] if math.isfinite(threshold) else []
+    if given_threshold(arguments) is None:
+        told.append(f"{'threshold from ' if told else ''}{scores_in_words(calibration)}")
+    return told
+
+
 def scores_in_words(calibration):
     """ "5,958 leave-one-out scores", "300 separate images": where a threshold comes from."""
     source = calibration.source

@@ -2,7 +2,6 @@
 """cbn-iem-score: energy, p-value and verdict of every picture, and maps of where it is unlike normal ones."""
 
 import argparse
-import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from ._ranking import is_ranked
 from ._row_files import has_files, print_rows, row_files, takes_stdout
 from ._sheet import write_sheet
 from ._thresholds import is_alone, set_threshold
-from ._verdicts import COLUMNS, given_threshold, judge, judged_rows, scores_in_words
+from ._verdicts import COLUMNS, judge, judged_rows, told_threshold
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -153,11 +152,8 @@ def _score_list(arguments: argparse.Namespace, fitted: "FittedEnergyModel", cloc
             printed = common.Table(SHOWN, meanings=_MEANINGS)
             for row in rows or rows_of(places):
                 printed.add(row)
-        told = [f"energy above {summary['threshold']:.6g}"] if math.isfinite(summary["threshold"]) else []
-        if given_threshold(arguments) is None:
-            told.append(
-                f"threshold from {scores_in_words(fitted.calibration)}" if told else scores_in_words(fitted.calibration)
-            )
+        shown = f"energy above {summary['threshold']:.6g}"
+        told = told_threshold(arguments, fitted.calibration, summary["threshold"], shown)
         common.say(arguments, f"{judgement.sentence('pictures')} ({'; '.join(told)})")
     maps.tell()
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import cbn.cli._train_further as further
-from cbn.datasets import pieces
 from helpers import programs as cli
 from helpers.folders import save
+from helpers.streams import interrupt_reading
 
 GREY = np.random.default_rng(5).integers(0, 256, (400, 7, 8), np.uint8)
 RATE = ("--false-alarm-rate", "0.1")
@@ -125,15 +125,7 @@ def test_ctrl_c_leaves_the_model_that_was_there(monkeypatch):
     cli.done("cbn-train", "--data", "first.npy", *RATE, "--out", "first.cbn")
     before = Path("first.cbn").read_bytes()
     Path("old.cbn").write_bytes(before)
-    n = []
-
-    def later(stream, size, known=pieces.fill):
-        n.append(size)
-        if len(n) == 4:
-            raise KeyboardInterrupt
-        return known(stream, size)
-
-    monkeypatch.setattr(pieces, "fill", later)
+    interrupt_reading(monkeypatch, 4)
     done = cli.call("cbn-train", "--data", "grey.npy", "--add", "first.cbn", "--out", "old.cbn")
     cli.assert_one_line_error(done, 130, "interrupted; no model has been written")
     assert Path("first.cbn").read_bytes() == Path("old.cbn").read_bytes() == before

@@ -17,7 +17,7 @@ from PIL import Image
 import cbn.cli._running as running
 from helpers import programs as cli
 from helpers.folders import save
-from helpers.streams import HIDDEN, IMAGES, RATE, RNG, both, folder, mixed
+from helpers.streams import HIDDEN, IMAGES, RATE, RNG, both, folder, interrupt_reading, mixed
 
 
 @pytest.fixture(autouse=True)
@@ -116,21 +116,10 @@ def test_a_folder_that_changes_while_it_is_read(monkeypatch):
 
 def test_ctrl_c_while_reading(monkeypatch):
     np.save(Path("x.npy"), IMAGES)
-    from cbn.datasets import pieces
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(pieces, "fill", interrupted)
+        interrupt_reading(patch, 1)
         assert cli.call("cbn-train", "--data", "x.npy").code == 130
-    n = []
-
-    def later(stream, size, known=pieces.fill):
-        n.append(size)
-        return interrupted() if len(n) == 4 else known(stream, size)
-
-    monkeypatch.setattr(pieces, "fill", later)
+    interrupt_reading(monkeypatch, 4)
     cli.assert_one_line_error(cli.call("cbn-train", "--data", "x.npy"), 130, "interrupted; no model has been written")
     assert os.listdir(".") == ["x.npy"]
 
@@ -155,17 +144,7 @@ def test_ctrl_c_in_a_process():
 @pytest.mark.parametrize("more", [("--digit", "all"), HIDDEN])
 def test_ctrl_c_between_the_labels_and_layers(more, monkeypatch):
     data = mixed()
-    from cbn.datasets import pieces
-
-    n = []
-
-    def later(stream, size, known=pieces.fill):
-        n.append(size)
-        if len(n) == 7:
-            raise KeyboardInterrupt
-        return known(stream, size)
-
-    monkeypatch.setattr(pieces, "fill", later)
+    interrupt_reading(monkeypatch, 7)
     monkeypatch.setattr("cbn.datasets.arraystream.SURVEY_BYTES", 2**20)
     done = cli.call("cbn-train", "--data", data, *RATE, *more)
     cli.assert_one_line_error(done, 130, "interrupted; no model has been written")

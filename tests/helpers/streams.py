@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cbn.datasets import pieces
+
 from . import programs as cli
 from .folders import save
 
@@ -34,6 +36,19 @@ def mixed(labels=("1", "2")):
         y_test=np.array(labels)[order[200:]],
     )  # fmt: skip
     return "x.npz"
+
+
+def interrupt_reading(monkeypatch, piece):
+    """Ctrl-C while the piece of this number, of a file of arrays, is read."""
+    n = []
+
+    def later(stream, size, known=pieces.fill):
+        n.append(size)
+        if len(n) == piece:
+            raise KeyboardInterrupt
+        return known(stream, size)
+
+    monkeypatch.setattr(pieces, "fill", later)
 
 
 def both(monkeypatch, *argv):
