@@ -119,8 +119,9 @@ def test_calibration_by_pictures_of_today(model, folder, here):
     alone = cli.done(SCORE, model, "--calibration", folder / "today", "--save-calibrated", "b.cbn")
     assert "from 9 separate images" in alone.out
     assert (here / "b.cbn").read_bytes() == (here / "today.cbn").read_bytes()
-    strict = cli.done(*command, "--false-alarm-rate", 0.01)
-    assert strict.err.count("9 calibration images allow no alarm at a false-alarm rate of 0.01") == 1
+    strict = cli.call(*command, "--false-alarm-rate", 0.01)
+    words = "--calibration: 9 images cannot hold a false-alarm rate of 0.01", "at least 99", "--false-alarm-rate 0.1"
+    cli.assert_one_line_error(strict, 1, *words)
 
 
 def test_training_with_calibration(folder, here):

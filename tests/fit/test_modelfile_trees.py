@@ -66,7 +66,7 @@ def test_copies_and_calibration(preset, tmp_path):
     path = save(model, tmp_path / "a.cbn")
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), cbn.load(path)):
         assert save(other, tmp_path / "b.cbn").read_bytes() == path.read_bytes()
-    loaded = cbn.load(save(model.calibrate(X[:101]), tmp_path / "c.cbn"))
+    loaded = cbn.load(save(model.calibrate(X[:101, :, ::-1]), tmp_path / "c.cbn"))
     assert loaded.calibration_ == "separate images" and loaded.offset_ == model.offset_
     mask = np.zeros(model.image_shape_, bool)
     mask[4:7, 2:5] = True
