@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from ..bits.stream import BATCH_BYTES, FIRST
-from ..datasets.stream import CHUNK_BYTES
+from ..bits import stream as packing
+from ..datasets import stream as reading
 from ..fit.recipe import fit
 from ..fit.settings import Arguments
 from ..layers.relations import candidate_relations
@@ -76,8 +76,8 @@ def sets_of(parsed, images):
 
 def _bytes_while_read(settings, image_bytes, n_models):
     """Most bytes of images that are held until they are bits."""
-    of_thresholds = FIRST * image_bytes * n_models if isinstance(settings.threshold, str) else 0
-    return CHUNK_BYTES + BATCH_BYTES + of_thresholds
+    of_thresholds = packing.FIRST * image_bytes * n_models if isinstance(settings.threshold, str) else 0
+    return reading.CHUNK_BYTES + packing.BATCH_BYTES + of_thresholds
 
 
 def _sizes(settings, geometries, trial):
