@@ -66,7 +66,8 @@ def add_model_options(parser):
     )
     model.add_argument(
         "--folds", type=common.integer(2, 1000), metavar="N",
-        help="networks without a part of the images, which set the threshold of all but tables (default: "
+        help="parts of the images; networks without one each, until 2,500 images (25 / rate) or all are scored, set the threshold of all "
+        "but tables (default: "
         f"{_of_presets('folds')})",
     )  # fmt: skip
     model.add_argument(

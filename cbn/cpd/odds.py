@@ -27,8 +27,10 @@ class OddsCPD(CPD):
     layer : Grid
     counts : ndarray, (nodes, 2) int64
         Training images by state of each node.
-    moments : ndarray, (nodes, 2) float64
-        Mean and standard deviation of every node's -log p over the training images, nats.
+    moments : ndarray, (nodes, 2) float64, or None
+        Mean and standard deviation of every node's -log p over the training images, nats. With None they are made of
+        these images when they are first asked for, by a reader of the attribute, a file, or freeze(): the networks of
+        folds are never asked.
 
     Attributes
     ----------
@@ -43,12 +45,13 @@ class OddsCPD(CPD):
     engine_class: ClassVar[Any]
     engine_prefix: ClassVar[str]
 
-    def __init__(self, layer: Any, counts: Counts, moments: Floats) -> None:
-        self.layer, self.counts, self.moments = layer, counts, moments
+    def __init__(self, layer: Any, counts: Counts, moments: Floats | None) -> None:
+        self.layer, self.counts, self._moments = layer, counts, moments
+        self._learned_of: tuple[BitPlanes, int] | None = None  # the images and threads, until moments are made of them
         self.engine_layer = self.engine_class(layer)
 
     def parts(self) -> tuple[Any, ...]:
-        return self.layer, self.counts, self.moments
+        return self.layer, self.counts, self.moments if self._learned_of else self._moments
 
     def _engine_function(self, name: str) -> Any:
         return partial(getattr(_engine, f"{self.engine_prefix}_{name}"), self.engine_layer)
@@ -57,7 +60,7 @@ class OddsCPD(CPD):
     def of_images(cls, layer: Any, planes: BitPlanes, num_threads: int) -> Any:
         """The CPDs of a layer that was learned from these images."""
         network = cls._counted(layer, planes.ones(), planes.n_images)
-        network._set_moments(sum_in_order(network.sums_of_nats(planes, num_threads), network.no_nats()))
+        network._learned_of = planes, num_threads
         return network
 
     @classmethod
@@ -70,7 +73,15 @@ class OddsCPD(CPD):
 
     @classmethod
     def _counted(cls, layer: Any, ones: Counts, n_images: int) -> Self:
-        return cls(layer, np.stack([n_images - ones, ones], axis=1), np.zeros((layer.n_nodes, 2)))
+        return cls(layer, np.stack([n_images - ones, ones], axis=1), None)
+
+    @property
+    def moments(self) -> Floats:
+        if self._moments is None:
+            assert self._learned_of is not None
+            self._set_moments(sum_in_order(self.sums_of_nats(*self._learned_of), self.no_nats()))
+        assert self._moments is not None
+        return self._moments
 
     def _required(self) -> Any:
         """(nodes,) the node without which each node is never 1, -1 for none."""
@@ -96,7 +107,8 @@ class OddsCPD(CPD):
     def _set_moments(self, sums: Floats) -> None:
         """Mean and standard deviation of each node's -log p from the sums over all images."""
         mean, square = sums / self.n_images
-        self.moments[:] = np.stack([mean, np.sqrt(np.maximum(square - mean * mean, 0.0))], axis=1)
+        self._moments = np.stack([mean, np.sqrt(np.maximum(square - mean * mean, 0.0))], axis=1)
+        self._learned_of = None
 
     # ---- scores and draws ----
 

@@ -60,8 +60,9 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
     outlier_score : {"log_probability", "surprise", "standardized", "normalized", "contrast"}, optional
         What :meth:`score_samples` returns and verdicts are made of; see there.
     folds : int, optional
-        Networks that are grown without a part of the images to calibrate the threshold; for trees (3 by default, 2 with
-        "best"), boosted and tied trees (2).
+        Parts of the images; networks are grown without one after the other, to calibrate the threshold, until 2,500
+        images (25 / ``false_alarm_rate``, if that is more) or all are scored. For trees (3 by default, 2 with "best"),
+        boosted and tied trees (2).
     shift : int
         Train also on copies of the images moved by up to this many pixels, (2 shift + 1)^2 images in place of one. The
         leave-one-out scores leave out the image but not its copies, so alarms are then more frequent than

@@ -25,6 +25,7 @@ from ..layers.training import TrainedLayer
 from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .features import train_features
 from .fitted import Fitted
+from .folds import Folds
 from .preparing import Prepared, check_labels, prepare, prepare_bits, prepare_stream
 from .settings import Arguments, Settings, resolve, snapshot
 from .sharded import fit_dask
@@ -93,7 +94,7 @@ def fit(
 
 
 class Growing:
-    """Grows the network of images under the same kernels: once for all images, and once without every fold."""
+    """Grows the network of images under the same kernels: once for all images, and once without each fold that is used."""
 
     def __init__(
         self,
@@ -110,8 +111,7 @@ class Growing:
         self.transitions = [t.kernels.transition(below) for t, below in zip(trained, self.geometries)]
         self._engine_transitions = [_engine.Transition(t) for t in self.transitions]
         self.seed = settings.seed() if settings.kind.draws_at_random or settings.contrast else 0
-        folds = min(settings.folds, prepared.images.n_images)
-        self.folds = folds if held_out and not settings.kind.leaves_one_out and folds > 1 else 0
+        self.folds = Folds.of(settings, prepared.images.n_images, held_out)
         self._n_grown = 0
 
     def grow(self, pixels: BitPlanes, members: npt.NDArray[np.bool_] | None = None) -> LayeredNetwork:
@@ -129,7 +129,7 @@ class Growing:
         return LayeredNetwork(networks, self.transitions, self.geometries)
 
     def _report(self) -> Callable[[int, int], None] | None:
-        progress, earlier, n_networks = self.progress, self._n_grown, 1 + self.folds
+        progress, earlier, n_networks = self.progress, self._n_grown, 1 + self.folds.used
         if progress is None:
             return None
         return lambda n_done, n_nodes: progress(earlier * n_nodes + n_done, n_networks * n_nodes)
@@ -137,14 +137,16 @@ class Growing:
     def normal_scores(self, network: LayeredNetwork, planes: Sequence[BitPlanes]) -> "Normal":
         """Scores of the training images, each by a network that has not seen it where that can be had."""
         names = score_names(self.settings, network)
+        kept = self.prepared.kept_from_kernels(self.settings)
+        kept = kept if kept.any() else ~kept
         if network.pixels.leaves_one_out:
             normal = Normal("leave-one-out", scores_of(network, planes, names, self.num_threads, leave_one_out=True))
         elif self.folds:
             normal = self._cross_validated(names)
+            kept &= self.folds.scored()
         else:
             return self._of_training(network, planes, names)
-        kept = self.prepared.kept_from_kernels(self.settings)
-        if kept.any():
+        if not kept.all():
             normal = replace(normal, scores={name: scores[kept] for name, scores in normal.scores.items()})
         return normal
 
@@ -162,19 +164,15 @@ class Growing:
         return LogRatio.learned(contrast, self.geometries[0].grid(), counted, held_out, self.seed, self.num_threads)
 
     def _cross_validated(self, names: Sequence[str]) -> "Normal":
-        """Scores of every image by a network grown without its fold: image i belongs to fold i modulo their number.
+        """Scores of every image of a fold by a network grown without it; new images are judged by the first of these.
 
-        New images are judged by the first of these networks. All of them have seen the same number of images like these,
-        so that the score of a new image is distributed as the calibration scores are; under the network of all images it
-        would not be, least of all where pixels hardly ever change.
+        Under the network of all images their scores would not be distributed as these are, least of all where pixels
+        hardly ever change.
         """
         judge = None
-        n = self.prepared.images.n_images
         found: dict[str, Floats] = {}
-        for fold in range(self.folds):
-            own = np.zeros(n, bool)
-            own[fold :: self.folds] = True
-            network = self._score_held_out(own, names, found)
+        for fold in range(self.folds.used):
+            network = self._score_held_out(self.folds.part(fold), names, found)
             judge = judge or network
         return Normal("cross-validation", found, judge, judge.contrast if judge else None)
 

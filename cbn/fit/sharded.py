@@ -30,6 +30,7 @@ from ..layers.training import TrainedLayer
 from .assembling import SCALE_IMAGES, Learned, Normal, assembled, score_names, scores_of
 from .features import training_options
 from .fitted import Fitted
+from .folds import Folds
 from .preparing import check_labels, n_for_kernels, planned
 from .settings import Arguments, Settings
 
@@ -129,8 +130,7 @@ class ShardedGrowing:
             )
         self.shards = shards
         self.transitions: list[Transition] = [t.kernels.transition(below) for t, below in zip(self.trained, geometries)]
-        folds = min(settings.folds, self.n_images)
-        self.folds = folds if held_out and not settings.kind.leaves_one_out and folds > 1 else 0
+        self.folds = Folds.of(settings, self.n_images, held_out)
 
     def grow(self, part: Part | None = None) -> LayeredNetwork:
         """The network of all images, or of a part, its scales still 1."""
@@ -145,17 +145,19 @@ class ShardedGrowing:
     def normal_scores(self, network: LayeredNetwork) -> Normal:
         """Scores of the training images, each by a network that has not seen it where that can be had."""
         names = score_names(self.settings, network)
+        kept = np.arange(self.n_images) >= (0 if self.n_seen == self.n_images else self.n_seen)
         if network.pixels.leaves_one_out:
             scores = joined(self.shards.map(score_shard, network, names, None, True))
             normal = Normal("leave-one-out", scores)
         elif self.folds:
             normal = self._cross_validated(names)
+            kept &= self.folds.scored()
         else:
             scores, ratio = self._scored(network, names, None)
             return Normal("training images", scores, contrast=ratio)
-        if self.n_seen == self.n_images:
+        if kept.all():
             return normal
-        return replace(normal, scores={name: scores[self.n_seen :] for name, scores in normal.scores.items()})
+        return replace(normal, scores={name: scores[kept] for name, scores in normal.scores.items()})
 
     def _scored(
         self, network: LayeredNetwork, names: Sequence[str], others: Part | None
@@ -179,13 +181,12 @@ class ShardedGrowing:
         """As :meth:`cbn.fit.recipe.Growing.normal_scores` does it."""
         judge = None
         found: dict[str, Floats] = {}
-        fold_of = np.arange(self.n_images) % self.folds
-        for fold in range(self.folds):
-            others = Part(self.n_images, fold, self.folds)
+        for fold in range(self.folds.used):
+            others = Part(self.n_images, fold, self.folds.number)
             network = self.grow(others)
             scores, ratio = self._scored(network, names, others)
             for name, own in scores.items():
-                found.setdefault(name, np.zeros((self.n_images, own.shape[1])))[fold_of == fold] = own
+                found.setdefault(name, np.zeros((self.n_images, own.shape[1])))[self.folds.part(fold)] = own
             judge = judge or network.with_contrast(ratio)
         return Normal("cross-validation", found, judge, judge.contrast if judge else None)
 

@@ -8,7 +8,7 @@ noise, cancels out; what is left is where an image is no image of the class. Of 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from zipfile import ZipFile
@@ -122,26 +122,22 @@ class LogRatio:
 
     def _of_normal(self, held_out: BitPlanes, num_threads: int) -> tuple["LogRatio", Floats]:
         n = held_out.n_images
-        kept: list[Floats] | None = None
-        if keeps_maps(n, self.mean.size):
-            kept = list(self.chunks(held_out, num_threads))
+        kept = list(self.smooth_chunks(held_out, num_threads)) if keeps_maps(n, self.mean.size) else None
 
-        def smooth() -> Iterator[Floats]:
-            for maps in self.chunks(held_out, num_threads) if kept is None else kept:
-                yield smoothed(maps, self.smoothing)
+        def smooth() -> Iterable[tuple[Floats, Floats]]:
+            return self.smooth_chunks(held_out, num_threads) if kept is None else kept
 
         mean, squares = np.zeros_like(self.mean), np.zeros_like(self.mean)
-        for maps in smooth():
+        for maps, _ in smooth():
             mean += maps.sum(axis=0)
         mean /= n
-        for maps in smooth():
+        for maps, _ in smooth():
             squares += ((maps - mean) * (maps - mean)).sum(axis=0)
         ratio = replace(self, mean=mean, deviation=np.sqrt(squares / n))
         if n == 1:
             return ratio, ratio.columns(held_out, num_threads)
-        places = [left_out(maps, mean, squares, n) for maps in smooth()]
-        whole = [maps.sum(axis=(1, 2)) for maps in (self.chunks(held_out, num_threads) if kept is None else kept)]
-        return ratio, -np.stack([np.concatenate(whole), np.concatenate(places)], axis=1)
+        columns = [np.stack([sums, left_out(maps, mean, squares, n)], axis=1) for maps, sums in smooth()]
+        return ratio, -np.concatenate(columns)
 
     def freeze(self) -> None:
         """Makes everything that was learned unwritable."""
@@ -165,17 +161,20 @@ class LogRatio:
 
     def columns(self, planes: BitPlanes, num_threads: int) -> Floats:
         """(n_images, 2): minus the log-ratio of the whole image in nats, and minus what exceeds the normal at places."""
-        found = []
-        for maps in self.chunks(planes, num_threads):
-            places = excess(smoothed(maps, self.smoothing) - self.mean, self.deviation)
-            found.append(-np.stack([maps.sum(axis=(1, 2)), places], axis=1))
-        return np.concatenate(found)
+        chunks = self.smooth_chunks(planes, num_threads)
+        columns = [np.stack([sums, excess(maps - self.mean, self.deviation)], axis=1) for maps, sums in chunks]
+        return -np.concatenate(columns)
 
     def chunks(self, planes: BitPlanes, num_threads: int) -> Iterator[Floats]:
         """The maps of some images after the other; sums of doubles are of these chunks."""
         words = chunk_words(self.own.layer)
         for first in range(0, planes.words.shape[1], words):
             yield self.maps(planes.part(first, words), num_threads)
+
+    def smooth_chunks(self, planes: BitPlanes, num_threads: int) -> Iterator[tuple[Floats, Floats]]:
+        """The smoothed maps of each chunk, and the sums (images,) of the maps before they were smoothed."""
+        for maps in self.chunks(planes, num_threads):
+            yield smoothed(maps, self.smoothing), maps.sum(axis=(1, 2))
 
     # ---- files ----
 

@@ -5,7 +5,7 @@ The background needs a bounded number of images, which come here. Means of maps 
 the chunks in which one process makes them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..cpd.base import Outline, Task
 from ..cpd.grid import Grid
 from ..cpd.odds import added_in_order
 from ..cpd.tied import TiedCPD
-from .contrast import Contrast, LogRatio, chunk_words, keeps_maps, left_out, lowest, moved_images, n_moved, smoothed
+from .contrast import Contrast, LogRatio, chunk_words, keeps_maps, left_out, lowest, moved_images, n_moved
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,44 +71,39 @@ def first_of(shard: Shard, num_threads: int, n: int) -> BitPlanes | None:
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """The log-ratio's maps of the images of a shard, made again each time where they would take too much memory."""
+    """The log-ratio's smooth maps of the images of a shard, made again each time where they would take too much memory."""
 
     ratio: LogRatio
     planes: BitPlanes
-    kept: tuple[Floats, ...] | None
+    kept: tuple[tuple[Floats, Floats], ...] | None
 
     def __sizeof__(self) -> int:  # by which clusters know what they hold
-        return super().__sizeof__() + self.planes.words.nbytes + sum(own.nbytes for own in self.kept or ())
+        return super().__sizeof__() + self.planes.words.nbytes + sum(maps.nbytes for maps, _ in self.kept or ())
 
-    def chunks(self, num_threads: int) -> Iterator[Floats]:
-        return iter(self.kept) if self.kept is not None else self.ratio.chunks(self.planes, num_threads)
-
-    def smooth(self, num_threads: int) -> Iterator[Floats]:
-        for maps in self.chunks(num_threads):
-            yield smoothed(maps, self.ratio.smoothing)
+    def chunks(self, num_threads: int) -> Iterable[tuple[Floats, Floats]]:
+        return self.kept if self.kept is not None else self.ratio.smooth_chunks(self.planes, num_threads)
 
 
 def maps_of(shard: Shard, num_threads: int, ratio: LogRatio, keep: bool) -> Maps:
     """The maps of all images."""
     planes = shard.layers[0]
-    return Maps(ratio, planes, tuple(ratio.chunks(planes, num_threads)) if keep else None)
+    return Maps(ratio, planes, tuple(ratio.smooth_chunks(planes, num_threads)) if keep else None)
 
 
 def sums_of_chunks(maps: Maps, num_threads: int) -> Floats:
     """(chunks, height, width) sums of smooth maps."""
-    return np.stack([own.sum(axis=0) for own in maps.smooth(num_threads)])
+    return np.stack([own.sum(axis=0) for own, _ in maps.chunks(num_threads)])
 
 
 def squares_of_chunks(maps: Maps, num_threads: int, mean: Floats) -> Floats:
     """(chunks, height, width) sums of the squares of what smooth maps differ from the mean."""
-    return np.stack([((own - mean) * (own - mean)).sum(axis=0) for own in maps.smooth(num_threads)])
+    return np.stack([((own - mean) * (own - mean)).sum(axis=0) for own, _ in maps.chunks(num_threads)])
 
 
 def left_out_of_chunks(maps: Maps, num_threads: int, mean: Floats, squares: Floats, n: int) -> Floats:
     """(images, 2) columns of each image by the mean and deviation of the n - 1 others."""
-    places = [left_out(own, mean, squares, n) for own in maps.smooth(num_threads)]
-    whole = [own.sum(axis=(1, 2)) for own in maps.chunks(num_threads)]
-    return -np.stack([np.concatenate(whole), np.concatenate(places)], axis=1)
+    chunks = maps.chunks(num_threads)
+    return -np.concatenate([np.stack([sums, left_out(own, mean, squares, n)], axis=1) for own, sums in chunks])
 
 
 def columns_of(shard: Shard, num_threads: int, ratio: LogRatio) -> Floats:

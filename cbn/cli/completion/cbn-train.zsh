@@ -41,7 +41,7 @@ _shtab_cbn_train_options=(
   {--contrast,--no-contrast}"[beside all trees, two networks of tied trees, of the class and of strokes in general, whose log-ratio finds images of another kind (default\: with best)]"
   "--false-alarm-rate[share of normal images that may be called outliers (default\: 0.01)]:P:"
   "--shift[train also on copies moved by up to N pixels, (2N\+1)\^2 images in place of one (default\: 0)]:N:"
-  "--folds[networks without a part of the images, which set the threshold of all but tables (default\: 3 \/ 2 (boosted, tied, best))]:N:"
+  "--folds[parts of the images\; networks without one each, until 2,500 images (25 \/ rate) or all are scored, set the threshold of all but tables (default\: 3 \/ 2 (boosted, tied, best))]:N:"
   "--quick[learn less in a fraction of the time, for a first look at tied trees]"
   "--offsets[where a pixel\'s parents are\: rows above (dy \< 0) or left in the same row (dy \= 0, dx \< 0)\; at most 16. Tables have 2\^parents rows at every pixel (default\: -1,-1\;-1,0\;-1,1\;0,-1)]:DY,DX;...:"
   "--pseudocount[tables, trees, boosted trees\: added to every count before probabilities are made (thesis eq. 2) (default\: 1)]:X:"
