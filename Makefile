@@ -57,7 +57,7 @@ test-c:
 
 # A worker per core; the tests of a file stay together, because they share what is slow to make.
 test-python: $(VENV)/test-extras
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # The same engine on arm64, emulated on another machine: C tests, golden records, the engine beside its twin, old files. See
 # .ci/arm64 for what it needs; a quarter of an hour. The C tests alone take half a minute.
@@ -75,7 +75,7 @@ lint: $(VENV)/lint-extras
 
 # Without the tests that are marked slow.
 test-fast: $(VENV)/test-extras
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Longer fuzzing of every reader, and of what files bring to the engine; docs/FAULTS.md has what it found.
 # make fuzz EXAMPLES=1000 EXECUTIONS=500000 FIRST=0 COUNT=2000000

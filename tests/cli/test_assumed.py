@@ -30,16 +30,21 @@ def here(folder, tmp_path, monkeypatch):
     return tmp_path
 
 
+def said(done):
+    lines = [line for line in done.err.splitlines() if line.startswith("assumed: ")]
+    return [line.removeprefix("assumed: ") for line in lines]
+
+
 def assumed(program, *argv):
     """What a program says that it assumed; it says so in one line, and --quiet and --json change nothing but that."""
-    lines = [line for line in cli.done(program, *argv).err.splitlines() if line.startswith("assumed: ")]
+    lines = said(cli.done(program, *argv))
     quiet = cli.done(program, *argv, "--quiet")
     assert quiet.err == "" and "assumed" not in quiet.out
     as_json = cli.done(program, *argv, "--json")
     json.loads(as_json.out)
-    assert [line for line in as_json.err.splitlines() if line.startswith("assumed: ")] == lines
+    assert said(as_json) == lines
     assert len(lines) <= 1
-    return lines[0].removeprefix("assumed: ").split("; ") if lines else []
+    return lines[0].split("; ") if lines else []
 
 
 def test_training(here):
@@ -111,10 +116,11 @@ def test_showing(here, undrawn):
 
 def test_models_of_pictures(here):
     words = ("--synthetic", "texture", "--directions", "5")
-    found = assumed("cbn-iem-train", *words, "--size", "32", "--backbone", "none", "--sidewards", "gaussian")
+    plain = ("--backbone", "none", "--sidewards", "gaussian")
+    found = assumed("cbn-iem-train", *words, "--size", "32", *plain)
     assert found[0] == "grey (--color)" and found[1].startswith("false-alarm rate 0.05 (--false-alarm-rate), for which")
     assert found[2] == "judged on 60 test pictures"
-    found = assumed("cbn-iem-train", *words, "--false-alarm-rate", "0.1")
+    found = said(cli.done("cbn-iem-train", *words, "--false-alarm-rate", "0.1", "--dry-run"))[0].split("; ")
     assert found[:3] == [
         "Gaussian models because no option of neural ones is given (--sidewards)",
         "features of efficientnet_lite0 (--backbone)",
