@@ -21,6 +21,8 @@ from cbn.datasets import make_category
 BUSY = "import sys\nprint(flush=True)\nwhile True:\n    sys.intern('x')\n"
 SETTLE = 0.5  # seconds until the system has spread them over the cores
 ROUNDS = 15  # at least: a busy machine is noisy
+# Seconds: beside others a process runs in turns of some milliseconds, of which a round is to have many.
+LONG_ROUND = 0.4
 SHORT = 3e-3  # seconds on one thread below which a call is short
 
 
@@ -70,7 +72,7 @@ def busy(context: Context) -> Facts:
     for n_busy in (0, cores):
         engines = [Engine((name, own), pair[own]) for name, pair in calls.items() for own in (0, 1)]
         with busy_processes(n_busy):
-            seconds = interleave(engines, max(ROUNDS, context.rounds))
+            seconds = interleave(engines, max(ROUNDS, context.rounds), LONG_ROUND)
         for name in calls:
             own, one = seconds[name, 0], seconds[name, 1]
             ratios[name, n_busy] = pair_ratio(own, one)

@@ -40,12 +40,12 @@ class Engine:
     accuracy: Facts = field(default_factory=dict)
 
 
-def interleave(engines: Sequence[Engine], rounds: int) -> dict[Any, Times]:
-    """{name: {round: seconds}}; round r of every engine comes before round r + 1 of any."""
+def interleave(engines: Sequence[Engine], rounds: int, shortest: float = SHORTEST_ROUND) -> dict[Any, Times]:
+    """{name: {round: seconds}}; round r of every engine comes before round r + 1 of any, and takes ``shortest`` seconds or more."""
     calls = {}
     for engine in engines:  # the first call pays for page faults, thread creation and caches
         seconds = _one_round(engine, 1)
-        calls[engine.name] = max(1, math.ceil(SHORTEST_ROUND / max(seconds, 1e-9)))
+        calls[engine.name] = max(1, math.ceil(shortest / max(seconds, 1e-9)))
     seconds = {engine.name: {} for engine in engines}
     for r in range(rounds):
         for engine in engines:
