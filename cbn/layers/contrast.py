@@ -10,7 +10,7 @@ noise, cancels out; what is left is where an image is no image of the class. Of 
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 from zipfile import ZipFile
 
 import numpy as np
@@ -50,6 +50,9 @@ class Contrast(Parameters):
     The defaults were chosen on training images of MNIST, by distorted ones among them, but for the radius: it was set after
     looks at test images of digit 2.
     """
+
+    step_fields: ClassVar = ("rounds", "background_rounds")
+    sample_fields: ClassVar = ("pairs", "background_pairs")
 
     weight: float = parameter(
         Real(0, 1e6),
