@@ -12,7 +12,7 @@ from cbn.cli import _train_trial as trials
 from cbn.cpd.boosted_cpd import BoostedCPD
 from cbn.cpd.tied import TiedCPD
 from cbn.cpd.tree import TreeCPD
-from cbn.fit import recipe
+from cbn.fit import folds, recipe
 from cbn.fit.classifier import ClassifierArguments
 from cbn.fit.settings import Arguments
 from helpers import programs as cli
@@ -33,7 +33,7 @@ class Images:
 class Fake:
     """Fits and contrasts that take the seconds that their sizes say, and the first one some more."""
 
-    threads = 1
+    threads, binarization = 1, None
 
     def __init__(self, monkeypatch, fit_seconds, contrast_seconds=None):
         self.now, self.calls, self.fit_seconds, self.contrast_seconds = 100.0, [], fit_seconds, contrast_seconds
@@ -45,6 +45,7 @@ class Fake:
         monkeypatch.setattr(trials, "time", self)
         monkeypatch.setattr(trials, "fit", self.fit)
         monkeypatch.setattr(trials.LogRatio, "learned", self.learned)
+        monkeypatch.setattr(trials, "refuse_flat", lambda *_: None)
 
     def perf_counter(self):
         return self.now
@@ -62,47 +63,67 @@ class Fake:
         self.now += self.contrast_seconds(counted.n_images, held_out.n_images, contrast)
 
 
+def highest(found, n):
+    """What is expected if times are a fixed part and one for each image, as in these tests."""
+    return found.bounds([n])[1] / (1 + trials.MARGIN)
+
+
+def test_times_may_grow_more_slowly_than_images(monkeypatch):
+    arguments = Arguments(preset="pixel")
+    Fake(monkeypatch, lambda n, settings: 0.01 * n**0.6)
+    low, high = trials.timed(arguments, Images(N), arguments.resolve()).bounds([N])
+    assert low / (1 - trials.MARGIN) == pytest.approx(0.01 * N**0.6) and high > 0.01 * N**0.6
+
+
 @pytest.mark.parametrize("steps", [1, 7, 20, 333])
 def test_every_part_is_scaled_by_what_it_scales_with(monkeypatch, steps):
-    """A fixed part and one by images, for what is done once and for every round; rows are as large a share as images."""
+    """A fixed part and one by images, for what is done once and for every round; rows are as large a share as images.
+
+    Of so many images one half is left out, of those of a trial none.
+    """
 
     def seconds(n, settings):
         rounds, pairs = settings.cpd.rounds, settings.cpd.pairs
-        return 0.5 + 0.001 * n + rounds * (0.02 + 0.0001 * n + 1e-6 * pairs)
+        n_networks = 1.5 if n >= 5000 else 1
+        return n_networks * (0.5 + 0.001 * n + rounds * (0.02 + 0.0001 * n + 1e-6 * pairs))
 
     arguments = Arguments(preset="tied", cpd=cbn.Tied(rounds=steps, pairs=900_000))
     Fake(monkeypatch, seconds)
     found = trials.timed(arguments, Images(N), arguments.resolve())
     whole = seconds(N, arguments.resolve())
-    assert found.seconds([N]) == pytest.approx(whole, rel=1e-3)
-    assert found.seconds([N, N]) == pytest.approx(2 * whole, rel=1e-3)
+    assert highest(found, N) == pytest.approx(whole, rel=1e-3)
     low, high = found.bounds([N])
-    assert low < whole < high
+    assert 0 < low < found.seconds([N]) < whole < high
+    assert found.bounds([N, N]) == pytest.approx((2 * low, 2 * high))
 
 
 def test_iterations_of_kernels_are_steps(monkeypatch):
     arguments = Arguments(preset="hidden")
     Fake(monkeypatch, lambda n, settings: 0.1 + 1e-4 * n + settings.features.iterations * (0.01 + 1e-5 * n))
     found = trials.timed(arguments, Images(N), arguments.resolve())
-    assert found.seconds([N]) == pytest.approx(0.1 + 0.9 + 50 * 0.1, rel=1e-3)
+    assert highest(found, N) == pytest.approx(0.1 + 0.9 + 50 * 0.1, rel=1e-3)
 
 
-def test_a_contrast_is_timed_by_one_fold_and_counted_for_all(monkeypatch):
+def test_a_contrast_is_timed_by_one_fold_and_counted_for_all_that_are_left_out(monkeypatch):
     def contrast_seconds(counted, held_out, contrast):
         assert contrast.rounds == 150 and contrast.background_rounds == 40
         return 0.3 + 1e-4 * counted + 1e-3 * held_out + 1e-6 * contrast.pairs
 
-    for folds in (2, 5):
-        arguments = Arguments(preset="best", folds=folds)
-        fake = Fake(monkeypatch, lambda n, settings: 1 + 1e-3 * n, contrast_seconds)
+    for number, used in ((2, 1), (6, 2)):  # until 2,500 images are left out
+        arguments = Arguments(preset="best", folds=number)
+
+        def fit_seconds(n, settings, number=number, used=used):
+            return (1 + (used * (1 - 1 / number) if n == N else 0)) * (1 + 1e-3 * n)
+
+        fake = Fake(monkeypatch, fit_seconds, contrast_seconds)
         found = trials.timed(arguments, Images(N), arguments.resolve())
-        own = contrast_seconds(N - N // folds, N // folds, arguments.resolve().contrast)
-        assert found.seconds([N]) == pytest.approx(1 + 9 + folds * own, rel=1e-2)
-        assert all(not call[0].contrast and call[2] for call in fake.calls)
+        own = contrast_seconds(N - N // number, N // number, arguments.resolve().contrast)
+        assert highest(found, N) == pytest.approx(fit_seconds(N, None) + used * own, rel=1e-2)
+        assert not any(own.contrast or held_out for own, _, held_out in fake.calls)
 
 
 def test_what_is_never_done_is_not_tried(monkeypatch):
-    """A classifier holds nothing out; without steps there is no trial of them."""
+    """Without steps there is no trial of them, and nothing is held out."""
     arguments = ClassifierArguments(preset="tree")
     fake = Fake(monkeypatch, lambda n, settings: 1e-3 * n)
     trials.timed(arguments, Images(N), arguments.resolve())
@@ -112,9 +133,12 @@ def test_what_is_never_done_is_not_tried(monkeypatch):
 
 def test_times_that_cannot_be_are_none(monkeypatch):
     """Where more images were quicker, as beside another program, nothing becomes negative."""
-    arguments = Arguments(preset="tree")
+    arguments = Arguments(preset="pixel")
     Fake(monkeypatch, lambda n, settings: 2.0 if n < N // 8 else 1.0)
     assert trials.timed(arguments, Images(N), arguments.resolve()).seconds([N, 3]) == 2.0
+    for few, many in ((0.0, 0.0), (0.0, 1.0), (5.0, 1.0), (1e-9, 1.0)):
+        part = trials.Part((3, 9), (few, many))
+        assert all(0 <= seconds < 100 for n in (1, 9, 90) for seconds in (part.line(n), part.power(n)))
 
 
 @pytest.mark.parametrize("preset", ["tied", "best", "hidden", "boosted", "tree"])
@@ -142,6 +166,7 @@ def test_trials_do_a_fraction_of_the_work(monkeypatch, preset):
     monkeypatch.setattr(recipe, "train_features", trained)
     monkeypatch.setattr(trials, "FEWEST_IMAGES", 32)
     monkeypatch.setattr(trials, "TIMES", 1)
+    monkeypatch.setattr(folds, "ENOUGH_ALARMS", 2)  # one half of the images is left out
     small = {
         "tied": {"cpd": cbn.Tied(rounds=20, pairs=4096)},
         "boosted": {"cpd": cbn.Boosted(rounds=20)},
