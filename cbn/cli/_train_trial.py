@@ -50,7 +50,7 @@ class Part:
     def power(self, n):
         """The same by a power of the number of images."""
         (small, large), (few, many) = self.sizes, self.seconds
-        if not 0 < few < many:
+        if not (small < large and 0 < few < many):
             return self.line(n)
         return many * (n / large) ** min(STEEPEST, math.log(many / few) / math.log(large / small))
 
@@ -165,7 +165,9 @@ def _contrast_seconds(fitted, settings, images, share):
     """Seconds of the contrast of images without one fold, and of the scores of that fold."""
     planes, threads = fitted.pixel_planes(images), fitted.threads
     held_out = np.arange(len(images)) % max(2, settings.folds) == 0
-    parts = planes.select(~held_out, threads), planes.select(held_out, threads)
+    parts = planes, planes
+    if len(images) > 1:
+        parts = planes.select(~held_out, threads), planes.select(held_out, threads)
     contrast, grid = settings.contrast.part(share, 1.0), fitted.network.geometries[0].grid()
     return _quickest(lambda: LogRatio.learned(contrast, grid, *parts, 0, threads))[1]
 

@@ -141,6 +141,16 @@ def test_times_that_cannot_be_are_none(monkeypatch):
         assert all(0 <= seconds < 100 for n in (1, 9, 90) for seconds in (part.line(n), part.power(n)))
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("preset", ["pixel", "tree", "tied", "best"])
+def test_few_images(preset, n, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("few.npy", cli.digit_images(n, side=28))
+    found = cli.done("cbn-train", "--data", "few.npy", "--preset", preset, "--dry-run", "--json", "--quiet").json()
+    low, high = found["expected_fit_seconds_range"]
+    assert found["n_train"] == n and 0 <= low <= found["expected_fit_seconds"] <= high
+
+
 @pytest.mark.parametrize("preset", ["tied", "best", "hidden", "boosted", "tree"])
 def test_trials_do_a_fraction_of_the_work(monkeypatch, preset):
     """Images times steps, of every kind: at most a third of those of the fit, where no trial is so short that it is repeated."""
