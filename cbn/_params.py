@@ -146,6 +146,10 @@ class Parameters:
     """Base of all parameter objects; make subclasses with :func:`parameters`."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    # Fields that say how many steps of about equal work follow one another, and from how large a sample of the images' parts is
+    # learned, at most.
+    step_fields: ClassVar[tuple[str, ...]] = ()
+    sample_fields: ClassVar[tuple[str, ...]] = ()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Fields by name; ``deep`` has no effect: no field is a parameter object."""
@@ -177,6 +181,19 @@ class Parameters:
     def replaced(self, **params: Any) -> Self:
         """A copy with other values of some fields."""
         return type(self)(**self.get_params()).set_params(**params)
+
+    def n_steps(self) -> int:
+        """Steps that follow one another."""
+        return sum(getattr(self, name) for name in self.step_fields)
+
+    def part(self, images: float, steps: float) -> Self:
+        """Parameters of a trial on a share of the images: as large a share of samples, and a share of the steps."""
+        fewer = {name: round(images * getattr(self, name)) for name in self.sample_fields}
+        for name in self.step_fields:
+            whole = getattr(self, name)
+            fewer[name] = min(whole, max(1, round(steps * whole))) if steps else 0
+        least = {spec.name: getattr(spec.rule, "low", 0) for spec in specs(self)}
+        return self.replaced(**{name: max(least[name], value) for name, value in fewer.items()})
 
     def __repr__(self) -> str:
         changed = [

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import cbn
+from helpers import programs as cli
 
 DOCS = Path(__file__).parents[1] / "docs"
 DATA = Path(__file__).parent / "data"
@@ -104,21 +105,106 @@ def test_a_page_that_fails_is_noticed(tmp_path):
         assert run_page(page, tmp_path).returncode == code
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["format_v1/pixel", "format_v1/grey", "format_v2/hidden", "format_v3/tree", "format_v6/pixel", "format_v6/tree"],
-)
-def test_another_program_reads_model_files(name):
-    """The reader of the format's description uses NumPy alone and agrees with cbn."""
+def reader_of_models():
+    """The module docs/read_model.py."""
     specification = importlib.util.spec_from_file_location("read_model", DOCS / "read_model.py")
     reader = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(reader)
-    path = DATA / f"{name}.cbn"
+    return reader
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "format_v1/pixel", "format_v1/grey", "format_v2/hidden", "format_v3/tree", "format_v3/boosted", "format_v6/pixel",
+        "format_v6/tree", "format_v10/tied", "format_v10/corrected", "format_v11/best",
+    ],
+)  # fmt: skip
+def test_another_program_reads_model_files(name):
+    """The reader of the format's description uses NumPy alone and agrees with cbn."""
+    reader, path = reader_of_models(), DATA / f"{name}.cbn"
     model = cbn.load(path)
     images = np.random.default_rng(5).integers(0, 256, (20, *model.image_shape_), dtype=np.uint8)
     images[10:] = 255 * model.sample(10, random_state=1) if len(model.binarizer_.thresholds) == 1 else images[10:]
     expected = model.layer_scores(images, "log_probability")[:, 0]
     assert reader.log_probability(path, images) == pytest.approx(expected, rel=1e-12, abs=1e-9)
+
+
+TREES = {"rounds": 12, "pairs": 4096, "min_gain": 0.01, "l2": 0.1}
+
+
+@pytest.mark.parametrize("shape", [(9, 8), (5, 13), (1, 12), (12, 1)])
+@pytest.mark.parametrize(
+    "cpd",
+    [
+        cbn.Boosted(rounds=6), cbn.Tied(**TREES), cbn.Tied(**TREES, radius=2, profile=False, networks=2),
+        cbn.Tied(**TREES, radius=1, places=False), cbn.Tied(**TREES, corrections=4),
+    ],
+    ids=["boosted", "tied", "networks", "profile", "corrected"],
+)  # fmt: skip
+@pytest.mark.parametrize("thresholds", [(0.4,), (0.3, 0.5, 0.7)])
+def test_another_program_reads_sums_of_trees(shape, cpd, thresholds, tmp_path):
+    """Of grids of all forms, of one threshold and of several."""
+    images = cli.grey_images(90, *shape)
+    model = cbn.ConvolutionalBayesianNetwork(cpd=cpd, threshold=thresholds, folds=2, false_alarm_rate=0.5).fit(images)
+    model.save(tmp_path / "model.cbn")
+    drawn = np.concatenate([cli.grey_images(70, *shape, seed=3), model.sample(5, random_state=1)])
+    found = reader_of_models().log_probability(tmp_path / "model.cbn", drawn)
+    assert found == pytest.approx(model.layer_scores(drawn, "log_probability")[:, 0], rel=1e-12, abs=1e-9)
+    assert reader_of_models().contrast(tmp_path / "model.cbn", drawn) is None
+
+
+@pytest.mark.parametrize("thresholds", [(0.4,), (0.3, 0.6)])
+def test_another_program_reads_a_contrast(thresholds, tmp_path):
+    """The log-ratio, and what is above the normal at places, of a network on images that are no squares."""
+    contrast = cbn.Contrast(rounds=15, background_rounds=9, pairs=4096, background_pairs=2048, smoothing=1.5)
+    model = cbn.ConvolutionalBayesianNetwork(
+        "best", features=cbn.Features(), contrast=contrast, threshold=thresholds, false_alarm_rate=0.5
+    ).fit(cli.grey_images(90, 9, 12))
+    model.save(tmp_path / "model.cbn")
+    images = cli.grey_images(70, 9, 12, seed=3)
+    expected = model.layer_scores(images, "contrast")[:, -2:]
+    assert expected.std(axis=0).min() > 1e-3
+    np.testing.assert_allclose(
+        reader_of_models().contrast(tmp_path / "model.cbn", images), expected, rtol=1e-9, atol=1e-9
+    )
+    stored = cbn.load(DATA / "format_v11/best.cbn")
+    digits = stored.sample(9, random_state=2)
+    expected = stored.layer_scores(digits, "contrast")[:, -2:]
+    np.testing.assert_allclose(
+        reader_of_models().contrast(DATA / "format_v11/best.cbn", digits), expected, rtol=1e-9, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("shape", [(9, 30), (28, 6), (1, 9), (9, 1)])
+def test_every_causal_feature_is_the_engine_s(shape):
+    """At all places of images with much ink, little ink and none."""
+    from cbn import _engine
+    from cbn.bits.planes import BitPlanes
+
+    height, width = shape
+    rng = np.random.default_rng(3)
+    states = (rng.random((60, 2, height, width)) < rng.choice([0, 0.03, 0.2, 0.7], (60, 1, 1, 1))).astype(np.uint8)
+    states[50:, :, : height // 2] = 0
+    layer = {"radius": 3, "places": True, "profile": True}
+    causal = (2, height, width), 3, True, True
+    planes = BitPlanes.of_states(states.reshape(60, -1), 1)
+    reader = reader_of_models()
+    bits = np.empty((_engine.causal_count(causal), 1), np.uint64)
+    for node in range(2 * height * width):
+        channel, y, x = map(int, np.unravel_index(node, (2, height, width)))
+        _engine.causal_features(causal, planes.words, 60, node, bits, 1)
+        expected = (bits[:, 0, None] >> np.arange(60, dtype=np.uint64) & np.uint64(1)).astype(bool).T
+        np.testing.assert_array_equal(reader.causal_features(layer, states.astype(bool), channel, y, x), expected)
+
+
+def test_the_reader_has_the_thresholds_of_the_description():
+    """Each is in the table of docs/format.md, statistic by statistic."""
+    rows = re.findall(r"^\| (\d+)(?: to (\d+))? \|.*\| ([-\d, ]+) \|$", (DOCS / "format.md").read_text(), re.MULTILINE)
+    found = []
+    for first, last, numbers in rows:
+        found += [tuple(map(int, numbers.split(",")))] * (int(last or first) - int(first) + 1)
+    assert tuple(found) == reader_of_models().THRESHOLDS
 
 
 def test_the_reader_is_in_the_description():

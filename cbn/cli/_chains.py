@@ -32,11 +32,23 @@ def temperature(text):
 
 def say_mixing(arguments, mixing, option):
     """The mixing report on stdout; what to do about bad mixing on stderr. Chains that anneal or climb have none."""
+    say_mixings(arguments, [None], [mixing], option)
+
+
+def say_mixings(arguments, names, mixings, option):
+    """The same of several images, by name; once what is said of all of them."""
     if arguments.temperature == 0 or isinstance(arguments.temperature, tuple):
         if not arguments.json:
             print("mixing: not judged, because chains that anneal or climb have no distribution to mix into")
         return
+    summaries = [mixing.summary() for mixing in mixings]
     if not arguments.json:
-        print(mixing.summary())
-    if not mixing.mixed:
-        common.warn(arguments, f"{mixing.problem}; raise {option}")
+        if len(set(summaries)) == 1:
+            print(summaries[0])
+        else:
+            for name, summary in zip(names, summaries):
+                print(f"{common.cell(name)}: {summary}")
+    bad = [mixing for mixing in mixings if not mixing.mixed]
+    if bad:
+        of = "" if len(mixings) == 1 else f"{len(bad)} of {len(mixings)} images: "
+        common.warn(arguments, f"{of}{bad[0].problem}; raise {option}")

@@ -68,8 +68,14 @@ def _judged(arguments, fitted, calibration: Calibration, clock):
             raise common.UsageError(f"--{name}: is for a network; {arguments.model!r} is an introspective energy model")
     with clock.part("load"):
         source = HeldPictures(arguments, _dataset(arguments, fitted))
+    maps: dict[int, np.ndarray] = {}  # by number; those of all pictures where all are shown
     with clock.part("score"):
-        scores = np.concatenate([fitted.judged_scores(pictures) for pictures in source.batches()])
+        if source.n <= arguments.pictures:
+            found = [fitted.scores_and_maps(pictures) for pictures in source.batches()]
+            scores = np.concatenate([own for own, _ in found])
+            maps = dict(enumerate(values for _, own in found for values in own))
+        else:
+            scores = np.concatenate([fitted.judged_scores(pictures) for pictures in source.batches()])
     about = [source.about(i) for i in range(source.n)]
     kinds = [kind for _, kind in about]
     normal = shared.normal_of(arguments, kinds, None)
@@ -79,16 +85,16 @@ def _judged(arguments, fitted, calibration: Calibration, clock):
     chosen, shots = chosen_shots(scored, arguments.pictures), []
     with clock.part("maps"):
         p_values = calibration.p_values(scored.scores)
-        for first in common.progress(
-            range(0, len(chosen), BATCH), arguments, -(-len(chosen) // BATCH), "batch", "maps"
-        ):
-            own = chosen[first : first + BATCH]
-            pictures = source.test[own]
-            for i, picture, values in zip(own.tolist(), pictures, fitted.energy_map(pictures), strict=True):
-                note = f"p = {p_values[i]:.3g}, largest value of the map {values.max():.3g}"
-                mask = _known_mask(source.dataset, i)
-                shown = values if fitted.map_blur is None else focused(values, fitted.map_blur)  # as of --maps
-                shots.append(Shot(index=i, picture=_as_shown(picture), map=shown, mask=mask, note=note))
+        left = [i for i in chosen.tolist() if i not in maps]
+        firsts = range(0, len(left), BATCH)
+        for first in common.progress(firsts, arguments, len(firsts), "batch", "maps"):
+            own = left[first : first + BATCH]
+            maps |= zip(own, fitted.energy_map(source.test[own]), strict=True)
+        for i in chosen.tolist():
+            note = f"p = {p_values[i]:.3g}, largest value of the map {maps[i].max():.3g}"
+            mask = _known_mask(source.dataset, i)
+            shown = maps[i] if fitted.map_blur is None else focused(maps[i], fitted.map_blur)  # as of --maps
+            shots.append(Shot(index=i, picture=_as_shown(source.test[i]), map=shown, mask=mask, note=note))
     name = (
         f"synthetic {arguments.synthetic}"
         if arguments.synthetic

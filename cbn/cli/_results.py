@@ -13,7 +13,9 @@ from ._running import UsageError
 # What numbers mean, said by every program in the same words.
 SCORE, ENERGY = "higher = more normal", "lower = more normal"
 # What a file is, its name must say: endings of the options that write pictures, animations and arrays.
-_ENDINGS = {"--gif": ".gif", "--npz": ".npz", "--responses": ".png", "--save-kernels": ".npz", "--save-config": ".toml"}
+_ENDINGS = {
+    "--gif": (".gif",), "--npz": (".npz",), "--responses": (".png",), "--save-kernels": (".npz",), "--save-config": (".toml",),
+}  # fmt: skip
 # Options that name files to read.
 _INPUTS = ("--model", "--data", "--labels", "--calibration", "--mask", "--kernels", "--weights", "--good", "--test", "--add",
            "--merge", "--config")  # fmt: skip
@@ -119,11 +121,11 @@ def counted(labels):
     return "labels " + ", ".join(f"{label} ({n:,})" for label, n in counts.items())
 
 
-def check_outputs(arguments, *options, picture="--out", folders=()):
+def check_outputs(arguments, *options, picture="--out", endings=(".png",), folders=()):
     """Refuses outputs that cannot be, before any work is done.
 
     The folder of a file must be there and, but for --dry-run, take a file; pictures, animations and arrays have their usual
-    endings; no two options name the same file, and none a file that is read. What lies in a folder that is read is left alone:
+    endings, the option ``picture`` one of ``endings``; no two options name the same file, and none a file that is read. What lies in a folder that is read is left alone:
     no picture in it is written over, and ``folders``, options of folders of pictures, are elsewhere. "-" stands for stdout.
     """
     inputs = {option: getattr(arguments, option.removeprefix("--"), None) for option in _INPUTS}
@@ -136,7 +138,7 @@ def check_outputs(arguments, *options, picture="--out", folders=()):
             continue
         real = os.path.realpath(path)
         if option not in folders:
-            _check_file(option, path, ".png" if option == picture else _ENDINGS.get(option))
+            _check_file(option, path, endings if option == picture else _ENDINGS.get(option, ()))
             if not getattr(arguments, "dry_run", False):
                 _check_writable(option, path)
             if real in taken:
@@ -150,7 +152,7 @@ def check_outputs(arguments, *options, picture="--out", folders=()):
             taken[real] = option
 
 
-def _check_file(option, path, ending):
+def _check_file(option, path, endings):
     if not path:
         raise CbnError(f"{option}: cannot write '': the name is empty; give the name of a file")
     if os.path.isdir(path) or path.endswith(("/", os.sep)):
@@ -160,8 +162,11 @@ def _check_file(option, path, ending):
         raise CbnError(
             f"{option}: cannot write {path!r}: its folder does not exist; create the folder or give another path"
         )
-    if ending and not path.lower().endswith(ending) and (os.path.isfile(path) or not os.path.exists(path)):
-        raise UsageError(f"{option}: {path!r}; give a name that ends in {ending}")
+    if endings and not path.lower().endswith(endings) and (os.path.isfile(path) or not os.path.exists(path)):
+        *first, last = endings
+        raise UsageError(
+            f"{option}: {path!r}; give a name that ends in {', '.join(first)}{' or ' if first else ''}{last}"
+        )
 
 
 def _check_writable(option, path):

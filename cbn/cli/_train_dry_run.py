@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-train --dry-run: sizes by arithmetic, time by training a little on a few images."""
 
-import time
-
 import numpy as np
 
 from ..bits import stream as packing
 from ..datasets import stream as reading
-from ..fit.recipe import fit
-from ..fit.settings import Arguments
 from ..layers.relations import candidate_relations
 from . import _common as common
 from ._images import ALL
 from ._train_report import layer_names
-
-# Images and iterations of the trial.
-TRIAL_IMAGES, TRIAL_ITERATIONS = 2048, 3
+from ._train_trial import timed
 
 
 def dry_run(parsed, arguments, images, geometries, streams):
@@ -34,7 +28,8 @@ def dry_run(parsed, arguments, images, geometries, streams):
     sets = sets_of(parsed, images)
     largest = max(sets, key=len)
     settings = arguments.resolve()
-    trial, seconds_per_image, n_trial = _time(arguments, largest, settings)
+    tried = timed(arguments, largest, settings)
+    trial, n_images = tried.fitted, [len(own) for own in sets]
     copies = (2 * settings.shift + 1) ** 2
     parameters, table_bytes = _sizes(settings, geometries, trial)
     n_nodes = sum(own.n_nodes for own in geometries)
@@ -46,7 +41,7 @@ def dry_run(parsed, arguments, images, geometries, streams):
         others = sum(-(-len(own) // 64) for own in sets) - words
     result = {
         "n_models": len(sets),
-        "n_train": sum(map(len, sets)),
+        "n_train": sum(n_images),
         "image_shape": list(trial.image_shape),
         "n_nodes": n_nodes,
         "cpd": settings.kind.name,
@@ -61,10 +56,11 @@ def dry_run(parsed, arguments, images, geometries, streams):
             "bit_planes": (n_nodes * words + geometries[0].n_nodes * others) * 8,
             "tables": table_bytes,
         },
-        "expected_fit_seconds": seconds_per_image * sum(map(len, sets)),
+        "expected_fit_seconds": tried.seconds(n_images),
+        "expected_fit_seconds_range": list(tried.bounds(n_images)),
     }  # fmt: skip
     exact = len(geometries) == 1 and trial.network.pixels.tied_relations is not None
-    common.print_json(result) if parsed.json else _print(result, n_trial, exact)
+    common.print_json(result) if parsed.json else _print(result, tried.n_images, exact)
 
 
 def sets_of(parsed, images):
@@ -93,37 +89,6 @@ def _sizes(settings, geometries, trial):
     return parameters, table_bytes
 
 
-def _time(arguments, images, settings):
-    """(fitted trial, expected seconds for each training image, number of images tried)."""
-    n_trial = min(TRIAL_IMAGES, len(images))
-    n_iterations = min(TRIAL_ITERATIONS, settings.features.iterations)
-    shortened, times_longer = settings.kind.shortened(settings.cpd)
-    held_out = isinstance(arguments, Arguments)  # a classifier grows no networks but the ones
-
-    def trial(iterations, progress=None):
-        features = settings.features.replaced(iterations=iterations, replace_worst=0)
-        own = Arguments(
-            preset=arguments.preset, cpd=shortened, features=features, threshold=settings.threshold,
-            contrast=settings.contrast or False,
-            score=settings.score, folds=None if settings.kind.leaves_one_out else settings.folds, shift=settings.shift,
-            false_alarm_rate=0.5,  # a small set has its own threshold
-            full_scale=settings.full_scale, n_jobs=arguments.n_jobs, random_state=arguments.random_state,
-        )  # fmt: skip
-        return fit(own, images.images[:n_trial], progress=progress, held_out=held_out)
-
-    trial(0)  # warms up
-    moments = []
-    start = time.perf_counter()
-    fitted = trial(n_iterations, lambda *state: moments.append(time.perf_counter()))
-    seconds = (time.perf_counter() - start) * times_longer
-    if n_iterations and settings.features.layers:
-        # every layer reports after each of its iterations and once more after the last structure step
-        by_layer = np.reshape(moments, (len(settings.features.layers), n_iterations + 1))
-        per_iteration = (by_layer[:, -1] - by_layer[:, 0]).sum() / n_iterations
-        seconds += per_iteration * (settings.features.iterations - n_iterations)
-    return fitted, seconds / n_trial, n_trial
-
-
 def _print(result, n_trial, exact):
     megabytes = {name: f"{name.replace('_', ' ')} {size / 1e6:.1f} MB" for name, size in result["memory_bytes"].items()}
     height, width = result["image_shape"]
@@ -139,4 +104,10 @@ def _print(result, n_trial, exact):
         )
     print(f"parameters       {'' if exact else 'at most '}{result['n_parameters']:,} in {result['n_nodes']:,} nodes")
     print(f"memory           {', '.join(megabytes.values())}")
-    print(f"expected         {result['expected_fit_seconds']:.3f} s to fit (from {n_trial} images)")
+    low, high = result["expected_fit_seconds_range"]
+    print(f"expected         about {_short(low)} to {_short(high)} s to fit (from trials on up to {n_trial:,} images)")
+
+
+def _short(seconds):
+    """Two digits, as many as the number deserves."""
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{float(f'{seconds:.2g}'):.10f}".rstrip("0").rstrip(".")

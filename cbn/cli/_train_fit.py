@@ -25,6 +25,8 @@ __all__ = ["Progress", "check_checkpoints", "checkpoint_path", "interrupted_mess
 class Progress(Bar):
     """The bar of a job of one or several networks: iterations of all hidden layers, or pixels or trees of slow CPDs, or networks.
 
+    Where such CPDs do not take the time, it is iterations and then the trees of the contrast, of however many folds.
+
     Parameters
     ----------
     parsed : argparse.Namespace
@@ -38,8 +40,13 @@ class Progress(Bar):
         features = settings.features
         self.n_layers, self.per_layer = len(features.layers), features.iterations + 1  # the last has no kernel step
         per_model, unit = self.n_layers * self.per_layer, "iteration"
+        self.uncounted = per_model  # steps that are none of the nodes done
         if settings.kind.reports:
+            self.uncounted = 0
             per_model, unit = settings.kind.steps(settings.cpd, shape[0] * shape[1])
+        elif settings.contrast is not None and settings.contrast.n_steps():
+            per_model += settings.contrast.n_steps()
+            unit = "step" if self.n_layers else "tree"
         elif not self.n_layers:
             per_model, unit = 1, "model"
         super().__init__(parsed, n_models, per_model, unit)
@@ -50,9 +57,9 @@ class Progress(Bar):
             self.bar.set_description(f"training label {label}", refresh=False)
 
     def __call__(self, state, n_nodes=None):
-        """Takes note of what ``fit`` reports: a TrainingState, or numbers of nodes done and in all."""
+        """Takes note of what ``fit`` reports: a TrainingState, or numbers of nodes (and trees of contrasts) done and in all."""
         if n_nodes is not None:  # those of cross-validation and of several thresholds included: a share of the model
-            steps = self.per_model * state // n_nodes
+            steps = self.uncounted + (self.per_model - self.uncounted) * state // n_nodes
             self.move(steps, trained=self.finished_models * self.per_model + steps - self.bar.n)
             return
         layers = state.layers()

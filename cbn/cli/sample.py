@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cbn-sample: draw new images from a model."""
 
+from . import _arrays as arrays
 from . import _chains as chains
 from . import _common as common
 from . import _models as models
@@ -12,13 +13,13 @@ GIF_FRAMES = 60
 def build_parser():
     parser = common.make_parser(
         "cbn-sample",
-        "Draw images from a model and write them as one picture. A classifier draws from the mixture of its classes:\n"
+        "Draw images from a model and write them as one picture, or as arrays. A classifier draws from the mixture of its classes:\n"
         "how many of each is drawn by their shares, and they stand in the order of classes; --digit draws from one.",
         [
             "cbn-sample --n 64                                   # model.cbn -> samples.png",
             "cbn-sample --method gibbs --steps 1000000 --gif chain.gif",
             "cbn-sample --method gibbs --temperature 4,0.25      # annealing towards the most probable images",
-            "cbn-sample --n 1000 --npz samples.npz --seed 7",
+            "cbn-sample --n 1000 --out samples.npy --seed 7       # the images themselves, for NumPy",
             "cbn-sample --model digits.cbn --digit 3             # of one class of a classifier",
         ],
     )
@@ -39,12 +40,16 @@ def build_parser():
         "--steps", type=common.integer(8, 2**62), metavar="N", help="Gibbs proposals per chain (default: 100000)"
     )
     chains.add_temperature(parser)
-    parser.add_argument("--out", default="samples.png", metavar="FILE", help="picture to write (default: samples.png)")
+    parser.add_argument(
+        "--out", default="samples.png", metavar="FILE",
+        help="file to write, which its ending tells: .png: a picture; .npy: the array of images (n, height, width) uint8; .npz: "
+        "that as 'images', of a classifier 'labels' too (default: samples.png)",
+    )  # fmt: skip
     parser.add_argument("--gif", metavar="FILE", help="animation of the Gibbs chains")
     parser.add_argument(
         "--npz",
         metavar="FILE",
-        help="raw samples: array 'images' (n, height, width) uint8; of a classifier 'labels' too",
+        help="write these arrays as well, beside a picture",
     )
     common.add_seed(parser)
     return parser
@@ -63,7 +68,8 @@ def sample(arguments):
         for option, value in (("--steps", arguments.steps), ("--temperature", arguments.temperature)):
             if value is not None:
                 raise common.UsageError(f"{option} is for --method gibbs")
-    common.check_outputs(arguments, "--out", "--gif", "--npz")
+    common.check_outputs(arguments, "--out", "--gif", "--npz", endings=arrays.ENDINGS)
+    arrays.check_arrays(arguments)
     if not named:
         common.assume(arguments, f"{arguments.method} samples (--method)")
     models.with_model(arguments, network=sample_network, classifier=sample_classifier)
@@ -118,16 +124,15 @@ def write(arguments, fitted, images, clock, mixing=None, frames=(), labels=None)
     from ..plots import pictures
 
     full_scale, n_layers = fitted.binarization.full_scale, len(fitted.network)
-    pictures.save_png(pictures.grid(images, full_scale), arguments.out)
+    drawn = {"images": images, **({} if labels is None else {"labels": labels})}
+    if arrays.is_array_file(arguments.out):
+        arrays.write_arrays(arguments.out, **drawn)
+    else:
+        pictures.save_png(pictures.grid(images, full_scale), arguments.out)
     if arguments.gif:
         pictures.save_gif([pictures.grid(frame, full_scale) for frame in frames], arguments.gif)
     if arguments.npz:
-        import numpy as np
-
-        from ..io.files import atomic_write
-
-        with atomic_write(arguments.npz) as file:
-            np.savez_compressed(file, images=images, **({} if labels is None else {"labels": labels}))
+        arrays.write_arrays(arguments.npz, **drawn)
     of_classes = {} if labels is None else {"labels": list(labels)}
     if arguments.json:
         common.print_json(
@@ -140,9 +145,8 @@ def write(arguments, fitted, images, clock, mixing=None, frames=(), labels=None)
                 "image_shape": list(images.shape[1:]),
                 "full_scale": full_scale,
                 "binarization": fitted.rule,
-                "picture": arguments.out,
+                **arrays.files_of(arguments),
                 "gif": arguments.gif,
-                "npz": arguments.npz,
                 "mixing": None if mixing is None else mixing.to_dict(),
                 **of_classes,
                 "seconds": clock.seconds,

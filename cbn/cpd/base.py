@@ -178,11 +178,6 @@ class CPD(ABC):
         return n_pixels, "pixel"
 
     @classmethod
-    def shortened(cls, parameters: Any) -> tuple[Any, float]:
-        """Parameters of a short trial, and how many times longer learning with the given ones takes."""
-        return parameters, 1.0
-
-    @classmethod
     def quick(cls, parameters: Any) -> Any | None:
         """Parameters that learn less in a fraction of the time, for a first look; None where there are none."""
         return None

@@ -9,7 +9,7 @@ network stays a normalized distribution that is exact to score and to sample.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ class Boosted(Parameters):
 
     The defaults were chosen on training images: fitted to the first 50,000 of MNIST and judged by the nats of the rest.
     """
+
+    step_fields: ClassVar = ("rounds",)
 
     reach: int = parameter(
         Whole(1, 2**20),

@@ -20,7 +20,6 @@ from .nodeshares import boosted_by_nodes
 from .odds import BLOCK_IMAGES, OddsCPD, check_moments
 from .shape import describe_trees, tree_pictures
 
-TRIAL_ROUNDS = 4  # of a short training, see BoostedCPD.shortened
 N_INFLUENCES = 3  # earlier nodes that an explanation names
 
 
@@ -54,11 +53,6 @@ class BoostedCPD(OddsCPD):
         n_nodes = field.grid().n_nodes
         n_trees = n_nodes * parameters.rounds
         return n_trees * parameters.max_leaves + n_nodes, n_trees * (2 * parameters.max_leaves - 1) * VERTEX_BYTES
-
-    @classmethod
-    def shortened(cls, parameters: Boosted) -> tuple[Boosted, float]:
-        rounds = min(parameters.rounds, TRIAL_ROUNDS)  # the rounds take the time
-        return parameters.replaced(rounds=rounds), parameters.rounds / max(rounds, 1)
 
     @classmethod
     def learn(cls, parameters: Boosted, task: Task) -> "BoostedCPD":

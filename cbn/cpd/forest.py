@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,9 @@ class Tied(Parameters):
 
     The defaults were chosen on training images of MNIST, by the nats of those held out.
     """
+
+    step_fields: ClassVar = ("rounds", "corrections")
+    sample_fields: ClassVar = ("pairs",)
 
     radius: int = parameter(
         Whole(1, _engine.MAX_RADIUS), "Trees see the earlier pixels within this Chebyshev distance.", default=6

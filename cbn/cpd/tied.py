@@ -37,7 +37,6 @@ from .shape import depths
 Integers = npt.NDArray[np.int64]
 Nodes = npt.NDArray[np.int32]
 
-TRIAL_ROUNDS = 20  # of a short training, see TiedCPD.shortened
 N_INFLUENCES = 3  # features that an explanation names
 # How single pixels' own trees are grown: they see the window, and take small steps.
 CORRECTION = Boosted(max_leaves=4, n_candidates=40, rate=0.05, l2=10.0, min_gain=2.0, min_hessian=2.0)
@@ -159,11 +158,6 @@ class TiedCPD(OddsCPD):
     @classmethod
     def steps(cls, parameters: Tied, n_pixels: int) -> tuple[int, str]:
         return max(1, parameters.networks * parameters.rounds), "tree"
-
-    @classmethod
-    def shortened(cls, parameters: Tied) -> tuple[Tied, float]:
-        rounds = min(parameters.rounds, TRIAL_ROUNDS)
-        return parameters.replaced(rounds=rounds), parameters.rounds / max(rounds, 1)
 
     @classmethod
     def quick(cls, parameters: Tied) -> Tied:

@@ -192,7 +192,8 @@ class ConvolutionalBayesianNetwork(OutlierMixin, BaseEstimator):
         y : ignored
         progress : callable, optional
             Called with a :class:`cbn.layers.training.TrainingState` after every iteration of a hidden layer, and with
-            (nodes done, nodes in all) while boosted trees grow, those of cross-validation included.
+            (done, in all) while boosted or tied trees and those of a contrast grow: nodes or trees, those of cross-validation
+            included.
         checkpoint : path, optional
             File to write after every iteration of a hidden layer. It is still there when fit returns, so that nothing
             is lost before the model is saved: delete it then.

@@ -112,7 +112,7 @@ class Growing:
         self._engine_transitions = [_engine.Transition(t) for t in self.transitions]
         self.seed = settings.seed() if settings.kind.draws_at_random or settings.contrast else 0
         self.folds = Folds.of(settings, prepared.images.n_images, held_out)
-        self._n_grown = 0
+        self._n_grown = self._n_contrasts = self._n_nodes = 0
 
     def grow(self, pixels: BitPlanes, members: npt.NDArray[np.bool_] | None = None) -> LayeredNetwork:
         """The network of the images of pixel bit-planes, or of some of them, its scales still 1."""
@@ -129,10 +129,23 @@ class Growing:
         return LayeredNetwork(networks, self.transitions, self.geometries)
 
     def _report(self) -> Callable[[int, int], None] | None:
-        progress, earlier, n_networks = self.progress, self._n_grown, 1 + self.folds.used
-        if progress is None:
+        """What a network that is grown reports to."""
+        if self.progress is None:
             return None
-        return lambda n_done, n_nodes: progress(earlier * n_nodes + n_done, n_networks * n_nodes)
+
+        def report(n_done: int, n_nodes: int) -> None:
+            self._n_nodes = n_nodes
+            self._tell(n_done)
+
+        return report
+
+    def _tell(self, n_done: int) -> None:
+        """Nodes and trees of contrasts that are done, of all that there will be; ``n_done`` of those that are grown now."""
+        assert self.progress is not None
+        trees = self.settings.contrast.n_steps() if self.settings.contrast else 0
+        before = self._n_grown * self._n_nodes + self._n_contrasts * trees
+        n_held_out = self.folds.used
+        self.progress(before + n_done, (1 + n_held_out) * self._n_nodes + max(1, n_held_out) * trees)
 
     def normal_scores(self, network: LayeredNetwork, planes: Sequence[BitPlanes]) -> "Normal":
         """Scores of the training images, each by a network that has not seen it where that can be had."""
@@ -161,7 +174,12 @@ class Growing:
         contrast = self.settings.contrast
         if contrast is None:
             return None
-        return LogRatio.learned(contrast, self.geometries[0].grid(), counted, held_out, self.seed, self.num_threads)
+        learned = LogRatio.learned(
+            contrast, self.geometries[0].grid(), counted, held_out, self.seed, self.num_threads,
+            progress=None if self.progress is None else self._tell,
+        )  # fmt: skip
+        self._n_contrasts += 1
+        return learned
 
     def _cross_validated(self, names: Sequence[str]) -> "Normal":
         """Scores of every image of a fold by a network grown without it; new images are judged by the first of these.

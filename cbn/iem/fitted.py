@@ -158,6 +158,10 @@ class FittedEnergyModel(PictureDecisions):
             maps.append(total)
         return np.concatenate(maps)
 
+    def scores_and_maps(self, X: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], Array]:
+        """Those of :meth:`score_samples` and :meth:`energy_map`."""
+        return self.score_samples(X), self.energy_map(X)
+
     # ---- files ----
 
     def save(self, path: Any) -> None:

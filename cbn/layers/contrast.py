@@ -10,7 +10,7 @@ noise, cancels out; what is left is where an image is no image of the class. Of 
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 from zipfile import ZipFile
 
 import numpy as np
@@ -50,6 +50,9 @@ class Contrast(Parameters):
     The defaults were chosen on training images of MNIST, by distorted ones among them, but for the radius: it was set after
     looks at test images of digit 2.
     """
+
+    step_fields: ClassVar = ("rounds", "background_rounds")
+    sample_fields: ClassVar = ("pairs", "background_pairs")
 
     weight: float = parameter(
         Real(0, 1e6),
@@ -105,19 +108,24 @@ class LogRatio:
 
     @classmethod
     def learned(
-        cls, contrast: Contrast, grid: Grid, counted: BitPlanes, held_out: BitPlanes, seed: int, num_threads: int
-    ) -> tuple["LogRatio", Floats]:
-        """From pixels of images, and of others that only say what is normal; and the columns of these, each by the rest of them."""
+        cls, contrast: Contrast, grid: Grid, counted: BitPlanes, held_out: BitPlanes, seed: int, num_threads: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple["LogRatio", Floats]:  # fmt: skip
+        """From pixels of images, and of others that only say what is normal; and the columns of these, each by the rest of them.
+
+        ``progress`` is called with the number of trees that are done, of ``contrast.n_steps()``.
+        """
         own, background = contrast.trees(max(grid.height, grid.width))
         grid = Grid(1, grid.height, grid.width)
         counted, held_out = lowest(counted, grid), lowest(held_out, grid)
         none = np.zeros((grid.height, grid.width))
 
-        def learn(trees: Tied, planes: BitPlanes) -> TiedCPD:
-            return TiedCPD.learn(trees, Task(grid, 1, planes, True, (), seed, num_threads))
+        def learn(trees: Tied, planes: BitPlanes, earlier: int) -> TiedCPD:
+            report = None if progress is None else lambda done, _: progress(earlier + done)
+            return TiedCPD.learn(trees, Task(grid, 1, planes, True, (), seed, num_threads, progress=report))
 
         moved = moved_images(counted.part(0, n_moved(grid) // 64), contrast, grid, seed, num_threads)
-        ratio = cls(learn(own, counted), learn(background, moved), contrast.smoothing, none, none)
+        ratio = cls(learn(own, counted, 0), learn(background, moved, own.rounds), contrast.smoothing, none, none)
         return ratio._of_normal(held_out, num_threads)
 
     def _of_normal(self, held_out: BitPlanes, num_threads: int) -> tuple["LogRatio", Floats]:

@@ -2,7 +2,7 @@
 """Parameters of hidden layers: how many, of what shape, and how their kernels and relations are learned."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from .. import _validation as validation
 from .._engine import MAX_SEARCH_PARENTS
@@ -120,6 +120,8 @@ class Features(Parameters):
 
     Kernels are learned by gradient steps so that features predict each other, in turn with a search for relations.
     """
+
+    step_fields: ClassVar = ("iterations",)
 
     layers: Any = parameter(
         Checked(check_layers, "sequence of (kernels, kernel_size, pool)", parse_layers, "KERNELS,SIZE,POOL;..."),

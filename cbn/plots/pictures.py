@@ -340,6 +340,13 @@ def inpainting(
     -------
     picture : PIL.Image.Image of mode "RGB"; the hole is blue; at most 10 pictures per row, all enlarged alike
     """
+    return _tile(_inpainting_tiles(image, mask, samples, mean, full_scale), columns=10, scale=None, gap=1)
+
+
+def _inpainting_tiles(
+    image: npt.ArrayLike, mask: npt.ArrayLike, samples: npt.ArrayLike, mean: npt.ArrayLike, full_scale: int
+) -> npt.NDArray[np.uint8]:
+    """The pictures of :func:`inpainting`, (2 + n, height, width, 3)."""
     grey = _check_images(image, full_scale, "image", 2)
     mask = np.asarray(mask)
     if mask.shape != grey.shape or mask.dtype != np.bool_:
@@ -355,7 +362,7 @@ def inpainting(
     grey_mean = np.rint(np.clip(mean, 0, full_scale) * (255.0 / full_scale)).astype(np.uint8)
     tiles = np.repeat(np.concatenate([grey[None], grey_mean[None], grey_samples])[..., None], 3, axis=3)
     tiles[0][mask] = _BLUE
-    return _tile(tiles, columns=10, scale=None, gap=1)
+    return tiles
 
 
 def repair(image: npt.ArrayLike, repaired: npt.ArrayLike, full_scale: int = 1) -> "Image.Image":

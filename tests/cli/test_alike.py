@@ -23,7 +23,6 @@ DIFFERENT = {
     "--color": ("choices", "default"),  # networks see grey only; models of pictures either
     "--digit": ("group",),  # of images, or of a classifier alone
     "--false-alarm-rate": ("group",),  # of a model, or of verdicts
-    "--index": ("default",),  # one image is filled in; others are shown where none is named
     "--learning-rate": ("group",),
     "--maps": ("group",),
     "--model": ("default",),  # of either half

@@ -106,8 +106,10 @@ def test_drawing(here):
     assert assumed("cbn-sample", "--n", "2") == ["ancestral samples (--method)", "model model.cbn (--model)"]
     assert assumed("cbn-sample", "--method", "ancestral", "--n", "2") == ["model model.cbn (--model)"]
     found = assumed("cbn-inpaint", "--data", "split.npz", "--n", "2")
-    assert found[1:] == ["the test images (--split)", "the lower half is missing (--hole)"]
-    assert assumed("cbn-inpaint", "--data", "split.npz", "--n", "2", "--hole", "top")[1:] == found[1:2]
+    first = "the first of 20 images (--index)"
+    assert found[1:] == ["the test images (--split)", first, "the lower half is missing (--hole)"]
+    assert assumed("cbn-inpaint", "--data", "split.npz", "--n", "2", "--hole", "top")[1:] == found[1:3]
+    assert first not in assumed("cbn-inpaint", "--data", "split.npz", "--n", "2", "--index", "0")
 
 
 def test_showing(here, undrawn):

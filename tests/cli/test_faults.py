@@ -34,6 +34,7 @@ def limited(folder, blocks, *words):
 @pytest.mark.parametrize("words, file", [
     (("cbn-train", "--data", "images.npy", *RATE, "--out"), "x.cbn"),
     (("cbn-sample", "--n", "400", "--quiet", "--out"), "x.png"),
+    (("cbn-sample", "--n", "400", "--quiet", "--out"), "x.npy"),
     (("cbn-sample", "--n", "400", "--quiet", "--out", "/dev/null", "--npz"), "x.npz"),
 ])  # fmt: skip
 def test_files_that_do_not_fit(folder, words, file):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cbn
 from helpers import programs as cli
 
 IMAGES = cli.grey_images(40, 6, 5)
@@ -152,8 +153,118 @@ def test_chosen_image(folder, here):
     assert ((samples > 0) == cli.bits_of(IMAGES[7:8])[0, 0])[:, ~mask].all()
 
 
+CHAINS = ("--hole", "1:4,1:4", "--n", "3", "--sweeps", "40", "--quiet")
+
+
+@pytest.mark.parametrize(
+    "index, places", [("4:7", [4, 5, 6]), ("9,0:2", [9, 0, 1]), (":2", [0, 1]), ("38:", [38, 39]), ("6:7", [6])]
+)
+def test_several_images(folder, index, places):
+    """Of each what it would be alone; one more axis than of one."""
+    result = inpaint(folder, "--index", index, *CHAINS, "--npz", "filled.npz", "--json").json()
+    assert [row["image"] for row in result["images"]] == places and "image" not in result
+    samples, means, mask = arrays()
+    assert samples.shape == (len(places), 3, 6, 5) and means.shape == (len(places), 6, 5) and mask.shape == (6, 5)
+    for own, mean, row, place in zip(samples, means, result["images"], places):
+        alone = inpaint(folder, "--index", place, *CHAINS, "--npz", "filled.npz", "--json").json()
+        np.testing.assert_array_equal(own, arrays()[0])
+        np.testing.assert_array_equal(mean, arrays()[1])
+        assert alone["mixing"] == row["mixing"]
+
+
+def test_all_images_of_a_folder(folder, here):
+    cli.write_pictures(here / "pictures", IMAGES[:5])
+    arguments = ("--model", folder / "model.cbn", "--data", "pictures", "--index", "all", *CHAINS)
+    result = cli.done("cbn-inpaint", *arguments, "--out", "filled.npy", "--json").json()
+    assert [row["image"] for row in result["images"]] == [f"00{i}.png" for i in range(5)]
+    assert (result["picture"], result["npy"], result["npz"]) == (None, "filled.npy", None)
+    samples = np.load("filled.npy", allow_pickle=False)
+    assert samples.shape == (5, 3, 6, 5) and samples.dtype == np.uint8
+    assert not (here / "inpainted.png").exists()
+
+
+@pytest.mark.parametrize("name", ["filled.npy", "filled.npz"])
+def test_arrays_in_place_of_a_picture(folder, here, name):
+    """As in Python, of one image without an axis of images."""
+    result = inpaint(folder, "--index", "2", *CHAINS, "--seed", "4", "--out", name)
+    assert result.code == 0 and name in result.out, result.err
+    mask = np.zeros((6, 5), bool)
+    mask[1:4, 1:4] = True
+    with pytest.warns(cbn.exceptions.MixingWarning):  # of few sweeps
+        expected = cbn.load(folder / "model.cbn").inpaint(IMAGES[2], mask, 3, n_sweeps=40, random_state=4)
+    if name.endswith(".npz"):
+        samples, mean, written = arrays()
+        np.testing.assert_array_equal(mean, expected.mean)
+        np.testing.assert_array_equal(written, mask)
+    else:
+        samples = np.load(name, allow_pickle=False)
+    np.testing.assert_array_equal(samples, expected.samples)
+    assert [path.name for path in here.iterdir()] == [name]
+
+
+def test_a_picture_of_several_images_has_a_row_for_each(folder):
+    """Three images and three samples: rows of image, mean and samples; the first of a row has the hole."""
+    inpaint(folder, "--index", "0:3", *CHAINS, "--npz", "filled.npz")
+    samples = arrays()[0]
+    with Image.open("inpainted.png") as picture:
+        width, height = picture.size
+        scale = width // (5 * 6 - 1)
+        assert (width, height) == ((5 * 6 - 1) * scale, (3 * 7 - 1) * scale)
+        pixels = np.asarray(picture.convert("RGB"))[::scale, ::scale]
+    for i in range(3):
+        row = pixels[7 * i : 7 * i + 6]
+        assert (row[1:4, 1:4] == (66, 120, 220)).all()
+        for k in range(3):
+            left = 6 * (2 + k)
+            np.testing.assert_array_equal(row[:, left : left + 5, 0], samples[i, k])
+
+
+def test_a_picture_has_so_many_images_and_says_so(folder, here, monkeypatch):
+    monkeypatch.setattr("cbn.cli.inpaint.MOST_SHOWN", 2)
+    loud = tuple(word for word in CHAINS if word != "--quiet")
+    assert "shows the first 2 images" in inpaint(folder, "--index", "0:3", *loud, "--npz", "filled.npz").err
+    assert len(arrays()[0]) == 3
+    first = (here / "inpainted.png").read_bytes()
+    assert "shows" not in inpaint(folder, "--index", "0:2", *loud).err
+    assert (here / "inpainted.png").read_bytes() == first
+
+
+def test_mixing_of_several_images(folder):
+    result = inpaint(folder, "--hole", "1:6,0:5", "--sweeps", "8", "--n", "2", "--index", "3:5")
+    assert [line.split(": mixing: ")[0] for line in result.out.splitlines()[1:]] == ["3", "4"]
+    assert len(result.err.splitlines()) == 1 and "2 of 2 images: " in result.err and "--sweeps" in result.err
+
+
+@pytest.mark.parametrize(
+    ("index", "code"),
+    [
+        ("x", 2),
+        ("", 2),
+        ("1:2:3", 2),
+        ("5:5", 2),
+        ("7:2", 2),
+        ("1,", 2),
+        ("3-5", 2),
+        ("4:41", 1),
+        ("40:", 1),
+        ("0,40", 1),
+    ],
+)
+def test_images_that_are_not_there(folder, here, index, code):
+    cli.assert_one_line_error(
+        inpaint(folder, "--index", index), code, "--index", index, "0:8" if code == 2 else "0 to 39"
+    )
+    assert list(here.iterdir()) == []
+
+
+def test_a_file_is_what_its_name_says(folder, here):
+    cli.assert_one_line_error(inpaint(folder, "--out", "x.jpg"), 2, "--out", "x.jpg", ".png, .npy or .npz")
+    cli.assert_one_line_error(inpaint(folder, "--out", "x.npz", "--npz", "y.npz"), 2, "--npz", "x.npz", "y.npz")
+    assert list(here.iterdir()) == []
+
+
 def test_unmixed_chains_are_warned_of(folder):
-    result = inpaint(folder, "--hole", "0:6,0:5", "--sweeps", "8", "--n", "2")
+    result = inpaint(folder, "--hole", "0:6,0:5", "--sweeps", "8", "--n", "2", "--index", "0")
     assert result.code == 0
     assert len(result.err.splitlines()) == 1
     assert "not mixed" in result.err and "--sweeps" in result.err

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cbn
 from cbn.datasets import make_category, write_mvtec
+from cbn.iem.gaussian.fitted import FittedGaussianModel
 from helpers import programs as cli
 
 REPORT = "cbn-report"
@@ -168,6 +170,30 @@ def test_a_gallery_of_fewer_pictures(pictures, category, tmp_path):
     command = (REPORT, category / "gaussian.cbn", "--data", category / "carpet", "--pictures", pictures)
     found = cli.done(*command, "--out", tmp_path / "r.html", "--json").json()
     assert found["n_shown"] == pictures and len(data_of(tmp_path / "r.html")[0]["scores"]) == found["n"]
+
+
+@pytest.mark.parametrize("pictures, n_seen", [(200, 11), (11, 11), (10, 11 + 10), (0, 11)])
+def test_where_all_pictures_are_shown_features_are_made_once(pictures, n_seen, category, tmp_path, monkeypatch):
+    seen = []
+    energies = FittedGaussianModel._energies
+
+    def counted(self, X, *others):
+        seen.append(len(X))
+        return energies(self, X, *others)
+
+    monkeypatch.setattr(FittedGaussianModel, "_energies", counted)
+    words = (category / "gaussian.cbn", "--data", category / "carpet", "--quiet", "--pictures", pictures)
+    found = cli.done(REPORT, *words, "--out", tmp_path / "r.html", "--json").json()
+    assert (found["n"], found["n_shown"], sum(seen)) == (11, min(pictures, 11), n_seen)
+
+
+@pytest.mark.parametrize("kind", ["neural", "gaussian"])
+def test_scores_and_maps_are_those_of_each_alone(kind, category):
+    model = cbn.load(category / f"{kind}.cbn").fitted_
+    pictures = np.random.default_rng(2).integers(0, 256, (11, *model.picture_shape), dtype=np.uint8)
+    scores, maps = model.scores_and_maps(pictures)
+    np.testing.assert_array_equal(scores, model.score_samples(pictures))
+    np.testing.assert_array_equal(maps, model.energy_map(pictures))
 
 
 def test_a_model_without_pictures(category, images, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cbn
 from helpers import programs as cli
 
 
@@ -129,6 +130,42 @@ def test_unmixed_chains_in_json_and_quiet(model):
     assert "--steps" in loud.err
 
 
+@pytest.mark.parametrize("name", ["s.npy", "s.NPZ"])
+def test_arrays_in_place_of_a_picture(model, here, name):
+    """The same images as in Python, and no picture."""
+    result = cli.done("cbn-sample", "--model", model, "--n", "7", "--seed", "3", "--out", name, "--json").json()
+    kind = name.lower().rpartition(".")[2]
+    assert {key: result[key] for key in ("picture", "npy", "npz")} == {
+        "picture": None,
+        "npy": None,
+        "npz": None,
+        kind: name,
+    }
+    images = np.load(name, allow_pickle=False) if kind == "npy" else images_of(name)
+    assert images.dtype == np.uint8 and images.shape == (7, 6, 5)
+    np.testing.assert_array_equal(images, cbn.load(model).sample(7, random_state=3))
+    assert [path.name for path in here.iterdir()] == [name]
+
+
+def test_arrays_of_a_model_of_0_and_1(hidden):
+    cli.done("cbn-sample", "--model", hidden, "--n", "5", "--seed", "8", "--out", "s.npy", "--npz", "s.npz")
+    images = np.load("s.npy", allow_pickle=False)
+    assert set(np.unique(images)) == {0, 1}
+    np.testing.assert_array_equal(images, images_of("s.npz"))
+    np.testing.assert_array_equal(images, cbn.load(hidden).sample(5, random_state=8))
+
+
+def test_arrays_that_were_drawn_can_be_scored(model):
+    cli.done("cbn-sample", "--model", model, "--n", "9", "--out", "s.npy")
+    assert cli.done("cbn-score", "--model", model, "--data", "s.npy", "--json").json()["n"] == 9
+
+
+def test_arrays_twice(model, here):
+    result = cli.call("cbn-sample", "--model", model, "--out", "a.npz", "--npz", "b.npz")
+    cli.assert_one_line_error(result, 2, "--npz", "b.npz", "--out", "a.npz")
+    assert list(here.iterdir()) == []
+
+
 def test_one_chain_of_one_image(model):
     arguments = ("--method", "gibbs", "--steps", "100", "--n", "1")
     result = cli.done("cbn-sample", "--model", model, *arguments, "--json", "--quiet")
@@ -246,15 +283,12 @@ def test_wrong_usage(model, here, arguments, words):
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["samples.jpg", "samples.txt"])
-def test_a_picture_is_what_its_name_says(model, here, name):
-    """Either the format of the suffix, or a refusal; not a PNG under another name."""
+@pytest.mark.parametrize("name", ["samples.jpg", "samples.txt", "samples", "samples.png.gz"])
+def test_a_file_is_what_its_name_says(model, here, name):
+    """A refusal that says which there are; not a PNG under another name."""
     result = cli.call("cbn-sample", "--model", model, "--n", "4", "--out", name)
-    if result.code == 0:
-        with Image.open(name) as picture:
-            assert picture.format == {"samples.jpg": "JPEG"}.get(name)
-    else:
-        cli.assert_one_line_error(result, result.code, name, ".png")
+    cli.assert_one_line_error(result, 2, "--out", name, ".png, .npy or .npz")
+    assert list(here.iterdir()) == []
 
 
 def test_model_of_one_image_can_be_sampled(here):

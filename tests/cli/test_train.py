@@ -2,6 +2,7 @@
 """cbn-train: what it learns, prints and writes, and how it refuses."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -229,10 +230,14 @@ def test_dry_run_trains_nothing(here):
     assert (result["n_train"], result["image_shape"]) == (40, [6, 5])
     cli.done("cbn-train", "--data", "grey.npy", "--quiet")
     assert result["n_parameters"] == json.loads(cli.done("cbn-show", "--json", "--quiet").out)["n_parameters"]
-    assert result["expected_fit_seconds"] > 0
+    low, high = result["expected_fit_seconds_range"]
+    assert 0 < low < result["expected_fit_seconds"] < high
     assert all(size > 0 for size in result["memory_bytes"].values())
     text = cli.done("cbn-train", "--data", "grey.npy", "--dry-run").out
     assert f"{result['n_parameters']:,}" in text
+    assert re.search(
+        r"^expected +about [\d.]+ to [\d.]+ s to fit \(from trials on up to 40 images\)$", text, re.MULTILINE
+    )
 
 
 def test_dry_run_refuses_what_training_refuses(here):

@@ -181,14 +181,6 @@ def test_dry_run(here, arguments):
     assert "at most" in train(here, *arguments, "--digit", "0", "--dry-run").out
 
 
-def test_dry_run_expects_more_of_more_rounds(here):
-    def seconds(rounds):
-        found = train(here, "--preset", "boosted", "--boosting", f"rounds={rounds}", "--dry-run", "--json").json()
-        return found["expected_fit_seconds"]
-
-    assert 30 * seconds(4) < seconds(1000)
-
-
 # ---- options ----
 
 

@@ -28,9 +28,9 @@ _shtab_cbn_sample_options=(
   "--method[ancestral\: exact and independent, from the pixel layer alone (default)\; gibbs\: chains from random images through all layers (default with --gif)]:method:(ancestral gibbs)"
   "--steps[Gibbs proposals per chain (default\: 100000)]:N:"
   "--temperature[of the Gibbs chains\: 1 is the model\'s distribution (default), 0 accepts only what is more probable, FIRST,LAST goes from one to the other during the run (annealing)]:T:"
-  "--out[picture to write (default\: samples.png)]:FILE:_files"
+  "--out[file to write, which its ending tells\: .png\: a picture\; .npy\: the array of images (n, height, width) uint8\; .npz\: that as \'images\', of a classifier \'labels\' too (default\: samples.png)]:FILE:_files"
   "--gif[animation of the Gibbs chains]:FILE:_files"
-  "--npz[raw samples\: array \'images\' (n, height, width) uint8\; of a classifier \'labels\' too]:FILE:_files"
+  "--npz[write these arrays as well, beside a picture]:FILE:_files"
   "--seed[random seed (default\: 0)]:N:"
   ":the same without --model:_files"
 )

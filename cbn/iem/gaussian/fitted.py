@@ -128,11 +128,7 @@ class FittedGaussianModel(PictureDecisions):
         """
         if is_dask(X):
             return lazily(FittedGaussianModel.score_samples, self, X)
-        gaussian, scores = self.gaussians.gaussian, []
-        for _, own in self._energies(X):
-            energies = settled(own if self.usual is None else self.usual(own), gaussian.smooth)
-            scores.append(-picture_energies(energies, gaussian.top))
-        return np.concatenate(scores)
+        return np.concatenate([self._scores_by(own) for _, own in self._energies(X)])
 
     def energy_map(self, X: npt.ArrayLike, *, without_own: bool = False) -> Array:
         """Where pictures are unlike normal ones, at their own size: (n, height, width) float32, about 1 where as usual.
@@ -143,10 +139,25 @@ class FittedGaussianModel(PictureDecisions):
         without_own : bool
             For pictures of the fit: each by the model without it, as new ones are seen.
         """
-        height, width, _ = self.picture_shape
+        return np.concatenate([self._maps_by(own) for _, own in self._energies(X, without_own)])
+
+    def scores_and_maps(self, X: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], Array]:
+        """Those of :meth:`score_samples` and :meth:`energy_map`, in one pass over the pictures."""
+        found = [(self._scores_by(own), self._maps_by(own)) for _, own in self._energies(X)]
+        scores, maps = zip(*found, strict=True)
+        return np.concatenate(scores), np.concatenate(maps)
+
+    def _scores_by(self, energies: Array) -> npt.NDArray[np.float64]:
+        """Scores (n,) from energies of positions."""
         gaussian = self.gaussians.gaussian
-        energies = (shown(own, gaussian.smooth, gaussian.sharpen) for _, own in self._energies(X, without_own))
-        return np.concatenate([at_pixels(own, self.extractor.stride, height, width) for own in energies])
+        settled_ones = settled(energies if self.usual is None else self.usual(energies), gaussian.smooth)
+        return -picture_energies(settled_ones, gaussian.top)
+
+    def _maps_by(self, energies: Array) -> Array:
+        """Maps (n, height, width) from energies of positions."""
+        gaussian = self.gaussians.gaussian
+        own = shown(energies, gaussian.smooth, gaussian.sharpen)
+        return at_pixels(own, self.extractor.stride, *self.picture_shape[:2])
 
     def _trained_on(self, pictures: npt.NDArray[Any]) -> bool:
         """Whether pictures are all those of the fit; of models that keep their sums in whatever order."""
