@@ -2,8 +2,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=True, embedsignature=True
 """The boundary to the C engine: check shapes, release the GIL, one C call, check the status.
 
-Functions have the names of cbn.h without the prefix, and fill the arrays they are given, which must be C-contiguous and
-of exactly the type in the signature. What they mean is said in cbn.h; what that gathers in a struct (``candidates``,
+Functions have the names of cbn.h without the prefix, and fill the NumPy arrays they are given, which must be C-contiguous
+and of exactly the type in ``_engine.pyi``. What they mean is said in cbn.h; what that gathers in a struct (``candidates``,
 ``growth``, ``grown``, ...) comes as a tuple in the order of its members. ``python/reference`` holds the NumPy twins.
 """
 
