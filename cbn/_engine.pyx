@@ -2,13 +2,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=True, embedsignature=True
 """The boundary to the C engine: check shapes, release the GIL, one C call, check the status.
 
-Functions have the names of cbn.h without the prefix, and fill the arrays they are given, which must be C-contiguous and
-of exactly the type in the signature. What they mean is said in cbn.h; what that gathers in a struct (``candidates``,
+Functions have the names of cbn.h without the prefix, and fill the NumPy arrays they are given, which must be C-contiguous
+and of exactly the type in ``_engine.pyi``. What they mean is said in cbn.h; what that gathers in a struct (``candidates``,
 ``growth``, ``grown``, ...) comes as a tuple in the order of its members. ``python/reference`` holds the NumPy twins.
 """
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from posix.unistd cimport getpid
+
+include "_engine_arrays.pxi"
 
 LOG_PROBABILITY = CBN_LOG_PROBABILITY
 SURPRISE = CBN_SURPRISE
@@ -100,10 +101,11 @@ cdef int expect_planes(name, const Py_ssize_t *shape, int64_t n_nodes, int64_t n
     return 0
 
 
-cdef cbn_planes planes_of(const uint64_t[:, ::1] words, int64_t n_nodes, int64_t n_images) except *:
+cdef cbn_planes planes_of(words, int64_t n_nodes, int64_t n_images) except *:
     cdef cbn_planes planes
-    expect_planes("planes", words.shape, n_nodes, n_images)
-    planes.words, planes.n_images = &words[0, 0], n_images
+    cdef Words words_ = words_of("words", words, 2, READ)
+    expect_planes("planes", words_.shape, n_nodes, n_images)
+    planes.words, planes.n_images = words_.at, n_images
     return planes
 
 
@@ -119,51 +121,22 @@ cdef int64_t nodes_of(cbn_grid grid) noexcept nogil:
     return <int64_t>grid.channels * grid.height * grid.width
 
 
-cdef cbn_chains chains_of(uint8_t[:, ::1] states, int64_t n_nodes) except *:
+cdef cbn_chains chains_of(states, int64_t n_nodes) except *:
     cdef cbn_chains chains
-    expect("nodes of states", states.shape[1], n_nodes)
-    chains.n, chains.states = states.shape[0], &states[0, 0]
+    cdef Bytes states_ = bytes_of("states", states, 2, FILLED)
+    expect("nodes of states", states_.shape[1], n_nodes)
+    chains.n, chains.states = states_.shape[0], states_.into
     return chains
 
 
-cdef cbn_steps steps_of(uint64_t seed, uint64_t first_step, int64_t n_steps, const int64_t[::1] sites) except *:
+cdef cbn_steps steps_of(uint64_t seed, uint64_t first_step, int64_t n_steps, sites) except *:
     cdef cbn_steps steps
-    if sites.shape[0] == 0:
+    cdef Longs sites_ = longs_of("sites", sites, 1, READ)
+    if sites_.shape[0] == 0:
         raise ValueError("sites: empty")
     steps.seed, steps.first, steps.n = seed, first_step, n_steps
-    steps.sites, steps.n_sites = &sites[0], sites.shape[0]
+    steps.sites, steps.n_sites = sites_.at, sites_.shape[0]
     return steps
-
-
-cdef const uint8_t *bytes_or_null(name, array, int64_t size) except? NULL:
-    """An optional array, which the caller's argument keeps alive."""
-    cdef const uint8_t[::1] view
-    if array is None:
-        return NULL
-    view = array
-    expect(name, view.shape[0], size)
-    return &view[0]
-
-
-cdef const int32_t *numbers_or_null(name, array, int64_t size) except? NULL:
-    cdef const int32_t[::1] view
-    if array is None:
-        return NULL
-    view = array
-    expect(name, view.shape[0], size)
-    return &view[0]
-
-
-cdef uint8_t[::1] memory_of(int status, const int64_t *n_bytes):
-    """Scratch memory of the size that a query, with this status, has answered."""
-    check(status)
-    return bytearray(n_bytes[0])
-
-
-cdef cbn_workspace workspace_in(uint8_t[::1] memory) noexcept nogil:
-    cdef cbn_workspace workspace
-    workspace.memory, workspace.bytes = &memory[0], memory.shape[0]
-    return workspace
 
 
 # ---- tables ----
@@ -174,25 +147,25 @@ cdef class Layer:
 
     cdef cbn_layer c
     cdef readonly int64_t n_nodes, n_rows
-    cdef const int64_t[::1] _begin
-    cdef const int32_t[::1] _parent, _dy, _dx
-    cdef const uint8_t[::1] _required
+    cdef tuple _arrays
 
     def __init__(self, layer):
-        self._begin, self._parent, self._dy, self._dx, self._required = layer.arrays()
+        begin, parent, dy, dx, required = self._arrays = layer.arrays()
+        cdef Longs begin_ = longs_of("relation_begin", begin, 1, READ)
+        cdef Ints parent_ = ints_of("parent_channel", parent, 1, READ)
+        cdef Ints dy_ = ints_of("dy", dy, 1, READ)
+        cdef Ints dx_ = ints_of("dx", dx, 1, READ)
+        cdef Bytes required_ = bytes_of("required", required, 1, READ)
         self.c.grid.channels, self.c.grid.height, self.c.grid.width = layer.channels, layer.height, layer.width
-        expect("relation_begin", self._begin.shape[0], self.c.grid.channels + 1)
-        cdef int64_t n_relations = self._begin[self.c.grid.channels]
-        expect("parent_channel", self._parent.shape[0], n_relations)
-        expect("dy", self._dy.shape[0], n_relations)
-        expect("dx", self._dx.shape[0], n_relations)
-        expect("required", self._required.shape[0], n_relations)
-        self.c.relation_begin = &self._begin[0]
-        if self._parent.shape[0]:
-            self.c.parent_channel = &self._parent[0]
-            self.c.dy = &self._dy[0]
-            self.c.dx = &self._dx[0]
-            self.c.required = &self._required[0]
+        expect("relation_begin", begin_.shape[0], self.c.grid.channels + 1)
+        cdef int64_t n_relations = begin_.at[self.c.grid.channels]
+        expect("parent_channel", parent_.shape[0], n_relations)
+        expect("dy", dy_.shape[0], n_relations)
+        expect("dx", dx_.shape[0], n_relations)
+        expect("required", required_.shape[0], n_relations)
+        self.c.relation_begin = begin_.at
+        if n_relations:
+            self.c.parent_channel, self.c.dy, self.c.dx, self.c.required = parent_.at, dy_.at, dx_.at, required_.at
         check(cbn_layer_rows(&self.c, &self.n_rows))
         self.n_nodes = nodes_of(self.c.grid)
 
@@ -217,154 +190,172 @@ def plane_words(int64_t n_images):
     return cbn_plane_words(n_images)
 
 
-def pack_planes(const uint8_t[:, ::1] images, int cutoff, uint64_t[:, ::1] planes, int num_threads=1):
+def pack_planes(images, int cutoff, planes, int num_threads=1):
     cdef int status
-    expect("planes", planes.shape[0], images.shape[1])
-    expect("words of planes", planes.shape[1], cbn_plane_words(images.shape[0]))
-    if images.size == 0:
+    cdef Bytes images_ = bytes_of("images", images, 2, READ)
+    cdef Words planes_ = words_of("planes", planes, 2, FILLED)
+    expect("planes", planes_.shape[0], images_.shape[1])
+    expect("words of planes", planes_.shape[1], cbn_plane_words(images_.shape[0]))
+    if images_.size == 0:
         raise ValueError("images: empty")
     with nogil:
-        status = cbn_pack_planes(&images[0, 0], images.shape[0], images.shape[1], cutoff, &planes[0, 0],
+        status = cbn_pack_planes(images_.at, images_.shape[0], images_.shape[1], cutoff, planes_.into,
                                  allowed(num_threads))
     check(status)
 
 
-def unpack_planes(const uint64_t[:, ::1] planes, uint8_t[:, ::1] states, int num_threads=1):
+def unpack_planes(planes, states, int num_threads=1):
     cdef int status
-    cdef cbn_planes data = planes_of(planes, states.shape[1], states.shape[0])
-    if states.size == 0:
+    cdef Bytes states_ = bytes_of("states", states, 2, FILLED)
+    cdef cbn_planes data = planes_of(planes, states_.shape[1], states_.shape[0])
+    if states_.size == 0:
         raise ValueError("states: empty")
     with nogil:
-        status = cbn_unpack_planes(data, states.shape[1], &states[0, 0], allowed(num_threads))
+        status = cbn_unpack_planes(data, states_.shape[1], states_.into, allowed(num_threads))
     check(status)
 
 
-def planes_select(const uint64_t[:, ::1] planes, int64_t n_images, const uint8_t[::1] keep, uint64_t[:, ::1] out,
-                  int num_threads=1):
+def planes_select(planes, int64_t n_images, keep, out, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    cdef cbn_planes data = planes_of(planes, planes.shape[0], n_images)
-    expect("keep", keep.shape[0], n_images)
-    expect("nodes of out", out.shape[0], planes.shape[0])
-    if planes.shape[0] == 0 or out.shape[1] == 0:
+    cdef Words planes_ = words_of("planes", planes, 2, READ)
+    cdef Bytes keep_ = bytes_of("keep", keep, 1, READ)
+    cdef Words out_ = words_of("out", out, 2, FILLED)
+    cdef cbn_planes data = planes_of(planes, planes_.shape[0], n_images)
+    expect("keep", keep_.shape[0], n_images)
+    expect("nodes of out", out_.shape[0], planes_.shape[0])
+    if planes_.shape[0] == 0 or out_.shape[1] == 0:
         raise ValueError("planes, keep: no image is left")
-    cdef uint8_t[::1] memory = memory_of(cbn_planes_select_workspace_size(n_images, &n_bytes), &n_bytes)
+    cdef bytearray memory = memory_of(cbn_planes_select_workspace_size(n_images, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_planes_select(data, planes.shape[0], &keep[0], out.shape[1], &out[0, 0], workspace_in(memory),
+        status = cbn_planes_select(data, planes_.shape[0], keep_.at, out_.shape[1], out_.into, workspace,
                                    allowed(num_threads))
     check(status)
 
 
-def count(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, int64_t[:, ::1] counts, int num_threads=1):
+def count(Layer layer, planes, int64_t n_images, counts, int num_threads=1):
     cdef int status
+    cdef Longs counts_ = longs_of("counts", counts, 2, FILLED)
     cdef cbn_planes data = planes_of(planes, layer.n_nodes, n_images)
-    expect_pairs("rows", "counts", counts.shape, layer.n_rows)
+    expect_pairs("rows", "counts", counts_.shape, layer.n_rows)
     with nogil:
-        status = cbn_count(&layer.c, data, &counts[0, 0], allowed(num_threads))
+        status = cbn_count(&layer.c, data, counts_.into, allowed(num_threads))
     check(status)
 
 
-def counts_add(const int64_t[:, ::1] counts, int64_t[:, ::1] total):
+def counts_add(counts, total):
     cdef int status
-    expect_rows("rows", "states", "counts", counts.shape, total.shape[0], total.shape[1])
-    if counts.size == 0:
+    cdef Longs counts_ = longs_of("counts", counts, 2, READ)
+    cdef Longs total_ = longs_of("total", total, 2, FILLED)
+    expect_rows("rows", "states", "counts", counts_.shape, total_.shape[0], total_.shape[1])
+    if counts_.size == 0:
         raise ValueError("counts: empty")
     with nogil:
-        status = cbn_counts_add(&counts[0, 0], counts.shape[0] * counts.shape[1], &total[0, 0])
+        status = cbn_counts_add(counts_.at, counts_.shape[0] * counts_.shape[1], total_.into)
     check(status)
 
 
-def counts_check(Layer layer, const int64_t[:, ::1] counts, int64_t n_images):
+def counts_check(Layer layer, counts, int64_t n_images):
     cdef int status
-    expect_pairs("rows", "counts", counts.shape, layer.n_rows)
+    cdef Longs counts_ = longs_of("counts", counts, 2, READ)
+    expect_pairs("rows", "counts", counts_.shape, layer.n_rows)
     with nogil:
-        status = cbn_counts_check(&layer.c, &counts[0, 0], n_images)
+        status = cbn_counts_check(&layer.c, counts_.at, n_images)
     check(status)
 
 
-def bic(Layer layer, const int64_t[:, ::1] counts):
+def bic(Layer layer, counts):
     cdef int status
     cdef double log_likelihood, value
     cdef int64_t n_parameters
-    expect_pairs("rows", "counts", counts.shape, layer.n_rows)
+    cdef Longs counts_ = longs_of("counts", counts, 2, READ)
+    expect_pairs("rows", "counts", counts_.shape, layer.n_rows)
     with nogil:
-        status = cbn_bic(&layer.c, &counts[0, 0], &log_likelihood, &n_parameters, &value)
+        status = cbn_bic(&layer.c, counts_.at, &log_likelihood, &n_parameters, &value)
     check(status)
     return log_likelihood, n_parameters, value
 
 
-cdef int32_t[:, ::1] columns_of(const int32_t[:, ::1] candidates):
+cdef object columns_of(candidates):
     """Candidate relations (n, 4), column by column."""
-    expect("columns of candidates", candidates.shape[1], 4)
-    if candidates.shape[0] < 1:
+    cdef Ints candidates_ = ints_of("candidates", candidates, 2, READ)
+    expect("columns of candidates", candidates_.shape[1], 4)
+    if candidates_.shape[0] < 1:
         raise ValueError("candidates: empty")
-    return candidates.copy().T.copy()
+    return candidates.T.copy()
 
 
-cdef cbn_relations relations_of(int32_t[:, ::1] column) noexcept:
+cdef cbn_relations relations_of(columns) except *:
     """Of columns, which must live as long."""
     cdef cbn_relations relations
-    relations.n, relations.child, relations.parent = column.shape[1], &column[0, 0], &column[1, 0]
-    relations.dy, relations.dx = &column[2, 0], &column[3, 0]
+    cdef Ints columns_ = ints_of("columns", columns, 2, READ)
+    cdef int64_t n = columns_.shape[1]
+    relations.n, relations.child, relations.parent = n, columns_.at, columns_.at + n
+    relations.dy, relations.dx = columns_.at + 2 * n, columns_.at + 3 * n
     return relations
 
 
-def relation_gains(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const int32_t[:, ::1] candidates,
-                   double[::1] bic_change, int num_threads=1):
+def relation_gains(Layer layer, planes, int64_t n_images, candidates, bic_change, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
+    cdef Doubles bic_change_ = doubles_of("bic_change", bic_change, 1, FILLED)
     cdef cbn_planes data = planes_of(planes, layer.n_nodes, n_images)
-    cdef int32_t[:, ::1] column = columns_of(candidates)
-    cdef cbn_relations relations = relations_of(column)
-    expect("bic_change", bic_change.shape[0], relations.n)
-    cdef uint8_t[::1] memory = memory_of(
+    cdef object columns = columns_of(candidates)
+    cdef cbn_relations relations = relations_of(columns)
+    expect("bic_change", bic_change_.shape[0], relations.n)
+    cdef bytearray memory = memory_of(
         cbn_relation_gains_workspace_size(&layer.c, n_images, relations.n, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_relation_gains(&layer.c, data, &relations, &bic_change[0], workspace_in(memory),
-                                    allowed(num_threads))
+        status = cbn_relation_gains(&layer.c, data, &relations, bic_change_.into, workspace, allowed(num_threads))
     check(status)
 
 
-def probability_table(Layer layer, const int64_t[:, ::1] counts, double pseudocount, double[:, ::1] probability,
-                      int num_threads=1):
+def probability_table(Layer layer, counts, double pseudocount, probability, int num_threads=1):
     cdef int status
-    expect_pairs("rows", "counts", counts.shape, layer.n_rows)
-    expect_pairs("rows", "probability", probability.shape, layer.n_rows)
+    cdef Longs counts_ = longs_of("counts", counts, 2, READ)
+    cdef Doubles probability_ = doubles_of("probability", probability, 2, FILLED)
+    expect_pairs("rows", "counts", counts_.shape, layer.n_rows)
+    expect_pairs("rows", "probability", probability_.shape, layer.n_rows)
     with nogil:
-        status = cbn_probability_table(&layer.c, &counts[0, 0], pseudocount, &probability[0, 0], allowed(num_threads))
+        status = cbn_probability_table(&layer.c, counts_.at, pseudocount, probability_.into, allowed(num_threads))
     check(status)
 
 
-def value_table(Layer layer, const int64_t[:, ::1] counts, double pseudocount, int kind, bint leave_one_out,
-                double[:, ::1] values, int num_threads=1):
+def value_table(Layer layer, counts, double pseudocount, int kind, bint leave_one_out, values, int num_threads=1):
     cdef int status
-    expect_pairs("rows", "counts", counts.shape, layer.n_rows)
-    expect_pairs("rows", "values", values.shape, layer.n_rows)
+    cdef Longs counts_ = longs_of("counts", counts, 2, READ)
+    cdef Doubles values_ = doubles_of("values", values, 2, FILLED)
+    expect_pairs("rows", "counts", counts_.shape, layer.n_rows)
+    expect_pairs("rows", "values", values_.shape, layer.n_rows)
     with nogil:
-        status = cbn_value_table(&layer.c, &counts[0, 0], pseudocount, kind, leave_one_out, &values[0, 0],
+        status = cbn_value_table(&layer.c, counts_.at, pseudocount, kind, leave_one_out, values_.into,
                                  allowed(num_threads))
     check(status)
 
 
-def score_images(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
-                 double[::1] scores, int num_threads=1):
+def score_images(Layer layer, planes, int64_t n_images, values, scores, int num_threads=1):
     cdef int status
+    cdef Doubles values_ = doubles_of("values", values, 2, READ)
+    cdef Doubles scores_ = doubles_of("scores", scores, 1, FILLED)
     cdef cbn_planes data = planes_of(planes, layer.n_nodes, n_images)
-    expect_pairs("rows", "values", values.shape, layer.n_rows)
-    expect("scores", scores.shape[0], n_images)
+    expect_pairs("rows", "values", values_.shape, layer.n_rows)
+    expect("scores", scores_.shape[0], n_images)
     with nogil:
-        status = cbn_score_images(&layer.c, data, &values[0, 0], &scores[0], allowed(num_threads))
+        status = cbn_score_images(&layer.c, data, values_.at, scores_.into, allowed(num_threads))
     check(status)
 
 
-def score_nodes(Layer layer, const uint64_t[:, ::1] planes, int64_t n_images, const double[:, ::1] values,
-                double[:, ::1] contributions, int num_threads=1):
+def score_nodes(Layer layer, planes, int64_t n_images, values, contributions, int num_threads=1):
     cdef int status
+    cdef Doubles values_ = doubles_of("values", values, 2, READ)
+    cdef Doubles contributions_ = doubles_of("contributions", contributions, 2, FILLED)
     cdef cbn_planes data = planes_of(planes, layer.n_nodes, n_images)
-    expect_pairs("rows", "values", values.shape, layer.n_rows)
-    expect_rows("images", "nodes", "contributions", contributions.shape, n_images, layer.n_nodes)
+    expect_pairs("rows", "values", values_.shape, layer.n_rows)
+    expect_rows("images", "nodes", "contributions", contributions_.shape, n_images, layer.n_nodes)
     with nogil:
-        status = cbn_score_nodes(&layer.c, data, &values[0, 0], &contributions[0, 0], allowed(num_threads))
+        status = cbn_score_nodes(&layer.c, data, values_.at, contributions_.into, allowed(num_threads))
     check(status)
 
 
@@ -376,19 +367,20 @@ cdef class Transition:
 
     cdef cbn_transition c
     cdef readonly int64_t n_nodes_in, n_nodes_out
-    cdef const int32_t[:, :, :, ::1] _weights
-    cdef const int32_t[::1] _bias
+    cdef object _weights, _bias
 
     def __init__(self, transition):
         t = transition
         self._weights, self._bias = t.weights, t.bias
+        cdef Ints weights_ = ints_of("weights", self._weights, 4, READ)
+        cdef Ints bias_ = ints_of("bias", self._bias, 1, READ)
         self.c.in_channels, self.c.in_height, self.c.in_width = t.in_channels, t.in_height, t.in_width
         self.c.out_channels, self.c.kernel_size, self.c.pool = t.out_channels, t.kernel_size, t.pool
-        expect_kernels("weights", self._weights.shape, &self.c)
-        expect("bias", self._bias.shape[0], t.out_channels)
-        if self._weights.size == 0:
+        expect_kernels("weights", weights_.shape, &self.c)
+        expect("bias", bias_.shape[0], t.out_channels)
+        if weights_.size == 0:
             raise ValueError("weights: empty")
-        self.c.weights, self.c.bias = &self._weights[0, 0, 0, 0], &self._bias[0]
+        self.c.weights, self.c.bias = weights_.at, bias_.at
         check(cbn_transition_check(&self.c))
         self.n_nodes_in = <int64_t>t.in_channels * t.in_height * t.in_width
         self.n_nodes_out = <int64_t>t.out_channels * t.height * t.width
@@ -399,49 +391,51 @@ cdef int expect_kernels(name, const Py_ssize_t *shape, const cbn_transition *tra
     return expect_rows("rows", "columns", name, shape + 2, transition.kernel_size, transition.kernel_size)
 
 
-cdef cbn_planes planes_below(Transition transition, const uint64_t[:, ::1] planes_in, int64_t n_images,
-                             const Py_ssize_t *shape_out) except *:
+cdef cbn_planes planes_below(Transition transition, planes_in, int64_t n_images, const Py_ssize_t *shape_out) except *:
     cdef cbn_planes planes
-    expect_planes("planes_in", planes_in.shape, transition.n_nodes_in, n_images)
+    cdef Words planes_in_ = words_of("planes_in", planes_in, 2, READ)
+    expect_planes("planes_in", planes_in_.shape, transition.n_nodes_in, n_images)
     expect_planes("planes_out", shape_out, transition.n_nodes_out, n_images)
-    planes.words, planes.n_images = &planes_in[0, 0], n_images
+    planes.words, planes.n_images = planes_in_.at, n_images
     return planes
 
 
-def transition_forward(Transition transition, const uint64_t[:, ::1] planes_in, int64_t n_images,
-                       uint64_t[:, ::1] planes_out, int num_threads=1):
+def transition_forward(Transition transition, planes_in, int64_t n_images, planes_out, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    cdef cbn_planes below = planes_below(transition, planes_in, n_images, planes_out.shape)
-    cdef uint8_t[::1] memory = memory_of(
+    cdef Words planes_out_ = words_of("planes_out", planes_out, 2, FILLED)
+    cdef cbn_planes below = planes_below(transition, planes_in, n_images, planes_out_.shape)
+    cdef bytearray memory = memory_of(
         cbn_transition_workspace_size(&transition.c, num_threads, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_transition_forward(&transition.c, below, &planes_out[0, 0], workspace_in(memory),
-                                        allowed(num_threads))
+        status = cbn_transition_forward(&transition.c, below, planes_out_.into, workspace, allowed(num_threads))
     check(status)
 
 
-def kernel_gradient(Transition transition, objective, const uint64_t[:, ::1] planes_in,
-                    const uint64_t[:, ::1] planes_out, int64_t n_images, gradient, int num_threads=1):
+def kernel_gradient(Transition transition, objective, planes_in, planes_out, int64_t n_images, gradient,
+                    int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
     cdef Layer layer
-    cdef const int64_t[:, ::1] counts
-    cdef double[:, :, :, ::1] weights
-    cdef double[::1] bias
     cdef cbn_objective c
-    cdef cbn_planes below = planes_below(transition, planes_in, n_images, planes_out.shape)
+    cdef Words planes_out_ = words_of("planes_out", planes_out, 2, READ)
+    cdef cbn_planes below = planes_below(transition, planes_in, n_images, planes_out_.shape)
     layer, counts, c.pseudocount, c.sharpness = objective
+    cdef Longs counts_ = longs_of("counts", counts, 2, READ)
     weights, bias = gradient
-    expect_pairs("rows", "counts", counts.shape, layer.n_rows)
-    expect_kernels("weights", weights.shape, &transition.c)
-    expect("bias", bias.shape[0], transition.c.out_channels)
-    c.layer, c.counts = &layer.c, &counts[0, 0]
-    cdef uint8_t[::1] memory = memory_of(
+    cdef Doubles weights_ = doubles_of("weights", weights, 4, FILLED)
+    cdef Doubles bias_ = doubles_of("bias", bias, 1, FILLED)
+    expect_pairs("rows", "counts", counts_.shape, layer.n_rows)
+    expect_kernels("weights", weights_.shape, &transition.c)
+    expect("bias", bias_.shape[0], transition.c.out_channels)
+    c.layer, c.counts = &layer.c, counts_.at
+    cdef bytearray memory = memory_of(
         cbn_kernel_gradient_workspace_size(&transition.c, &layer.c, n_images, num_threads, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_kernel_gradient(&transition.c, &c, below, &planes_out[0, 0], &weights[0, 0, 0, 0], &bias[0],
-                                     workspace_in(memory), allowed(num_threads))
+        status = cbn_kernel_gradient(&transition.c, &c, below, planes_out_.at, weights_.into, bias_.into,
+                                     workspace, allowed(num_threads))
     check(status)
 
 
@@ -462,12 +456,13 @@ def philox(counter, key):
     return out[0], out[1], out[2], out[3]
 
 
-def uniform(uint64_t seed, uint32_t purpose, uint64_t first_step, double[:, ::1] out):
+def uniform(uint64_t seed, uint32_t purpose, uint64_t first_step, out):
     cdef int status
-    if out.size == 0:
+    cdef Doubles out_ = doubles_of("out", out, 2, FILLED)
+    if out_.size == 0:
         raise ValueError("out: empty")
     with nogil:
-        status = cbn_uniform(seed, purpose, out.shape[0], first_step, out.shape[1], &out[0, 0])
+        status = cbn_uniform(seed, purpose, out_.shape[0], first_step, out_.shape[1], out_.into)
     check(status)
 
 
@@ -477,31 +472,32 @@ def sampler_workspace_size(Layer layer, int64_t n_chains):
     return n_bytes
 
 
-def sample_ancestral(Layer layer, const double[:, ::1] probability, uint64_t seed, clamped, uint8_t[:, ::1] states,
-                     int num_threads=1):
+def sample_ancestral(Layer layer, probability, uint64_t seed, clamped, states, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    expect_pairs("rows", "probability", probability.shape, layer.n_rows)
+    cdef Doubles probability_ = doubles_of("probability", probability, 2, READ)
+    expect_pairs("rows", "probability", probability_.shape, layer.n_rows)
     cdef cbn_chains chains = chains_of(states, layer.n_nodes)
     cdef const uint8_t *kept = bytes_or_null("clamped", clamped, layer.n_nodes)
-    cdef uint8_t[::1] memory = memory_of(cbn_sampler_workspace_size(&layer.c, chains.n, &n_bytes), &n_bytes)
+    cdef bytearray memory = memory_of(cbn_sampler_workspace_size(&layer.c, chains.n, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_sample_ancestral(&layer.c, &probability[0, 0], seed, kept, chains, workspace_in(memory),
-                                      allowed(num_threads))
+        status = cbn_sample_ancestral(&layer.c, probability_.at, seed, kept, chains, workspace, allowed(num_threads))
     check(status)
 
 
-def sample_gibbs(Layer layer, const double[:, ::1] probability, uint64_t seed, uint64_t first_step, int64_t n_steps,
-                 const int64_t[::1] sites, uint8_t[:, ::1] states, int num_threads=1):
+def sample_gibbs(Layer layer, probability, uint64_t seed, uint64_t first_step, int64_t n_steps, sites, states,
+                 int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    expect_pairs("rows", "probability", probability.shape, layer.n_rows)
+    cdef Doubles probability_ = doubles_of("probability", probability, 2, READ)
+    expect_pairs("rows", "probability", probability_.shape, layer.n_rows)
     cdef cbn_chains chains = chains_of(states, layer.n_nodes)
     cdef cbn_steps steps = steps_of(seed, first_step, n_steps, sites)
-    cdef uint8_t[::1] memory = memory_of(cbn_sampler_workspace_size(&layer.c, chains.n, &n_bytes), &n_bytes)
+    cdef bytearray memory = memory_of(cbn_sampler_workspace_size(&layer.c, chains.n, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_sample_gibbs(&layer.c, &probability[0, 0], &steps, chains, workspace_in(memory),
-                                  allowed(num_threads))
+        status = cbn_sample_gibbs(&layer.c, probability_.at, &steps, chains, workspace, allowed(num_threads))
     check(status)
 
 
@@ -533,51 +529,55 @@ cdef class LayerStack:
         check(cbn_gibbs_layers_workspace_size(&self.c, 1, 1, &n_bytes))
 
 
-def sample_gibbs_layers(LayerStack stack not None, const int64_t[:, ::1] values, double unit,
-                        const double[::1] inverse_temperature not None, uint64_t seed, uint64_t first_step,
-                        const int64_t[::1] sites, uint8_t[:, ::1] states, int num_threads=1):
+def sample_gibbs_layers(LayerStack stack not None, values, double unit, inverse_temperature, uint64_t seed,
+                        uint64_t first_step, sites, states, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
     cdef cbn_energy energy
-    expect_pairs("rows", "values", values.shape, stack.n_rows)
+    cdef Longs values_ = longs_of("values", values, 2, READ)
+    cdef Doubles inverse_temperature_ = doubles_of("inverse_temperature", inverse_temperature, 1, READ)
+    expect_pairs("rows", "values", values_.shape, stack.n_rows)
     cdef cbn_chains chains = chains_of(states, stack.n_nodes)
-    cdef cbn_steps steps = steps_of(seed, first_step, inverse_temperature.shape[0], sites)
-    energy.values, energy.unit = &values[0, 0], unit
-    energy.inverse_temperature = &inverse_temperature[0] if steps.n else NULL
-    cdef uint8_t[::1] memory = memory_of(
+    cdef cbn_steps steps = steps_of(seed, first_step, inverse_temperature_.shape[0], sites)
+    energy.values, energy.unit = values_.at, unit
+    energy.inverse_temperature = inverse_temperature_.at if steps.n else NULL
+    cdef bytearray memory = memory_of(
         cbn_gibbs_layers_workspace_size(&stack.c, chains.n, num_threads, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_sample_gibbs_layers(&stack.c, &energy, &steps, chains, workspace_in(memory), allowed(num_threads))
+        status = cbn_sample_gibbs_layers(&stack.c, &energy, &steps, chains, workspace, allowed(num_threads))
     check(status)
 
 
-def tree_sample_ancestral(Trees trees, const double[:, ::1] probability, uint64_t seed, clamped,
-                          uint8_t[:, ::1] states, int num_threads=1):
+def tree_sample_ancestral(Trees trees, probability, uint64_t seed, clamped, states, int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    expect_pairs("vertices", "probability", probability.shape, trees.n_vertices)
+    cdef Doubles probability_ = doubles_of("probability", probability, 2, READ)
+    expect_pairs("vertices", "probability", probability_.shape, trees.n_vertices)
     cdef cbn_chains chains = chains_of(states, trees.n_nodes)
     cdef const uint8_t *kept = bytes_or_null("clamped", clamped, trees.n_nodes)
-    cdef uint8_t[::1] memory = memory_of(
+    cdef bytearray memory = memory_of(
         cbn_tree_sampler_workspace_size(&trees.c, chains.n, num_threads, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_tree_sample_ancestral(&trees.c, &probability[0, 0], seed, kept, chains, workspace_in(memory),
+        status = cbn_tree_sample_ancestral(&trees.c, probability_.at, seed, kept, chains, workspace,
                                            allowed(num_threads))
     check(status)
 
 
-def tree_sample_gibbs(Trees trees, const double[:, ::1] probability, uint64_t seed, uint64_t first_step,
-                      int64_t n_steps, const int64_t[::1] sites, uint8_t[:, ::1] states, int num_threads=1):
+def tree_sample_gibbs(Trees trees, probability, uint64_t seed, uint64_t first_step, int64_t n_steps, sites, states,
+                      int num_threads=1):
     cdef int status
     cdef int64_t n_bytes
-    expect_pairs("vertices", "probability", probability.shape, trees.n_vertices)
+    cdef Doubles probability_ = doubles_of("probability", probability, 2, READ)
+    expect_pairs("vertices", "probability", probability_.shape, trees.n_vertices)
     cdef cbn_chains chains = chains_of(states, trees.n_nodes)
     cdef cbn_steps steps = steps_of(seed, first_step, n_steps, sites)
-    cdef uint8_t[::1] memory = memory_of(
+    cdef bytearray memory = memory_of(
         cbn_tree_sampler_workspace_size(&trees.c, chains.n, num_threads, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_tree_sample_gibbs(&trees.c, &probability[0, 0], &steps, chains, workspace_in(memory),
-                                       allowed(num_threads))
+        status = cbn_tree_sample_gibbs(&trees.c, probability_.at, &steps, chains, workspace, allowed(num_threads))
     check(status)
 
 

@@ -43,7 +43,7 @@ CBN_FUNCTION void add_products(const int32_t *pairs, int64_t n_pairs, int64_t si
     for (; row + CBN_TILE_PAIRS <= size; row += CBN_TILE_PAIRS)
         for (int64_t column = 0; column < row + CBN_TILE_PAIRS; column += CBN_COLUMNS_TOGETHER)
             product_tile(CBN_TILE_PAIRS, pairs, n_pairs, padded, row, column, products);
-    for (; row < size; row++)
+    for (; CBN_TILE_PAIRS > 1 && row < size; row++)
         for (int64_t column = 0; column <= row; column += CBN_COLUMNS_TOGETHER)
             product_tile(1, pairs, n_pairs, padded, row, column, products);
 }

@@ -59,6 +59,7 @@ CBN_INLINE void panel_positions(const int half, const int tile, const cbn_sums_p
     const int64_t n = plan->positions;
     int64_t p = 0;
     for (; p + tile <= n; p += tile) panel_tile(half, tile, plan, p, x, panel, bias, added, out);
+    if (tile == 1) return;
     if (p < n && n >= tile)
         panel_tile(half, tile, plan, n - tile, x, panel, bias, added, out);
     else
@@ -103,6 +104,7 @@ CBN_INLINE void depth_positions(const int size, const cbn_depth_plan *plan, cons
     int64_t p = 0;
     for (; p + CBN_TILE_DEPTH <= n; p += CBN_TILE_DEPTH)
         depth_tile(CBN_TILE_DEPTH, size, plan, p, x, weights, bias, out);
+    if (CBN_TILE_DEPTH == 1) return;
     if (p < n && n >= CBN_TILE_DEPTH)
         depth_tile(CBN_TILE_DEPTH, size, plan, n - CBN_TILE_DEPTH, x, weights, bias, out);
     else

@@ -46,17 +46,17 @@ CBN_INLINE void sum_tile(const int vectors, const int n, const cbn_row_plan *pla
                              rectify ? CBN_RECTIFY(sums[p][v]) : sums[p][v]);
 }
 
-/* All positions of a row, for one panel. */
+/* All positions of a row, for one panel. Where a tile leaves none over, no smaller one is compiled. */
 CBN_INLINE void sum_panel(const int vectors, const int tile, const cbn_row_plan *plan, const float *x,
                           const float *panel, const float *start, int64_t start_step, int rectify, float *out) {
     int64_t p = 0;
     for (; p + tile <= plan->width; p += tile)
         sum_tile(vectors, tile, plan, x + p * plan->x_step, panel, start + p * start_step, start_step, rectify,
                  out + p * plan->outputs);
-    for (; p + 3 <= plan->width; p += 3)
+    for (; tile > 3 && p + 3 <= plan->width; p += 3)
         sum_tile(vectors, 3, plan, x + p * plan->x_step, panel, start + p * start_step, start_step, rectify,
                  out + p * plan->outputs);
-    for (; p < plan->width; p++)
+    for (; tile > 1 && p < plan->width; p++)
         sum_tile(vectors, 1, plan, x + p * plan->x_step, panel, start + p * start_step, start_step, rectify,
                  out + p * plan->outputs);
 }
@@ -101,7 +101,7 @@ CBN_INLINE void weight_panel(const int vectors, const cbn_row_plan *plan, const 
         int64_t c = 0;
         for (; c + CBN_TILE_INPUTS <= plan->runs[r].length; c += CBN_TILE_INPUTS, d_panel += CBN_TILE_INPUTS * vectors * CBN_FLOAT_LANES)
             weight_tile(vectors, CBN_TILE_INPUTS, plan, from + c, d_out, d_panel);
-        for (; c + 2 <= plan->runs[r].length; c += 2, d_panel += 2 * vectors * CBN_FLOAT_LANES)
+        for (; CBN_TILE_INPUTS > 2 && c + 2 <= plan->runs[r].length; c += 2, d_panel += 2 * vectors * CBN_FLOAT_LANES)
             weight_tile(vectors, 2, plan, from + c, d_out, d_panel);
         for (; c < plan->runs[r].length; c++, d_panel += vectors * CBN_FLOAT_LANES)
             weight_tile(vectors, 1, plan, from + c, d_out, d_panel);

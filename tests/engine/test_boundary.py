@@ -4,6 +4,7 @@
 import ast
 import inspect
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,54 @@ def test_wrong_arrays_are_refused(name):
                 continue
             with pytest.raises((ValueError, TypeError)):
                 function(*replaced(good, i, array))
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (None, "scores: NoneType where a NumPy array is needed"),
+        (bytearray(560), "scores: bytearray where a NumPy array is needed"),
+        (np.zeros(70, np.float32), "scores: float32 where float64 is needed"),
+        (np.zeros(70, np.int64), "scores: int64 where float64 is needed"),
+        (np.zeros(70, ">f8"), "scores: >f8 where float64 is needed"),
+        (np.zeros(70, np.complex64), "scores: complex64 where float64 is needed"),
+        (np.zeros(70, [("a", float)]), "scores: [('a', '<f8')] where float64 is needed"),
+        (np.zeros((70, 1)), "scores: 2 dimensions where 1 are needed"),
+        (np.zeros((1, 1, 1, 1, 70)), "scores: 5 dimensions where 1 are needed"),
+        (np.array(0.0), "scores: 0 dimensions where 1 are needed"),
+        (np.zeros(140)[::2], "scores: not C-contiguous; numpy.ascontiguousarray makes it so"),
+        (read_only(np.zeros(70)), "scores: read-only where it is to be filled"),
+        (np.zeros(69), "scores: size 69 where 70 is needed"),
+    ],
+)
+def test_the_message_names_the_array(scores, said):
+    with pytest.raises(ValueError) as error:
+        _engine.score_images(*arrays()["score_images"][:-1], scores)
+    assert str(error.value) == said
+
+
+def test_arrays_that_are_read_may_be_read_only_and_of_bool():
+    planes = np.zeros((12, 2), np.uint64)
+    states = np.random.default_rng(0).integers(0, 2, (70, 12), np.uint8)
+    _engine.pack_planes(read_only(states.astype(bool)), 0, planes)
+    found = np.empty_like(states)
+    _engine.unpack_planes(read_only(planes), found)
+    np.testing.assert_array_equal(found, states)
+
+
+def test_objects_of_the_engine_keep_their_arrays_and_are_not_pickled():
+    network, again = _engine.Layer(LAYER), arrays()["score_images"]  # LAYER.arrays() are new ones for every call
+    kept = [np.full(1000, 7, np.int64) for _ in range(100)]  # would take freed memory
+    _engine.score_images(network, *again[1:])
+    assert (again[-1] == 12 * 0.5).all() and len(kept) == 100
+    for thing in (network, _engine.Trees(STUMPS), _engine.LayerStack([network], [])):
+        with pytest.raises(TypeError):
+            pickle.dumps(thing)
 
 
 @pytest.mark.parametrize("threads", [0, -1])
