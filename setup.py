@@ -17,12 +17,16 @@ OPENMP_FLAGS = (["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["
 PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
+# Files that take less than -O3: they have few loops, or loops that few processors run, and were measured to be as fast.
+LEVELS = {"_engine.c": "-Og", "generic.c": "-O2", "causal.c": "-O2", "particles.c": "-O2", "tied_grow.c": "-O2"}
+
+
 def side_by_side(compile_some):
     """A compiler's method that compiles every file in a process of its own."""
 
     def compile_all(sources, *, extra_postargs, **options):
-        def compile_one(source):  # the boundary has no loops, and takes twice as long to compile with more
-            own = ["-Og"] if source.endswith("_engine.c") else []
+        def compile_one(source):
+            own = [level for end, level in LEVELS.items() if source.endswith(end)]
             return compile_some([source], extra_postargs=[*extra_postargs, *own], **options)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
