@@ -85,7 +85,8 @@ def busy(context: Context) -> Facts:
     return {
         "title": f"Threads: {context.threads} against one, on {cores} cores, free and busy",
         "about": f"`; 0 busy` is the machine as it is, `; {cores} busy` with that many processes that only count. The "
-        f"ratio is the time with {context.threads} threads to the time with one in the same round. Short calls are those "
+        f"ratio is the time with {context.threads} threads to the time with one in the same round, which repeats a call "
+        f"for at least {1e3 * LONG_ROUND:.0f} ms. Short calls are those "
         f"below {1e3 * SHORT:.0f} ms on one thread: {', '.join(short)}.",
         "rows": table,
         "goals": [
