@@ -272,7 +272,7 @@ def _least_correlated(correlation: Floats, n: int, taken: Sequence[int]) -> list
 
 def save_kernels(kernels: Sequence[Kernels], path: str | os.PathLike[str]) -> None:
     """Write the kernels of every hidden layer as .npz: ``weights_1``, ``bias_1``, ``pool_1``, ``weights_2``, ..."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     for number, layer in enumerate(kernels, start=1):
         arrays |= {
             f"weights_{number}": layer.weights,
@@ -280,7 +280,7 @@ def save_kernels(kernels: Sequence[Kernels], path: str | os.PathLike[str]) -> No
             f"pool_{number}": np.array(layer.pool),
         }
     with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)  # numbers alone; NumPy 2.0 would save any other argument as an array of its name
 
 
 def load_kernels(path: str | os.PathLike[str]) -> tuple[Kernels, ...]:
