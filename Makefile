@@ -53,7 +53,7 @@ test: test-c test-python
 
 # C unit tests: optimized, without OpenMP, and under the address and undefined-behaviour sanitizers.
 test-c:
-	$(MAKE) --no-print-directory -C tests/c
+	$(MAKE) --no-print-directory -j "$$(getconf _NPROCESSORS_ONLN)" -C tests/c
 
 # A worker per core; the tests of a file stay together, because they share what is slow to make.
 test-python: $(VENV)/test-extras
