@@ -7,8 +7,6 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport strchr
 
-from numpy import ndarray as _ndarray
-
 cdef enum:
     MAX_DIMENSIONS = 4
 
@@ -61,7 +59,7 @@ cdef struct Doubles:
     Py_ssize_t[MAX_DIMENSIONS] shape
 
 
-cdef object ndarray = _ndarray
+cdef object ndarray = None  # until the first array comes: help and versions need no NumPy
 cdef const char *SIGNED = b"bhilq"  # the letters of the buffer protocol; their sizes depend on the machine
 cdef const char *UNSIGNED = b"?BHILQ"
 cdef const char *FLOATING = b"fd"
@@ -70,7 +68,11 @@ cdef const char *FLOATING = b"fd"
 cdef void *memory_at(name, array, const char *kind, Py_ssize_t itemsize, int n_dimensions, Use use, Py_ssize_t *size,
                      Py_ssize_t *shape) except? NULL:
     """Where a C-contiguous array of the machine's own numbers lies."""
+    global ndarray
     cdef Py_buffer buffer
+    if ndarray is None:
+        import numpy
+        ndarray = numpy.ndarray
     if not isinstance(array, ndarray):
         raise ValueError(f"{name}: {type(array).__name__} where a NumPy array is needed")
     PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES | PyBUF_FORMAT)

@@ -353,8 +353,9 @@ def test_delegated_methods_are_those_of_fitted_objects():
 
 
 def test_an_interrupted_fit_leaves_a_usable_model(tmp_path):
-    def interrupt(state):
-        raise KeyboardInterrupt
+    def interrupt(state, n=None):  # iterations of kernels; of a contrast trees that are done, of n
+        if n is None:
+            raise KeyboardInterrupt
 
     for preset in ("hidden", "best"):
         features = cbn.Features(layers=((3, 2, 1), (2, 2, 1)), iterations=3)

@@ -93,8 +93,8 @@ def test_a_classifier_comes_back_as_it_was(preset, threshold, tmp_path):
 
 
 def test_an_interrupted_fit(tmp_path):
-    def interrupt(state):
-        if state.finished:
+    def interrupt(state, n=None):
+        if n is None and state.finished:  # an iteration of kernels, not trees of the contrast
             raise KeyboardInterrupt
 
     model = Network("best", **SMALL, hidden=((3, 2, 1), (2, 2, 1)), reach=4, iterations=1)
