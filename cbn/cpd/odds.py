@@ -28,9 +28,8 @@ class OddsCPD(CPD):
     counts : ndarray, (nodes, 2) int64
         Training images by state of each node.
     moments : ndarray, (nodes, 2) float64, or None
-        Mean and standard deviation of every node's -log p over the training images, nats. With None they are made of
-        these images when they are first asked for, by a reader of the attribute, a file, or freeze(): the networks of
-        folds are never asked.
+        Mean and standard deviation of every node's -log p over the training images, nats. None until they are made,
+        which waits until somebody asks: a reader, a file, or freeze(). Nobody asks the networks of most folds.
 
     Attributes
     ----------
@@ -77,8 +76,7 @@ class OddsCPD(CPD):
 
     @property
     def moments(self) -> Floats:
-        if self._moments is None:
-            assert self._learned_of is not None
+        if self._learned_of is not None:
             self._set_moments(sum_in_order(self.sums_of_nats(*self._learned_of), self.no_nats()))
         assert self._moments is not None
         return self._moments
