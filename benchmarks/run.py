@@ -31,6 +31,7 @@ from cases_quality import hidden_quality, quality
 from cases_sampling import ancestral, gibbs, hidden_gibbs
 from cases_scaling import hidden_scaling, scaling
 from cases_score import score
+from cases_streams import streams
 from cases_threads import busy
 from cases_vectors import vectors
 from context import DIGIT, SEED, Context
@@ -62,11 +63,12 @@ CASES = {
     "vectors": vectors,
     "export": export,
     "distributed": distributed_fit,
+    "streams": streams,
     "iem": iem,
     "backbone": backbone,
     "inspection": inspection,
 }
-SLOW = {"structure", "distributed"}  # not in a quick run unless asked for by name
+SLOW = {"structure", "distributed", "streams"}  # not in a quick run unless asked for by name
 
 
 def processor_name() -> str:

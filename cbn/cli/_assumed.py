@@ -37,3 +37,11 @@ def of_threads(arguments):
         return None
     used, there = check_threads(None), os.cpu_count() or 1
     return f"{used} threads of {there} processors (--threads)" if used < there else None
+
+
+def of_out(arguments):
+    """Where no name is given for a model, and that of an earlier training is written over."""
+    keeps = "out" in arguments.given or arguments.dry_run or arguments.resume
+    if keeps or not os.path.isfile(arguments.out):
+        return None
+    return f"{arguments.out}, which is there, is replaced (--out)"

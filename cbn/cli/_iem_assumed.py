@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..iem.names import EMBEDDED
 from . import _common as common
-from ._assumed import of_threads, unless
+from ._assumed import of_out, of_threads, unless
 
 if TYPE_CHECKING:
     from ..datasets import InspectionSet
@@ -31,6 +31,7 @@ def tell_of_training(arguments: argparse.Namespace, chosen: "Arguments", dataset
         unless("color" in given, f"{'grey' if channels == 1 else 'RGB'} (--color)"),
         rate,
         "no test pictures to judge by" if dataset.test is None else f"judged on {len(dataset.test):,} test pictures",
+        of_out(arguments),
         of_threads(arguments),
     )
     common.tell_assumed(arguments)

@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
             "cbn-iem-score --model screw.cbn --images pictures/ --top 20 --sheet worst.png",
             "cbn-iem-score screw.cbn --calibration today/ --save-calibrated today.cbn",
             "cbn-iem-score today.cbn --watch camera/ --csv results.csv",
+            "cbn-iem-score today.cbn --watch camera/ --csv results.csv --jsonl -   # rows for a program that reads on",
             "cbn-iem-score screw.cbn --images new/ --map-threshold auto --save-masks masks/ --boxes boxes.csv",
         ],
     )
@@ -178,7 +179,11 @@ def _check_watch(arguments: argparse.Namespace) -> None:
         raise common.UsageError("--watch: needs --csv FILE, the record of which pictures are done")
     if arguments.fdr is not None:
         raise common.UsageError("--fdr: is for lists that are complete; with --watch give --false-alarm-rate")
-    for name in ("jsonl", "parquet", "sheet", "top", "sort"):
+    if arguments.jsonl not in (None, "-"):
+        raise common.UsageError(
+            "--jsonl: with --watch only -, for a program that reads stdout; its file of rows is --csv FILE"
+        )
+    for name in ("parquet", "sheet", "top", "sort"):
         if getattr(arguments, name) not in (None, False):
             raise common.UsageError(f"--{name}: is for lists that are complete; --watch keeps its rows in --csv FILE")
     if arguments.n is not None:

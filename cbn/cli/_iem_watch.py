@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import DataError
@@ -16,6 +16,7 @@ from ._iem_folder import ArrivingPictures
 from ._iem_maps import Maps
 from ._iem_record import Record
 from ._reading import naming_reader, reading
+from ._row_files import live_rows
 from ._verdicts import COLUMNS, at_rate, given_threshold, verdict_row, verdicts_of
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ def watch(arguments: argparse.Namespace, fitted: "FittedEnergyModel", clock: com
     with (
         Record("--csv", arguments.csv, COLUMNS) as record,
         Maps(arguments, fitted, record) as maps,
+        live_rows(arguments, COLUMNS) as tell,
         _stopping() as stop,
     ):
-        watcher = _Watcher(arguments, fitted, record, maps, stop)
+        watcher = _Watcher(arguments, fitted, record, maps, tell, stop)
         with clock.part("score"):
             watcher.run()
         maps.tell()
@@ -79,9 +81,11 @@ def _stopping() -> Iterator[list[int]]:
 
 class _Watcher:
     def __init__(
-        self, arguments: argparse.Namespace, fitted: "FittedEnergyModel", record: Record, maps: Maps, stop: list[int]
-    ) -> None:
+        self, arguments: argparse.Namespace, fitted: "FittedEnergyModel", record: Record, maps: Maps,
+        tell: Callable[[dict[str, Any]], None], stop: list[int],
+    ) -> None:  # fmt: skip
         self.arguments, self.fitted, self.record, self.maps, self.stop = arguments, fitted, record, maps, stop
+        self.tell = tell
         self.calibration = at_rate(arguments, fitted.calibration)
         self.done = {_file_of(name) for name in record.files}
         self.pages: set[str] = set()  # of the last file of an earlier run, which may have more of them
@@ -151,7 +155,7 @@ class _Watcher:
             return
         read = time.perf_counter() - start
         rows = [row for row in self._score(name, dataset) if row["file"] not in self.pages]
-        self.record.append(rows)
+        self._keep(rows)
         self._finish(name)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
         for row in rows:
@@ -166,6 +170,12 @@ class _Watcher:
             self.rows += [{key: value for key, value in row.items() if key not in ("file", "score")} for row in rows]
             self.seconds += [seconds] * len(rows)
 
+    def _keep(self, rows: list[dict[str, Any]]) -> None:
+        """Who reads stdout is told before the record has the rows: after a kill between the two they are told twice, not never."""
+        for row in rows:
+            self.tell(row)
+        self.record.append(rows)
+
     def _finish(self, name: str) -> None:
         self.done.add(name)
         self.arriving.done(name)
@@ -173,7 +183,7 @@ class _Watcher:
     def _give_up(self, name: str, error: DataError) -> None:
         row = {"file": name, "label": _label_of(name), "verdict": UNREADABLE, "basis": "none"}
         self.maps.name_of(name)
-        self.record.append([row])
+        self._keep([row])
         self._finish(name)
         self.n[UNREADABLE] += 1
         common.warn(self.arguments, f"{str(error).removesuffix(_SKIP)}; recorded as {UNREADABLE}")

@@ -99,6 +99,16 @@ def print_rows(arguments, columns, rows):
 
 
 @contextmanager
+def live_rows(arguments, columns):
+    """A function that writes one row as JSON to stdout as soon as it is known, or does nothing where --jsonl is not given."""
+    if arguments.jsonl is None:
+        yield lambda row: None
+    else:
+        with _lines("--jsonl", "-", columns) as write:
+            yield write
+
+
+@contextmanager
 def _naming(option, path):
     """What the system says of the file, and of nothing else, is said of its option."""
     try:

@@ -2,7 +2,7 @@
 """What cbn-train assumes: the line that it prints before it trains."""
 
 from ..datasets.layout import GOOD
-from ._assumed import assume, of_threads, tell_assumed, unless
+from ._assumed import assume, of_out, of_threads, tell_assumed, unless
 from ._fields import as_option
 from ._running import say
 
@@ -32,6 +32,7 @@ def tell_of_training(parsed, settings, images, labels, n_test, calibration, thre
         _labels(parsed, labels),
         None if parsed.classifier else _threshold(given, settings, calibration),
         "no test images to judge by" if n_test is None else f"judged on {n_test:,} test images",
+        of_out(parsed),
         of_threads(parsed),
     )
     tell_assumed(parsed)

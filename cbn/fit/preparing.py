@@ -69,6 +69,15 @@ def n_for_kernels(settings: Settings, n: int) -> int:
     return n if not learns or n < 2 or n >= LEAST_FOR_KERNELS else max(1, n // KERNELS_SHARE)
 
 
+def for_threshold(settings: Settings, n: int) -> npt.NDArray[np.bool_]:
+    """(n,) bool: images whose scores may make the threshold.
+
+    Scores of those that kernels and relations were learned from are too good for it; all are taken where these are learned from all.
+    """
+    n_seen = n_for_kernels(settings, n)
+    return np.arange(n) >= (0 if n_seen == n else n_seen)
+
+
 def check_labels(y: Any, n_images: int) -> None:
     """Labels are not used, but there must be one for each image. Raises DataError."""
     if hasattr(y, "__len__") and len(y) != n_images:

@@ -26,7 +26,7 @@ from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .features import train_features
 from .fitted import Fitted
 from .folds import Folds
-from .preparing import Prepared, check_labels, prepare, prepare_bits, prepare_stream
+from .preparing import Prepared, check_labels, for_threshold, prepare, prepare_bits, prepare_stream
 from .settings import Arguments, Settings, resolve, snapshot
 from .sharded import fit_dask
 
@@ -150,8 +150,7 @@ class Growing:
     def normal_scores(self, network: LayeredNetwork, planes: Sequence[BitPlanes]) -> "Normal":
         """Scores of the training images, each by a network that has not seen it where that can be had."""
         names = score_names(self.settings, network)
-        kept = self.prepared.kept_from_kernels(self.settings)
-        kept = kept if kept.any() else ~kept
+        kept = for_threshold(self.settings, self.prepared.images.n_images)
         if network.pixels.leaves_one_out:
             normal = Normal("leave-one-out", scores_of(network, planes, names, self.num_threads, leave_one_out=True))
         elif self.folds:

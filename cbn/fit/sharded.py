@@ -31,7 +31,7 @@ from .assembling import SCALE_IMAGES, Learned, Normal, assembled, score_names, s
 from .features import training_options
 from .fitted import Fitted
 from .folds import Folds
-from .preparing import check_labels, n_for_kernels, planned
+from .preparing import check_labels, for_threshold, n_for_kernels, planned
 from .settings import Arguments, Settings
 
 Floats = npt.NDArray[np.float64]
@@ -121,12 +121,11 @@ class ShardedGrowing:
         self.settings, self.geometries, self.num_threads = settings, geometries, num_threads
         self.n_images = shards.n_images
         self.seed = settings.seed() if settings.kind.draws_at_random or settings.contrast else 0
-        self.n_seen = n_for_kernels(settings, self.n_images)
         self.trained: tuple[TrainedLayer, ...] = ()
         if settings.features.layers:
-            options = training_options(settings, settings.seed())
+            options, seen = training_options(settings, settings.seed()), Part(n_for_kernels(settings, self.n_images))
             self.trained, shards = layers_of(
-                settings.features.layers, geometries, shards, Part(self.n_seen), options, kernels, num_threads
+                settings.features.layers, geometries, shards, seen, options, kernels, num_threads
             )
         self.shards = shards
         self.transitions: list[Transition] = [t.kernels.transition(below) for t, below in zip(self.trained, geometries)]
@@ -145,7 +144,7 @@ class ShardedGrowing:
     def normal_scores(self, network: LayeredNetwork) -> Normal:
         """Scores of the training images, each by a network that has not seen it where that can be had."""
         names = score_names(self.settings, network)
-        kept = np.arange(self.n_images) >= (0 if self.n_seen == self.n_images else self.n_seen)
+        kept = for_threshold(self.settings, self.n_images)
         if network.pixels.leaves_one_out:
             scores = joined(self.shards.map(score_shard, network, names, None, True))
             normal = Normal("leave-one-out", scores)

@@ -30,9 +30,19 @@ def here(folder, tmp_path, monkeypatch):
     return tmp_path
 
 
-def said(done):
+REPLACED = "is replaced (--out)"
+
+
+def parts_of(done):
+    """The parts of the lines on what was assumed."""
     lines = [line for line in done.err.splitlines() if line.startswith("assumed: ")]
-    return [line.removeprefix("assumed: ") for line in lines]
+    return [line.removeprefix("assumed: ").split("; ") for line in lines]
+
+
+def said(done):
+    """Lines, without what depends on whether a program ran before."""
+    lines = [[part for part in parts if not part.endswith(REPLACED)] for parts in parts_of(done)]
+    return ["; ".join(parts) for parts in lines if parts]
 
 
 def assumed(program, *argv):
@@ -66,6 +76,15 @@ def test_what_is_given_is_not_assumed(here):
     Path("t.toml").write_text('data = "a.npy"\npreset = "pixel"\nthreshold = 0.4\nfalse-alarm-rate = 0.1')
     found = assumed("cbn-train", "--config", "t.toml")
     assert found[0].startswith("leave-one-out scores of the training images set the threshold") and len(found) == 2
+
+
+def test_a_model_that_is_there(here):
+    command = "cbn-train", "--data", "a.npy"
+    assert f"model.cbn, which is there, {REPLACED}" in parts_of(cli.done(*command))[0]
+    for others in (("--out", "model.cbn"), ("--dry-run",)):
+        assert not any(REPLACED in part for part in parts_of(cli.done(*command, *others))[0])
+    Path("model.cbn").unlink()
+    assert not any(REPLACED in part for part in parts_of(cli.done(*command))[0])
 
 
 def test_labels_tests_and_thresholds(here):

@@ -407,6 +407,18 @@ def test_maps_of_a_watched_folder_survive_a_kill(folder, camera, here):
     assert [own[1] for own in content(here / "raw").values()] == [own[1] for own in before.values()]
 
 
+def test_rows_of_a_watched_folder_for_another_program(model, camera, here, capfd):
+    (camera / "bad.png").write_text("no picture")
+    cli.done(SCORE, model, *watched(camera, "--jsonl", "-", "--patience", 0))
+    told, kept = [json.loads(line) for line in capfd.readouterr().out.splitlines()], rows_of(here / "results.csv")
+    assert len(told) == 4 and [row["file"] for row in told] == [row["file"] for row in kept]
+    for row, own in zip(told, kept, strict=True):
+        assert list(row) == COLUMNS and row["verdict"] == own["verdict"]
+        assert own["score"] == ("" if row["score"] is None else repr(row["score"]))
+    cli.done(SCORE, model, *watched(camera, "--jsonl", "-"))
+    assert capfd.readouterr().out == ""
+
+
 # ---- wrong usage ----
 
 
@@ -425,6 +437,8 @@ def test_maps_of_a_watched_folder_survive_a_kill(folder, camera, here):
         ("--watch y --csv -", ["--watch", "--csv"]),
         ("--watch y --csv a.csv --fdr 0.1", ["--fdr", "--watch"]),
         ("--watch y --csv a.csv --n 3", ["--n", "--watch"]),
+        ("--watch y --csv a.csv --jsonl b.jsonl", ["--jsonl", "--csv"]),
+        ("--watch y --csv a.csv --jsonl - --once --json", ["--jsonl", "--json"]),
         ("--watch y --csv a.csv --json", ["--json", "--once"]),
         ("--watch y --csv a.csv --interval 0", ["--interval", "from 0.01"]),
         ("--watch . --csv a.csv", ["--csv", "nothing is changed"]),
