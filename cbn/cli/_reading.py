@@ -61,7 +61,8 @@ def add_reading(group):
 
 def reading(arguments):
     """What a reader of cbn.datasets takes from these options, but for size and colour."""
-    return {name: getattr(arguments, name) for name in ("background", "full_scale", "skip_bad")}
+    own = {name: getattr(arguments, name) for name in ("background", "full_scale", "skip_bad")}
+    return {**own, "n_jobs": arguments.threads}
 
 
 def tell(arguments, report, option="--data"):

@@ -12,7 +12,7 @@ from . import arrays
 from ._files import as_path, data_error
 from .idx import load_idx
 from .listing import Lister
-from .picturefile import Page, read_pages
+from .picturefile import Page, quiet, read_pages
 from .pictureformats import is_picture_name, kind_of_file
 from .report import Notes
 
@@ -62,7 +62,8 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
         return _of_array(arrays.read_npy(path, "mask"), path)
     if not is_picture_name(path) and (not path.is_file() or kind_of_file(path) is not None):
         return _of_array(load_idx(path), path)
-    pages = list(read_pages(path))
+    with quiet():
+        pages = list(read_pages(path))
     if len(pages) != 1:
         raise data_error(f"{path}: {len(pages)} pages; save one mask alone")
     return mask_of_page(pages[0])

@@ -44,6 +44,7 @@ def load_mvtec(
     background: Background = "black",
     full_scale: float | None = None,
     skip_bad: bool = False,
+    n_jobs: int | None = None,
 ) -> InspectionSet:
     """Load a category of MVTec AD, or any folder of its layout.
 
@@ -59,7 +60,7 @@ def load_mvtec(
         "auto" is "rgb" if any picture, to learn from or to judge, has colour; else "grey".
     max_side : int, optional
         Without a size: pictures of more pixels along a side are shrunk to so many along the longer one.
-    background, full_scale, skip_bad
+    background, full_scale, skip_bad, n_jobs
         As for :func:`cbn.datasets.load_images`.
 
     Returns
@@ -75,7 +76,7 @@ def load_mvtec(
     ValueError
         A size or colour that is none.
     """
-    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad, max_side)
+    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad, max_side, n_jobs)
     path = as_path(path)
     lister = Lister(Notes(path))
     parts = _parts(path, lister)
@@ -105,6 +106,7 @@ def load_good_and_test(
     background: Background = "black",
     full_scale: float | None = None,
     skip_bad: bool = False,
+    n_jobs: int | None = None,
 ) -> InspectionSet:
     """Load a plain folder of good pictures, and perhaps one of pictures to judge.
 
@@ -115,7 +117,7 @@ def load_good_and_test(
     test : str or os.PathLike, optional
         A folder of pictures: either at its top, which leaves them without labels, or in sub-folders, one of which may
         be called `good`, `ok` or `normal`; the others are kinds of defects.
-    size, color, max_side, background, full_scale, skip_bad
+    size, color, max_side, background, full_scale, skip_bad, n_jobs
         As for :func:`load_mvtec`.
 
     Returns
@@ -128,7 +130,7 @@ def load_good_and_test(
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad, max_side)
+    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad, max_side, n_jobs)
     good = as_path(good, "good")
     lister = Lister(Notes(good))
     judged = None
@@ -150,6 +152,7 @@ def load_test(
     background: Background = "black",
     full_scale: float | None = None,
     skip_bad: bool = False,
+    n_jobs: int | None = None,
 ) -> InspectionSet:
     """Load pictures to judge, without any to learn from.
 
@@ -158,7 +161,7 @@ def load_test(
     path : str or os.PathLike
         A category in the layout of MVTec AD, of which the test part is taken; a folder of pictures as the `test` of
         :func:`load_good_and_test`; or one picture.
-    size, color, background, full_scale, skip_bad
+    size, color, background, full_scale, skip_bad, n_jobs
         As for :func:`load_mvtec`. With "grey" the report says how many pictures had colour.
 
     Returns
@@ -171,7 +174,7 @@ def load_test(
     DataError, ValueError
         As :func:`load_mvtec`.
     """
-    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad)
+    options = Options.checked(size, color, COLORS, background, full_scale, skip_bad, n_jobs=n_jobs)
     path = as_path(path)
     lister = Lister(Notes(path))
     test, masks = found_test(path, lister)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..exceptions import DataError
 from .layout import TEST
+from .pages import pages_of
 from .picturefile import Background
-from .pictures import Options, pages_of
+from .pictures import Options
 from .report import Notes
 
 _PAGE = re.compile(r"(.*)(\[\d+\])", re.DOTALL)

@@ -71,17 +71,29 @@ class Page:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["Image.Image"]:
-    """Open a picture and yield it as PIL.Image.Image; what is wrong with the file leaves as a one-line DataError."""
-    from PIL import Image, UnidentifiedImageError
+def quiet() -> Iterator[None]:
+    """Pillow's warnings of odd metadata are not shown, and those of too large pictures are errors.
 
-    with reading(path, "a picture") as (stream, _), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata
+    It holds for the whole process: the thread that waits for pictures enters it, those that decode them do not.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         # Pillow only warns between one and two times its limit; both mean a picture far too large to learn from
         warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple["Image.Image", int]]:
+    """Open a picture and yield (PIL.Image.Image, bytes of the file); what is wrong leaves as a one-line DataError."""
+    from PIL import Image, UnidentifiedImageError
+
+    with reading(path, "a picture") as (stream, size):
         try:
             with Image.open(stream, formats=formats_of(path)) as picture:
-                yield picture
+                yield picture, size
         except UnidentifiedImageError:
             raise data_error(
                 f"{path}: cannot be read as a picture (its content is no picture); replace the file"
@@ -91,7 +103,7 @@ def opened(path: Path) -> Iterator["Image.Image"]:
 
 
 def read_pages(path: Path, background: Background = "black", notes: Notes | None = None) -> Iterator[Page]:
-    """Every picture of a file: pages of a TIFF, frames of an animation.
+    """Every picture of a file: pages of a TIFF, frames of an animation. To be asked within quiet().
 
     Parameters
     ----------
@@ -107,18 +119,18 @@ def read_pages(path: Path, background: Background = "black", notes: Notes | None
         If the file cannot be read, is no picture, or is too large.
     """
     notes = Notes(path) if notes is None else notes
-    with opened(path) as picture:
+    with opened(path) as (picture, size):
         n_frames = getattr(picture, "n_frames", 1)
         if picture.format in _ONE_PICTURE:
             for frame in range(1, n_frames if picture.format == "MPO" else 1):
                 notes.leave_out(path, "preview or other view of a camera's picture", f"[{frame}]")
             n_frames = 1
-        _check_pages(n_frames, path)
-        room = _room(path)
+        _check_pages(n_frames, path, size)
+        room = _room(size)
         for frame in range(n_frames):
             if n_frames > 1:
                 picture.seek(frame)
-            room -= _checked_pixels(picture, path, room)
+            room -= _checked_pixels(picture, path, size, room)
             part = f"[{frame}]" if n_frames > 1 else ""
             subfile = getattr(picture, "tag_v2", {}).get(NEW_SUBFILE_TYPE, 0) if frame else 0
             if isinstance(subfile, int) and subfile & 5:
@@ -137,8 +149,9 @@ def _decoded(picture: "Image.Image", path: Path, part: str, background: Backgrou
     bits = getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, ())
     turned = _orientation(picture) != 1
     picture.load()
-    upright = ImageOps.exif_transpose(picture)
+    upright = picture
     if turned:
+        upright = ImageOps.exif_transpose(picture)
         notes.count("turned upright by its EXIF orientation", path, part)
     if upright.mode.startswith("I") or upright.mode == "F":
         values = np.array(upright)
@@ -187,22 +200,21 @@ def _orientation(picture: "Image.Image") -> int:
         return 1
 
 
-def _check_pages(n: int, path: Path) -> None:
+def _check_pages(n: int, path: Path, size: int) -> None:
     """To reach a page of a TIFF all before it are passed, so time grows with the square of their number."""
-    size = path.stat().st_size
     if n > FEW_PAGES + size // BYTES_PER_PAGE:
         raise data_error(f"{path}: {size} bytes claim {n} pages; give pages as files of their own")
 
 
-def _room(path: Path) -> float:
+def _room(size: int) -> float:
     """How many pixels all pages of a file may have together: few bytes can claim any number."""
     from PIL import Image
 
     limit = Image.MAX_IMAGE_PIXELS
-    return math.inf if limit is None else FEW_PIXELS + PIXELS_PER_BYTE * path.stat().st_size
+    return math.inf if limit is None else FEW_PIXELS + PIXELS_PER_BYTE * size
 
 
-def _checked_pixels(picture: "Image.Image", path: Path, room: float) -> int:
+def _checked_pixels(picture: "Image.Image", path: Path, size: int, room: float) -> int:
     """The pixels of a page. Pillow checks the first page alone, and takes hours for rows without end."""
     from PIL import Image
 
@@ -212,7 +224,7 @@ def _checked_pixels(picture: "Image.Image", path: Path, room: float) -> int:
     if max(picture.size) > MAX_SIDE:
         raise _too_large(path, f"{max(picture.size)} pixels along a side, the limit is {MAX_SIDE}")
     if pixels > room:
-        raise _too_large(path, f"{path.stat().st_size} bytes claim more than {int(room)} pixels")
+        raise _too_large(path, f"{size} bytes claim more than {int(room)} pixels")
     return pixels
 
 

@@ -28,15 +28,22 @@ def formats() -> tuple[frozenset[str], dict[str, str]]:
     return frozenset(Image.ID) - _NOT_READ, dict(Image.registered_extensions())
 
 
-def formats_of(path: Path) -> list[str]:
-    """The formats that a file may have: those recognized by content, and the one of its ending."""
+def formats_of(path: Path) -> tuple[str, ...]:
+    """The formats that a file may have: the one of its ending first, then those recognized by content."""
+    return _formats_of(path.suffix.lower())
+
+
+@functools.lru_cache(1000)
+def _formats_of(ending: str) -> tuple[str, ...]:
     from PIL import Image
 
     readable, by_ending = formats()
-    named = by_ending.get(path.suffix.lower())
+    tested = tuple(name for name in Image.ID if name in readable and Image.OPEN[name][1] is not None)
+    named = by_ending.get(ending)
+    if named not in readable:
+        return tested
     # a decoder without a test of the first bytes would take any file for its own
-    tested = [name for name in Image.ID if name in readable and Image.OPEN[name][1] is not None]
-    return tested + ([named] if named in readable and named not in tested else [])
+    return (named, *(name for name in tested if name != named)) if named in tested else (*tested, named)
 
 
 def is_picture_name(path: Path) -> bool:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from .. import _validation as validation
 from ..exceptions import DataError
 from ._files import data_error, listed, sizes, too_large
-from .picturefile import Background, Page, read_pages, refuse_vanished
+from .pages import Read, pages_of_all
+from .picturefile import Background
 from .report import Notes, plural
-from .resizing import grey_of, resized
 
 Color = Literal["auto", "grey", "rgb"]
 Size = int | tuple[int, int]
@@ -37,6 +37,8 @@ class Options:
     background : {"black", "white"}
     full_scale : float or None
     skip_bad : bool
+    n_threads : int
+        That decode pictures.
     """
 
     size: tuple[int, int] | None = None
@@ -45,6 +47,7 @@ class Options:
     background: Background = "black"
     full_scale: float | None = None
     skip_bad: bool = False
+    n_threads: int = 1
 
     @classmethod
     def checked(
@@ -56,6 +59,7 @@ class Options:
         full_scale: float | None,
         skip_bad: bool,
         max_side: int | None = None,
+        n_jobs: int | None = None,
     ) -> "Options":
         """Raises ValueError for what is none of these."""
         if size is not None:
@@ -67,7 +71,8 @@ class Options:
         validation.check_choice(background, "background", BACKGROUNDS)
         if full_scale is not None:
             full_scale = validation.check_real(full_scale, "full_scale", 1e-30, validation.MAX_FULL_SCALE)
-        return cls(size, max_side, color, background, full_scale, bool(skip_bad))
+        n_threads = validation.check_threads(n_jobs)
+        return cls(size, max_side, color, background, full_scale, bool(skip_bad), n_threads)
 
     def target(self, shape: tuple[int, int]) -> tuple[int, int]:
         """The size that a picture of (height, width) is brought to."""
@@ -101,21 +106,6 @@ class Pictures:
     shapes: list[tuple[int, int]]
 
 
-@dataclass(eq=False)
-class Read:
-    """A page, resized, and what is known of it before that."""
-
-    path: Path
-    part: str
-    values: npt.NDArray[Any]
-    shape: tuple[int, int]
-    deep: bool
-    white: int | None
-    darkest: float
-    brightest: float
-    whole: bool  # whole numbers only
-
-
 def read_pictures(paths: Sequence[Path], options: Options, notes: Notes, where: Path) -> Pictures:
     """Read all pictures of some files into one array.
 
@@ -133,10 +123,8 @@ def read_pictures(paths: Sequence[Path], options: Options, notes: Notes, where: 
     DataError
         Files that cannot be read, pictures of different sizes or unknown scale, colour where it is refused.
     """
-    read: list[Read] = []
     try:
-        for path in paths:
-            read += pages_of(path, options, notes)
+        read = [page for pages in pages_of_all(paths, options, notes) for page in pages]
         if not read:
             raise none_readable(where, len(paths))
         found_sizes, scale = Sizes(options, notes, where), Scale(options)
@@ -170,46 +158,6 @@ def note_darkness(brightest: int, notes: Notes) -> None:
         notes.assume(
             f"nearly black: the brightest value is {brightest} of 255; full_scale={brightest} if that is white"
         )
-
-
-def pages_of(path: Path, options: Options, notes: Notes) -> list[Read]:
-    """The pages of a file; none, which is noted, where it cannot be read and may be skipped. Raises DataError."""
-    own = Notes(notes.root)
-    pages: list[Read] = []
-    iterator = read_pages(path, options.background, own)
-    while True:
-        try:
-            page = next(iterator, None)
-        except DataError:
-            if not options.skip_bad:
-                raise
-            notes.leave_out(path, "that cannot be read")
-            return []
-        if page is None:
-            notes.add(own)
-            return pages
-        refuse_vanished(page, path, options.background)
-        pages.append(_resized(page, path, options, own))
-
-
-def _resized(page: Page, path: Path, options: Options, notes: Notes) -> Read:
-    if page.has_color and options.color in (None, "grey"):
-        if options.color is None:
-            raise data_error(f"{path}{page.part}: has colour, but grey is needed; give color='grey' to lose the colour")
-        page.values = grey_of(page.values)
-        notes.count("of colour made grey", path, page.part)
-    values, shape = page.values, page.shape
-    low, high = float(values.min()), float(values.max())
-    if not np.isfinite([low, high]).all():
-        raise data_error(f"{path}{page.part}: holds NaN or infinity; replace these values")
-    whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
-    target = options.target(shape)
-    if target != shape:
-        values = resized(values.astype(np.float32) if page.deep else values, target)
-        stretched = abs(shape[0] * target[1] / (shape[1] * target[0]) - 1) > 0.01
-        change = f"resized from {sizes(shape)} to {sizes(target)} (height x width)"
-        notes.count(change + (", its proportions changed" if stretched else ""), path, page.part)
-    return Read(path, page.part, values, shape, page.deep, page.white, low, high, whole)
 
 
 class Sizes:
@@ -259,11 +207,10 @@ class Scale:
         if self.concerns(one):
             self.count += 1
             self.whole &= one.whole
-            name = f"{one.path}{one.part}"
             if one.darkest < self.darkest[0]:
-                self.darkest = one.darkest, name
+                self.darkest = one.darkest, f"{one.path}{one.part}"
             if one.brightest > self.brightest[0]:
-                self.brightest = one.brightest, name
+                self.brightest = one.brightest, f"{one.path}{one.part}"
 
     def white(self) -> float:
         """What white is in the pictures that are concerned. Raises DataError."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from ._files import data_error, printable, too_large
 from .folder import Part, as_labels, check_counts
 from .imageset import ImageSet
-from .pictures import Options, Read, Scale, Sizes, none_readable, note_darkness, pages_of
+from .pages import Read, pages_of_all
+from .pictures import Options, Scale, Sizes, none_readable, note_darkness
 from .report import Notes, ReadingReport
 
 
@@ -70,8 +71,8 @@ class PictureChunks:
         found, scale = Sizes(self._options, notes, self._where), _StreamedScale(self._options, self._surveyed)
         for split, part in self._parts.items():
             chunk = Chunk(split, self._shape)
-            for path, label in part:
-                pages = pages_of(path, self._options, notes)
+            every = pages_of_all((path for path, _ in part), self._options, notes)
+            for (path, label), pages in zip(part, every, strict=True):
                 for number, one in enumerate(pages, start=1):
                     found.add(one)
                     if found.differ:
@@ -116,8 +117,7 @@ class PictureChunks:
         yield from self._read_beforehand(islice(self._files(), n_done, None))
 
     def _read_beforehand(self, paths: Iterable[Path]) -> Iterator[Read]:
-        for path in paths:
-            yield from pages_of(path, self._options, Notes(self._where))
+        return chain.from_iterable(pages_of_all(paths, self._options, Notes(self._where)))
 
 
 class _StreamedScale:
@@ -168,6 +168,8 @@ class Chunk:
 
     def add(self, image: npt.NDArray[np.uint8], name: str, label: str | None) -> None:
         """A picture more."""
-        self._images.append(np.broadcast_to(image if image.ndim == len(self._shape) else image[..., None], self._shape))
+        if image.shape != self._shape:
+            image = np.broadcast_to(image if image.ndim == len(self._shape) else image[..., None], self._shape)
+        self._images.append(image)
         self.names.append(name)
         self.labels.append(label)

@@ -121,8 +121,9 @@ class Notes:
             self._left_out.setdefault(name, reason)
         for sentence in other._assumed:
             self.assume(sentence)
-        self._events += other._events
-        self._first = other._first | self._first
+        if other._events:
+            self._events += other._events
+            self._first = other._first | self._first
 
     def report(self, read: Mapping[str, int], without_mask: Iterable[str] = ()) -> ReadingReport:
         """All that was written down."""

@@ -36,6 +36,7 @@ def load_images(
     background: Background = "black",
     full_scale: float | None = None,
     skip_bad: bool = False,
+    n_jobs: int | None = None,
 ) -> tuple[ImageSet, ImageSet | None]:
     """Load images from a file or folder; :func:`cbn.datasets.iter_images` has them in chunks.
 
@@ -73,6 +74,8 @@ def load_images(
         arrays, and for pictures of more than 8 bits whose file does not tell what white is.
     skip_bad : bool
         Leave pictures out that cannot be read; by default the first one is an error.
+    n_jobs : int, optional
+        Threads that decode pictures; None is all cores. What is read does not depend on it.
 
     Returns
     -------
@@ -89,7 +92,14 @@ def load_images(
         A size, colour or the like that is none.
     """
     sets = load_splits(
-        path, labels, size=size, color=color, background=background, full_scale=full_scale, skip_bad=skip_bad
+        path,
+        labels,
+        size=size,
+        color=color,
+        background=background,
+        full_scale=full_scale,
+        skip_bad=skip_bad,
+        n_jobs=n_jobs,
     )
     return sets[TRAIN], sets.get(TEST)
 
@@ -103,9 +113,10 @@ def load_splits(
     background: Background = "black",
     full_scale: float | None = None,
     skip_bad: bool = False,
+    n_jobs: int | None = None,
 ) -> dict[str, ImageSet]:
     """The same as :func:`load_images`, by split: "train", and "val" and "test" where the source has them."""
-    options = Options.checked(size, color, (None, "grey"), background, full_scale, skip_bad)
+    options = Options.checked(size, color, (None, "grey"), background, full_scale, skip_bad, n_jobs=n_jobs)
     path = as_path(path)
     try:
         sets = _load(path, labels, options)

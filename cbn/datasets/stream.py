@@ -37,6 +37,7 @@ def iter_images(
     background: Background = "black",
     full_scale: float | None = None,
     skip_bad: bool = False,
+    n_jobs: int | None = None,
 ) -> "ImageStream":
     """Images from a file or folder in chunks, for more of them than memory holds.
 
@@ -47,7 +48,7 @@ def iter_images(
 
     Parameters
     ----------
-    path, labels, size, color, background, full_scale, skip_bad
+    path, labels, size, color, background, full_scale, skip_bad, n_jobs
         As for :func:`load_images`.
     split : {"train", "val", "test"} or None
         Which part of the source; None is all its parts, one after the other. Others are read only to tell what is white.
@@ -75,7 +76,7 @@ def iter_images(
     ...     chunks.image_shape, [len(chunk) for chunk in chunks], chunks.report.read
     ((5, 5), [2, 2, 1], {'train': 5})
     """
-    options = Options.checked(size, color, (None, "grey"), background, full_scale, skip_bad)
+    options = Options.checked(size, color, (None, "grey"), background, full_scale, skip_bad, n_jobs=n_jobs)
     if split is not None:
         validation.check_choice(split, "split", SPLITS)
     if chunk_size is not None:

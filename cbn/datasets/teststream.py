@@ -24,9 +24,10 @@ def stream_test(
     background: Background = "black",
     full_scale: float | None = None,
     skip_bad: bool = False,
+    n_jobs: int | None = None,
 ) -> PictureChunks | None:
     """The pictures of :func:`cbn.datasets.load_test` in chunks; None where masks lie beside them, which are read with all pictures."""
-    options = Options.checked(size, color, ("grey", "rgb"), background, full_scale, skip_bad)
+    options = Options.checked(size, color, ("grey", "rgb"), background, full_scale, skip_bad, n_jobs=n_jobs)
     path = as_path(path)
     notes = Notes(path)
     test, masks = found_test(path, Lister(notes))
