@@ -26,24 +26,21 @@ def candidates(grid: Grid, distance: int, reach: int) -> Candidates:
         The nodes that may decide for node v are ``candidate[begin[v] : begin[v + 1]]``, nearest first.
     """
     channels, height, width = grid.channels, grid.height, grid.width
-    y, x = np.divmod(np.arange(height * width), width)
-    offsets = [
+    offsets = sorted(
         (max(-dy, abs(dx)), -dy, abs(dx), dy, dx)
         for dy in range(-min(reach, height - 1), 1)
         for dx in range(-min(reach, width - 1), min(reach, width - 1) + 1)
         if max(-dy, abs(dx)) >= distance and (dy, dx) < (0, 0)
-    ]
-    columns = []
-    for *_, dy, dx in sorted(offsets):
-        inside = (y + dy >= 0) & (x + dx >= 0) & (x + dx < width)
-        columns.append(np.where(inside, (y + dy) * width + x + dx, -1))
-    positions = np.stack(columns, axis=1) if columns else np.empty((height * width, 0), np.int64)
-    per_position = positions[:, :, None] + np.where(positions >= 0, 0, -(2**40))[:, :, None]
-    per_position = (per_position + np.arange(channels) * (height * width)).reshape(height * width, -1)
-    counts = (per_position >= 0).sum(axis=1)
-    flat = per_position[per_position >= 0].astype(np.int32)
+    )
+    dy, dx = np.array([offset[3:] for offset in offsets], np.int32).reshape(-1, 2).T
+    y, x = np.divmod(np.arange(height * width, dtype=np.int32), width)
+    other_y, other_x = y[:, None] + dy, x[:, None] + dx
+    inside = (other_y >= 0) & (other_x >= 0) & (other_x < width)
+    positions = (other_y * width + other_x)[inside]
+    own = positions[:, None] + np.arange(channels, dtype=np.int32) * (height * width)
+    counts = channels * np.count_nonzero(inside, axis=1)
     begin = np.concatenate([[0], np.cumsum(np.tile(counts, channels))]).astype(np.int64)
-    return begin, np.tile(flat, channels)
+    return begin, np.tile(own.ravel(), channels)
 
 
 def asking_by_split(
