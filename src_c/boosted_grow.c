@@ -3,10 +3,10 @@
  * Growth of boosted trees. Each round: gradients of a node's images at their log-odds, a tree on them, its leaf values
  * added to the log-odds.
  *
- * An open leaf keeps its set of images as bits, the rounded gradients of the set as a few planes of bits (0 outside of
- * it), and for every candidate the sums of both over the images in which the candidate is 1: popcounts of ANDs. After a
- * split only one child is counted, the other's sums are differences. Rounding leaves the sums unbiased; its noise,
- * small beside that of the data (Shi et al. 2022), only affects which splits are chosen. Threads own nodes.
+ * An open leaf keeps its set of images as bits, and for every candidate the sums of rounded gradients and Hessians over
+ * the images of the set in which the candidate is 1. After a split only the smaller child is counted, the other's sums
+ * are differences. Rounding leaves the sums unbiased; its noise, small beside that of the data (Shi et al. 2022), only
+ * affects which splits are chosen. Threads own nodes.
  */
 #include "boosted.h"
 #include "workspace.h"
@@ -27,7 +27,9 @@ typedef struct {
     double l2, price, min_hessian; /* in quanta */
     int32_t *usable, *drawn;       /* candidates of the node; of the tree */
     uint64_t *members;             /* [n_words]: images that take part */
-    uint64_t *set;                 /* [slot][1 + CBN_GRADIENT_PLANES][n_words]: images; rounded gradients */
+    uint64_t *set;                 /* [slot][n_words]: images of a leaf */
+    uint64_t *rounded;             /* [CBN_GRADIENT_PLANES][n_words]: rounded gradients of all */
+    cbn_split_search search;
     int32_t *gradient_sum, *hessian_sum; /* [slot][drawn] */
     double *score;                 /* [drawn] */
     int32_t *odds, *gradient, *hessian; /* [64 n_words] */
@@ -36,9 +38,7 @@ typedef struct {
     int32_t *grown_split, *grown_child;
 } booster;
 
-#define CBN_SET_ROWS (1 + CBN_GRADIENT_PLANES)
-
-static uint64_t *set_of(const booster *b, int32_t slot) { return b->set + slot * CBN_SET_ROWS * b->n_words; }
+static uint64_t *set_of(const booster *b, int32_t slot) { return b->set + slot * b->n_words; }
 
 static int64_t popcount_words(const booster *b, const uint64_t *words) {
     int64_t superset[2];
@@ -69,20 +69,20 @@ static void find_best(const booster *b, open_leaf *leaf) {
         }
 }
 
-static void count_leaf(const booster *b, const open_leaf *leaf) {
-    b->kernels->count_gradients(b->planes, b->n_words, b->drawn, b->n_drawn, set_of(b, leaf->slot) + b->n_words,
-                                b->gradient_sum + leaf->slot * b->n_drawn, b->hessian_sum + leaf->slot * b->n_drawn);
+/* Sums of a leaf's candidates, in those of slot `to`. */
+static void count_leaf(const booster *b, const open_leaf *leaf, int32_t to) {
+    b->kernels->count_gradients(&b->search, set_of(b, leaf->slot), b->gradient_sum + to * b->n_drawn,
+                                b->hessian_sum + to * b->n_drawn);
 }
 
 /* Splits the leaf by a drawn candidate: it becomes the child at 0, `on` the child at 1. */
 static void split_leaf(const booster *b, open_leaf *off, open_leaf *on) {
     uint64_t *off_set = set_of(b, off->slot), *on_set = set_of(b, on->slot);
     const uint64_t *plane = b->planes + b->drawn[off->best] * b->n_words;
-    for (int64_t k = 0; k < CBN_SET_ROWS; k++)
-        for (int64_t w = 0; w < b->n_words; w++) {
-            on_set[k * b->n_words + w] = off_set[k * b->n_words + w] & plane[w];
-            off_set[k * b->n_words + w] &= ~plane[w];
-        }
+    for (int64_t w = 0; w < b->n_words; w++) {
+        on_set[w] = off_set[w] & plane[w];
+        off_set[w] &= ~plane[w];
+    }
     const int64_t at = off->slot * b->n_drawn + off->best;
     on->total[0] = b->gradient_sum[at];
     on->total[1] = b->hessian_sum[at];
@@ -92,27 +92,33 @@ static void split_leaf(const booster *b, open_leaf *off, open_leaf *on) {
 /* Sums and best splits of two new leaves; `off` still has the sums of the leaf that both were. */
 static void open_children(const booster *b, open_leaf *off, open_leaf *on) {
     const int off_may = can_split(b, off), on_may = can_split(b, on);
-    if (off_may && on_may) {
-        int32_t *const sums[2] = {b->gradient_sum, b->hessian_sum};
-        count_leaf(b, on);
-        for (int i = 0; i < 2; i++)
-            for (int64_t c = 0; c < b->n_drawn; c++)
-                sums[i][off->slot * b->n_drawn + c] -= sums[i][on->slot * b->n_drawn + c];
+    if (off_may && on_may) { /* the one with less Hessian has fewer images that count */
+        const int off_counts = off->total[1] < on->total[1];
+        count_leaf(b, off_counts ? off : on, on->slot);
+        for (int i = 0; i < 2; i++) {
+            int32_t *off_sum = (i ? b->hessian_sum : b->gradient_sum) + off->slot * b->n_drawn;
+            int32_t *on_sum = (i ? b->hessian_sum : b->gradient_sum) + on->slot * b->n_drawn;
+            for (int64_t c = 0; c < b->n_drawn; c++) {
+                const int32_t counted = on_sum[c], other = off_sum[c] - counted;
+                off_sum[c] = off_counts ? counted : other;
+                on_sum[c] = off_counts ? other : counted;
+            }
+        }
     } else if (off_may || on_may) {
-        count_leaf(b, off_may ? off : on);
+        count_leaf(b, off_may ? off : on, off_may ? off->slot : on->slot);
     }
     off->gain = on->gain = 0.0;
     if (off_may) find_best(b, off);
     if (on_may) find_best(b, on);
 }
 
-/* The tree of one round in the order of growth, from the rounded gradients of slot 0; the number of its leaves. */
+/* The tree of one round in the order of growth, from the rounded gradients of the set of slot 0; the number of its
+ * leaves. */
 static int32_t grow_tree(const booster *b) {
     open_leaf *leaf = b->leaf;
-    const uint64_t *rounded = set_of(b, 0) + b->n_words;
     leaf[0] = (open_leaf){0, 0, {0, 0}, 0.0, 0};
     for (int k = 0; k < CBN_GRADIENT_PLANES; k++) {
-        const int64_t n = popcount_words(b, rounded + k * b->n_words);
+        const int64_t n = popcount_words(b, b->rounded + k * b->n_words);
         if (k < CBN_GRADIENT_BITS)
             leaf[0].total[0] += k == CBN_GRADIENT_BITS - 1 ? -(n << k) : n << k;
         else
@@ -120,7 +126,8 @@ static int32_t grow_tree(const booster *b) {
     }
     b->grown_split[0] = -1;
     if (!can_split(b, &leaf[0])) return 1;
-    count_leaf(b, &leaf[0]);
+    b->kernels->lay_out_search(&b->search);
+    count_leaf(b, &leaf[0], 0);
     find_best(b, &leaf[0]);
     int32_t n_leaves = 1;
     while (n_leaves < b->boosting->max_leaves) {
@@ -191,12 +198,13 @@ static int32_t grow_node(booster *b, int64_t node, int64_t n_usable, const int32
     for (int64_t i = 0; i < 64 * b->n_words; i++) b->odds[i] = start ? start[i] : *base;
     b->n_drawn = p->n_candidates < n_usable ? p->n_candidates : n_usable;
     if (b->n_drawn == 0) return 0;
+    b->search = (cbn_split_search){b->planes, b->n_words, b->drawn, b->n_drawn, b->rounded, b->search.scratch};
     const int32_t capacity = 2 * p->max_leaves - 1;
     int32_t n_trees = 0, barren = 0;
     for (int32_t round = 0; round < p->rounds && barren < CBN_BARREN_ROUNDS; round++) {
         memcpy(images, b->members, sizeof *images * (size_t)b->n_words);
         b->kernels->gradients(b->odds, target, b->members, b->n_words, p->seed, (uint32_t)node, (uint32_t)round,
-                              b->gradient, b->hessian, images + b->n_words);
+                              b->gradient, b->hessian, b->rounded);
         memcpy(b->drawn, b->usable, sizeof *b->drawn * (size_t)n_usable);
         cbn_draw_first(b->drawn, n_usable, b->n_drawn, p->seed, CBN_RANDOM_CANDIDATE, (uint32_t)node, (uint32_t)round);
         const int32_t n_leaves = grow_tree(b);
@@ -224,7 +232,9 @@ static void take_own(cbn_arena *arena, booster *b, int64_t n_words, int64_t most
     const int64_t leaves = b->boosting->max_leaves, wanted = b->boosting->n_candidates;
     const int64_t drawn = wanted < most_candidates ? wanted : most_candidates;
     b->members = cbn_take(arena, n_words, sizeof *b->members);
-    b->set = cbn_take_rows(arena, leaves * CBN_SET_ROWS, n_words, sizeof *b->set);
+    b->set = cbn_take_rows(arena, leaves, n_words, sizeof *b->set);
+    b->rounded = cbn_take_rows(arena, CBN_GRADIENT_PLANES, n_words, sizeof *b->rounded);
+    b->search.scratch = cbn_take_rows(arena, cbn_search_words(drawn), n_words, sizeof *b->search.scratch);
     b->odds = cbn_take_rows(arena, 64, n_words, sizeof *b->odds);
     b->gradient = cbn_take_rows(arena, 64, n_words, sizeof *b->gradient);
     b->hessian = cbn_take_rows(arena, 64, n_words, sizeof *b->hessian);

@@ -117,7 +117,8 @@ CBN_FUNCTION void row_sums_32(const cbn_coded_row *rows, int64_t n, int32_t *gra
     }
 }
 #define CBN_ROW_SUMS(rows, n, gradient, hessian) row_sums_32(rows, n, gradient, hessian)
-#define CBN_SUBTRACT(a, b) ((a) - (b))
+#include "look_up_avx2.h"
+#define CBN_OWN_SEARCH
 #define CBN_BIT_MASK(p, bit) (half_bit_mask(p, bit) | (uint64_t)half_bit_mask((p) + 32, bit) << 32)
 #define CBN_VECTOR_OF_WORDS 4
 #include "boost_template.h"

@@ -10,7 +10,8 @@
  *   CBN_ADD_MASKED(set, value, n)   optional: add_masked below
  *   CBN_SUM_MASKED(set, n)          optional: sum_masked below
  *   CBN_ROW_SUMS(rows, n, g, h)     optional: row_sums below
- *   CBN_OWN_COUNT_GRADIENTS         optional: the file has a count_gradients of its own; no CBN_SUBTRACT then
+ *   CBN_OWN_COUNT_GRADIENTS         optional: the file has count_candidate of its own (below); no CBN_SUBTRACT then
+ *   CBN_OWN_SEARCH                  optional: the file has lay_out_search and count_gradients of its own; nor then
  */
 
 /* numbers[i] += value for the images i of `set`. */
@@ -268,31 +269,43 @@ CBN_FUNCTION void gradients(const int32_t *odds, const uint64_t *target, const u
     }
 }
 
+#ifndef CBN_OWN_SEARCH
 #ifndef CBN_OWN_COUNT_GRADIENTS
-/* gradient[c], hessian[c]: sums over the images in which plane candidate[c] is 1, in quanta. set: planes of a leaf. */
-CBN_FUNCTION void count_gradients(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
-                                  const uint64_t *set, int32_t *gradient, int32_t *hessian) {
-    for (int64_t c = 0; c < n; c++) {
-        const uint64_t *plane = planes + (int64_t)candidate[c] * n_words;
-        CBN_VECTOR sum[CBN_GRADIENT_PLANES];
-        for (int k = 0; k < CBN_GRADIENT_PLANES; k++) sum[k] = CBN_ZERO();
-        for (int64_t w = 0; w < n_words; w += CBN_VECTOR_WORDS) {
-            const int64_t left = n_words - w;
-            const int whole = left >= CBN_VECTOR_WORDS;
-            const CBN_VECTOR v = whole ? CBN_LOAD(plane + w) : CBN_LOAD_TAIL(plane + w, left);
-            for (int k = 0; k < CBN_GRADIENT_PLANES; k++) {
-                const uint64_t *part = set + k * n_words + w;
-                const CBN_VECTOR s = whole ? CBN_LOAD(part) : CBN_LOAD_TAIL(part, left);
-                sum[k] = CBN_ADD(sum[k], CBN_POPCOUNT(CBN_AND(v, s)));
-            }
+/* Sums over the images in which a plane is 1, in quanta. set: rounded planes of a leaf. */
+CBN_FUNCTION inline void count_candidate(const uint64_t *plane, const uint64_t *set, int64_t n_words, int32_t *gradient,
+                                         int32_t *hessian) {
+    CBN_VECTOR sum[CBN_GRADIENT_PLANES];
+    for (int k = 0; k < CBN_GRADIENT_PLANES; k++) sum[k] = CBN_ZERO();
+    for (int64_t w = 0; w < n_words; w += CBN_VECTOR_WORDS) {
+        const int64_t left = n_words - w;
+        const int whole = left >= CBN_VECTOR_WORDS;
+        const CBN_VECTOR v = whole ? CBN_LOAD(plane + w) : CBN_LOAD_TAIL(plane + w, left);
+        for (int k = 0; k < CBN_GRADIENT_PLANES; k++) {
+            const uint64_t *part = set + k * n_words + w;
+            const CBN_VECTOR s = whole ? CBN_LOAD(part) : CBN_LOAD_TAIL(part, left);
+            sum[k] = CBN_ADD(sum[k], CBN_POPCOUNT(CBN_AND(v, s)));
         }
-        CBN_VECTOR g = CBN_SUBTRACT(CBN_ZERO(), sum[CBN_GRADIENT_BITS - 1]);
-        CBN_VECTOR h = sum[CBN_GRADIENT_PLANES - 1];
-        for (int k = CBN_GRADIENT_BITS - 2; k >= 0; k--) g = CBN_ADD(CBN_ADD(g, g), sum[k]);
-        for (int k = CBN_GRADIENT_PLANES - 2; k >= CBN_GRADIENT_BITS; k--) h = CBN_ADD(CBN_ADD(h, h), sum[k]);
-        gradient[c] = (int32_t)CBN_SUM(g);
-        hessian[c] = (int32_t)CBN_SUM(h);
     }
+    CBN_VECTOR g = CBN_SUBTRACT(CBN_ZERO(), sum[CBN_GRADIENT_BITS - 1]);
+    CBN_VECTOR h = sum[CBN_GRADIENT_PLANES - 1];
+    for (int k = CBN_GRADIENT_BITS - 2; k >= 0; k--) g = CBN_ADD(CBN_ADD(g, g), sum[k]);
+    for (int k = CBN_GRADIENT_PLANES - 2; k >= CBN_GRADIENT_BITS; k--) h = CBN_ADD(CBN_ADD(h, h), sum[k]);
+    *gradient = (int32_t)CBN_SUM(g);
+    *hessian = (int32_t)CBN_SUM(h);
+}
+#endif
+
+CBN_FUNCTION void lay_out_search(const cbn_split_search *search) { (void)search; /* planes are counted as they are */ }
+
+CBN_FUNCTION void count_gradients(const cbn_split_search *search, const uint64_t *set, int32_t *gradient,
+                                  int32_t *hessian) {
+    const int64_t n_words = search->n_words;
+    for (int64_t k = 0; k < CBN_GRADIENT_PLANES; k++)
+        for (int64_t w = 0; w < n_words; w++)
+            search->scratch[k * n_words + w] = search->rounded[k * n_words + w] & set[w];
+    for (int64_t c = 0; c < search->n; c++)
+        count_candidate(search->planes + search->candidate[c] * n_words, search->scratch, n_words, gradient + c,
+                        hessian + c);
 }
 #endif
 

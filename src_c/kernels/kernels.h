@@ -163,6 +163,20 @@ typedef struct {
 #define CBN_HESSIAN_LEVELS ((1 << CBN_HESSIAN_BITS) - 1)
 #define CBN_GRADIENT_PLANES (CBN_GRADIENT_BITS + CBN_HESSIAN_BITS)
 
+/* The search for a tree's splits: candidates as planes of n_words, and the rounded planes [CBN_GRADIENT_PLANES][n_words] of
+ * all its images. scratch: n_words rows of cbn_search_words(n) words, which lay_out_search may fill, once a tree. */
+typedef struct {
+    const uint64_t *planes;
+    int64_t n_words;
+    const int32_t *candidate;
+    int64_t n;
+    const uint64_t *rounded;
+    uint64_t *scratch;
+} cbn_split_search;
+
+/* Words for each word of a plane: a byte of 8 images of every candidate, or a masked copy of the rounded planes. */
+static inline int64_t cbn_search_words(int64_t n) { return (n + 31) / 32 * 32 + 25; }
+
 /* A row of a sample (cbn_rows): its bits of the drawn features, its rounded gradient and Hessian, and its number. */
 typedef struct {
     uint64_t bits[CBN_ROW_BITS / 64];
@@ -268,9 +282,10 @@ typedef struct {
     void (*gradients)(const int32_t *odds, const uint64_t *target, const uint64_t *members, int64_t n_words,
                       uint64_t seed, uint32_t node, uint32_t round, int32_t *gradient, int32_t *hessian,
                       uint64_t *planes);
-    /* gradient[c], hessian[c]: sums of the rounded ones in `set` (planes as above) where candidate[c] is 1. */
-    void (*count_gradients)(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
-                            const uint64_t *set, int32_t *gradient, int32_t *hessian);
+    /* gradient[c], hessian[c]: sums of the rounded ones in the images of `set` in which candidate[c] is 1; after
+     * lay_out_search. */
+    void (*lay_out_search)(const cbn_split_search *search);
+    void (*count_gradients)(const cbn_split_search *search, const uint64_t *set, int32_t *gradient, int32_t *hessian);
     /* score[c] = sum over both sides of a split of g^2 / (h + l2); -1 where a side's h is below min_hessian. */
     void (*split_scores)(const int32_t *gradient, const int32_t *hessian, int64_t n, const int64_t total[2], double l2,
                          double min_hessian, double *score);
@@ -362,6 +377,7 @@ typedef struct {
         .odds_values = odds_values,                                                                                    \
         .draw_word = draw_word,                                                                                        \
         .gradients = gradients,                                                                                        \
+        .lay_out_search = lay_out_search,                                                                              \
         .count_gradients = count_gradients,                                                                            \
         .split_scores = split_scores,                                                                                  \
         .leaf_sums = leaf_sums,                                                                                        \

@@ -198,17 +198,15 @@ CBN_FUNCTION inline void count_planes(const uint64_t *plane, const uint64_t *set
     }
 }
 
-CBN_FUNCTION void count_gradients(const uint64_t *planes, int64_t n_words, const int32_t *candidate, int64_t n,
-                                  const uint64_t *set, int32_t *gradient, int32_t *hessian) {
-    for (int64_t c = 0; c < n; c++) {
-        int32_t count[CBN_GRADIENT_PLANES];
-        count_planes(planes + (int64_t)candidate[c] * n_words, set, n_words, count);
-        int32_t g = -count[CBN_GRADIENT_BITS - 1], h = count[CBN_GRADIENT_PLANES - 1];
-        for (int k = CBN_GRADIENT_BITS - 2; k >= 0; k--) g = 2 * g + count[k];
-        for (int k = CBN_GRADIENT_PLANES - 2; k >= CBN_GRADIENT_BITS; k--) h = 2 * h + count[k];
-        gradient[c] = g;
-        hessian[c] = h;
-    }
+CBN_FUNCTION inline void count_candidate(const uint64_t *plane, const uint64_t *set, int64_t n_words, int32_t *gradient,
+                                         int32_t *hessian) {
+    int32_t count[CBN_GRADIENT_PLANES];
+    count_planes(plane, set, n_words, count);
+    int32_t g = -count[CBN_GRADIENT_BITS - 1], h = count[CBN_GRADIENT_PLANES - 1];
+    for (int k = CBN_GRADIENT_BITS - 2; k >= 0; k--) g = 2 * g + count[k];
+    for (int k = CBN_GRADIENT_PLANES - 2; k >= CBN_GRADIENT_BITS; k--) h = 2 * h + count[k];
+    *gradient = g;
+    *hessian = h;
 }
 #define CBN_OWN_COUNT_GRADIENTS
 #define CBN_BIT_MASK(p, bit) bit_mask(p, bit)
