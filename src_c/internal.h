@@ -211,14 +211,14 @@ static inline double cbn_likelihood(int64_t n0, int64_t n1) {
 }
 
 /*
- * e^x for x <= 0, from additions and multiplications only, for the same reason; below -700 taken as -700.
+ * e^x for CBN_EXP_LEAST <= x <= 0, from additions and multiplications only, for the same reason.
  * x = n ln 2 + r, |r| <= 0.35; Taylor series of e^r to r^13. Error about 1 unit in the last place
  * (tests/c/test_log.c).
  */
-static inline double cbn_exp_negative(double x) {
-    x = x < -700.0 ? -700.0 : x;
-    /* adding and subtracting 1.5 * 2^52 rounds to a whole number */
-    const double n = (x * 1.4426950408889634 + 0x1.8p52) - 0x1.8p52;
+#define CBN_EXP_LEAST (-700)
+static inline double cbn_exp_in_range(double x) {
+    /* adding 1.5 * 2^52 rounds to a whole number, in the lowest bits: no conversion, which AVX2 has for one number only */
+    const double shifted = x * 1.4426950408889634 + 0x1.8p52, n = shifted - 0x1.8p52;
     const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
     double t = 1.0 / 6227020800.0;
     t = t * r + 1.0 / 479001600.0;
@@ -234,10 +234,17 @@ static inline double cbn_exp_negative(double x) {
     t = t * r + 0.5;
     t = t * r + 1.0;
     t = t * r + 1.0;
-    const uint64_t bits = (uint64_t)((int64_t)n + 1023) << 52;
+    uint64_t bits;
     double power;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 1023) << 52;
     memcpy(&power, &bits, sizeof power);
     return t * power;
+}
+
+/* The same for all x <= 0; below CBN_EXP_LEAST taken as that. */
+static inline double cbn_exp_negative(double x) {
+    return cbn_exp_in_range(x < (double)CBN_EXP_LEAST ? (double)CBN_EXP_LEAST : x);
 }
 
 /* to += factor * from, n numbers. */

@@ -117,6 +117,39 @@ CBN_FUNCTION void row_sums_32(const cbn_coded_row *rows, int64_t n, int32_t *gra
     }
 }
 #define CBN_ROW_SUMS(rows, n, gradient, hessian) row_sums_32(rows, n, gradient, hessian)
+
+/* Bit 8 j + i of `bits` to the sign of lane i. */
+CBN_FUNCTION inline __m256i sign_lanes(__m256i bits, int j) {
+    const __m256i lane = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
+    return _mm256_sllv_epi32(bits, _mm256_sub_epi32(lane, _mm256_set1_epi32(8 * j)));
+}
+
+CBN_FUNCTION inline void add_masked_8(uint64_t set, int32_t value, int32_t *numbers) {
+    const __m256i v = _mm256_set1_epi32(value);
+    for (; set; set >>= 32, numbers += 32) {
+        const __m256i bits = _mm256_set1_epi32((int32_t)(uint32_t)set);
+        for (int j = 0; j < 4; j++) {
+            __m256i *at = (__m256i *)(numbers + 8 * j);
+            const __m256i own = _mm256_and_si256(_mm256_srai_epi32(sign_lanes(bits, j), 31), v);
+            _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), own));
+        }
+    }
+}
+
+/* 64 numbers, at most CBN_GRADIENT_ONE in size, sum to less than 2^31. */
+CBN_FUNCTION inline int64_t sum_masked_8(uint64_t set, const int32_t *numbers) {
+    __m256i sum = _mm256_setzero_si256();
+    for (; set; set >>= 32, numbers += 32) {
+        const __m256i bits = _mm256_set1_epi32((int32_t)(uint32_t)set);
+        for (int j = 0; j < 4; j++)
+            sum = _mm256_add_epi32(sum, _mm256_maskload_epi32(numbers + 8 * j, sign_lanes(bits, j)));
+    }
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+#define CBN_ADD_MASKED(set, value, numbers) add_masked_8(set, value, numbers)
+#define CBN_SUM_MASKED(set, numbers) sum_masked_8(set, numbers)
 #include "look_up_avx2.h"
 #define CBN_OWN_SEARCH
 #define CBN_BIT_MASK(p, bit) (half_bit_mask(p, bit) | (uint64_t)half_bit_mask((p) + 32, bit) << 32)

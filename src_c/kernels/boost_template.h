@@ -72,18 +72,28 @@ CBN_FUNCTION void log_odds(const cbn_boosted *boosted, int64_t node, const uint6
     }
 }
 
-/* p1[i] = 1 / (1 + exp(-log-odds)); e: the smaller one's odds, exp(-|log-odds|). */
-CBN_FUNCTION inline double probability_of(int32_t odds, double *e) {
-    const double x = (double)odds * (1.0 / CBN_LOG_ODDS_ONE);
-    *e = cbn_exp_negative(x < 0.0 ? x : -x);
-    return (x < 0.0 ? *e : 1.0) / (1.0 + *e);
+/* e[i]: the odds of the rarer state, exp(-|log-odds|); part[i]: state 1's of 1 + e[i]. Conditions are in loops of their
+ * own or on whole numbers: one on an exponential or a division keeps it from being vectorized. */
+CBN_FUNCTION inline void rarer_odds(const int32_t odds[64], double e[64], double part[64]) {
+    for (int i = 0; i < 64; i++) {
+        int32_t x = -__builtin_abs(odds[i]);
+        x = x < CBN_EXP_LEAST * CBN_LOG_ODDS_ONE ? CBN_EXP_LEAST * CBN_LOG_ODDS_ONE : x;
+        e[i] = cbn_exp_in_range((double)x * (1.0 / CBN_LOG_ODDS_ONE));
+    }
+    for (int i = 0; i < 64; i++) part[i] = odds[i] < 0 ? e[i] : 1.0;
 }
 
 CBN_FUNCTION void odds_probability(const int32_t odds[64], double p[2][64]) {
+    double e[64], part[64];
+    rarer_odds(odds, e, part);
     for (int i = 0; i < 64; i++) {
-        double e;
-        p[1][i] = probability_of(odds[i], &e);
-        p[0][i] = probability_of(-odds[i], &e);
+        const double other = odds[i] > 0 ? e[i] : 1.0;
+        p[1][i] = part[i];
+        p[0][i] = other;
+    }
+    for (int i = 0; i < 64; i++) {
+        p[1][i] /= 1.0 + e[i];
+        p[0][i] /= 1.0 + e[i];
     }
 }
 
@@ -185,11 +195,12 @@ CBN_FUNCTION inline void round_word(const int32_t *odds, uint64_t target, const 
     int32_t on[64], own[64], g[64], h[64]; /* apart from what the caller's pointers may name; on: 0 or all ones */
     memcpy(own, odds, sizeof own);
     for (int i = 0; i < 64; i++) on[i] = -(int32_t)(target >> i & 1);
+    double e[64], part[64];
+    rarer_odds(own, e, part);
     for (int i = 0; i < 64; i++) {
-        double e;
-        const double p = probability_of(own[i], &e), scale = CBN_GRADIENT_ONE;
-        g[i] = (int32_t)(p * scale + 0.5);
-        h[i] = (int32_t)(e / ((1.0 + e) * (1.0 + e)) * scale + 0.5);
+        const double all = 1.0 + e[i], scale = CBN_GRADIENT_ONE;
+        g[i] = (int32_t)(part[i] / all * scale + 0.5);
+        h[i] = (int32_t)(e[i] / (all * all) * scale + 0.5);
     }
     for (int i = 0; i < 64; i++) {
         const int32_t size = on[i] ? CBN_GRADIENT_ONE - g[i] : g[i];
