@@ -163,7 +163,7 @@ static void refusals(cbn_boosted good) {
     CHECK(grow(&bad, 0, NODES, g, 1) == CBN_E_PARAMETER);
     bad = how, bad.max_leaves = CBN_MAX_BOOSTED_LEAVES + 1;
     CHECK(grow(&bad, 0, NODES, g, 1) == CBN_E_PARAMETER);
-    bad = how, bad.max_leaves = LEAVES + 1;
+    bad = how, bad.max_leaves = 2 * LEAVES; /* one more fits what is left of cache lines */
     CHECK(grow(&bad, 0, NODES, g, 1) == CBN_E_WORKSPACE);
 #define LISTS(begin) (&(cbn_candidates){begin, NULL, NULL})
     const int64_t none[2] = {0, 0}, endless[2] = {0, INT64_MAX}, backwards[2] = {0, -1};
