@@ -31,7 +31,7 @@ static inline uint64_t *active_of(const cbn_split_search *s) {
     return (uint64_t *)(levels_of(s) + s->n_words * (3 * 64));
 }
 
-/* Bytes of up to 16 words pairs of 32 planes in line: rows 16 bytes of plane c and c + 16, columns the same byte of all. */
+/* Bytes of 32 planes in line, from two words at a time: row c has those of planes c and c + 16, then the same byte of all. */
 CBN_FUNCTION inline void lay_columns(const uint64_t *const plane[LOOKED_UP], int64_t n_words, uint8_t *columns,
                                      int64_t stride) {
     for (int64_t w = 0; w < n_words; w += 2) {
@@ -39,8 +39,9 @@ CBN_FUNCTION inline void lay_columns(const uint64_t *const plane[LOOKED_UP], int
         __m256i row[16], other[16];
         for (int c = 0; c < 16; c++) {
             const __m128i *a = (const __m128i *)(plane[c] + w), *b = (const __m128i *)(plane[c + 16] + w);
-            row[c] = n_bytes == 16 ? _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(a)), _mm_loadu_si128(b), 1)
-                                   : _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadl_epi64(a)), _mm_loadl_epi64(b), 1);
+            const __m128i low = n_bytes == 16 ? _mm_loadu_si128(a) : _mm_loadl_epi64(a);
+            const __m128i high = n_bytes == 16 ? _mm_loadu_si128(b) : _mm_loadl_epi64(b);
+            row[c] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
         }
         /* each step interleaves row i with row i + 8: four of them transpose 16 x 16 bytes */
         for (int step = 0; step < 4; step += 2) {
