@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .. import _validation as validation
 from ..exceptions import DataError
+from ..io.quiet import quiet
 from ._files import Stream, data_error, fill, listed, most_inflated, reading, refuse_unlikely, sizes
 from .pictures import assumed_white, unknown_scale
 
@@ -257,8 +258,7 @@ def read_header(stream: Stream, size: int, where: str, role: Role) -> Header:
     """The header of an array in .npy format, in a stream that cannot yield more than `size` bytes; checked against it."""
     if size == 0:
         raise data_error(f"{where}: empty; expected a NumPy array")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Python-2 headers and odd escapes; what counts is checked below
+    with quiet():  # of Python-2 headers and odd escapes; what counts is checked below
         version = np.lib.format.read_magic(stream)
         if version not in _HEADERS:
             raise data_error(f"{where}: .npy version {sizes(version)} is not supported; save again with numpy.save")

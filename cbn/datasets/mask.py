@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..io.quiet import quiet
 from . import arrays
 from ._files import as_path, data_error
 from .idx import load_idx
 from .listing import Lister
-from .picturefile import Page, quiet, read_pages
+from .picturefile import Page, read_pages
 from .pictureformats import is_picture_name, kind_of_file
 from .report import Notes
 

@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..exceptions import DataError
+from ..io.quiet import quiet
 from ._files import data_error, sizes
-from .picturefile import Page, quiet, read_pages, refuse_vanished
+from .picturefile import Page, read_pages, refuse_vanished
 from .pictureformats import formats
 from .report import Notes
 from .resizing import grey_of, resized
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # Smaller pictures are decoded one after the other: most of their time is that of Python, of which one thread runs at a time.
 LEAST_PIXELS = 2**14
-# So many pixels are decoded before the next pictures are asked for, and of small pictures so many files for each thread.
-TOGETHER_PIXELS, MOST_FOR_THREAD = 2**24, 16
+# Files that have about so many pixels are under way, whatever the number of threads, and of small ones so many for each thread.
+TOGETHER_PIXELS, MOST_FOR_THREAD = 2**25, 16
 
 
 @dataclass(eq=False)
@@ -75,47 +76,47 @@ def noted_pages(path: Path, options: "Options", root: Path) -> tuple[list[Read],
 def pages_of_all(paths: Iterable[Path], options: "Options", notes: Notes) -> Iterator[list[Read]]:
     """The pages of many files, in order; several are decoded at a time where their pictures are worth it.
 
-    What is noted, and what is wrong with a file, comes in this order too.
+    What is noted, and what is wrong with a file, comes in this order too: after the pages of all files before it.
     """
-    left, pixels = iter(paths), 0  # of the last picture: files that lie together are mostly alike
+    left, pixels = iter(paths), 0  # of the last file: those that lie together are mostly alike
     with ExitStack() as closing:
         pool: ThreadPoolExecutor | None = None
         while True:
-            if options.n_threads == 1 or pixels < LEAST_PIXELS:
-                path = next(left, None)
-                if path is None:
-                    return
-                found = [pages_of(path, options, notes)]
+            number = 1
+            if options.n_threads > 1 and pixels >= LEAST_PIXELS:
+                number = min(TOGETHER_PIXELS // pixels, MOST_FOR_THREAD * options.n_threads)
+            some = list(islice(left, max(1, number)))
+            if not some:
+                return
+            if number > 1 and pool is None:
+                formats()  # once, not by several threads
+                pool = ThreadPoolExecutor(options.n_threads)
+                closing.callback(pool.shutdown, cancel_futures=True)
+            if len(some) > 1 and pool is not None:
+                found = _decoded_together(pool, some, options, notes)
             else:
-                if pool is None:
-                    formats()  # once, not by several threads
-                    pool = ThreadPoolExecutor(options.n_threads)
-                    closing.callback(pool.shutdown, cancel_futures=True)
-                number = min(max(TOGETHER_PIXELS // pixels, options.n_threads), MOST_FOR_THREAD * options.n_threads)
-                found = _decoded_together(pool, list(islice(left, number)), options, notes)
-                if not found:
-                    return
+                found = (pages_of(path, options, notes) for path in some)
             for pages in found:
                 if pages:
-                    pixels = pages[-1].shape[0] * pages[-1].shape[1]
+                    pixels = sum(page.shape[0] * page.shape[1] for page in pages)
                 yield pages
 
 
 def _decoded_together(
     pool: ThreadPoolExecutor, paths: Sequence[Path], options: "Options", notes: Notes
-) -> list[list[Read]]:
+) -> Iterator[list[Read]]:
     with quiet():
         waiting = [pool.submit(noted_pages, path, options, notes.root) for path in paths]
         try:
-            found = [one.result() for one in waiting]
-        except BaseException:
+            wait(waiting, return_when=FIRST_EXCEPTION)
+        finally:
             for one in waiting:
                 one.cancel()
             wait(waiting)  # none decodes on without the filter of warnings
-            raise
-    for _, own in found:
+    for one in waiting:
+        pages, own = one.result()  # of the first that failed: what is wrong with it
         notes.add(own)
-    return [pages for pages, _ in found]
+        yield pages
 
 
 def _resized(page: Page, path: Path, options: "Options", notes: Notes) -> Read:

@@ -3,7 +3,6 @@
 
 import math
 import struct
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,21 +67,6 @@ class Page:
     @property
     def has_color(self) -> bool:
         return self.values.ndim == 3
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Pillow's warnings of odd metadata are not shown, and those of too large pictures are errors.
-
-    It holds for the whole process: the thread that waits for pictures enters it, those that decode them do not.
-    """
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # Pillow only warns between one and two times its limit; both mean a picture far too large to learn from
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import mimetypes
 import os
 import stat
 import struct
-import warnings
 import zlib
 from pathlib import Path
+
+from ..io.quiet import quiet
 
 # Formats whose decoders start other programs or need libraries that Pillow does not bring; PDF and the like are only
 # written. Everything else that Pillow registers is read.
@@ -70,11 +71,9 @@ def _looks_like_a_picture(path: Path) -> bool:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return False
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=formats_of(path)):
-                return True
-    except Image.DecompressionBombError:
+        with quiet(), Image.open(path, formats=formats_of(path)):
+            return True
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return True
     # what decoders raise on files that are none of theirs: nearly everything
     except (OSError, ValueError, SyntaxError, TypeError, AttributeError, LookupError, ArithmeticError, EOFError, MemoryError,

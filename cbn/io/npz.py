@@ -4,7 +4,6 @@
 import math
 import os
 import stat
-import warnings
 import zipfile
 from typing import IO, Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from ..exceptions import DataError
 from .archive import DAMAGE, reason_of
+from .quiet import quiet
 
 MUCH, LIKELY = 2**28, 64  # bytes that any file may unpack to, and that each of its bytes may beyond that
 MAX_BYTES = 4 * 2**30  # of all arrays together: what a file may unpack to
@@ -73,8 +73,7 @@ def _read_npy(member: IO[bytes], n_bytes: int, what: str) -> npt.NDArray[Any]:
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
         raise ValueError(f"an array of npy version {version}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Python-2 headers and odd escapes; what counts is checked below
+    with quiet():  # of Python-2 headers and odd escapes; what counts is checked below
         shape, fortran, dtype = readers[version](member)
     if dtype.hasobject or dtype.kind not in "biuf":
         raise ValueError(f"an array of type {dtype}; {what} are numbers")

@@ -3,6 +3,7 @@
 
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -54,6 +55,45 @@ def test_the_first_of_several_errors(folder):
             load_images(folder, n_jobs=n_jobs)
         said.append(str(error.value))
     assert said[0] == said[1] and "03.png" in said[0]
+
+
+def test_what_comes_before_an_error(folder):
+    before = []
+    for n_jobs in (1, 3):
+        chunks, found = iter_images(folder, n_jobs=n_jobs, chunk_size=1), []
+        with pytest.raises(DataError, match="03.png"):
+            found.extend(chunks)
+        before.append(np.concatenate(found))
+    np.testing.assert_array_equal(*before)
+    assert len(before[0]) == 3
+
+
+def test_large_files_are_few_at_a_time(folder, monkeypatch):
+    asked = []
+
+    class Pool(pages.ThreadPoolExecutor):
+        def submit(self, *arguments):
+            asked.append(arguments[1].name)
+            return super().submit(*arguments)
+
+    monkeypatch.setattr(pages, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(pages, "TOGETHER_PIXELS", 3 * 64)
+    chunks = iter_images(folder, skip_bad=True, n_jobs=16, chunk_size=1)
+    next(chunks)
+    next(chunks)
+    assert asked == ["01.png", "02.png", "03.png"]
+    monkeypatch.setattr(pages, "TOGETHER_PIXELS", 2 * 64 - 1)
+    asked.clear()
+    load_images(folder, skip_bad=True, n_jobs=16)
+    assert asked == []
+
+
+def test_readers_in_several_threads_leave_warnings_as_they_were(folder):
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            list(pool.map(lambda i: load_images(folder, skip_bad=True, n_jobs=1 + i % 3), range(8)))
+            assert warnings.filters == before
 
 
 def test_threads_of_reading_end(folder):
