@@ -42,6 +42,10 @@ def of_threads(arguments):
 def of_out(arguments):
     """Where no name is given for a model, and that of an earlier training is written over."""
     keeps = "out" in arguments.given or arguments.dry_run or arguments.resume
-    if keeps or not os.path.isfile(arguments.out):
+    # of several models each has a name of its own
+    several = getattr(arguments, "categories", None) or (
+        getattr(arguments, "digit", None) == "all" and not arguments.classifier
+    )
+    if keeps or several or not os.path.isfile(arguments.out):
         return None
     return f"{arguments.out}, which is there, is replaced (--out)"

@@ -133,6 +133,7 @@ def check_options(arguments: argparse.Namespace) -> None:
         "--save-calibrated",
         picture="--sheet",
         folders=("--maps", "--save-maps", "--save-masks"),
+        models=("--save-calibrated",),
     )
     if not given:
         check_alone(arguments, OF_SCORING, "--data, --synthetic or --watch")

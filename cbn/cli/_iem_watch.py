@@ -97,6 +97,9 @@ class _Watcher:
             arguments.watch, self.done.__contains__, arguments.interval or INTERVAL,
             PATIENCE if arguments.patience is None else arguments.patience, by_age=arguments.once,
         )  # fmt: skip
+        if self.done:
+            kept = f"{len(self.done):,} files of earlier runs in {arguments.csv}"
+            common.say(arguments, f"{kept}; those of the same names are not scored again")
         self.rows: list[dict[str, Any]] = []  # kept with --once alone
         self.seconds: list[float] = []  # from taking a file to its row, of each of these
         self.n = dict.fromkeys(("outlier", "normal", "undecided", UNREADABLE), 0)

@@ -121,11 +121,11 @@ def counted(labels):
     return "labels " + ", ".join(f"{label} ({n:,})" for label, n in counts.items())
 
 
-def check_outputs(arguments, *options, picture="--out", endings=(".png",), folders=()):
+def check_outputs(arguments, *options, picture="--out", endings=(".png",), folders=(), models=()):
     """Refuses outputs that cannot be, before any work is done.
 
     The folder of a file must be there and, but for --dry-run, take a file; pictures, animations and arrays have their usual
-    endings, the option ``picture`` one of ``endings``; no two options name the same file, and none a file that is read. What
+    endings, the option ``picture`` one of ``endings``; ``models``, options of model files, replace nothing but models; no two options name the same file, and none a file that is read. What
     lies in a folder that is read is left alone: no picture in it is written over, and ``folders``, options of folders of
     pictures, are elsewhere. "-" stands for stdout.
     """
@@ -142,6 +142,8 @@ def check_outputs(arguments, *options, picture="--out", endings=(".png",), folde
             _check_file(option, path, endings if option == picture else _ENDINGS.get(option, ()))
             if not getattr(arguments, "dry_run", False):
                 _check_writable(option, path)
+            if option in models:
+                _check_model(option, path)
             if real in taken:
                 raise UsageError(f"{option}: {path!r} is the file of {taken[real]} too; give another name")
         for folder, name in read.items():
@@ -177,6 +179,14 @@ def _check_writable(option, path):
         check_writable(path)
     except CbnError as error:
         raise CbnError(f"{option}: {error}") from None
+
+
+def _check_model(option, path):
+    """What a model is written over is a model."""
+    from ..io.archive import is_foreign
+
+    if is_foreign(path):
+        raise UsageError(f"{option}: {path!r} is there and is no cbn model; give another name, or remove it")
 
 
 def _is_data(path):

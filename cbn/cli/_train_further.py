@@ -30,7 +30,7 @@ _AND = " and "  # between sources in the record
 def merge(parsed, defaults):
     """--merge A B [C ...]: one model of the images of all, saved as --out. ``defaults``: arguments of an empty line."""
     refuse_others(parsed, defaults, _WITH_MERGE, "--merge", "which needs models alone")
-    common.check_outputs(parsed, "--out", picture=None)
+    common.check_outputs(parsed, "--out", picture=None, models=("--out",))
     paths = parsed.merge
     check_paths(paths, "images")
     clock = common.Clock()
@@ -54,7 +54,7 @@ def merge(parsed, defaults):
 def add(parsed, defaults):
     """--add MODEL: the images of --data are counted in, saved as --out."""
     refuse_others(parsed, defaults, _WITH_ADD, "--add", "which takes the model's")
-    common.check_outputs(parsed, "--out", picture=None)
+    common.check_outputs(parsed, "--out", picture=None, models=("--out",))
     clock = common.Clock()
     with clock.part("load"):
         base = _load("--add", parsed.add, parsed)

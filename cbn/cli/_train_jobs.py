@@ -16,7 +16,7 @@ from ._train_networks import by_label, list_jobs, told_thresholds, train_network
 def train_job(parsed):
     """Everything that the options ask for."""
     clock = common.Clock()
-    common.check_outputs(parsed, "--out", "--save-kernels", picture=None)
+    common.check_outputs(parsed, "--out", "--save-kernels", picture=None, models=("--out",))
     if parsed.classifier and parsed.digit not in (None, images_of.ALL):
         raise common.UsageError(f"--digit {parsed.digit}: --classifier is of all labels; leave one of them out")
     arguments = classifier_arguments(parsed) if parsed.classifier else fit_arguments(parsed)

@@ -82,14 +82,14 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.merge is not None or arguments.add is not None:
         from . import _iem_further as further
 
-        common.check_outputs(arguments, "--out", picture=None)
+        common.check_outputs(arguments, "--out", picture=None, models=("--out",))
         if arguments.merge is not None:
             return further.merge(arguments, build_parser().parse_args([]))
         base = further.read_base(arguments)
     if arguments.false_alarm_rate is None:
         arguments.false_alarm_rate = options.FALSE_ALARM_RATE
     options.check_model_options(arguments)
-    common.check_outputs(arguments, "--out", picture=None)
+    common.check_outputs(arguments, "--out", picture=None, models=("--out",))
     if arguments.calibration is not None and arguments.categories is not None:
         raise common.UsageError("--calibration: pictures of one category; with --categories leave it out")
     jobs = list_jobs(arguments)

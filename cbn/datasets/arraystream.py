@@ -13,7 +13,7 @@ from .arrays import Labels, read_npz, to_labels
 from .idx import load_idx
 from .imageset import ImageSet
 from .layout import TRAIN
-from .pictures import Options
+from .pictureoptions import Options
 from .pieces import Pieces, idx_pieces, npy_pieces, npz_pieces
 from .report import LeftOut, ReadingReport
 

@@ -12,7 +12,8 @@ from .arrays import Labels
 from .imageset import ImageSet, as_integer
 from .layout import TRAIN, VAL, are_masks, find_splits
 from .listing import Lister, mixture, no_pictures, refuse_mixture
-from .pictures import Options, Pictures, read_pictures
+from .pictureoptions import Options
+from .pictures import Pictures, read_pictures
 from .report import Notes, ReadingReport
 
 

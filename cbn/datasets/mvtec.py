@@ -29,7 +29,8 @@ from .layout import GOOD, TEST, TRAIN, VAL, are_masks, is_good, split_of
 from .listing import Lister, no_pictures, refuse_mixture
 from .maskfiles import read_masks
 from .picturefile import Background
-from .pictures import Color, Options, Size, read_pictures
+from .pictureoptions import Color, Options, Size
+from .pictures import read_pictures
 from .report import Notes
 
 COLORS: tuple[Color, ...] = ("auto", "grey", "rgb")

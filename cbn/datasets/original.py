@@ -12,7 +12,7 @@ from ..exceptions import DataError
 from .layout import TEST
 from .pages import pages_of
 from .picturefile import Background
-from .pictures import Options
+from .pictureoptions import Options
 from .report import Notes
 
 _PAGE = re.compile(r"(.*)(\[\d+\])", re.DOTALL)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,9 @@ from ..io.quiet import quiet
 from ._files import data_error, sizes
 from .picturefile import Page, read_pages, refuse_vanished
 from .pictureformats import formats
+from .pictureoptions import Options
 from .report import Notes
 from .resizing import grey_of, resized
-
-if TYPE_CHECKING:
-    from .pictures import Options
 
 # Smaller pictures are decoded one after the other: most of their time is that of Python, of which one thread runs at a time.
 LEAST_PIXELS = 2**14
@@ -45,7 +43,7 @@ class Read:
     whole: bool  # whole numbers only
 
 
-def pages_of(path: Path, options: "Options", notes: Notes) -> list[Read]:
+def pages_of(path: Path, options: Options, notes: Notes) -> list[Read]:
     """The pages of a file; none, which is noted, where it cannot be read and may be skipped. Raises DataError."""
     with quiet():
         pages, own = noted_pages(path, options, notes.root)
@@ -53,7 +51,7 @@ def pages_of(path: Path, options: "Options", notes: Notes) -> list[Read]:
     return pages
 
 
-def noted_pages(path: Path, options: "Options", root: Path) -> tuple[list[Read], Notes]:
+def noted_pages(path: Path, options: Options, root: Path) -> tuple[list[Read], Notes]:
     """The same within quiet(), and what is to be noted of them."""
     own = Notes(root)
     pages: list[Read] = []
@@ -73,7 +71,7 @@ def noted_pages(path: Path, options: "Options", root: Path) -> tuple[list[Read],
         pages.append(_resized(page, path, options, own))
 
 
-def pages_of_all(paths: Iterable[Path], options: "Options", notes: Notes) -> Iterator[list[Read]]:
+def pages_of_all(paths: Iterable[Path], options: Options, notes: Notes) -> Iterator[list[Read]]:
     """The pages of many files, in order; several are decoded at a time where their pictures are worth it.
 
     What is noted, and what is wrong with a file, comes in this order too: after the pages of all files before it.
@@ -103,7 +101,7 @@ def pages_of_all(paths: Iterable[Path], options: "Options", notes: Notes) -> Ite
 
 
 def _decoded_together(
-    pool: ThreadPoolExecutor, paths: Sequence[Path], options: "Options", notes: Notes
+    pool: ThreadPoolExecutor, paths: Sequence[Path], options: Options, notes: Notes
 ) -> Iterator[list[Read]]:
     with quiet():
         waiting = [pool.submit(noted_pages, path, options, notes.root) for path in paths]
@@ -119,7 +117,7 @@ def _decoded_together(
         yield pages
 
 
-def _resized(page: Page, path: Path, options: "Options", notes: Notes) -> Read:
+def _resized(page: Page, path: Path, options: Options, notes: Notes) -> Read:
     if page.has_color and options.color in (None, "grey"):
         if options.color is None:
             raise data_error(f"{path}{page.part}: has colour, but grey is needed; give color='grey' to lose the colour")

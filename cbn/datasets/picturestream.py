@@ -14,7 +14,8 @@ from ._files import data_error, printable, too_large
 from .folder import Part, as_labels, check_counts
 from .imageset import ImageSet
 from .pages import Read, pages_of_all
-from .pictures import Options, Scale, Sizes, none_readable, note_darkness
+from .pictureoptions import Options
+from .pictures import Scale, Sizes, none_readable, note_darkness
 from .report import Notes, ReadingReport
 
 

@@ -17,7 +17,7 @@ from .imageset import ImageSet
 from .layout import TEST, TRAIN, VAL
 from .picturefile import Background
 from .pictureformats import is_picture_name, kind_of_file
-from .pictures import Options, Size
+from .pictureoptions import Options, Size
 from .report import LeftOut, ReadingReport
 
 _PLAIN: dict[str, arrays.Role] = {"images": "images", "labels": "labels"}

@@ -17,7 +17,7 @@ from .folder import parts_of_file, parts_of_folder
 from .imageset import ImageSet
 from .layout import SPLITS
 from .picturefile import Background
-from .pictures import Options, Size
+from .pictureoptions import Options, Size
 from .picturestream import PictureChunks
 from .report import Notes, ReadingReport
 

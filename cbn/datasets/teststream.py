@@ -11,7 +11,7 @@ from .layout import TEST
 from .listing import Lister
 from .mvtec import found_test
 from .picturefile import Background
-from .pictures import Color, Options, Size
+from .pictureoptions import Color, Options, Size
 from .picturestream import PictureChunks
 from .report import Notes
 

@@ -112,7 +112,9 @@ class Detection(Decisions, FittedState):
             scores = self.combined(planes, self.settings.score)
             judged = scores if self.judge is None else self.judged(planes)
             trained_on = self._trained_on(images)
-        check_separate(self.calibration, judged, trained_on=trained_on, stacklevel=3)
+        suspected = check_separate(self.calibration, judged, trained_on=trained_on, stacklevel=3)
+        if self.judge is not None and not suspected:  # it has not seen some of the training images, this network has
+            check_separate(self.calibration, scores, trained_on=False, stacklevel=3)
         calibration = Calibration.of(scores, SEPARATE, rate)
         calibration.warn_if_too_few(stacklevel=3)
         return replace(self, calibration=calibration, judge=None)

@@ -152,6 +152,14 @@ def _begins_as_ours(file: BinaryIO) -> bool:
     return first[:4] == b"PK\x03\x04" and first[_LOCAL_HEADER_BYTES:] == _FIRST
 
 
+def is_foreign(path: str | os.PathLike[str]) -> bool:
+    """Whether a plain file is there and holds something that is no model of any version."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return bool(file.read(1)) and not _begins_as_ours(file)
+
+
 def reason_of(error: BaseException) -> str:
     """What an error says, as one short line that can be printed; its type where it says nothing."""
     text = str(error)[:3000]  # of a hostile file it may be megabytes

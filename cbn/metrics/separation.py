@@ -21,8 +21,8 @@ SUSPICION = 1e-6
 MARGIN, HARM = 0.05, 2
 
 
-def check_separate(known: Calibration, scores: Floats, *, trained_on: bool, stacklevel: int = 2) -> None:
-    """Refuses images that a model was trained on, and warns of such as look like it.
+def check_separate(known: Calibration, scores: Floats, *, trained_on: bool, stacklevel: int = 2) -> bool:
+    """Refuses images that a model was trained on, and warns of such as look like it; whether it has warned.
 
     A model knows images that it was trained on too well: their scores are higher than those of new ones, so that a threshold
     from them makes false alarms of most new images. Where only some of them are among the images of a calibration no
@@ -48,7 +48,7 @@ def check_separate(known: Calibration, scores: Floats, *, trained_on: bool, stac
             f"X: are the images that the model was trained on; give others, or none: the model has a threshold{of}"
         )
     if known.source not in LEFT_OUT:
-        return
+        return False
     left_out = known.scores + MARGIN * known.scores.std()
     alarms = int((left_out < Calibration.of(scores, SEPARATE, known.false_alarm_rate).offset).sum())
     if alarms > HARM * known.false_alarm_rate * len(left_out) and suspicion(left_out, scores) < SUSPICION:
@@ -58,6 +58,8 @@ def check_separate(known: Calibration, scores: Floats, *, trained_on: bool, stac
             CalibrationWarning,
             stacklevel=stacklevel + 1,
         )
+        return True
+    return False
 
 
 def suspicion(left_out: Floats, scores: Floats) -> float:

@@ -83,6 +83,8 @@ def test_a_model_that_is_there(here):
     assert f"model.cbn, which is there, {REPLACED}" in parts_of(cli.done(*command))[0]
     for others in (("--out", "model.cbn"), ("--dry-run",)):
         assert not any(REPLACED in part for part in parts_of(cli.done(*command, *others))[0])
+    done = cli.done("cbn-train", "--data", "split.npz", "--digit", "all")  # model-0.cbn and model-1.cbn
+    assert not any(REPLACED in part for part in parts_of(done)[0])
     Path("model.cbn").unlink()
     assert not any(REPLACED in part for part in parts_of(cli.done(*command))[0])
 

@@ -162,7 +162,9 @@ def test_every_picture_once_and_nothing_changed(model, folder, camera, here):
     (camera / "notes.txt").write_text("no picture")
     (camera / ".2.png").write_bytes(b"hidden")
     shutil.copy(camera / "1.png", camera / "2.png")
-    found = cli.done(SCORE, model, *watched(camera, "--json")).json()
+    again = cli.done(SCORE, model, *watched(camera, "--json"))
+    assert "3 files of earlier runs in results.csv; those of the same names are not scored again" in again.err
+    found = again.json()
     assert [row["image"] for row in found["images"]] == ["2.png"] and found["n"] == 1 and found["latency"]["max"] > 0
     assert [row["file"] for row in rows_of(here / "results.csv")] == [*(row["file"] for row in rows), "2.png"]
     cli.done(SCORE, model, *watched(camera, "--quiet"))

@@ -45,6 +45,18 @@ def test_what_is_read_is_not_written_over(program, data, option, path, here):
     assert bytes_of(here) == before
 
 
+@pytest.mark.parametrize("program", ["cbn-train", "cbn-iem-train"])
+def test_a_model_replaces_nothing_but_a_model(program, here):
+    script = here / "script.py"
+    script.write_text("print()")
+    result = cli.call(program, "--data", "grey.npy", "--out", "script.py")
+    cli.assert_one_line_error(result, 2, "--out", "'script.py'", "no cbn model")
+    assert script.read_text() == "print()"
+    script.write_bytes(b"")  # as made by mktemp
+    for path in ("script.py", "model.cbn"):
+        cli.done("cbn-train", "--data", "grey.npy", "--false-alarm-rate", "0.1", "--out", path)
+
+
 def test_results_may_be_written_again(here):
     for _ in range(2):
         cli.done("cbn-score", "--model", "model.cbn", "--data", "pictures", "--csv", "pictures/verdicts.csv",

@@ -294,3 +294,17 @@ def test_false_alarms_of_exchangeable_images_are_near_the_rate(preset):
     arguments = SMALL | QUICK[preset] | {"false_alarm_rate": 0.1, "score": "log_probability"}
     model = Network(preset, **arguments).fit(everything[:300])
     assert 0.05 < (model.predict(everything[300:]) < 0).mean() < 0.15
+
+
+@pytest.mark.parametrize("part", ["the fold that its judge has not seen", "the first half"])
+def test_calibration_on_some_of_the_training_images_is_suspected(part):
+    train, test = (sets.images[sets.labels == 2] for sets in cbn.datasets.load_mnist())
+    model = cbn.ConvolutionalBayesianNetwork("tree", false_alarm_rate=0.05, random_state=0).fit(train[:1000])
+    some = train[:1000:3] if part.startswith("the fold") else train[:500]
+    with pytest.warns(cbn.CalibrationWarning, match="look like images of the training") as caught:
+        model.fitted_.calibrated(some)
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for others in (test, train[1000:2000]):
+            model.fitted_.calibrated(others)
