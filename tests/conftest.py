@@ -9,7 +9,7 @@ import os
 os.environ.setdefault("CBN_EVERY_THREAD", "1")
 
 # Of workers that take files in this order none is left alone with one of these at the end.
-LONGEST = ("test_docs.py", "test_readme.py", "test_fuzz_modelfile.py", "test_golden.py", "test_images.py")
+LONGEST = ("test_docs.py", "test_readme.py", "test_fuzz_modelfile.py", "test_golden.py")
 
 
 def pytest_collection_modifyitems(items):

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from helpers import programs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,6 +51,26 @@ def test_pictures_are_what_the_commands_draw(folder):
     for name, drawn in [("samples.png", "samples.png"), ("inpainted.png", "inpainted.png")]:
         with Image.open(ROOT / "docs" / "images" / name) as shown, Image.open(folder / drawn) as made:
             assert ImageChops.difference(shown.convert("RGB"), made.convert("RGB")).getbbox() is None, name
+
+
+def pixels(path):
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+@pytest.mark.slow
+def test_pictures_with_words_are_what_the_commands_draw(folder, monkeypatch):
+    """Up to how letters are smoothed; the summary is of the model that the commands left."""
+    monkeypatch.chdir(folder)
+    programs.done("cbn-show", "model.cbn", "--quiet", "--out", "show.png")
+    inspection = np.concatenate([pixels(folder / f"inspection/{name}_000.png") for name in ("good", "scratch")])
+    drawn = {"heatmap": pixels("maps/6.png"), "show": pixels("show.png"), "inspection": inspection}
+    for name, found in drawn.items():
+        shown = pixels(ROOT / "docs" / "images" / f"{name}.png")
+        assert shown.shape == found.shape, name
+        assert (abs(shown - found).max(axis=2) > 8).mean() < 0.01, name
 
 
 def test_links_lead_to_files():
