@@ -8,7 +8,7 @@
 #define MOST_COLUMN_WORDS 8
 
 /* Images up to which the rows of all nodes stay in a cache, and making them once is cheaper than windows are. */
-#define FEW_ROWS (1 << 14)
+#define FEW_ROWS (1 << 10)
 /* Columns that a window has beyond those of one node, for every thread: nodes near each other share most of theirs. */
 #define COLUMNS_FOR_THREAD 64
 
