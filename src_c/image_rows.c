@@ -7,12 +7,22 @@
 /* Room for the widest vector of any instruction set, whatever the place of the candidates. */
 #define MOST_COLUMN_WORDS 8
 
-void cbn_take_image_rows(cbn_arena *arena, int64_t n_nodes, int64_t n_words, cbn_image_rows *rows) {
-    const int64_t own_words = cbn_plane_words(n_nodes);
+/* Images up to which the rows of all nodes stay in a cache, and making them once is cheaper than windows are. */
+#define FEW_ROWS (1 << 10)
+/* Columns that a window has beyond those of one node, for every thread: nodes near each other share most of theirs. */
+#define COLUMNS_FOR_THREAD 64
+
+void cbn_take_image_rows(cbn_arena *arena, int64_t n_nodes, int64_t n_words, int64_t most_candidates, int column_words,
+                         int num_threads, cbn_image_rows *rows) {
+    const int64_t own_words = cbn_plane_words(n_nodes), vector = 64 * column_words;
+    const int64_t window = (most_candidates + COLUMNS_FOR_THREAD * (int64_t)num_threads + vector - 1) / vector;
     rows->stride = own_words < MOST_COLUMN_WORDS ? MOST_COLUMN_WORDS : own_words;
+    if (64 * n_words > FEW_ROWS && window * column_words < own_words) rows->stride = window * column_words;
     rows->none = (int32_t)(64 * n_words);
+    rows->n_columns = 0;
     rows->words = cbn_take_rows(arena, 64 * n_words + 1, rows->stride, sizeof *rows->words);
     rows->place = cbn_take(arena, n_nodes, sizeof *rows->place);
+    rows->column = cbn_take_rows(arena, 64, rows->stride, sizeof *rows->column);
 }
 
 void cbn_take_column_counts(cbn_arena *arena, const cbn_image_rows *rows, int64_t n_words, cbn_column_counts *own) {
@@ -23,19 +33,38 @@ void cbn_take_column_counts(cbn_arena *arena, const cbn_image_rows *rows, int64_
         own->counts[x] = cbn_take_rows(arena, rows->stride + MOST_COLUMN_WORDS, 64, sizeof *own->counts[x]);
 }
 
-void cbn_fill_image_rows(cbn_grid grid, const uint64_t *planes, int64_t n_words, const cbn_image_rows *rows,
-                         int num_threads) {
-    const int64_t n_nodes = cbn_grid_nodes(grid), stride = rows->stride;
-    for (int64_t node = 0; node < n_nodes; node++) rows->place[node] = (int32_t)cbn_raster_order(grid, node);
+int64_t cbn_choose_window(cbn_grid grid, const cbn_candidates *candidates, int64_t first, cbn_image_rows *rows) {
+    const int64_t n_nodes = cbn_grid_nodes(grid);
+    for (int64_t node = 0; node < n_nodes; node++) rows->place[node] = -1;
+    int64_t last = first;
+    for (int64_t n = 0; last < n_nodes; last++) {
+        const int64_t node = cbn_raster_node(grid, last), end = candidates->begin[node + 1];
+        for (int64_t c = candidates->begin[node]; c < end; c++) n += rows->place[candidates->node[c]] < 0;
+        if (last > first && n > 64 * rows->stride) break;
+        for (int64_t c = candidates->begin[node]; c < end; c++) rows->place[candidates->node[c]] = 0;
+    }
+    rows->n_columns = 0;
+    for (int64_t place = 0; place < last; place++) { /* candidates come before their nodes */
+        const int64_t node = cbn_raster_node(grid, place);
+        if (rows->place[node] < 0) continue;
+        rows->column[rows->n_columns] = (int32_t)node;
+        rows->place[node] = (int32_t)rows->n_columns++;
+    }
+    return last;
+}
+
+void cbn_fill_image_rows(const uint64_t *planes, int64_t n_words, const cbn_image_rows *rows, int num_threads) {
+    const int64_t stride = rows->stride, n_columns = rows->n_columns;
+    if (!n_columns) return;
     memset(rows->words + rows->none * stride, 0, sizeof *rows->words * (size_t)stride);
-    CBN_PARALLEL_FOR(cbn_worth(num_threads, 7.0 * (double)(n_nodes * n_words)), n_words / CBN_SQUARES, static)
+    CBN_PARALLEL_FOR(cbn_worth(num_threads, 7.0 * (double)(n_columns * n_words)), n_words / CBN_SQUARES, static)
     for (int64_t block = 0; block < n_words / CBN_SQUARES; block++) {
         uint64_t *row = rows->words + 64 * CBN_SQUARES * block * stride;
         for (int64_t word = 0; word < stride; word++) {
             uint64_t m[64][CBN_SQUARES] = {{0}};
-            const int64_t left = n_nodes - 64 * word;
+            const int64_t left = n_columns - 64 * word;
             for (int64_t r = 0; r < 64 && r < left; r++)
-                memcpy(m[r], planes + cbn_raster_node(grid, 64 * word + r) * n_words + CBN_SQUARES * block, sizeof m[r]);
+                memcpy(m[r], planes + rows->column[64 * word + r] * n_words + CBN_SQUARES * block, sizeof m[r]);
             if (left > 0) cbn_transpose_squares(m);
             for (int64_t j = 0; j < CBN_SQUARES; j++)
                 for (int64_t i = 0; i < 64; i++) row[(64 * j + i) * stride + word] = m[i][j];

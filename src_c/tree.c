@@ -15,7 +15,7 @@
 #include "trees.h"
 #include "workspace.h"
 
-/* Images up to which rows are kept beside the planes: as much memory again. */
+/* Images up to which rows are kept beside the planes. */
 #define MOST_ROWS (1 << 20)
 /* Rows that cost as much as what count_columns does once for each vector. */
 #define ROWS_FOR_VECTOR 64
@@ -333,7 +333,9 @@ static int take_parts(cbn_arena *arena, cbn_grid grid, int64_t n_images, const c
     parts->planes = cbn_take_rows(arena, cbn_grid_nodes(grid), g->n_words, sizeof *parts->planes);
     parts->n_ln_n = cbn_take(arena, n_images + 1, sizeof *parts->n_ln_n);
     g->rows = (cbn_image_rows){0};
-    if (n_images <= MOST_ROWS) cbn_take_image_rows(arena, cbn_grid_nodes(grid), g->n_words, &g->rows);
+    if (n_images <= MOST_ROWS)
+        cbn_take_image_rows(arena, cbn_grid_nodes(grid), g->n_words, most, cbn_kernels_select()->column_words, num_threads,
+                            &g->rows);
     *one = cbn_counting_arena();
     take_own(one, g);
     parts->each = cbn_take_each(arena, one, num_threads);
@@ -398,23 +400,28 @@ int cbn_tree_grow(cbn_grid grid, cbn_planes planes, const cbn_candidates *candid
     parts.n_ln_n[0] = 0.0;
     for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = cbn_n_ln_n(n);
     shared.kernels = cbn_kernels_select();
-    if (want_rows(&shared, grid, candidates))
-        cbn_fill_image_rows(grid, parts.planes, shared.n_words, &shared.rows, num_threads);
-    else
-        shared.rows.words = NULL;
+    if (!want_rows(&shared, grid, candidates)) shared.rows.words = NULL;
     shared.planes = parts.planes;
     shared.n_ln_n = parts.n_ln_n;
     shared.price = growth->penalty * cbn_log((double)n_images);
     shared.min_leaf = growth->min_leaf < n_images ? growth->min_leaf : n_images; /* no split either way */
-    CBN_PARALLEL_FOR(num_threads, n_nodes, dynamic)
-    for (int64_t node = 0; node < n_nodes; node++) {
-        grower g = shared;
-        cbn_arena own = cbn_own_arena(parts.each, &one);
-        take_own(&own, &g);
-        int32_t *split = grown->split + node * capacity, *child = grown->child + node * capacity;
-        int64_t *counts = grown->counts + 2 * node * capacity;
-        grown->n_vertices[node] = grow_node(&g, node, candidates, split, child, counts);
-        renumber(&g, grown->n_vertices[node], split, child, counts);
+    for (int64_t first = 0, last; first < n_nodes; first = last) {
+        last = n_nodes;
+        if (shared.rows.words) {
+            last = cbn_choose_window(grid, candidates, first, &shared.rows);
+            cbn_fill_image_rows(parts.planes, shared.n_words, &shared.rows, num_threads);
+        }
+        CBN_PARALLEL_FOR(num_threads, last - first, dynamic)
+        for (int64_t place = first; place < last; place++) {
+            grower g = shared;
+            cbn_arena own = cbn_own_arena(parts.each, &one);
+            take_own(&own, &g);
+            const int64_t node = cbn_raster_node(grid, place);
+            int32_t *split = grown->split + node * capacity, *child = grown->child + node * capacity;
+            int64_t *counts = grown->counts + 2 * node * capacity;
+            grown->n_vertices[node] = grow_node(&g, node, candidates, split, child, counts);
+            renumber(&g, grown->n_vertices[node], split, child, counts);
+        }
     }
     return CBN_OK;
 }
