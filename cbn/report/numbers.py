@@ -52,7 +52,7 @@ class Roc:
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """Asked and found false-alarm rates: (points, 4) of asked, found, and its interval; ``top`` ends both axes."""
+    """Asked and found false-alarm rates: (points, 4) of asked, found, and its interval; ``top`` ends the axis of asked rates."""
 
     points: Floats
     top: float
@@ -62,6 +62,11 @@ class Kept:
     def line(self) -> Floats:
         """(points, 2) of asked and found."""
         return self.points[:, :2]
+
+    @property
+    def high(self) -> float:
+        """The end of the axis of found rates, which all points are below."""
+        return max(self.top, float(self.points[:, 1].max()))
 
     @property
     def outline(self) -> Floats:

@@ -86,6 +86,7 @@ def test_kept_counts_p_values_of_normal_pictures(labels):
     scores = scored.scores[scored.normal] if labels else scored.scores
     p_values = conformal_p_values(scores, reference.scores)
     assert found.n == len(scores) and found.top == pytest.approx(0.25)
+    assert found.high == pytest.approx(max(0.25, found.line[:, 1].max()))
     for asked, share, low, high in found.points:
         assert share == (p_values <= asked).mean()
         assert low <= share <= high
