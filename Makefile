@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -name py.typed -o -path '*/data/*' \) ! -path '*/__pycache__/*')
+SOURCES   := $(shell find src_c cbn -type f \( -name '*.py*' -o -name '*.px*' -o -name '*.[ch]' -o -name py.typed -o -path '*/data/*' -o -path '*/templates/*' -o -path '*/completion/*' \) ! -path '*/__pycache__/*')
 PACKAGING := pyproject.toml setup.py MANIFEST.in README.md
 
 .PHONY: all run test test-c test-python test-fast test-arm64 test-arm64-c lint fuzz faults bench docs dist clean

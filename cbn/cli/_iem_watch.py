@@ -149,12 +149,13 @@ class _Watcher:
             dataset = self._read(name)
         except DataError as error:
             if not os.path.exists(os.path.join(self.arguments.watch, name)):
-                self.arriving.done(name)
-                common.warn(self.arguments, f"{name}: taken away before it was read")
+                self._gone(name)
             elif not self.arriving.changed(name) and self.arriving.failed(name):
                 self._give_up(name, error)
             return
         if self.arriving.changed(name):
+            if not os.path.exists(os.path.join(self.arguments.watch, name)):
+                self._gone(name)
             return
         read = time.perf_counter() - start
         rows = [row for row in self._score(name, dataset) if row["file"] not in self.pages]
@@ -172,6 +173,10 @@ class _Watcher:
         if self.arguments.once:
             self.rows += [{key: value for key, value in row.items() if key not in ("file", "score")} for row in rows]
             self.seconds += [seconds] * len(rows)
+
+    def _gone(self, name: str) -> None:
+        self.arriving.done(name)
+        common.warn(self.arguments, f"{name}: taken away before it was scored")
 
     def _keep(self, rows: list[dict[str, Any]]) -> None:
         """Who reads stdout is told before the record has the rows: after a kill between the two they are told twice, not never."""

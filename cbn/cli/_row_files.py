@@ -105,7 +105,16 @@ def live_rows(arguments, columns):
         yield lambda row: None
     else:
         with _lines("--jsonl", "-", columns) as write:
-            yield write
+
+            def tell(row):
+                try:
+                    write(row)
+                except BrokenPipeError:
+                    raise CbnError(
+                        "--jsonl -: who read stdout has ended; the same command goes on with this picture"
+                    ) from None
+
+            yield tell
 
 
 @contextmanager

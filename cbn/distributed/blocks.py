@@ -10,7 +10,7 @@ import dask.array
 import numpy as np
 
 
-def by_blocks(function: Callable[..., Any], fitted: Any, X: Any, *arguments: Any, dtype: type = np.float64) -> Any:
+def by_blocks(function: Callable[..., Any], fitted: Any, X: Any, *arguments: Any) -> Any:
     """The dask array (n,) of what a function of (fitted, images, *arguments) gives of every block of images.
 
     Parameters
@@ -26,7 +26,7 @@ def by_blocks(function: Callable[..., Any], fitted: Any, X: Any, *arguments: Any
     model = dask.delayed(replace(fitted, n_jobs=1), pure=False)
     return dask.array.map_blocks(
         _scored, X, function, model, arguments,
-        dtype=dtype, chunks=X.chunks[:1], drop_axis=list(range(1, X.ndim)), meta=np.empty(0, dtype),
+        dtype=np.float64, chunks=X.chunks[:1], drop_axis=list(range(1, X.ndim)), meta=np.empty(0),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Images that are added to what was learned, where that is a function of counts."""
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from .. import _validation as validation
 from ..bits.digest import Digest
 from ..bits.stream import Streamed
 from ..cpd.base import CPD
+from ..exceptions import CalibrationWarning
 from .assembling import Learned, Normal, assembled, score_names, scores_of
 from .fitted import Fitted
 from .preparing import check_labels, packed, refuse_shift
@@ -37,10 +39,18 @@ def added(fitted: Fitted, X: Any, y: Any = None) -> Fitted:
     network, names = fitted.network, score_names(settings, fitted.network)
     planes = network.planes(own, threads)
     more = network.recounted(counted, threads)
-    for new, earlier in zip(more.networks, network.networks):
-        new.add(earlier.counts)
+    for new, known in zip(more.networks, network.networks):
+        new.add(known.counts)
     normal = Normal("leave-one-out", scores_of(more, planes, names, threads, leave_one_out=True))
-    digest = Digest.recorded(fitted.provenance) + Digest.of(counted, threads)
+    earlier, own_digest = Digest.recorded(fitted.provenance), Digest.of(counted, threads)
+    if own_digest == earlier:
+        warnings.warn(
+            "X: the images that the model was trained on are counted again: each is in the model when it is left out, so "
+            "that the threshold makes more false alarms than asked for; give others",
+            CalibrationWarning,
+            stacklevel=3,
+        )
+    digest = earlier + own_digest
     learned = Learned(more, fitted.hidden_layers, fitted.binarization, fitted.n_images + counted.n_images, digest)
     result = assembled(replace(fitted.arguments, n_jobs=fitted.n_jobs), settings, learned, planes, normal)
     result.calibration.threshold_at(settings.false_alarm_rate, stacklevel=3)  # warns of too few images

@@ -421,6 +421,36 @@ def test_rows_of_a_watched_folder_for_another_program(model, camera, here, capfd
     assert capfd.readouterr().out == ""
 
 
+def test_a_picture_that_is_taken_away_while_it_is_scored(folder, camera, monkeypatch, here):
+    from cbn.cli import _iem_watch
+
+    read = _iem_watch._Watcher._read
+
+    def read_and_remove(self, name):
+        found = read(self, name)
+        if name == "1.png":
+            (camera / name).unlink()
+        return found
+
+    monkeypatch.setattr(_iem_watch._Watcher, "_read", read_and_remove)
+    found = cli.done(SCORE, folder / "gaussian.cbn", *watched(camera))
+    assert "1.png: taken away before it was scored" in found.err
+    assert sorted(row["file"] for row in rows_of(here / "results.csv")) == ["0.png", "scratch/a.png"]
+
+
+def test_who_reads_the_rows_ends_before_the_watcher(folder, camera, here):
+    command = [cli.installed(SCORE), folder / "gaussian.cbn", *watched(camera, "--jsonl", "-")]
+    read, write = os.pipe()
+    os.close(read)
+    with subprocess.Popen([*map(str, command)], stdout=write, stderr=subprocess.PIPE, text=True) as process:
+        os.close(write)
+        lines = cli.unassumed(process.communicate(timeout=60)[1])
+    assert process.returncode == 1 and [line for line in lines if "--jsonl -: who read stdout has ended" in line]
+    assert not [line for line in lines if "Traceback" in line]
+    cli.done(SCORE, folder / "gaussian.cbn", *watched(camera))
+    assert len(rows_of(here / "results.csv")) == 3
+
+
 # ---- wrong usage ----
 
 

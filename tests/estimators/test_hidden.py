@@ -304,7 +304,8 @@ def test_partial_fit_keeps_kernels_and_adds_counts(tmp_path):
     np.testing.assert_array_equal(loaded.score_samples(new), model.score_samples(new))
     assert alone.fit(X).layer_scores(new).shape == (120, 3)
     np.testing.assert_array_equal(alone.layer_scores(new)[:, 0], model.layer_scores(new)[:, 0])
-    model.set_params(features__layers=((3, 3, 1),)).partial_fit(X)  # for the next fit alone
+    with pytest.warns(cbn.CalibrationWarning, match="counted again"):
+        model.set_params(features__layers=((3, 3, 1),)).partial_fit(X)  # for the next fit alone
     assert len(model.hidden_layers_) == 2 and model.n_images_ == 520
 
 

@@ -2,6 +2,7 @@
 """The estimator against a second, naive evaluation of its equations; calibration; which inputs it takes and refuses."""
 
 import itertools
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -424,3 +425,13 @@ def test_too_large_tables_are_refused_before_allocating():
     offsets = [(-1, dx) for dx in range(-8, 8)]
     with pytest.raises(ValueError, match="^offsets: .*GiB"):
         Network(offsets=offsets, false_alarm_rate=0.5).fit(np.zeros((2, 100, 100), bool))
+
+
+def test_the_same_images_again_are_warned_of():
+    X = grey_images(60, 5, 4)
+    model = Network(false_alarm_rate=0.1).fit(X)
+    with pytest.warns(CalibrationWarning, match="^X: .* are counted again: .*; give others$"):
+        model.partial_fit(X[::-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Network(false_alarm_rate=0.1).fit(X).partial_fit(X[:40])
