@@ -5,6 +5,7 @@ import argparse
 import contextlib
 import os
 import re
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -159,7 +160,8 @@ class _Watcher:
             return
         read = time.perf_counter() - start
         rows = [row for row in self._score(name, dataset) if row["file"] not in self.pages]
-        self._keep(rows)
+        if not self._keep(rows):
+            return
         self._finish(name)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
         for row in rows:
@@ -178,11 +180,18 @@ class _Watcher:
         self.arriving.done(name)
         common.warn(self.arguments, f"{name}: taken away before it was scored")
 
-    def _keep(self, rows: list[dict[str, Any]]) -> None:
-        """Who reads stdout is told before the record has the rows: after a kill between the two they are told twice, not never."""
+    def _keep(self, rows: list[dict[str, Any]]) -> bool:
+        """Who reads stdout is told before the record has the rows: after a kill between the two they are told twice, not never.
+
+        False where it was told to stop while nobody read: the record is without them then.
+        """
         for row in rows:
+            while self.arguments.jsonl is not None and not select.select([], [1], [], _NAP)[1]:
+                if self.stop:
+                    return False
             self.tell(row)
         self.record.append(rows)
+        return True
 
     def _finish(self, name: str) -> None:
         self.done.add(name)
@@ -191,7 +200,8 @@ class _Watcher:
     def _give_up(self, name: str, error: DataError) -> None:
         row = {"file": name, "label": _label_of(name), "verdict": UNREADABLE, "basis": "none"}
         self.maps.name_of(name)
-        self._keep([row])
+        if not self._keep([row]):
+            return
         self._finish(name)
         self.n[UNREADABLE] += 1
         common.warn(self.arguments, f"{str(error).removesuffix(_SKIP)}; recorded as {UNREADABLE}")

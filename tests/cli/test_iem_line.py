@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """On a line: thresholds and calibration of one's own, a watched folder with its record, raw maps, masks and boxes."""
 
+import contextlib
 import csv
 import io
 import json
@@ -449,6 +450,26 @@ def test_who_reads_the_rows_ends_before_the_watcher(folder, camera, here):
     assert not [line for line in lines if "Traceback" in line]
     cli.done(SCORE, folder / "gaussian.cbn", *watched(camera))
     assert len(rows_of(here / "results.csv")) == 3
+
+
+def test_a_watcher_that_nobody_reads_ends_when_it_is_told(folder, camera, here):
+    command = [cli.installed(SCORE), folder / "gaussian.cbn", "--watch", camera, "--csv", "results.csv", "--jsonl", "-"]
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, bytes(4096))
+    os.set_blocking(write, True)
+    with subprocess.Popen(
+        [*map(str, command), "--interval", "0.05"], stdout=write, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(lambda: (here / "results.csv").exists() and (here / "results.csv").stat().st_size > 0)
+        time.sleep(2)  # it waits for room by then; where it does not, it ends as well
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    os.close(read), os.close(write)
+    assert process.returncode == 0 and "0 new pictures" in err
+    assert rows_of(here / "results.csv") == []
 
 
 # ---- wrong usage ----
