@@ -142,10 +142,10 @@ def check_outputs(arguments, *options, picture="--out", endings=(".png",), folde
             _check_file(option, path, endings if option == picture else _ENDINGS.get(option, ()))
             if not getattr(arguments, "dry_run", False):
                 _check_writable(option, path)
-            if option in models:
-                _check_model(option, path)
             if real in taken:
                 raise UsageError(f"{option}: {path!r} is the file of {taken[real]} too; give another name")
+            if option in models:
+                _check_model(option, path)
         for folder, name in read.items():
             if os.path.commonpath([folder, real]) == folder and (option in folders or _is_data(real)):
                 raise UsageError(

@@ -39,10 +39,11 @@ def limited(folder, blocks, *words):
 ])  # fmt: skip
 def test_files_that_do_not_fit(folder, words, file):
     """One line, the earlier file as it was, and nothing beside it."""
-    (folder / file).write_bytes(b"earlier")
+    earlier = b"PK\3\4" + bytes(26) + b"header.json of an earlier model"
+    (folder / file).write_bytes(earlier)
     before = sorted(folder.iterdir())
     cli.assert_one_line_error(limited(folder, 1, *words, file), 1, file, "too large")
-    assert (folder / file).read_bytes() == b"earlier" and sorted(folder.iterdir()) == before
+    assert (folder / file).read_bytes() == earlier and sorted(folder.iterdir()) == before
 
 
 def test_rows_that_do_not_fit(folder):

@@ -130,7 +130,7 @@ def test_interrupted_again_and_again(whole, here):
 
 def test_second_interruption_leaves_no_half_file(here):
     """While the best model so far is being written."""
-    earlier = b"earlier model"
+    earlier = b"PK\3\4" + bytes(26) + b"header.json of an earlier model"
     (here / "model.cbn").write_bytes(earlier)
     stopped = signalled(["model.cbn.checkpoint", PER_LAYER + 1, signal.SIGINT], ["model.cbn", 0, signal.SIGINT])
     cli.assert_one_line_error(stopped, 130, "interrupted")

@@ -102,14 +102,14 @@ def test_a_damaged_test_picture_is_found_before_a_model_is_written():
 
 def test_a_folder_that_changes_while_it_is_read(monkeypatch):
     folder(n=(200, 0, 0), labels=("a",))
-    from cbn.datasets import picturestream
+    from cbn.datasets import pages
 
-    def read(path, options, notes, known=picturestream.pages_of):
+    def read(path, options, notes, known=pages.pages_of):
         if path.name == "100.png" and os.path.exists("p/train/a/170.png"):
             os.unlink("p/train/a/170.png")
         return known(path, options, notes)
 
-    monkeypatch.setattr(picturestream, "pages_of", read)
+    monkeypatch.setattr(pages, "pages_of", read)
     cli.assert_one_line_error(cli.call("cbn-train", "--data", "p"), 1, "170.png", "No such file")
     assert os.listdir(".") == ["p"]
 
