@@ -39,13 +39,9 @@ def of_threads(arguments):
     return f"{used} threads of {there} processors (--threads)" if used < there else None
 
 
-def of_out(arguments):
-    """Where no name is given for a model, and that of an earlier training is written over."""
-    keeps = "out" in arguments.given or arguments.dry_run or arguments.resume
-    # of several models each has a name of its own
-    several = getattr(arguments, "categories", None) or (
-        getattr(arguments, "digit", None) == "all" and not arguments.classifier
+def of_out(arguments, several):
+    """Where no name is given for a model, and that of an earlier training is written over; ``several`` have names of their own."""
+    keeps = several or "out" in arguments.given or arguments.dry_run or arguments.resume
+    return (
+        None if keeps or not os.path.isfile(arguments.out) else f"{arguments.out}, which is there, is replaced (--out)"
     )
-    if keeps or several or not os.path.isfile(arguments.out):
-        return None
-    return f"{arguments.out}, which is there, is replaced (--out)"

@@ -31,7 +31,7 @@ def tell_of_training(arguments: argparse.Namespace, chosen: "Arguments", dataset
         unless("color" in given, f"{'grey' if channels == 1 else 'RGB'} (--color)"),
         rate,
         "no test pictures to judge by" if dataset.test is None else f"judged on {len(dataset.test):,} test pictures",
-        of_out(arguments),
+        of_out(arguments, arguments.categories is not None),
         of_threads(arguments),
     )
     common.tell_assumed(arguments)

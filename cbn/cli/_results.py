@@ -125,9 +125,9 @@ def check_outputs(arguments, *options, picture="--out", endings=(".png",), folde
     """Refuses outputs that cannot be, before any work is done.
 
     The folder of a file must be there and, but for --dry-run, take a file; pictures, animations and arrays have their usual
-    endings, the option ``picture`` one of ``endings``; ``models``, options of model files, replace nothing but models; no two options name the same file, and none a file that is read. What
-    lies in a folder that is read is left alone: no picture in it is written over, and ``folders``, options of folders of
-    pictures, are elsewhere. "-" stands for stdout.
+    endings, the option ``picture`` one of ``endings``; ``models``, options of model files, replace nothing but models; no two
+    options name the same file, and none a file that is read. What lies in a folder that is read is left alone: no picture in
+    it is written over, and ``folders``, options of folders of pictures, are elsewhere. "-" stands for stdout.
     """
     inputs = {option: getattr(arguments, option.removeprefix("--"), None) for option in _INPUTS}
     lists = {option: paths if isinstance(paths, list) else [paths] for option, paths in inputs.items()}

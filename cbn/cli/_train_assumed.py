@@ -3,6 +3,7 @@
 
 from ..datasets.layout import GOOD
 from ._assumed import assume, of_out, of_threads, tell_assumed, unless
+from ._chosen import ALL
 from ._fields import as_option
 from ._running import say
 
@@ -32,7 +33,7 @@ def tell_of_training(parsed, settings, images, labels, n_test, calibration, thre
         _labels(parsed, labels),
         None if parsed.classifier else _threshold(given, settings, calibration),
         "no test images to judge by" if n_test is None else f"judged on {n_test:,} test images",
-        of_out(parsed),
+        of_out(parsed, parsed.digit == ALL and not parsed.classifier),
         of_threads(parsed),
     )
     tell_assumed(parsed)

@@ -174,7 +174,8 @@ typedef struct {
     uint64_t *scratch;
 } cbn_split_search;
 
-/* Words for each word of a plane: a byte of 8 images of every candidate, or a masked copy of the rounded planes. */
+/* Words for each word of a plane. By tables: 8 bytes of every candidate (rounded up to a vector of 32), three levels of a byte for
+ * each of 64 images (24 words), and a word of images that count. Otherwise a masked copy of the rounded planes: fewer. */
 static inline int64_t cbn_search_words(int64_t n) { return (n + 31) / 32 * 32 + 25; }
 
 /* A row of a sample (cbn_rows): its bits of the drawn features, its rounded gradient and Hessian, and its number. */
