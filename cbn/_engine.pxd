@@ -293,10 +293,14 @@ cdef extern from "cbn.h" nogil:
     int cbn_counts_check(const cbn_layer *layer, const int64_t *counts, int64_t n_images)
     int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters,
                 double *bic)
+    ctypedef struct cbn_kept_tables:
+        int32_t *count
+        int64_t entries
+        int of_last_step
     int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates,
-                                          int64_t *bytes)
+                                          int num_threads, int64_t *bytes)
     int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates,
-                           double *bic_change, cbn_workspace workspace, int num_threads)
+                           cbn_kept_tables *kept, double *bic_change, cbn_workspace workspace, int num_threads)
     int cbn_planes_digest(cbn_planes planes, int64_t n_nodes, uint64_t *digest, int num_threads)
     int cbn_relation_counts_size(const cbn_layer *layer, const cbn_relations *candidates, int64_t *size)
     int cbn_relation_counts(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, int64_t *with_,

@@ -83,6 +83,7 @@ def relation_gains(
     candidates: NDArray[np.int32],
     bic_change: NDArray[np.float64],
     num_threads: int = 1,
+    kept: tuple[NDArray[np.int32], bool] | None = None,
 ) -> None: ...
 def planes_digest(
     planes: NDArray[np.uint64], n_images: int, digest: NDArray[np.uint64], num_threads: int = 1

@@ -296,19 +296,29 @@ cdef cbn_relations relations_of(columns) except *:
     return relations
 
 
-def relation_gains(Layer layer, planes, int64_t n_images, candidates, bic_change, int num_threads=1):
+def relation_gains(Layer layer, planes, int64_t n_images, candidates, bic_change, int num_threads=1, kept=None):
     cdef int status
     cdef int64_t n_bytes
+    cdef Ints count_
+    cdef cbn_kept_tables tables
+    cdef cbn_kept_tables *given = NULL
     cdef Doubles bic_change_ = doubles_of("bic_change", bic_change, 1, FILLED)
     cdef cbn_planes data = planes_of(planes, layer.n_nodes, n_images)
     cdef object columns = columns_of(candidates)
     cdef cbn_relations relations = relations_of(columns)
     expect("bic_change", bic_change_.shape[0], relations.n)
+    if kept is not None:
+        count_ = ints_of("count", kept[0], 3, FILLED)
+        expect("candidates of count", count_.shape[0], relations.n)
+        expect("positions of count", count_.shape[1], layer.n_nodes // layer.c.grid.channels)
+        tables.count, tables.entries, tables.of_last_step = count_.into, count_.shape[2], kept[1]
+        given = &tables
     cdef bytearray memory = memory_of(
-        cbn_relation_gains_workspace_size(&layer.c, n_images, relations.n, &n_bytes), &n_bytes)
+        cbn_relation_gains_workspace_size(&layer.c, n_images, relations.n, num_threads, &n_bytes), &n_bytes)
     cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
-        status = cbn_relation_gains(&layer.c, data, &relations, bic_change_.into, workspace, allowed(num_threads))
+        status = cbn_relation_gains(&layer.c, data, &relations, given, bic_change_.into, workspace,
+                                    allowed(num_threads))
     check(status)
 
 

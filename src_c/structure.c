@@ -14,6 +14,8 @@
 #include "kernels/kernels.h"
 #include "workspace.h"
 
+#include <math.h>
+
 int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihood, int64_t *n_parameters, double *bic) {
     CBN_TRY(cbn_layer_check(layer));
     if (!counts || !log_likelihood || !n_parameters || !bic) return CBN_E_NULL;
@@ -47,24 +49,39 @@ int cbn_bic(const cbn_layer *layer, const int64_t *counts, double *log_likelihoo
     return CBN_OK;
 }
 
-/* The parts of a workspace. */
+/* The parts of a workspace that threads share, and what each has to itself. */
 typedef struct {
     double *n_ln_n; /* (n_images + 1) */
     double *gain;   /* (candidates, positions) */
+    void *each;
 } search_parts;
 
-static search_parts take_parts(cbn_arena *arena, const cbn_layer *layer, int64_t n_images, int64_t n_candidates) {
+static uint64_t *take_own(cbn_arena *arena, int64_t n_images) {
+    return cbn_take(arena, cbn_plane_words(n_images), sizeof(uint64_t));
+}
+
+static search_parts take_parts(cbn_arena *arena, const cbn_layer *layer, int64_t n_images, int64_t n_candidates,
+                               int num_threads, cbn_arena *own) {
     search_parts parts;
     parts.n_ln_n = cbn_take(arena, n_images + 1, sizeof *parts.n_ln_n);
     parts.gain = cbn_take_rows(arena, n_candidates, cbn_grid_positions(layer->grid), sizeof *parts.gain);
+    *own = cbn_counting_arena();
+    take_own(own, n_images);
+    parts.each = cbn_take_each(arena, own, num_threads);
     return parts;
 }
 
-int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int64_t *bytes) {
-    CBN_TRY(cbn_layer_check(layer));
+static int check_sizes(int64_t n_images, int64_t n_candidates, int num_threads) {
     if (n_images < 1 || n_images > INT64_MAX / 16 || n_candidates < 1) return CBN_E_SIZE;
-    cbn_arena arena = cbn_counting_arena();
-    take_parts(&arena, layer, n_images, n_candidates);
+    return num_threads < 1 || num_threads > 65536 ? CBN_E_PARAMETER : CBN_OK;
+}
+
+int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int num_threads,
+                                      int64_t *bytes) {
+    CBN_TRY(cbn_layer_check(layer));
+    CBN_TRY(check_sizes(n_images, n_candidates, num_threads));
+    cbn_arena arena = cbn_counting_arena(), own;
+    take_parts(&arena, layer, n_images, n_candidates, num_threads, &own);
     return cbn_arena_size(&arena, bytes);
 }
 
@@ -73,17 +90,53 @@ static inline double row_likelihood(const double *n_ln_n, int64_t n0, int64_t n1
     return n_ln_n[n0] + n_ln_n[n1] - n_ln_n[n0 + n1];
 }
 
+/* A node, with its parents that exist, as a search asks about it. */
+typedef struct {
+    cbn_variables variables; /* without gaps for absent parents */
+    int64_t all[1 << (CBN_MAX_SEARCH_PARENTS + 1)]; /* histogram of all images */
+    double likelihood[1 << CBN_MAX_SEARCH_PARENTS]; /* of each of its rows */
+    int grown;                                      /* its last variable is the last relation of its channel */
+} searched_node;
+
+static void search_node(const cbn_kernels *kernels, const cbn_layer *layer, const cbn_place *place, int64_t node,
+                        cbn_planes planes, const double *n_ln_n, searched_node *own) {
+    cbn_variables_of(layer, place, node, planes.words, cbn_plane_words(planes.n_images), &own->variables);
+    own->grown = own->variables.bit[own->variables.n - 1] == place->k;
+    for (int v = 0; v < own->variables.n; v++) own->variables.bit[v] = v;
+    cbn_histogram(kernels, &own->variables, own->variables.n, NULL, planes.n_images, own->all);
+    for (int s = 0; s < 1 << own->variables.n; s += 2)
+        own->likelihood[s / 2] = row_likelihood(n_ln_n, own->all[s], own->all[s + 1]);
+}
+
+/* with: the histogram of the images in which the candidate is 1. The one of the last step is the sum of the two that a
+ * further parent makes of it, of which only one is counted. */
+static void histogram_with(const cbn_kernels *kernels, const searched_node *own, const uint64_t *candidate,
+                           int64_t n_images, const cbn_kept_tables *kept, int32_t *count, uint64_t *both, int64_t *with) {
+    const int64_t size = (int64_t)1 << own->variables.n, known = own->grown ? size / 2 : size;
+    if (kept && kept->of_last_step && known <= kept->entries) {
+        for (int64_t s = 0; s < known; s++) with[s] = count[s];
+        if (!own->grown) return;
+        cbn_variables before = own->variables;
+        const uint64_t *last = before.plane[--before.n];
+        for (int64_t w = 0; w < cbn_plane_words(n_images); w++) both[w] = candidate[w] & last[w];
+        cbn_histogram(kernels, &before, before.n, both, n_images, with + known);
+        for (int64_t s = 0; s < known; s++) with[s] -= with[known + s];
+    } else {
+        cbn_histogram(kernels, &own->variables, own->variables.n, candidate, n_images, with);
+    }
+    for (int64_t s = 0; kept && size <= kept->entries && s < size; s++) count[s] = (int32_t)with[s];
+}
+
 /* gain[i * positions] = BIC change at the node by every candidate i of its channel; 0 where that parent does not exist.
- * The histogram without the candidate is counted once, the one of the images in which the candidate is 1 for each. */
+ * NaN where kept tables cannot be. count: those of the node's place, of candidate i from i * positions * entries on. */
 static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, cbn_planes planes, int64_t node,
-                     const cbn_relations *candidates, const double *n_ln_n, double *gain) {
+                     const cbn_relations *candidates, const cbn_kept_tables *kept, int32_t *count, const double *n_ln_n,
+                     double *gain, uint64_t *both) {
     const int64_t n_images = planes.n_images, n_words = cbn_plane_words(n_images);
     const int64_t positions = cbn_grid_positions(layer->grid);
     const cbn_place place = cbn_place_of(layer, node);
-    cbn_variables variables;
-    cbn_variables_of(layer, &place, node, planes.words, n_words, &variables);
-    for (int v = 0; v < variables.n; v++) variables.bit[v] = v; /* without gaps for absent parents */
-    int64_t all[1 << (CBN_MAX_SEARCH_PARENTS + 1)], with[1 << (CBN_MAX_SEARCH_PARENTS + 1)];
+    searched_node own;
+    int64_t with[1 << (CBN_MAX_SEARCH_PARENTS + 1)];
     int counted = 0;
     for (int64_t i = 0; i < candidates->n; i++) {
         if (candidates->child[i] != place.channel) continue;
@@ -91,14 +144,23 @@ static void gains_at(const cbn_kernels *kernels, const cbn_layer *layer, cbn_pla
         const int64_t candidate = cbn_node_at(layer, candidates->parent[i], (int64_t)place.row + candidates->dy[i],
                                               (int64_t)place.column + candidates->dx[i]);
         if (candidate < 0) continue;
-        if (!counted) cbn_histogram(kernels, &variables, variables.n, NULL, n_images, all);
+        if (!counted) search_node(kernels, layer, &place, node, planes, n_ln_n, &own);
         counted = 1;
-        cbn_histogram(kernels, &variables, variables.n, planes.words + candidate * n_words, n_images, with);
+        histogram_with(kernels, &own, planes.words + candidate * n_words, n_images, kept,
+                       kept ? count + i * positions * kept->entries : NULL, both, with);
+        uint64_t most = 0; /* above 2^63 where any is negative, or more than all */
+        for (int s = 0; s < 1 << own.variables.n; s++)
+            most |= (uint64_t)with[s] | (uint64_t)(own.all[s] - with[s]);
+        if (most >> 63) {
+            gain[i * positions] = NAN;
+            continue;
+        }
         double gained = 0.0;
-        for (int s = 0; s < 1 << variables.n; s += 2)
-            gained += row_likelihood(n_ln_n, all[s] - with[s], all[s + 1] - with[s + 1]) +
-                      row_likelihood(n_ln_n, with[s], with[s + 1]) - row_likelihood(n_ln_n, all[s], all[s + 1]);
-        gain[i * positions] = (double)((int64_t)1 << (variables.n - 1)) * cbn_log((double)n_images) - 2.0 * gained;
+        for (int s = 0; s < 1 << own.variables.n; s += 2)
+            gained += row_likelihood(n_ln_n, own.all[s] - with[s], own.all[s + 1] - with[s + 1]) +
+                      row_likelihood(n_ln_n, with[s], with[s + 1]) - own.likelihood[s / 2];
+        gain[i * positions] =
+            (double)((int64_t)1 << (own.variables.n - 1)) * cbn_log((double)n_images) - 2.0 * gained;
     }
 }
 
@@ -123,30 +185,47 @@ static int check_candidate(const cbn_layer *layer, int32_t child, int32_t parent
     return CBN_OK;
 }
 
-int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, double *bic_change,
-                       cbn_workspace workspace, int num_threads) {
+static int check_kept(const cbn_layer *layer, const cbn_relations *candidates, const cbn_kept_tables *kept,
+                      int64_t n_images) {
+    if (!kept) return CBN_OK;
+    if (!kept->count) return CBN_E_NULL;
+    if (kept->entries < 2 || kept->entries > 2 << CBN_MAX_SEARCH_PARENTS || (kept->entries & (kept->entries - 1)) ||
+        n_images > INT32_MAX)
+        return CBN_E_SIZE;
+    for (int64_t i = 0; kept->of_last_step && i < candidates->n; i++)
+        if (!cbn_parent_count(layer, candidates->child[i])) return CBN_E_RELATION;
+    return CBN_OK;
+}
+
+int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, cbn_kept_tables *kept,
+                       double *bic_change, cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_layer_check(layer));
     if (!candidates) return CBN_E_NULL;
     const cbn_relations *c = candidates;
     const int64_t n_images = planes.n_images;
-    if (n_images < 1 || n_images > INT64_MAX / 16 || c->n < 1) return CBN_E_SIZE;
+    CBN_TRY(check_sizes(n_images, c->n, num_threads));
     if (!planes.words || !c->child || !c->parent || !c->dy || !c->dx || !bic_change) return CBN_E_NULL;
-    if (num_threads < 1) return CBN_E_PARAMETER;
-    cbn_arena arena = cbn_arena_of(workspace);
-    const search_parts parts = take_parts(&arena, layer, n_images, c->n);
+    cbn_arena arena = cbn_arena_of(workspace), one;
+    const search_parts parts = take_parts(&arena, layer, n_images, c->n, num_threads, &one);
     CBN_TRY(cbn_arena_fits(&arena, workspace));
     for (int64_t i = 0; i < c->n; i++)
         CBN_TRY(check_candidate(layer, c->child[i], c->parent[i], c->dy[i], c->dx[i]));
+    CBN_TRY(check_kept(layer, c, kept, n_images));
     const cbn_kernels *kernels = cbn_kernels_select();
     const int64_t positions = cbn_grid_positions(layer->grid), n_nodes = cbn_grid_nodes(layer->grid);
     parts.n_ln_n[0] = 0.0;
     for (int64_t n = 1; n <= n_images; n++) parts.n_ln_n[n] = cbn_n_ln_n(n);
     CBN_PARALLEL_FOR(cbn_worth(num_threads, work_of(layer, cbn_plane_words(n_images), c)), n_nodes, dynamic)
-    for (int64_t node = 0; node < n_nodes; node++)
-        gains_at(kernels, layer, planes, node, c, parts.n_ln_n, parts.gain + node % positions);
+    for (int64_t node = 0; node < n_nodes; node++) {
+        cbn_arena memory = cbn_own_arena(parts.each, &one);
+        const int64_t inside = node % positions;
+        gains_at(kernels, layer, planes, node, c, kept, kept ? kept->count + inside * kept->entries : NULL, parts.n_ln_n,
+                 parts.gain + inside, take_own(&memory, n_images));
+    }
     for (int64_t i = 0; i < c->n; i++) {
         double sum = 0.0;
         for (int64_t inside = 0; inside < positions; inside++) sum += parts.gain[i * positions + inside];
+        if (isnan(sum)) return CBN_E_COUNTS;
         bic_change[i] = sum;
     }
     return CBN_OK;

@@ -15,6 +15,8 @@ from .geometry import LayerGeometry
 
 # (candidate, position) pairs that the engine is asked about at once: bounds its workspace to 64 MiB.
 MAX_PAIRS = 2**23
+# Table entries that a search keeps from step to step, of 4 bytes: 256 MiB.
+MAX_KEPT = 2**26
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,8 @@ def search_relations(
     max_parents, forced, forbidden
         See there.
     """
-    return greedy_search(
-        geometry, lambda layer, relations: _bic_changes(layer, planes, relations, num_threads), max_parents,
-        forced=forced, forbidden=forbidden,
-    )  # fmt: skip
+    changes = BicChanges(planes, max_parents, num_threads)
+    return greedy_search(geometry, changes, max_parents, forced=forced, forbidden=forbidden)
 
 
 def greedy_search(
@@ -189,12 +189,65 @@ def relation_table(relations: Sequence[Relation]) -> npt.NDArray[np.int32]:
     return np.array([(r.child, r.parent, r.dy, r.dx) for r in relations], np.int32)
 
 
-def _bic_changes(layer: Layer, planes: BitPlanes, relations: Sequence[Relation], num_threads: int) -> list[float]:
-    table = relation_table(relations)
-    changes = np.empty(len(relations))
-    engine_layer = _engine.Layer(layer)
-    n = max(1, MAX_PAIRS // layer.n_positions)
-    for first in range(0, len(relations), n):
-        part = slice(first, first + n)
-        _engine.relation_gains(engine_layer, planes.words, planes.n_images, table[part], changes[part], num_threads)
-    return changes.tolist()
+class BicChanges:
+    """What :func:`greedy_search` asks, by the images of bit-planes.
+
+    Between calls it keeps the tables of the candidates: in those of the next call, whose layers have one parent more, only
+    the images with that parent are counted.
+
+    Parameters
+    ----------
+    planes : BitPlanes
+    max_parents : int
+        Of the search; tables of as many parents are not kept, because nothing comes after them.
+    num_threads : int
+    """
+
+    def __init__(self, planes: BitPlanes, max_parents: int, num_threads: int) -> None:
+        self.planes, self.num_threads = planes, num_threads
+        self.entries = 1 << max(0, min(max_parents - 1, MAX_SEARCH_PARENTS))
+        self.layer: Layer | None = None
+        self.relations: Sequence[Relation] = ()
+        self.tables = np.empty((0, 0, 0), np.int32)
+
+    def __call__(self, layer: Layer, relations: Sequence[Relation]) -> list[float]:
+        known = self.kept(layer, relations)
+        asked = relation_table(relations)
+        changes = np.empty(len(relations))
+        engine_layer = _engine.Layer(layer)
+        n = max(1, MAX_PAIRS // layer.n_positions)
+        for first in range(0, len(relations), n):
+            part = slice(first, first + n)
+            kept = (self.tables[part], known) if self.tables.size else None
+            _engine.relation_gains(
+                engine_layer,
+                self.planes.words,
+                self.planes.n_images,
+                asked[part],
+                changes[part],
+                self.num_threads,
+                kept,
+            )
+        self.layer, self.relations = layer, relations
+        return changes.tolist()
+
+    def kept(self, layer: Layer, relations: Sequence[Relation]) -> bool:
+        """Makes the tables those of the relations; whether they are there of the layer before the last step."""
+        known = self.tables.size and self.is_next_step(layer, relations)
+        if known:
+            place = {relation: i for i, relation in enumerate(self.relations)}
+            self.tables = self.tables[[place[relation] for relation in relations]]
+        else:
+            shape = len(relations), layer.n_positions, self.entries
+            keeps = self.entries >= 2 and np.prod(shape) <= MAX_KEPT and self.planes.n_images < 2**31
+            self.tables = np.empty(shape if keeps else (0, 0, 0), np.int32)
+        return bool(known)
+
+    def is_next_step(self, layer: Layer, relations: Sequence[Relation]) -> bool:
+        """Whether the relations were asked about before, when the child of each had all its parents but the last."""
+        before = self.layer
+        assert before is not None
+        children = {relation.child for relation in relations}
+        return set(relations) <= set(self.relations) and all(
+            layer.parents(child)[:-1] == before.parents(child) and layer.parents(child) for child in children
+        )

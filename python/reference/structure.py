@@ -2,6 +2,7 @@
 """The Bayesian information criterion, thesis eq. 3."""
 
 import numpy as np
+import numpy.typing as npt
 
 from .arguments import Counts, Layer, Nodes, Planes, Reals, Relation
 from .bitplane import unpack_planes
@@ -25,9 +26,18 @@ def bic(layer: Layer, counts: Counts) -> tuple[float, int, float]:
 
 
 def relation_gains(
-    layer: Layer, planes: Planes, n_images: int, candidates: Nodes, bic_change: Reals, num_threads: int = 1
+    layer: Layer,
+    planes: Planes,
+    n_images: int,
+    candidates: Nodes,
+    bic_change: Reals,
+    num_threads: int = 1,
+    kept: tuple[npt.NDArray[np.int32], bool] | None = None,
 ) -> None:
-    """bic_change[i] = BIC with the relation candidates[i] = (child, parent, dy, dx) minus BIC without; by refitting."""
+    """bic_change[i] = BIC with the relation candidates[i] = (child, parent, dy, dx) minus BIC without; by refitting.
+
+    Kept tables are written, never read.
+    """
 
     def value(relations: tuple[Relation, ...]) -> float:
         trial = Layer(layer.channels, layer.height, layer.width, relations)
@@ -38,6 +48,16 @@ def relation_gains(
     now = value(layer.relations)
     for i, (child, parent, dy, dx) in enumerate(candidates.tolist()):
         bic_change[i] = value((*layer.relations, Relation(child, parent, dy, dx))) - now
+    if kept is not None:
+        tables = np.empty(relation_counts_size(layer, candidates), np.int64)
+        relation_counts(layer, planes, n_images, candidates, tables)
+        for i, node, parent in _places(layer, candidates):
+            size = 2 * (table_of(layer, node).stop - table_of(layer, node).start)
+            own, tables = tables[:size], tables[size:]
+            # rows that cannot be: of absent parents
+            own = own.reshape(-1, 2)[possible_rows(layer, node)[0]].ravel()
+            if parent >= 0 and own.size <= kept[0].shape[2]:
+                kept[0][i, node % layer.n_positions, : own.size] = own
 
 
 def _places(layer: Layer, candidates: Nodes) -> list[tuple[int, int, int]]:

@@ -76,11 +76,27 @@ static void check_shape(int channels, int height, int width, int kernels, int si
     const int32_t child = 0, candidate_dy = -1, candidate_dx = 0;
     const cbn_relations candidates = {1, &child, &child, &candidate_dy, &candidate_dx};
     double change[2];
-    CHECK(cbn_relation_gains_workspace_size(&layer, n, 1, &bytes) == CBN_OK);
+    CHECK(cbn_relation_gains_workspace_size(&layer, n, 1, 3, &bytes) == CBN_OK);
     void *workspace = allocate(bytes);
-    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, change, ROOM(workspace, bytes), 1) == CBN_OK);
-    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, change + 1, ROOM(workspace, bytes), 3) == CBN_OK);
+    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, NULL, change, ROOM(workspace, bytes), 1) == CBN_OK);
+    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, NULL, change + 1, ROOM(workspace, bytes), 3) == CBN_OK);
     CHECK(change[0] == change[1]);
+
+    /* the search gets to this layer from one without relations; tables of exactly the size that is asked for */
+    int64_t *none = allocate(8 * (kernels + 1));
+    memset(none, 0, 8 * (size_t)(kernels + 1));
+    const cbn_layer alone = {layer.grid, none, parent, dy, dx, required};
+    cbn_kept_tables kept = {allocate(4 * 2 * (int64_t)out_height * out_width), 2, 0};
+    CHECK(cbn_relation_gains(&alone, PLANES(out, n), &candidates, &kept, change + 1, ROOM(workspace, bytes), 2) == CBN_OK);
+    kept.of_last_step = 1;
+    CHECK(cbn_relation_gains(&alone, PLANES(out, n), &candidates, &kept, change + 1, ROOM(workspace, bytes), 2) ==
+          CBN_E_RELATION);
+    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, &kept, change + 1, ROOM(workspace, bytes), 2) == CBN_OK);
+    CHECK(change[0] == change[1]);
+    kept.entries = 3;
+    CHECK(cbn_relation_gains(&layer, PLANES(out, n), &candidates, &kept, change + 1, ROOM(workspace, bytes), 2) ==
+          CBN_E_SIZE);
+    free(kept.count), free(none);
     int64_t entries;
     CHECK(cbn_relation_counts_size(&layer, &candidates, NULL) == CBN_E_NULL);
     CHECK(cbn_relation_counts_size(&layer, &candidates, &entries) == CBN_OK);

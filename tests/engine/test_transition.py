@@ -38,10 +38,10 @@ def forward(engine, transition, planes, n, threads=1):
     return out
 
 
-def gains(engine, layer, planes, n, candidates, threads=1):
-    change = np.empty(len(candidates))
+def gains(engine, layer, planes, n, candidates, threads=1, kept=None):
+    change, asked = np.empty(len(candidates)), np.array(candidates, np.int32)
     with engine._path() as module:
-        module.relation_gains(engine.make_layer(layer), planes, n, np.array(candidates, np.int32), change, threads)
+        module.relation_gains(engine.make_layer(layer), planes, n, asked, change, threads, kept)
     return change
 
 
@@ -120,6 +120,57 @@ def test_relation_gains_beside_many_parents():
         found = gains(path, layer, planes, n, candidates, 2)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-7)
         np.testing.assert_array_equal(found, gains(PATHS[0], layer, planes, n, candidates))
+
+
+@pytest.mark.parametrize("entries", [2, 8, 64])
+@pytest.mark.parametrize("seed", range(2))
+def test_relation_gains_with_kept_tables(entries, seed):
+    """A search that goes on: each step counts only the images of the last parent, and finds what counting all finds."""
+    rng = np.random.default_rng(seed)
+    n, shape = 150, (3, 5, 4)
+    planes = TWIN.planes((rng.random((n, 60)) < 0.4).astype(np.uint8), [0])
+    candidates = [
+        (c, p, dy, dx) for c in range(3) for p in range(3) for dy, dx in ((-2, -2), (-2, 0), (-1, 2), (0, -2))
+    ]
+    tables = {path: np.full((len(candidates), 20, entries), -7, np.int32) for path in (TWIN, *PATHS)}
+    relations = ()
+    for step in range(7):
+        layer = Layer(*shape, relations)
+        for path, own in tables.items():
+            found = gains(path, layer, planes, n, candidates, 1 + step % 3, (own, step > 0))
+            if path is not TWIN:
+                np.testing.assert_array_equal(found, gains(PATHS[0], layer, planes, n, candidates))
+            np.testing.assert_allclose(found, gains(TWIN, layer, planes, n, candidates), rtol=1e-9, atol=1e-7)
+            fits = np.array([entries >= 2 << len(layer.parents(c)) for c, *_ in candidates])
+            np.testing.assert_array_equal(own[fits], tables[TWIN][fits])
+        taken = [next(i for i, (child, *_) in enumerate(candidates) if child == c) for c in range(3)]
+        relations += tuple(Relation(*candidates[i]) for i in taken)
+        left = [i for i in range(len(candidates)) if i not in taken]
+        candidates = [candidates[i] for i in left]
+        tables = {path: own[left] for path, own in tables.items()}
+
+
+def test_kept_tables_that_cannot_be():
+    _, layer, _, planes, n = hidden_problem(0)
+    candidate, tables = [(0, 0, -2, -2)], np.zeros((1, layer.n_positions, 8), np.int32)
+    alone = Layer(layer.channels, layer.height, layer.width)
+    for shape in (
+        (2, layer.n_positions, 8),
+        (1, layer.n_positions - 1, 8),
+        (1, layer.n_positions, 3),
+        (1, layer.n_positions, 1),
+    ):
+        with pytest.raises(ValueError):
+            gains(PATHS[0], layer, planes, n, candidate, kept=(np.zeros(shape, np.int32), False))
+    with pytest.raises(ValueError):  # no step came before
+        gains(PATHS[0], alone, planes, n, candidate, kept=(tables, True))
+    one = Layer(layer.channels, layer.height, layer.width, (Relation(0, 0, -2, 0),))
+    gains(PATHS[0], alone, planes, n, candidate, kept=(tables, False))
+    expected = gains(PATHS[0], one, planes, n, candidate)
+    np.testing.assert_array_equal(gains(PATHS[0], one, planes, n, candidate, kept=(tables.copy(), True)), expected)
+    for wrong in (-1, n + 1, 2**31 - 1):
+        with pytest.raises(ValueError):
+            gains(PATHS[0], one, planes, n, candidate, kept=(np.full_like(tables, wrong), True))
 
 
 def test_relation_gains_refuse():

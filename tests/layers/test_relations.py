@@ -182,14 +182,19 @@ def test_results_do_not_depend_on_threads_parts_or_instruction_set(monkeypatch):
             assert search(bits, geometry, num_threads=2) == expected
     asked = []
 
-    def gains(layer, planes, n_images, candidates, changes, num_threads):
-        asked.append(len(candidates))
-        relation_gains(layer, planes, n_images, candidates, changes, num_threads)
+    def gains(layer, planes, n_images, candidates, changes, num_threads, kept):
+        asked.append((len(candidates), kept and kept[1]))
+        relation_gains(layer, planes, n_images, candidates, changes, num_threads, kept)
 
     relation_gains = _engine.relation_gains
     monkeypatch.setattr(structure._engine, "relation_gains", gains)
     monkeypatch.setattr(structure, "MAX_PAIRS", 7 * 81)
-    assert search(bits, geometry) == expected and max(asked) == 7
+    assert search(bits, geometry) == expected and max(n for n, _ in asked) == 7
+    goes_on = [known for _, known in asked]
+    assert not goes_on[0] and any(goes_on)  # a step goes on from the tables of the one before
+    monkeypatch.setattr(structure, "MAX_KEPT", 1000)
+    asked.clear()
+    assert search(bits, geometry) == expected and all(kept is None for _, kept in asked)
 
 
 # ---- refusals ----
@@ -198,6 +203,7 @@ def test_results_do_not_depend_on_threads_parts_or_instruction_set(monkeypatch):
 def test_tables_beyond_the_memory_budget_are_refused_before_anything_is_allocated():
     check_search_size(geometry_of(5, 13, 13), MAX_SEARCH_PARENTS)
     check_search_size(geometry_of(1, 800, 800), MAX_SEARCH_PARENTS)  # there are only four relations to take
+    Network("hidden", hidden=((2, 3, 1),), iterations=0, false_alarm_rate=0.1).fit(X)  # its imports are not counted
     tracemalloc.start()
     with pytest.raises(ValueError, match=r"^max_parents: up to 10 .*64 x 300 x 300 .*more than 268,435,456.*halves"):
         check_search_size(geometry_of(64, 300, 300), MAX_SEARCH_PARENTS)
