@@ -315,6 +315,8 @@ cdef extern from "cbn.h" nogil:
     int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes)
     int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out,
                                cbn_workspace workspace, int num_threads)
+    int cbn_transition_sums(const cbn_transition *transition, cbn_planes planes_in, int32_t *sums,
+                            cbn_workspace workspace, int num_threads)
     int cbn_kernel_gradient_workspace_size(const cbn_transition *transition, const cbn_layer *layer, int64_t n_images,
                                            int num_threads, int64_t *bytes)
     int cbn_kernel_gradient(const cbn_transition *transition, const cbn_objective *objective, cbn_planes planes_in,

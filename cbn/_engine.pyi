@@ -118,6 +118,13 @@ def transition_forward(
     planes_out: NDArray[np.uint64],
     num_threads: int = 1,
 ) -> None: ...
+def transition_sums(
+    transition: Transition,
+    planes_in: NDArray[np.uint64],
+    n_images: int,
+    sums: NDArray[np.int32],
+    num_threads: int = 1,
+) -> None: ...
 def kernel_gradient(
     transition: Transition,
     objective: tuple[Layer, NDArray[np.int64], float, float],

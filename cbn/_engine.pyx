@@ -405,7 +405,8 @@ cdef cbn_planes planes_below(Transition transition, planes_in, int64_t n_images,
     cdef cbn_planes planes
     cdef Words planes_in_ = words_of("planes_in", planes_in, 2, READ)
     expect_planes("planes_in", planes_in_.shape, transition.n_nodes_in, n_images)
-    expect_planes("planes_out", shape_out, transition.n_nodes_out, n_images)
+    if shape_out != NULL:
+        expect_planes("planes_out", shape_out, transition.n_nodes_out, n_images)
     planes.words, planes.n_images = planes_in_.at, n_images
     return planes
 
@@ -420,6 +421,20 @@ def transition_forward(Transition transition, planes_in, int64_t n_images, plane
     cdef cbn_workspace workspace = workspace_in(memory)
     with nogil:
         status = cbn_transition_forward(&transition.c, below, planes_out_.into, workspace, allowed(num_threads))
+    check(status)
+
+
+def transition_sums(Transition transition, planes_in, int64_t n_images, sums, int num_threads=1):
+    cdef int status
+    cdef int64_t n_bytes
+    cdef Ints sums_ = ints_of("sums", sums, 2, FILLED)
+    cdef cbn_planes below = planes_below(transition, planes_in, n_images, NULL)
+    expect_rows("nodes", "images", "sums", sums_.shape, transition.n_nodes_out, n_images)
+    cdef bytearray memory = memory_of(
+        cbn_transition_workspace_size(&transition.c, num_threads, &n_bytes), &n_bytes)
+    cdef cbn_workspace workspace = workspace_in(memory)
+    with nogil:
+        status = cbn_transition_sums(&transition.c, below, sums_.into, workspace, allowed(num_threads))
     check(status)
 
 

@@ -252,11 +252,15 @@ typedef struct {
 
 /* CBN_OK when the transition is sound and leaves at least one position. */
 int cbn_transition_check(const cbn_transition *transition);
-/* Bytes of workspace of cbn_transition_forward. */
+/* Bytes of workspace of cbn_transition_forward and cbn_transition_sums. */
 int cbn_transition_workspace_size(const cbn_transition *transition, int num_threads, int64_t *bytes);
 /* planes_in (in_channels * in_height * in_width planes) to planes_out (out_channels * height * width planes). */
 int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out,
                            cbn_workspace workspace, int num_threads);
+/* sums (out_channels * height * width, n_images): of every node the largest activation of its pooling window, bias included;
+ * the node is 1 where it is above 0. What a bias must be for some share of ones is found among them. */
+int cbn_transition_sums(const cbn_transition *transition, cbn_planes planes_in, int32_t *sums, cbn_workspace workspace,
+                        int num_threads);
 
 /* ---- training of kernels --------------------------------------------------------------------------------------- */
 

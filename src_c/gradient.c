@@ -173,7 +173,7 @@ int cbn_kernel_gradient(const cbn_transition *transition, const cbn_objective *o
     for (int64_t node = 0; node < n_nodes; node++)
         derive_tables(layer, objective->counts, pseudocount, node, parts.derived);
     memset(parts.histograms, 0, sizeof *parts.histograms * (size_t)(CBN_GRADIENT_PARTS * size));
-    const double work = (double)n_words * 10.0 * cbn_window_work(&plan);
+    const double work = (double)n_words * 5.0 * cbn_window_work(&plan);
     CBN_PARALLEL_FOR(cbn_worth(num_threads, work), CBN_GRADIENT_PARTS, dynamic)
     for (int part = 0; part < CBN_GRADIENT_PARTS; part++) {
         cbn_arena memory = cbn_own_arena(parts.each, &one);

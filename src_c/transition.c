@@ -6,7 +6,6 @@
 #include "windows.h"
 #include "workspace.h"
 
-
 int cbn_transition_check(const cbn_transition *t) {
     if (!t || !t->weights || !t->bias) return CBN_E_NULL;
     if (t->in_channels < 1 || t->in_height < 1 || t->in_width < 1 || t->out_channels < 1 || t->pool < 1)
@@ -66,10 +65,30 @@ static void forward_word(const cbn_kernels *kernels, const cbn_window_plan *plan
     }
 }
 
-int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out,
-                           cbn_workspace workspace, int num_threads) {
+static void sums_of_word(const cbn_kernels *kernels, const cbn_window_plan *plan, cbn_planes planes_in, int64_t word,
+                         int32_t *sums, uint16_t *runs) {
+    const int64_t n_images = planes_in.n_images, n_words = cbn_plane_words(n_images);
+    const int64_t positions = (int64_t)plan->height * plan->width, first = 64 * word;
+    const int n = n_images - first < 64 ? (int)(n_images - first) : 64, channels = plan->transition->out_channels;
+    for (int y = 0; y < plan->height; y++) {
+        kernels->window_runs(plan, planes_in.words, n_words, word, y, runs);
+        for (int x = 0; x < plan->width; x++)
+            for (int lane = 0; lane < channels; lane += CBN_LANES) {
+                int32_t greatest[64][CBN_LANES];
+                kernels->greatest_sums(plan, runs, x, lane, greatest);
+                for (int k = 0; k < CBN_LANES && lane + k < channels; k++) {
+                    int32_t *own = sums + ((lane + k) * positions + (int64_t)y * plan->width + x) * n_images + first;
+                    for (int i = 0; i < n; i++) own[i] = greatest[i][k];
+                }
+            }
+    }
+}
+
+/* planes_out or sums, whichever is there. */
+static int each_word(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out, int32_t *sums,
+                     cbn_workspace workspace, int num_threads) {
     CBN_TRY(cbn_transition_check(transition));
-    if (!planes_in.words || !planes_out) return CBN_E_NULL;
+    if (!planes_in.words || (!planes_out && !sums)) return CBN_E_NULL;
     if (planes_in.n_images < 1) return CBN_E_SIZE;
     if (num_threads < 1) return CBN_E_PARAMETER;
     cbn_window_plan plan = cbn_window_plan_of(transition);
@@ -80,7 +99,20 @@ int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_i
     const int64_t n_words = cbn_plane_words(planes_in.n_images);
     cbn_window_fill(&plan);
     CBN_PARALLEL_FOR(cbn_worth(num_threads, (double)n_words * cbn_window_work(&plan)), n_words, static)
-    for (int64_t w = 0; w < n_words; w++)
-        forward_word(kernels, &plan, planes_in, w, planes_out, (uint16_t *)cbn_own_arena(each, &own).memory);
+    for (int64_t w = 0; w < n_words; w++) {
+        uint16_t *runs = (uint16_t *)cbn_own_arena(each, &own).memory;
+        if (sums) sums_of_word(kernels, &plan, planes_in, w, sums, runs);
+        else forward_word(kernels, &plan, planes_in, w, planes_out, runs);
+    }
     return CBN_OK;
+}
+
+int cbn_transition_forward(const cbn_transition *transition, cbn_planes planes_in, uint64_t *planes_out,
+                           cbn_workspace workspace, int num_threads) {
+    return each_word(transition, planes_in, planes_out, NULL, workspace, num_threads);
+}
+
+int cbn_transition_sums(const cbn_transition *transition, cbn_planes planes_in, int32_t *sums, cbn_workspace workspace,
+                        int num_threads) {
+    return each_word(transition, planes_in, NULL, sums, workspace, num_threads);
 }

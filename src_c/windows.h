@@ -14,10 +14,11 @@ void cbn_window_fill(cbn_window_plan *plan);
 /* 16-bit numbers that window_runs fills. */
 int64_t cbn_window_runs_size(const cbn_window_plan *plan);
 
-/* Nanoseconds that a word of images takes: look-ups for every image, position, row of a pooling window and chunk. */
+/* Nanoseconds that a word of images takes: look-ups for every image, window and chunk. */
 static inline double cbn_window_work(const cbn_window_plan *plan) {
     const double chunks = (double)plan->chunks * plan->transition->in_channels * plan->lanes / CBN_LANES;
-    return 64.0 * chunks * (double)plan->height * (double)plan->width;
+    const double windows = (double)plan->height * plan->width * plan->transition->pool * plan->transition->pool;
+    return 1.5 * 64.0 * chunks * windows;
 }
 
 #endif

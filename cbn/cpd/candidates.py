@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The nodes that may decide for a node in a tree, and those that must."""
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
 from .grid import Grid
+
+# Lists of no more entries are kept, because the networks of a fit's folds ask for the same: 4 MiB each.
+KEPT = 2**20
 
 Candidates = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]  # begins of the nodes, and the nodes that may decide
 
@@ -25,6 +30,19 @@ def candidates(grid: Grid, distance: int, reach: int) -> Candidates:
     candidate : ndarray, int32
         The nodes that may decide for node v are ``candidate[begin[v] : begin[v + 1]]``, nearest first.
     """
+    if most_candidates(grid, reach) <= KEPT:
+        return _kept(grid.grid(), distance, reach)
+    return _listed(grid, distance, reach)
+
+
+@lru_cache(maxsize=4)
+def _kept(grid: Grid, distance: int, reach: int) -> Candidates:
+    begin, candidate = _listed(grid, distance, reach)
+    begin.flags.writeable = candidate.flags.writeable = False  # whoever asks gets these very arrays
+    return begin, candidate
+
+
+def _listed(grid: Grid, distance: int, reach: int) -> Candidates:
     channels, height, width = grid.channels, grid.height, grid.width
     offsets = sorted(
         (max(-dy, abs(dx)), -dy, abs(dx), dy, dx)
@@ -55,11 +73,15 @@ def asking_by_split(
 MAX_CANDIDATES = 2**30
 
 
+def most_candidates(grid: Grid, reach: int) -> int:
+    """Entries of the list, were no node at a border."""
+    rows, columns = min(reach, grid.height - 1), min(reach, grid.width - 1)
+    return grid.n_nodes * grid.channels * (rows * (2 * columns + 1) + columns)
+
+
 def check_candidates_size(grid: Grid, reach: int) -> None:
     """Refuses, before it is allocated, a list of candidates that takes too much memory. Raises ValueError."""
-    rows, columns = min(reach, grid.height - 1), min(reach, grid.width - 1)
-    nodes = grid.channels * grid.height * grid.width
-    n_candidates = nodes * grid.channels * (rows * (2 * columns + 1) + columns)
+    n_candidates = most_candidates(grid, reach)
     if n_candidates > MAX_CANDIDATES:
         raise ValueError(
             f"reach: {reach} gives {n_candidates:,} pairs of nodes ({n_candidates / 2**28:.1f} GiB) in a layer of "

@@ -3,7 +3,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 
 # Activations are measured on at most this many words of 64 images, spread over the training set.
 MEASURED_WORDS = 8
+# Numbers that are held of them, 64 MiB; where that is too few, activations are measured anew for every bias.
+MOST_SUMS = 2**24
 # Candidates that "promising" draws for every kernel, as far as the engine takes them at once.
 CANDIDATES_PER_KERNEL = 12
 # The engine's limit on the absolute weights and bias of a kernel together, with room for their rounding.
@@ -152,6 +154,24 @@ class ActivationMeter:
         bits, n = self.bits(kernels)
         return np.bitwise_count(bits).sum(axis=1, dtype=np.int64) / n
 
+    def shares_by_bias(self, kernels: Kernels) -> Callable[[Floats], Floats]:
+        """What :meth:`shares` is with other biases: a function of (kernels,) float64."""
+        unbiased = Kernels(kernels.weights, np.zeros(len(kernels.bias)), kernels.pool)
+        transition = _engine.Transition(unbiased.transition(self.below))
+        n_images, n_kernels = self.planes.n_images, len(kernels.bias)
+        if transition.n_nodes_out * n_images > MOST_SUMS:
+            return lambda bias: self.shares(Kernels(kernels.weights, bias, kernels.pool))
+        sums = np.empty((transition.n_nodes_out, n_images), np.int32)
+        _engine.transition_sums(transition, self.planes.words, n_images, sums, self.num_threads)
+        of_kernel = sums.reshape(n_kernels, -1)
+
+        def shares(bias: Floats) -> Floats:
+            least = np.rint(-bias * WEIGHT_ONE).astype(np.int32)
+            active = [np.count_nonzero(own > low) for own, low in zip(of_kernel, least)]
+            return np.array(active) / of_kernel.shape[1]
+
+        return shares
+
     def with_shares(self, kernels: Kernels, target: Floats, n_halvings: int = 12) -> Kernels:
         """The kernels with each bias moved so that its share of active nodes comes as close as it can to the target.
 
@@ -161,9 +181,10 @@ class ActivationMeter:
         reach = kernels.weight_sums()
         low, high = -reach - 1e-3, reach + 1e-3  # nothing active, everything active
         share_low, share_high = np.zeros(len(reach)), np.ones(len(reach))
+        shares = self.shares_by_bias(kernels)
         for _ in range(n_halvings):
             middle = (low + high) / 2
-            share = self.shares(Kernels(kernels.weights, middle, kernels.pool))
+            share = shares(middle)
             above = share > target
             high, share_high = np.where(above, middle, high), np.where(above, share, share_high)
             low, share_low = np.where(above, low, middle), np.where(above, share_low, share)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Structure of a layer: greedy search over tied relations by BIC (thesis Algorithm 2)."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -42,10 +43,9 @@ def candidate_relations(geometry: LayerGeometry, forbidden: Collection[Relation]
     geometry : cbn.layers.geometry.LayerGeometry
     forbidden : collection of Relation
     """
-    channels = range(geometry.channels)
+    channels, offsets = range(geometry.channels), geometry.relation_offsets()
     every = (
-        Relation(child, parent, dy, dx)
-        for child in channels for parent in channels for dy, dx in geometry.relation_offsets()
+        Relation(child, parent, dy, dx) for child in channels for parent in channels for dy, dx in offsets
     )  # fmt: skip
     return tuple(relation for relation in every if relation not in forbidden)
 
@@ -169,7 +169,8 @@ def greedy_search(
         layer = Layer(*shape, (*layer.relations, relation))
     candidates = [r for r in candidate_relations(geometry, forbidden) if r not in layer.relations]
     while True:
-        candidates = [r for r in candidates if len(layer.parents(r.child)) < max_parents]
+        has_room = [len(layer.parents(child)) < max_parents for child in range(geometry.channels)]
+        candidates = [r for r in candidates if has_room[r.child]]
         if not candidates:
             return layer, steps
         changes = changes_of(layer, candidates)
@@ -179,7 +180,7 @@ def greedy_search(
                 best[relation.child] = RelationStep(relation, change)
         added = [step.relation for step in best.values()]
         # a channel that nothing improves will not be improved by the parents of others
-        candidates = [r for r in candidates if r.child in best and r not in added]
+        candidates = [r for r in candidates if r.child in best and r is not best[r.child].relation]
         steps += best.values()
         layer = Layer(*shape, (*layer.relations, *added))
 
@@ -208,11 +209,11 @@ class BicChanges:
         self.entries = 1 << max(0, min(max_parents - 1, MAX_SEARCH_PARENTS))
         self.layer: Layer | None = None
         self.relations: Sequence[Relation] = ()
+        self.asked = np.empty((0, 4), np.int32)
         self.tables = np.empty((0, 0, 0), np.int32)
 
     def __call__(self, layer: Layer, relations: Sequence[Relation]) -> list[float]:
         known = self.kept(layer, relations)
-        asked = relation_table(relations)
         changes = np.empty(len(relations))
         engine_layer = _engine.Layer(layer)
         n = max(1, MAX_PAIRS // layer.n_positions)
@@ -220,34 +221,35 @@ class BicChanges:
             part = slice(first, first + n)
             kept = (self.tables[part], known) if self.tables.size else None
             _engine.relation_gains(
-                engine_layer,
-                self.planes.words,
-                self.planes.n_images,
-                asked[part],
-                changes[part],
-                self.num_threads,
+                engine_layer, self.planes.words, self.planes.n_images, self.asked[part], changes[part], self.num_threads,
                 kept,
-            )
+            )  # fmt: skip
         self.layer, self.relations = layer, relations
         return changes.tolist()
 
     def kept(self, layer: Layer, relations: Sequence[Relation]) -> bool:
         """Makes the tables those of the relations; whether they are there of the layer before the last step."""
-        known = self.tables.size and self.is_next_step(layer, relations)
-        if known:
-            place = {relation: i for i, relation in enumerate(self.relations)}
-            self.tables = self.tables[[place[relation] for relation in relations]]
+        rows = self.rows_of_last_step(layer, relations)
+        if rows is not None:
+            self.asked = self.asked[rows]
+            self.tables = self.tables[rows] if self.tables.size else self.tables
         else:
+            self.asked = relation_table(relations)
             shape = len(relations), layer.n_positions, self.entries
-            keeps = self.entries >= 2 and np.prod(shape) <= MAX_KEPT and self.planes.n_images < 2**31
+            keeps = self.entries >= 2 and math.prod(shape) <= MAX_KEPT and self.planes.n_images < 2**31
             self.tables = np.empty(shape if keeps else (0, 0, 0), np.int32)
-        return bool(known)
+        return rows is not None
 
-    def is_next_step(self, layer: Layer, relations: Sequence[Relation]) -> bool:
-        """Whether the relations were asked about before, when the child of each had all its parents but the last."""
+    def rows_of_last_step(self, layer: Layer, relations: Sequence[Relation]) -> list[int] | None:
+        """Where the relations stood in the last call, if the child of each had all its parents but the last there."""
         before = self.layer
-        assert before is not None
-        children = {relation.child for relation in relations}
-        return set(relations) <= set(self.relations) and all(
-            layer.parents(child)[:-1] == before.parents(child) and layer.parents(child) for child in children
-        )
+        # the very objects, which the last call's are as long as they are held: they need no comparison
+        place = {id(relation): i for i, relation in enumerate(self.relations)}
+        rows = [place.get(id(relation), -1) for relation in relations]
+        if before is None or min(rows) < 0:
+            return None
+        for child in {relation.child for relation in relations}:
+            parents = layer.parents(child)
+            if not parents or parents[:-1] != before.parents(child):
+                return None
+        return rows

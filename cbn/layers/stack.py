@@ -145,12 +145,18 @@ class LayeredNetwork:
 
         What surprises at a hidden node is spread evenly over the pixels of its receptive field.
         """
-        below, n_images = self.geometries[0], planes[0].n_images
-        maps = np.zeros((n_images, below.height, below.width))
+        n_images = planes[0].n_images
+        maps = None
         for own, bits, geometry, scale in zip(self.networks, planes, self.geometries, self.scales["surprise"]):
             nodes = own.surprise_maps(bits, num_threads)
-            grid = nodes.reshape(n_images, geometry.channels, geometry.height, geometry.width).sum(axis=1)
-            _spread(scale * grid, geometry, maps)
+            grid = nodes.reshape(n_images, geometry.channels, geometry.height, geometry.width)
+            grid = grid.sum(axis=1) if geometry.channels > 1 else grid[:, 0]
+            grid *= scale
+            if maps is None:
+                maps = np.add(grid, 0.0, out=grid)  # no pixel has -0
+            else:
+                _spread(grid, geometry, maps)
+        assert maps is not None  # there are pixels
         return maps
 
 
@@ -192,9 +198,6 @@ def scales_of(layer_weights: Sequence[float], scores_by_name: Mapping[str, Float
 def _spread(grid: Floats, geometry: LayerGeometry, maps: Floats) -> None:
     """maps += every node of the grid, spread evenly over its receptive field."""
     size, stride = geometry.receptive_field, geometry.stride
-    if size == 1:
-        maps += grid
-        return
     for y in range(geometry.height):
         for x in range(geometry.width):
             rows, columns = slice(y * stride, y * stride + size), slice(x * stride, x * stride + size)

@@ -35,7 +35,7 @@ from .tied import (
     tied_score_images,
     tied_score_nodes,
 )
-from .transition import transition_forward
+from .transition import transition_forward, transition_sums
 from .tree import tree_count, tree_grow, trees_check
 from .tree_rounds import best_splits, choose_splits, count_vertices
 from .tree_sampling import tree_sample_ancestral, tree_sample_gibbs
@@ -110,6 +110,7 @@ __all__ = [
     "tied_score_images",
     "tied_score_nodes",
     "transition_forward",
+    "transition_sums",
     "tree_bic",
     "tree_count",
     "tree_counts_check",

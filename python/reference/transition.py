@@ -26,6 +26,14 @@ def pooling_windows(transition: Transition, sums: Counts) -> Counts:
     return cut.transpose(0, 1, 2, 4, 3, 5).reshape(n, kernels, height, width, pool * pool)
 
 
+def transition_sums(
+    transition: Transition, planes_in: Planes, n_images: int, sums: Counts, num_threads: int = 1
+) -> None:
+    """sums (nodes, n_images): of every node the largest activation of its pooling window."""
+    pooled = pooling_windows(transition, activations(transition, planes_in, n_images)).max(axis=-1)
+    sums[:] = pooled.reshape(n_images, -1).T
+
+
 def transition_forward(
     transition: Transition, planes_in: Planes, n_images: int, planes_out: Planes, num_threads: int = 1
 ) -> None:

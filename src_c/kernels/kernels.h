@@ -225,6 +225,9 @@ typedef struct {
                         uint16_t *runs);
     /* fired[k] = word of kernel k < lanes at column x of the row of the runs. Images beyond the last count as empty. */
     void (*transition_position)(const cbn_window_plan *plan, const uint16_t *runs, int x, uint64_t *fired);
+    /* greatest[i][k] = largest sum of the pooling window at column x in image i, of kernel lane + k. */
+    void (*greatest_sums)(const cbn_window_plan *plan, const uint16_t *runs, int x, int lane,
+                          int32_t greatest[64][CBN_LANES]);
     /* Adds the kernel gradient of up to 64 images at column x of the row of the runs to a histogram by window state
      * (shaped as plan->sums). by_state: dL/dz, [kernel][64] with `stride` between kernels; overwritten. Transitions of
      * one chunk leave the slope out: it depends on the window state alone. */
@@ -392,6 +395,7 @@ typedef struct {
         .score_tables = score_tables,                                                                                  \
         .window_runs = window_runs,                                                                                    \
         .transition_position = transition_position,                                                                    \
+        .greatest_sums = greatest_sums,                                                                                \
         .score_tree = score_tree,                                                                                      \
         .gradient_position = gradient_position,                                                                        \
         .multiply_slope = multiply_slope,                                                                              \

@@ -124,3 +124,16 @@ CBN_FUNCTION void transition_position(const cbn_window_plan *plan, const uint16_
         }
     }
 }
+
+/* See kernels.h. */
+CBN_FUNCTION void greatest_sums(const cbn_window_plan *plan, const uint16_t *runs, int x, int lane,
+                                int32_t greatest[64][CBN_LANES]) {
+    const int pool = plan->transition->pool;
+    int32_t sum[64][CBN_LANES];
+    window_sums(plan, runs, 0, x * pool, lane, greatest);
+    for (int w = 1; w < pool * pool; w++) {
+        window_sums(plan, runs, w / pool, x * pool + w % pool, lane, sum);
+        for (int i = 0; i < 64; i++)
+            for (int k = 0; k < CBN_LANES; k++) greatest[i][k] = sum[i][k] > greatest[i][k] ? sum[i][k] : greatest[i][k];
+    }
+}

@@ -40,6 +40,18 @@ static void check_shape(int channels, int height, int width, int kernels, int si
         free(workspace);
     }
     CHECK(cbn_unpack_planes(PLANES(out, n), n_out, states, 1) == CBN_OK);
+    int32_t *sums = allocate(4 * n_out * n);
+    int64_t room;
+    CHECK(cbn_transition_workspace_size(&t, 3, &room) == CBN_OK);
+    void *area = allocate(room);
+    CHECK(cbn_transition_sums(&t, PLANES(planes, n), NULL, ROOM(area, room), 3) == CBN_E_NULL);
+    CHECK(cbn_transition_sums(&t, PLANES(planes, n), sums, ROOM(area, room - 1), 3) == CBN_E_WORKSPACE);
+    CHECK(cbn_transition_sums(&t, PLANES(planes, n), sums, ROOM(area, room), 3) == CBN_OK);
+    int agree = 1;
+    for (int64_t v = 0; v < n_out; v++)
+        for (int64_t i = 0; i < n; i++) agree &= (sums[v * n + i] > 0) == states[i * n_out + v];
+    CHECK(agree);
+    free(sums), free(area);
     int same = 1;
     for (int64_t i = 0; i < n; i++)
         for (int64_t v = 0; v < n_out; v++) {

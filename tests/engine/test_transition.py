@@ -79,6 +79,32 @@ def test_forward_by_hand(engine):
     np.testing.assert_array_equal(TWIN.states(out, 1), [[0, 1, 0]])
 
 
+@settings(max_examples=25, deadline=None)
+@given(transitions())
+def test_sums(problem):
+    """The largest activation of every pooling window, of images alone."""
+    transition, states, _ = problem
+    n = len(states)
+    planes = TWIN.planes(states, [0])
+    shape = transition.out_channels * transition.height * transition.width, n
+    expected = np.empty(shape, np.int64)
+    reference.transition_sums(transition, planes, n, expected)
+    assert ((expected > 0).T == TWIN.states(forward(TWIN, transition, planes, n), n)).all()
+    for path in PATHS:
+        for threads in (1, 3):
+            found = np.full(shape, -1, np.int32)
+            with path._path() as module:
+                module.transition_sums(_engine.Transition(transition), planes, n, found, threads)
+            np.testing.assert_array_equal(found, expected)
+    for wrong in (
+        np.empty((shape[0], n + 1), np.int32),
+        np.empty((shape[0] + 1, n), np.int32),
+        np.empty(shape, np.int64),
+    ):
+        with pytest.raises(ValueError, match="^sums: |of sums: "):
+            _engine.transition_sums(_engine.Transition(transition), planes, n, wrong)
+
+
 def hidden_problem(seed, n=150):
     rng = np.random.default_rng(seed)
     transition = random_transition(rng, 2, 10, 13, 3, 3, 2)

@@ -9,6 +9,7 @@ import pytest
 
 import reference
 from cbn.bits.planes import BitPlanes
+from cbn.layers import kernels as kernels_module
 from cbn.layers.geometry import HiddenLayer, geometry
 from cbn.layers.kernels import ActivationMeter, Draws, Kernels, initial_kernels, random_kernels
 from cbn.layers.relations import search_relations
@@ -264,7 +265,7 @@ def meter_of(problem):
 
 
 @pytest.mark.parametrize("n", [5, 64, 100, 512])
-def test_shares_are_measured_and_set(n):
+def test_shares_are_measured_and_set(n, monkeypatch):
     problem = Problem(n=n, hidden=((6, 3, 2),))
     meter = meter_of(problem)
     kernels = random_kernels(problem.hidden[0], problem.geometries[0], Draws(0, 0, 0))
@@ -278,6 +279,13 @@ def test_shares_are_measured_and_set(n):
     inside = meter.shares(meter.with_shares(kernels, target))[1:-1]
     assert ((inside > 0) & (inside < 1)).all()
     assert errors[0] == errors[-1] == 0
+    for bias in np.linspace(-2, 2, 9):  # by sums that are held, and by bits that are made for every bias
+        given = np.full(6, bias)
+        expected = meter.shares(Kernels(kernels.weights, given, 2))
+        np.testing.assert_array_equal(meter.shares_by_bias(kernels)(given), expected)
+        monkeypatch.setattr(kernels_module, "MOST_SUMS", 0)
+        np.testing.assert_array_equal(meter.shares_by_bias(kernels)(given), expected)
+        monkeypatch.undo()
 
 
 def test_the_sample_on_which_shares_are_measured():
