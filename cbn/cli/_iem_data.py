@@ -105,7 +105,7 @@ def load_pictures(arguments: argparse.Namespace, job: Job) -> "InspectionSet":
     size = arguments.size or (None if learned else BACKBONE_SIZE)
     options = {"size": size, "color": arguments.color}
     if arguments.synthetic is not None:
-        return synthetic(arguments.synthetic, size, arguments.color)
+        return synthetic(arguments, size, arguments.color)
     options |= {"max_side": MAX_SIDE, **reading(arguments)}
     option = "--data"
     if arguments.good is not None:
@@ -120,8 +120,11 @@ def load_pictures(arguments: argparse.Namespace, job: Job) -> "InspectionSet":
     return dataset
 
 
-def synthetic(kind: str, size: tuple[int, int] | None, color: str) -> "InspectionSet":
+def synthetic(arguments: argparse.Namespace, size: tuple[int, int] | None, color: str) -> "InspectionSet":
     """The synthetic category that both programs know by its kind."""
     from ..datasets import make_category
 
-    return make_category(kind, size=size or SYNTHETIC_SIZE, color=color, random_state=SYNTHETIC_SEED)
+    return make_category(
+        arguments.synthetic, size=size or SYNTHETIC_SIZE, color=color, random_state=SYNTHETIC_SEED,
+        n_jobs=arguments.threads,
+    )  # fmt: skip

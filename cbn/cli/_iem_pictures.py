@@ -27,7 +27,7 @@ def pictures_of(arguments: argparse.Namespace, fitted: "FittedEnergyModel") -> "
     height, width, channels = fitted.picture_shape
     color: Any = "grey" if channels == 1 else "rgb"
     if arguments.synthetic is not None:
-        return HeldPictures(arguments, synthetic(arguments.synthetic, (height, width), color))
+        return HeldPictures(arguments, synthetic(arguments, (height, width), color))
     with naming_reader("--data"):
         no_maps = arguments.maps is None and arguments.save_maps is None and arguments.map_threshold is None
         if no_maps or arguments.top is not None:  # few are kept for their maps

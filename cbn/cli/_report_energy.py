@@ -108,7 +108,7 @@ def _dataset(arguments, fitted):
     height, width, channels = fitted.picture_shape
     color = "grey" if channels == 1 else "rgb"
     if arguments.synthetic is not None:
-        return synthetic(arguments.synthetic, (height, width), color)
+        return synthetic(arguments, (height, width), color)
     with naming_reader("--data"):
         dataset = load_test(arguments.data, (height, width), color, **reading(arguments))
     tell(arguments, dataset.report)

@@ -10,6 +10,7 @@ number, so that a larger set begins with the pictures of a smaller one.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -43,6 +44,8 @@ def make_category(
     size: int | tuple[int, int] = 64,
     color: Literal["grey", "rgb"] = "grey",
     random_state: RandomState = 0,
+    *,
+    n_jobs: int | None = None,
 ) -> InspectionSet:
     """Make a small inspection task: good pictures to learn from, good and defective ones to judge.
 
@@ -62,6 +65,8 @@ def make_category(
     color : {"grey", "rgb"}
     random_state : int
         The same integer gives the same bytes.
+    n_jobs : int, optional
+        Threads that make pictures, -1 for all; None is all. The pictures are the same.
 
     Returns
     -------
@@ -92,8 +97,15 @@ def make_category(
     defects = (GOOD,) * n_good + tuple(np.repeat(DEFECTS, n_defects).tolist())
     numbers = [*range(n_good), *(list(range(n_defects)) * len(DEFECTS))]
     parts = {name: part for part, name in enumerate((GOOD, *DEFECTS), start=1)}  # 0: training
-    train = [_picture(kind, GOOD, shape, color, (seed, 0, i))[0] for i in range(n_train)]
-    test = [_picture(kind, defect, shape, color, (seed, parts[defect], i)) for defect, i in zip(defects, numbers)]
+    places = [(GOOD, 0, i) for i in range(n_train)] + [(d, parts[d], i) for d, i in zip(defects, numbers)]
+
+    def made(place: tuple[str, int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        defect, part, number = place
+        return _picture(kind, defect, shape, color, (seed, part, number))
+
+    with ThreadPoolExecutor(validation.check_threads(n_jobs)) as threads:
+        pictures = list(threads.map(made, places))
+    train, test = [picture for picture, _ in pictures[:n_train]], pictures[n_train:]
     return InspectionSet(
         f"synthetic {kind}",
         np.stack(train),

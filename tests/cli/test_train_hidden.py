@@ -301,7 +301,5 @@ def test_dry_run_describes_the_whole_job(here, ten):
 
 def test_dry_run_expects_more_of_more_iterations(here):
     arguments = ("--data", "images.npy", *HIDDEN, "--dry-run", "--json")
-    seconds = [
-        cli.done("cbn-train", *arguments, "--iterations", n).json()["expected_fit_seconds"] for n in (0, 1, 5000)
-    ]
-    assert 0 < seconds[0] and 50 * seconds[1] < seconds[2]
+    seconds = [cli.done("cbn-train", *arguments, "--iterations", n).json()["expected_fit_seconds"] for n in (1, 1000)]
+    assert 0 < 20 * seconds[0] < seconds[1]

@@ -49,7 +49,7 @@ DIGESTS = {"texture": "e57d971caf79cd5f", "object": "41cf02b57812aad6"}
 
 @BOTH
 def test_bytes_are_those_of_earlier_versions(kind):
-    made = make_category(kind, 1, 1, 1, size=48, color="rgb", random_state=7)
+    made = make_category(kind, 1, 1, 1, size=48, color="rgb", random_state=7, n_jobs=3)
     content = made.train.tobytes() + made.test.tobytes() + made.masks.tobytes()
     assert hashlib.sha256(content).hexdigest()[:16] == DIGESTS[kind]
 
@@ -93,7 +93,7 @@ def test_written_layout_is_read_back(tmp_path, kind, color):
 @pytest.mark.parametrize(
     ("argument", "value"),
     [("kind", "metal"), ("color", "auto"), ("n_train", 0), ("n_good", 0), ("n_defects", -1), ("size", 31),
-     ("size", (64, 8)), ("size", "big"), ("size", (1, 2, 3)), ("random_state", -1)],
+     ("size", (64, 8)), ("size", "big"), ("size", (1, 2, 3)), ("random_state", -1), ("n_jobs", 0)],
 )  # fmt: skip
 def test_arguments_outside_their_range(argument, value):
     with pytest.raises(ValueError, match=f"^{argument}: "):

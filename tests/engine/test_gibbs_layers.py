@@ -125,7 +125,7 @@ def problems(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(problems(), st.integers(0, 2**64 - 1), st.integers(0, 2**40))
 def test_any_layers_equal_the_twin(problem, seed, first_step):
     layers, transitions, values, n_chains, schedule, rng = problem

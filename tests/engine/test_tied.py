@@ -264,7 +264,7 @@ def test_rows_are_a_sample_of_the_pairs():
 # ---- growth and scores ----
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     st.sampled_from([(1, 4, 4), (2, 3, 3)]), st.sampled_from([40, 130]), st.integers(0, 2**63), st.booleans(),
     st.sampled_from([SMALL, replace(SMALL, profile=False, max_leaves=2), replace(SMALL, places=False, share=1.0, l2=0.0)]),
