@@ -247,9 +247,12 @@ class _Watcher:
 
     def counted(self) -> str:
         """What this run did, in words."""
+        from ..datasets.report import plural
+
         n = sum(self.n.values())
         more = "".join(f", {self.n[kind]:,} {kind}" for kind in ("undecided", UNREADABLE) if self.n[kind])
-        return f"{n:,} new pictures in {self.arguments.csv}: {self.n['outlier']:,} outliers{more}"
+        outliers = plural(self.n["outlier"], "outlier")
+        return f"{plural(n, 'new picture')} in {self.arguments.csv}: {outliers}{more}"
 
     def summary(self) -> dict[str, Any]:
         """For --json."""

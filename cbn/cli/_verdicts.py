@@ -70,8 +70,9 @@ class Judgement:
     def sentence(self, what):
         """How many are outliers, and by what promise."""
         n, n_outliers = self.n, self.n_outliers
+        are = "is an outlier" if n_outliers == 1 else "are outliers"
         if self.given:
-            return f"{n_outliers:,} of {n:,} {what} are outliers by the threshold that was given"
+            return f"{n_outliers:,} of {n:,} {what} {are} by the threshold that was given"
         if self.basis == "none":
             if self.fdr is not None:
                 return f"{n:,} {what} are undecided: a single outlier needs {self.needed:,} calibration scores"
@@ -85,7 +86,7 @@ class Judgement:
                 f", where fewer than {self.least:,} of {n:,} cannot be found: a single one needs {self.needed:,} "
                 "calibration scores"
             )
-        return f"{n_outliers:,} of {n:,} {what} are outliers at {asked}{marked}"
+        return f"{n_outliers:,} of {n:,} {what} {are} at {asked}{marked}"
 
 
 def judge(arguments, calibration, batches, n=None, done=None):

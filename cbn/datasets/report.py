@@ -136,5 +136,5 @@ class Notes:
 
 
 def plural(n: int, noun: str) -> str:
-    """ "1 picture", "2 pictures"."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+    """ "1 picture", "2,000 pictures"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

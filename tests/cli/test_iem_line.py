@@ -281,13 +281,13 @@ def test_files_that_arrive_while_it_is_killed_and_started_again(folder, camera, 
         wait_for(lambda: expected <= set(names_in(record)))
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
-        assert process.returncode == 0 and "new pictures in" in err and "Traceback" not in err
+        assert process.returncode == 0 and "new picture" in err and "Traceback" not in err
     with running(*command) as process:
         arrive("late.png")
         wait_for(lambda: "late.png" in names_in(record))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
-        assert process.returncode == 130 and "interrupted; 1 new pictures" in err and "Traceback" not in err
+        assert process.returncode == 130 and "interrupted; 1 new picture in" in err and "Traceback" not in err
     names = [row["file"] for row in rows_of(record)]
     assert sorted(names) == sorted(expected)
     assert {row["verdict"] for row in rows_of(record)} <= {"normal", "outlier"}
