@@ -77,7 +77,7 @@ def growth(context: Context) -> Facts:
         "title": "Growth: pixels, images and kernels",
         "about": f"Pixels: {IMAGES_OF_SIDE} images of one digit, enlarged to sides of {', '.join(map(str, SIDES))}. Images: the "
         "training images of all digits, and more of them moved by a pixel or more. Kernels: hidden layer 1 on the images of one digit; "
-        "among K kernels there are about (4 or more) x K x K relations to try, each at every position, so that 2 is proportional for the search. "
+        "among K kernels there are about (4 or more) x K x K relations to try, each at every position, so that 2 is proportional for the search, which keeps the tables of each from step to step. "
         "The ratio is to the first row of its group, of the shortest times, as are the exponents: the slope of log(time) over log(size).",
         "rows": table,
         "details": {"growth": curves},
