@@ -9,6 +9,7 @@ asked again: what a worker loses dask makes anew, the shards of its blocks among
 import pickle
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -137,12 +138,13 @@ class Cluster:
         return answer
 
     def spread(self, futures: Sequence[Any], numbers: Sequence[int]) -> None:
-        """Copies of what futures hold to all workers."""
+        """Copies of what futures hold to all workers, so far as they are there: tasks fetch what their worker has not."""
         begin = time.perf_counter()
         distributed.wait(futures)
         self._check(futures, numbers)
         size = sum(self.client.nbytes([own.key for own in futures], summary=False).values())
-        self.client.replicate(list(futures))
+        with suppress(Exception):  # of many kinds, where a worker is lost meanwhile; nothing depends on the copies
+            self.client.replicate(list(futures))
         self.traffic.rounds.append(Round("spread", len(futures), size, 0, time.perf_counter() - begin))
 
     def converse(

@@ -95,6 +95,20 @@ def test_a_killed_worker_costs_time_and_nothing_else(name, rounds, client, killi
     assert bytes_of(model, tmp_path / "m.cbn") == expected[name]
 
 
+def test_copies_that_a_lost_worker_prevents_are_not_needed(client, expected, tmp_path, monkeypatch):
+    """The scheduler chooses a worker that is no longer there, and says so in words of its own."""
+    asked = []
+
+    def replicate(futures, **options):
+        asked.append(len(futures))
+        raise ValueError("Sample larger than population or is negative")
+
+    monkeypatch.setattr(client, "replicate", replicate)
+    arguments, images = MODELS["tree"]
+    model = network(arguments).fit(chunked(images, CUTS[3]))
+    assert asked and bytes_of(model, tmp_path / "m.cbn") == expected["tree"]
+
+
 # ---- errors ----
 
 
