@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .grid import Grid
 
-# Lists of no more entries are kept, because the networks of a fit's folds ask for the same: 4 MiB each.
+# Lists of no more entries are kept, because the networks of a fit's folds ask for the same: 4 MiB each, and their begins.
 KEPT = 2**20
 
 Candidates = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]  # begins of the nodes, and the nodes that may decide

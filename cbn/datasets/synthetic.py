@@ -27,6 +27,7 @@ KINDS: tuple[Kind, ...] = ("texture", "object")
 DEFECTS = ("scratch", "spot", "missing", "misplaced")
 
 _OVERSAMPLING = 2  # rows and columns of the canvas for each of the picture: edges without stairs
+_PIXELS = 2**20  # of pictures that are made at a time: each takes 400 bytes
 _TINTS = {"texture": (1.0, 0.94, 0.82), "object": (0.92, 0.97, 1.0)}  # red, green, blue: linen, steel
 _SPOT_TINT = (1.0, 0.72, 0.5)  # rust
 _GRAIN = 2.5  # standard deviation of the sensor's noise, grey levels
@@ -99,11 +100,12 @@ def make_category(
     parts = {name: part for part, name in enumerate((GOOD, *DEFECTS), start=1)}  # 0: training
     places = [(GOOD, 0, i) for i in range(n_train)] + [(d, parts[d], i) for d, i in zip(defects, numbers)]
 
-    def made(place: tuple[str, int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    def made(place: tuple[str, int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
         defect, part, number = place
-        return _picture(kind, defect, shape, color, (seed, part, number))
+        picture, mask = _picture(kind, defect, shape, color, (seed, part, number))
+        return picture, mask if part else None
 
-    with ThreadPoolExecutor(validation.check_threads(n_jobs)) as threads:
+    with ThreadPoolExecutor(min(validation.check_threads(n_jobs), max(1, _PIXELS // (shape[0] * shape[1])))) as threads:
         pictures = list(threads.map(made, places))
     train, test = [picture for picture, _ in pictures[:n_train]], pictures[n_train:]
     return InspectionSet(
@@ -112,7 +114,7 @@ def make_category(
         np.stack([picture for picture, _ in test]),
         np.array([defect != GOOD for defect in defects], dtype=np.int64),
         defects,
-        np.stack([mask for _, mask in test]),
+        np.stack([mask for _, mask in test if mask is not None]),
         tuple(f"{i:03}.png" for i in range(n_train)),
         tuple(f"{defect}/{i:03}.png" for defect, i in zip(defects, numbers)),
     )

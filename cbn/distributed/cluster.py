@@ -142,9 +142,10 @@ class Cluster:
         begin = time.perf_counter()
         distributed.wait(futures)
         self._check(futures, numbers)
-        size = sum(self.client.nbytes([own.key for own in futures], summary=False).values())
+        size = 0
         with suppress(Exception):  # of many kinds, where a worker is lost meanwhile; nothing depends on the copies
             self.client.replicate(list(futures))
+            size = sum(self.client.nbytes([own.key for own in futures], summary=False).values())
         self.traffic.rounds.append(Round("spread", len(futures), size, 0, time.perf_counter() - begin))
 
     def converse(

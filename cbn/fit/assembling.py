@@ -135,7 +135,7 @@ def map_quantile(network: LayeredNetwork, planes: Sequence[BitPlanes], share: fl
 
 
 def upper_quantile(values: npt.NDArray[np.float64], share: float) -> float:
-    """``numpy.quantile`` of many values and a share near 1: only values above a guess are put in order."""
+    """``numpy.quantile`` of many finite values and a share near 1: only values above a guess are put in order."""
     place = (len(values) - 1) * share
     below = int(place)
     some = np.sort(values[:: max(1, len(values) // 2**13)])

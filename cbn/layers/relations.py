@@ -16,7 +16,7 @@ from .geometry import LayerGeometry
 
 # (candidate, position) pairs that the engine is asked about at once: bounds its workspace to 64 MiB.
 MAX_PAIRS = 2**23
-# Table entries that a search keeps from step to step, of 4 bytes: 256 MiB.
+# Table entries that a search keeps from step to step, of 4 bytes: 256 MiB, and for a moment those of the step before.
 MAX_KEPT = 2**26
 
 
@@ -228,16 +228,18 @@ class BicChanges:
         return changes.tolist()
 
     def kept(self, layer: Layer, relations: Sequence[Relation]) -> bool:
-        """Makes the tables those of the relations; whether they are there of the layer before the last step."""
+        """Makes the tables those of the relations, and as long as this step needs; whether they are there of the last step."""
         rows = self.rows_of_last_step(layer, relations)
-        if rows is not None:
-            self.asked = self.asked[rows]
-            self.tables = self.tables[rows] if self.tables.size else self.tables
-        else:
-            self.asked = relation_table(relations)
-            shape = len(relations), layer.n_positions, self.entries
-            keeps = self.entries >= 2 and math.prod(shape) <= MAX_KEPT and self.planes.n_images < 2**31
-            self.tables = np.empty(shape if keeps else (0, 0, 0), np.int32)
+        self.asked = relation_table(relations) if rows is None else self.asked[rows]
+        most = max(len(layer.parents(child)) for child in {relation.child for relation in relations})
+        entries = min(self.entries, 2 << most)
+        shape, before = (len(relations), layer.n_positions, entries), self.tables
+        keeps = entries >= 2 and math.prod(shape) <= MAX_KEPT and self.planes.n_images < 2**31
+        keeps = keeps and (rows is None or before.size > 0)
+        self.tables = np.empty(shape if keeps else (0, 0, 0), np.int32)
+        if rows is not None and keeps:
+            n = min(entries, before.shape[2])
+            self.tables[:, :, :n] = before[rows, :, :n]
         return rows is not None
 
     def rows_of_last_step(self, layer: Layer, relations: Sequence[Relation]) -> list[int] | None:

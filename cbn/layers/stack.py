@@ -198,6 +198,9 @@ def scales_of(layer_weights: Sequence[float], scores_by_name: Mapping[str, Float
 def _spread(grid: Floats, geometry: LayerGeometry, maps: Floats) -> None:
     """maps += every node of the grid, spread evenly over its receptive field."""
     size, stride = geometry.receptive_field, geometry.stride
+    if size == 1:
+        maps += grid
+        return
     for y in range(geometry.height):
         for x in range(geometry.width):
             rows, columns = slice(y * stride, y * stride + size), slice(x * stride, x * stride + size)

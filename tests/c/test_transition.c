@@ -127,7 +127,46 @@ static void check_shape(int channels, int height, int width, int kernels, int si
     free(second), free(weights), free(bias), free(images), free(states), free(planes), free(out), free(again);
 }
 
+/* Kept tables of several sizes over a search of four steps, and tables of anything: nothing outside them is touched. */
+static void check_kept_tables(int64_t entries) {
+    uint64_t state = (uint64_t)entries;
+    enum { channels = 2, height = 4, width = 3, places = 12, nodes = 24 };
+    const int64_t n = 150, words = cbn_plane_words(n);
+    uint64_t *planes = allocate(8 * nodes * words);
+    uint8_t *images = allocate(n * nodes);
+    fill_images(images, n * nodes, 9);
+    CHECK(cbn_pack_planes(images, n, nodes, 127, planes, 1) == CBN_OK);
+    int32_t parent[8], dy[8], dx[8];
+    uint8_t required[8] = {0};
+    const int32_t child[3] = {0, 1, 1}, parents[3] = {1, 0, 1}, rows[3] = {-1, -2, 0}, columns[3] = {-2, 1, -2};
+    const cbn_relations candidates = {3, child, parents, rows, columns};
+    const int64_t size = 3 * places * entries;
+    cbn_kept_tables kept = {allocate(4 * size), entries, 0};
+    for (int steps = 0; steps < 5; steps++) {
+        int64_t begin[3] = {0, steps, 2 * steps}, bytes;
+        for (int r = 0; r < 2 * steps; r++) {
+            const int own = r % steps; /* both channels lean on the same places */
+            parent[r] = own / 3, dy[r] = -1, dx[r] = own % 3 - 1;
+        }
+        const cbn_layer layer = {{channels, height, width}, begin, parent, dy, dx, required};
+        CHECK(cbn_relation_gains_workspace_size(&layer, n, 3, 2, &bytes) == CBN_OK);
+        void *workspace = allocate(bytes);
+        double plain[3], found[3];
+        CHECK(cbn_relation_gains(&layer, PLANES(planes, n), &candidates, NULL, plain, ROOM(workspace, bytes), 2) == CBN_OK);
+        kept.of_last_step = steps > 0;
+        CHECK(cbn_relation_gains(&layer, PLANES(planes, n), &candidates, &kept, found, ROOM(workspace, bytes), 2) == CBN_OK);
+        CHECK(memcmp(plain, found, sizeof plain) == 0);
+        cbn_kept_tables any = {allocate(4 * size), entries, steps > 0};
+        for (int64_t i = 0; i < size; i++) any.count[i] = (int32_t)next_random(&state);
+        const int status = cbn_relation_gains(&layer, PLANES(planes, n), &candidates, &any, found, ROOM(workspace, bytes), 2);
+        CHECK(status == (steps ? CBN_E_COUNTS : CBN_OK));
+        free(any.count), free(workspace);
+    }
+    free(kept.count), free(planes), free(images);
+}
+
 int main(void) {
+    for (int64_t entries = 2; entries <= 2048; entries *= 4) check_kept_tables(entries);
     check_shape(1, 28, 28, 5, 3, 2, 130);
     check_shape(5, 13, 13, 5, 3, 2, 70);
     check_shape(2, 12, 75, 9, 4, 1, 65);

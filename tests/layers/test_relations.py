@@ -197,6 +197,23 @@ def test_results_do_not_depend_on_threads_parts_or_instruction_set(monkeypatch):
     assert search(bits, geometry) == expected and all(kept is None for _, kept in asked)
 
 
+def test_tables_are_used_for_the_step_after_theirs_alone():
+    """Asked about the same relations for any other layer, everything is counted."""
+    geometry = geometry_of(3, 6, 5)
+    planes = BitPlanes.of_states(np.ascontiguousarray(mixed_bits(3, 200, geometry).reshape(200, -1)), 1)
+    asked = [r for r in candidate_relations(geometry) if r.child == 1]
+    taken, left = asked[:3], asked[3:]
+    layers = [Layer(3, 6, 5, tuple(taken[:n])) for n in range(4)]
+    for order in ((0, 1, 2, 3), (0, 0, 1), (0, 2), (1, 0), (0, 1, 3, 2), (2, 3)):
+        changes = structure.BicChanges(planes, 6, 1)
+        for n in order:
+            assert changes(layers[n], left) == structure.BicChanges(planes, 1, 1)(layers[n], left), order
+    swapped = Layer(3, 6, 5, (taken[1], taken[0]))  # the last parent is not the one that came last
+    changes = structure.BicChanges(planes, 6, 1)
+    changes(layers[1], left)
+    assert changes(swapped, left) == structure.BicChanges(planes, 1, 1)(swapped, left)
+
+
 # ---- refusals ----
 
 
