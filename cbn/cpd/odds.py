@@ -17,6 +17,8 @@ from .particles import Particles, posterior
 MAX_SURPRISE = 2.0**16
 # Images whose sums of -log p are made at once, and then added block by block.
 BLOCK_IMAGES = 512
+# Values of nodes in images that are held at a time for these sums, 256 MiB.
+MOST_NATS = 2**25
 
 
 class OddsCPD(CPD):
@@ -93,10 +95,14 @@ class OddsCPD(CPD):
 
     def sums_of_nats(self, planes: BitPlanes, num_threads: int) -> Iterator[Floats]:
         """Of every block of images: (2, nodes), the sums of each node's -log p and of its square."""
-        for word in range(0, planes.words.shape[1], BLOCK_IMAGES // 64):
-            part = planes.part(word, BLOCK_IMAGES // 64)
-            nats = -self.contributions(part, _engine.LOG_PROBABILITY, num_threads)
-            yield np.stack([nats.sum(axis=0), (nats * nats).sum(axis=0)])
+        # the engine gives such a block to one thread: as many are asked for at once as there are threads
+        together = max(1, min(num_threads, MOST_NATS // (BLOCK_IMAGES * self.layer.n_nodes)))
+        words = together * BLOCK_IMAGES // 64
+        for word in range(0, planes.words.shape[1], words):
+            nats = -self.contributions(planes.part(word, words), _engine.LOG_PROBABILITY, num_threads)
+            for first in range(0, len(nats), BLOCK_IMAGES):
+                own = nats[first : first + BLOCK_IMAGES]
+                yield np.stack([own.sum(axis=0), (own * own).sum(axis=0)])
 
     def no_nats(self) -> Floats:
         """The sums of no images."""
