@@ -401,12 +401,10 @@ cdef int expect_kernels(name, const Py_ssize_t *shape, const cbn_transition *tra
     return expect_rows("rows", "columns", name, shape + 2, transition.kernel_size, transition.kernel_size)
 
 
-cdef cbn_planes planes_below(Transition transition, planes_in, int64_t n_images, const Py_ssize_t *shape_out) except *:
+cdef cbn_planes planes_below(Transition transition, planes_in, int64_t n_images) except *:
     cdef cbn_planes planes
     cdef Words planes_in_ = words_of("planes_in", planes_in, 2, READ)
     expect_planes("planes_in", planes_in_.shape, transition.n_nodes_in, n_images)
-    if shape_out != NULL:
-        expect_planes("planes_out", shape_out, transition.n_nodes_out, n_images)
     planes.words, planes.n_images = planes_in_.at, n_images
     return planes
 
@@ -415,7 +413,8 @@ def transition_forward(Transition transition, planes_in, int64_t n_images, plane
     cdef int status
     cdef int64_t n_bytes
     cdef Words planes_out_ = words_of("planes_out", planes_out, 2, FILLED)
-    cdef cbn_planes below = planes_below(transition, planes_in, n_images, planes_out_.shape)
+    cdef cbn_planes below = planes_below(transition, planes_in, n_images)
+    expect_planes("planes_out", planes_out_.shape, transition.n_nodes_out, n_images)
     cdef bytearray memory = memory_of(
         cbn_transition_workspace_size(&transition.c, num_threads, &n_bytes), &n_bytes)
     cdef cbn_workspace workspace = workspace_in(memory)
@@ -428,7 +427,7 @@ def transition_sums(Transition transition, planes_in, int64_t n_images, sums, in
     cdef int status
     cdef int64_t n_bytes
     cdef Ints sums_ = ints_of("sums", sums, 2, FILLED)
-    cdef cbn_planes below = planes_below(transition, planes_in, n_images, NULL)
+    cdef cbn_planes below = planes_below(transition, planes_in, n_images)
     expect_rows("nodes", "images", "sums", sums_.shape, transition.n_nodes_out, n_images)
     cdef bytearray memory = memory_of(
         cbn_transition_workspace_size(&transition.c, num_threads, &n_bytes), &n_bytes)
@@ -445,7 +444,8 @@ def kernel_gradient(Transition transition, objective, planes_in, planes_out, int
     cdef Layer layer
     cdef cbn_objective c
     cdef Words planes_out_ = words_of("planes_out", planes_out, 2, READ)
-    cdef cbn_planes below = planes_below(transition, planes_in, n_images, planes_out_.shape)
+    cdef cbn_planes below = planes_below(transition, planes_in, n_images)
+    expect_planes("planes_out", planes_out_.shape, transition.n_nodes_out, n_images)
     layer, counts, c.pseudocount, c.sharpness = objective
     cdef Longs counts_ = longs_of("counts", counts, 2, READ)
     weights, bias = gradient

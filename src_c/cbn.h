@@ -183,21 +183,15 @@ typedef struct {
  */
 #define CBN_MAX_SEARCH_PARENTS 10
 
-/*
- * Tables that a search keeps from one step to the next, so that only the images with the last parent are counted again.
- * count (candidates, positions, entries): the table of the candidate's child, without gaps for absent parents, of those
- * images in which the candidate parent is 1; nothing where the candidate is absent, or where a table has more entries
- * (2 .. 2048, a power of two). of_last_step: they are of the same candidates in a layer that lacked the last relation of
- * the child of each, as the call for that layer left them; that halves the work. Otherwise they are only written.
- */
+/* Tables that a search keeps from one step to the next, so that only the images with the last parent are counted again:
+ * of the candidate's child, without gaps for absent parents, of those images in which the candidate parent is 1. */
 typedef struct {
-    int32_t *count;
-    int64_t entries;
-    int of_last_step;
+    int32_t *count;   /* (candidates, positions, entries); nothing where the candidate is absent or a table is larger */
+    int64_t entries;  /* 2 .. 2048, a power of two */
+    int of_last_step; /* as the call left them for a layer without each child's last relation; else they are only written */
 } cbn_kept_tables;
 
-/* kept: or NULL. Counts that cannot be those of the last step are CBN_E_COUNTS; they and bic_change are then of no use. Up
- * to 2^31 - 1 images with kept tables. */
+/* kept: or NULL; up to 2^31 - 1 images. Counts that cannot be the last step's are CBN_E_COUNTS: nothing is then of use. */
 int cbn_relation_gains_workspace_size(const cbn_layer *layer, int64_t n_images, int64_t n_candidates, int num_threads,
                                       int64_t *bytes);
 int cbn_relation_gains(const cbn_layer *layer, cbn_planes planes, const cbn_relations *candidates, cbn_kept_tables *kept,

@@ -67,7 +67,7 @@ def make_category(
     random_state : int
         The same integer gives the same bytes.
     n_jobs : int, optional
-        Threads that make pictures, -1 for all; None is all. The pictures are the same.
+        Threads that make pictures, as many as have room; None is all cores. The pictures do not depend on it.
 
     Returns
     -------
